@@ -1,0 +1,1029 @@
+/*
+ * phantomdb.h - a connection pool and client for PhantomDB
+ *
+ *
+ * INSTALL AND LINK
+ *
+ * With pkg-config:    cc program.c $(pkg-config --cflags --libs phantomdb)
+ * With CMake:         find_package(phantomdb REQUIRED)
+ *                     target_link_libraries(program PRIVATE phantomdb::phantomdb)
+ *
+ * There is nothing to initialise and nothing to shut down. The library installs no signal
+ * handler, prints nothing, reads no environment variable (but SSL_CERT_FILE and SSL_CERT_DIR,
+ * when it looks for the system's certificates) and may be used from C and from C++. C++
+ * programs may prefer phantomdb.hpp, which releases and frees by itself.
+ *
+ *
+ * A COMPLETE PROGRAM
+ *
+ *     #include <inttypes.h>
+ *     #include <phantomdb.h>
+ *     #include <stdio.h>
+ *
+ *     int main(int argc, char **argv) {
+ *         phantomdb_error error;
+ *         phantomdb_pool_options options;
+ *         phantomdb_pool_options_init(&options, sizeof options);
+ *         if (argc > 1) options.base_url = argv[1];
+ *
+ *         phantomdb_pool *pool;
+ *         if (phantomdb_pool_create(&options, &pool, &error) != PHANTOMDB_OK) {
+ *             fprintf(stderr, "%s\n", error.message);
+ *             return 1;
+ *         }
+ *
+ *         phantomdb_connection *connection;
+ *         phantomdb_result *result;
+ *         int failed = 1;
+ *         if (phantomdb_pool_acquire(pool, &connection, &error) == PHANTOMDB_OK) {
+ *             if (phantomdb_connection_list_databases(connection, &result, &error) == PHANTOMDB_OK) {
+ *                 uint64_t count = 0;
+ *                 phantomdb_result_item_count(result, &count, NULL);
+ *                 for (uint64_t i = 0; i < count; i++) {
+ *                     const char *name = "";
+ *                     phantomdb_result_item(result, i, &name, NULL, NULL);
+ *                     printf("%" PRIu64 " %s\n", i, name);
+ *                 }
+ *                 phantomdb_result_free(result);
+ *                 failed = 0;
+ *             }
+ *             phantomdb_pool_release(pool, connection, NULL);
+ *         }
+ *         if (failed) fprintf(stderr, "%s\n", error.message);
+ *         phantomdb_pool_close(pool, NULL);
+ *         return failed;
+ *     }
+ *
+ *
+ * THE POOL
+ *
+ * A pool holds at most max_connections connections to one server. Acquire one, use it, release
+ * it. Whoever finds none free waits in a queue, first come, first served, until one is
+ * released or a new one is open, whichever is first, or until its time is over. Between
+ * min_connections and max_connections the pool grows with the demand and shrinks when
+ * connections are idle. A connection opens its socket at its first request, so a pool can be
+ * made while the server is down; after that the pool opens new ones itself, a few at a time.
+ *
+ * When the server can't be reached, callers get PHANTOMDB_ERR_UNAVAILABLE with the cause at once
+ * instead of waiting, while the pool tries again behind the scenes, ever less often.
+ *
+ * phantomdb_pool_query and phantomdb_pool_request acquire, run and release in one call.
+ *
+ *
+ * THREADS
+ *
+ * Every call may be made from any thread at any time. A connection serves one request at a
+ * time: while one thread's request is in flight, another thread's gets PHANTOMDB_ERR_BUSY.
+ * Nothing is thread-local: a connection may be acquired in one thread, used in a second and
+ * released in a third.
+ *
+ *
+ * OWNERSHIP
+ *
+ * What a call hands out through an output argument is yours: a pool until phantomdb_pool_close, a
+ * connection until phantomdb_pool_release or phantomdb_pool_discard, a result until phantomdb_result_free.
+ * When a call fails, its outputs are NULL and nothing is left to free. Texts and structs that
+ * you pass in are yours throughout; the library keeps no pointer to them.
+ *
+ * Handles (phantomdb_pool *, phantomdb_connection *, phantomdb_result *) look like pointers but are
+ * checked numbers, never followed. One that is NULL, made up, released or freed already, or of
+ * the wrong kind gets PHANTOMDB_ERR_INVALID_HANDLE, one of a closed pool PHANTOMDB_ERR_CLOSED; always,
+ * from any thread. So releasing twice, or using a connection after its release, is an error
+ * that you are told of, and never a crash.
+ *
+ * What the library can't check is that other pointers lead where their types say, that texts
+ * end with a NUL, and that nobody changes them during the call.
+ *
+ *
+ * ERRORS
+ *
+ * A call that can fail returns PHANTOMDB_OK (0) or one of the negative PHANTOMDB_ERR_ codes, and takes
+ * a phantomdb_error as its last argument, which may be NULL. The message is made for people: it
+ * names what was tried, on what, and the root cause. It never holds a token or a password.
+ * Match on the code; a program that must match on text can rely on two words: "Timeout" in the
+ * message of PHANTOMDB_ERR_TIMEOUT and "closed" in that of PHANTOMDB_ERR_CLOSED.
+ *
+ *
+ * VERSIONS
+ *
+ * Structs that you fill begin with struct_size, which their _init call sets: a program works
+ * with newer and older libraries of the same PHANTOMDB_ABI_VERSION. Codes are never renumbered.
+ */
+
+
+#ifndef PHANTOMDB_H
+#define PHANTOMDB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * The version of the ABI that this header describes: the number behind `libphantomdb.so.`. It is raised
+ * with every incompatible change, and apart from the library's version.
+ */
+#define PHANTOMDB_ABI_VERSION 0
+
+/**
+ * The size of `phantomdb_error.message`, its NUL included.
+ */
+#define PHANTOMDB_ERROR_MESSAGE_SIZE 984
+
+/**
+ * What a call returns, and `phantomdb_error.code` holds. The numbers never change.
+ */
+typedef enum phantomdb_code {
+    /**
+     * The call succeeded.
+     */
+    PHANTOMDB_OK = 0,
+    /**
+     * An argument or option is missing, out of range or contradicts another. The message
+     * begins with its name.
+     */
+    PHANTOMDB_ERR_INVALID_ARGUMENT = -1,
+    /**
+     * The handle is NULL, made up, already released, or of another kind or pool.
+     */
+    PHANTOMDB_ERR_INVALID_HANDLE = -2,
+    /**
+     * The pool is closed. The message contains the word "closed".
+     */
+    PHANTOMDB_ERR_CLOSED = -3,
+    /**
+     * The deadline passed first. The message contains the word "Timeout".
+     */
+    PHANTOMDB_ERR_TIMEOUT = -4,
+    /**
+     * No connection is free at this moment, and the call does not wait.
+     */
+    PHANTOMDB_ERR_WOULD_BLOCK = -5,
+    /**
+     * Too many callers wait already (`max_waiters`).
+     */
+    PHANTOMDB_ERR_OVERLOADED = -6,
+    /**
+     * The server can't be reached. The message holds the root cause.
+     */
+    PHANTOMDB_ERR_UNAVAILABLE = -7,
+    /**
+     * The call was cancelled, or its connection interrupted.
+     */
+    PHANTOMDB_ERR_CANCELLED = -8,
+    /**
+     * The connection is in use by another thread.
+     */
+    PHANTOMDB_ERR_BUSY = -9,
+    /**
+     * The call would wait for itself.
+     */
+    PHANTOMDB_ERR_WOULD_DEADLOCK = -10,
+    /**
+     * The operation does not fit the state of the connection: a commit with no transaction
+     * open, say.
+     */
+    PHANTOMDB_ERR_INVALID_STATE = -11,
+    /**
+     * The server answered with an error; `http_status` says which.
+     */
+    PHANTOMDB_ERR_HTTP = -12,
+    /**
+     * The server refused the credentials (HTTP status 401 or 403).
+     */
+    PHANTOMDB_ERR_UNAUTHORIZED = -13,
+    /**
+     * The server's answer is no valid HTTP or no valid JSON.
+     */
+    PHANTOMDB_ERR_PROTOCOL = -14,
+    /**
+     * The connection broke before the answer was complete.
+     */
+    PHANTOMDB_ERR_CONNECTION_LOST = -15,
+    /**
+     * The server's answer is larger than `max_response_bytes`.
+     */
+    PHANTOMDB_ERR_TOO_LARGE = -16,
+    /**
+     * The TLS settings are wrong, or the server's certificate was refused.
+     */
+    PHANTOMDB_ERR_TLS = -17,
+    /**
+     * A value of a result has another type, or lies outside its range.
+     */
+    PHANTOMDB_ERR_TYPE = -18,
+    /**
+     * A bug in this library, caught. The pool stays usable.
+     */
+    PHANTOMDB_ERR_PANIC = -19,
+} phantomdb_code;
+
+/**
+ * How an idle connection is checked before it is handed out;
+ * `phantomdb_pool_options.validation`.
+ */
+typedef enum phantomdb_validation {
+    /**
+     * Ask the operating system whether the socket is still open: one system call, no round
+     * trip. The default.
+     */
+    PHANTOMDB_VALIDATION_SOCKET = 0,
+    /**
+     * Ask the server (`GET /health`): a round trip.
+     */
+    PHANTOMDB_VALIDATION_PING = 1,
+    /**
+     * Do not check.
+     */
+    PHANTOMDB_VALIDATION_NONE = 2,
+} phantomdb_validation;
+
+/**
+ * The type of a cell; see `phantomdb_result_cell_kind`.
+ */
+typedef enum phantomdb_cell_kind {
+    /**
+     * No value.
+     */
+    PHANTOMDB_CELL_NULL = 0,
+    /**
+     * True or false.
+     */
+    PHANTOMDB_CELL_BOOL = 1,
+    /**
+     * A number, whole or not.
+     */
+    PHANTOMDB_CELL_NUMBER = 2,
+    /**
+     * A text.
+     */
+    PHANTOMDB_CELL_STRING = 3,
+    /**
+     * A JSON array or object.
+     */
+    PHANTOMDB_CELL_JSON = 4,
+} phantomdb_cell_kind;
+
+/**
+ * A connection that was acquired from a pool, and is yours until you release it.
+ *
+ * `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
+ * `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
+ * `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`,
+ * `_request`, `_interrupt`.
+ *
+ * One request at a time runs on it: a second thread that tries meanwhile gets
+ * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
+ * used and released by another thread than the one that acquired it.
+ *
+ * What each operation below has in common: texts are UTF-8 and end with a NUL, and need to
+ * live only during the call. Names may hold any character; the library encodes them. JSON
+ * arguments are checked before anything is sent. On success `*result` is the answer, to be freed
+ * with `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the answer is of
+ * no interest. A call takes at most `request_timeout_ms`. Their errors:
+ *
+ * - `PHANTOMDB_ERR_INVALID_ARGUMENT`: an argument can't be used; nothing was sent.
+ * - `PHANTOMDB_ERR_INVALID_HANDLE`: this connection was released, or never was one.
+ * - `PHANTOMDB_ERR_HTTP`: the server answered with an error: 400 bad SQL, 404 no such database or
+ *   table, 409 already there, 500 and so on; see `http_status`.
+ * - `PHANTOMDB_ERR_UNAUTHORIZED`: the token is missing or wrong.
+ * - `PHANTOMDB_ERR_UNAVAILABLE`, `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CONNECTION_LOST`,
+ *   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: the way to the server. The
+ *   connection may be used again: it opens itself anew.
+ * - `PHANTOMDB_ERR_CANCELLED`: it was interrupted. `PHANTOMDB_ERR_BUSY`: see above.
+ *   `PHANTOMDB_ERR_CLOSED`: the pool was closed.
+ *
+ * A request is sent again only if nothing of it reached the server, or if it only reads: an
+ * insert is never sent twice.
+ */
+typedef struct phantomdb_connection phantomdb_connection;
+
+/**
+ * A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
+ *
+ * `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
+ * `_request`, `_query`, `_status`, `_status_json`, `_set_token`, `_close`.
+ *
+ * Made by `phantomdb_pool_create`, ended by `phantomdb_pool_close`. A closed pool's handle stays
+ * harmless for ever: calls with it return `PHANTOMDB_ERR_CLOSED`.
+ */
+typedef struct phantomdb_pool phantomdb_pool;
+
+/**
+ * An answer. It can be read as JSON text, and, without any JSON library, as a table (rows and
+ * columns; an object is a table of one row) or as a list of names.
+ *
+ * As text: `phantomdb_result_text`. As a table: `_row_count`, `_column_count`, `_column_name`,
+ * `_column_index`, `_cell_kind`, `_cell_is_null`, `_cell_text`, `_cell_int64`, `_cell_double`,
+ * `_cell_bool`. As a list: `_item_count`, `_item`. Besides: `_affected_rows`, `_free`.
+ *
+ * It is yours until `phantomdb_result_free`, and does not depend on the connection or the pool that
+ * it came from. Reading it is safe from any thread; every text that it lends is UTF-8, ended
+ * by a NUL, and valid until the result is freed. Since a text may hold a NUL itself, each
+ * call that lends one also says its `length` in bytes, the last NUL not counted; `length` may be
+ * NULL.
+ *
+ * Their errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a result that was freed or never was one;
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` for a row, column or item that does not exist;
+ * `PHANTOMDB_ERR_TYPE` for a value of another type, or a result that is no table or no list.
+ */
+typedef struct phantomdb_result phantomdb_result;
+
+/**
+ * A code with its name and text, as `phantomdb_code_table` lists them.
+ */
+typedef struct phantomdb_code_info {
+    /**
+     * One of `phantomdb_code`.
+     */
+    int32_t code;
+    /**
+     * The part of its name after `PHANTOMDB_ERR_`: "TIMEOUT". "OK" for `PHANTOMDB_OK`.
+     */
+    const char *name;
+    /**
+     * A sentence that says what it means, without its full stop.
+     */
+    const char *text;
+} phantomdb_code_info;
+
+/**
+ * Everything that can be set on a pool. Fill it with `phantomdb_pool_options_init`, then change
+ * what you like; all texts are copied by `phantomdb_pool_create` and may go afterwards.
+ *
+ * Times are in milliseconds, at most 365 days. A value that makes no sense is refused by
+ * `phantomdb_pool_create`, with an error that begins with the option's name.
+ */
+typedef struct phantomdb_pool_options {
+    /**
+     * Set by `phantomdb_pool_options_init`; leave it alone.
+     */
+    uint32_t struct_size;
+    /**
+     * Connections that the pool keeps, even when nobody uses them. Default 2; 0 is allowed.
+     */
+    uint32_t min_connections;
+    /**
+     * Connections that the pool never exceeds, as the server counts them. Default 10; 1 to
+     * 65535, and not less than `min_connections`.
+     */
+    uint32_t max_connections;
+    /**
+     * How many connections may be opening at once. Default 2; at least 1.
+     */
+    uint32_t max_connecting;
+    /**
+     * How many callers may wait at once; one more gets `PHANTOMDB_ERR_OVERLOADED`. Default
+     * 10000; 0 means that nobody ever waits.
+     */
+    uint32_t max_waiters;
+    /**
+     * One of `phantomdb_validation`. Default `PHANTOMDB_VALIDATION_SOCKET`.
+     */
+    int32_t validation;
+    /**
+     * `http[s]://host[:port][/prefix]`. Default "http://localhost:8080".
+     */
+    const char *base_url;
+    /**
+     * The bearer token; NULL, the default, sends none. Never shown in any message.
+     */
+    const char *token;
+    /**
+     * A PEM file with the certificates that may sign the server's; NULL, the default, means
+     * those of the system.
+     */
+    const char *tls_ca_file;
+    /**
+     * A PEM file with the client's certificate, for servers that want one. Default NULL.
+     */
+    const char *tls_cert_file;
+    /**
+     * A PEM file with the private key of `tls_cert_file`. Default NULL.
+     */
+    const char *tls_key_file;
+    /**
+     * How long `phantomdb_pool_acquire` waits, all its steps together. Default 30000; more
+     * than 0.
+     */
+    int64_t acquire_timeout_ms;
+    /**
+     * After how long an unused connection above `min_connections` is closed. Default 60000;
+     * 0 means never.
+     */
+    int64_t idle_timeout_ms;
+    /**
+     * After how long a connection is retired, less up to a tenth by chance. Default 1800000;
+     * 0 means never.
+     */
+    int64_t max_lifetime_ms;
+    /**
+     * How long a connection may be idle and still be handed out without validation. Default
+     * 500; 0 means not at all.
+     */
+    int64_t validate_after_ms;
+    /**
+     * How long a validation by ping may take. Default 1000; more than 0.
+     */
+    int64_t validation_timeout_ms;
+    /**
+     * How long a request may take, opening the connection included. Default 30000; more than 0.
+     */
+    int64_t request_timeout_ms;
+    /**
+     * How long opening a connection may take: name look-up, TCP and TLS together. Default
+     * 5000; more than 0.
+     */
+    int64_t connect_timeout_ms;
+    /**
+     * How long `phantomdb_pool_close` waits for connections to be released before it cuts
+     * them. Default 5000; 0 means not at all.
+     */
+    int64_t close_timeout_ms;
+    /**
+     * How large an answer's body may be, in bytes. Default 67108864 (64 MiB); more than 0.
+     */
+    uint64_t max_response_bytes;
+    /**
+     * 1 opens `min_connections` at create, in the background; 0, the default, opens each at
+     * its first request.
+     */
+    int32_t preconnect;
+    /**
+     * For later versions; leave it 0.
+     */
+    int32_t reserved;
+} phantomdb_pool_options;
+
+/**
+ * The numbers of a pool at one moment. Fill it once with `phantomdb_status_init`, then pass it to
+ * `phantomdb_pool_status` as often as you like.
+ */
+typedef struct phantomdb_status {
+    /**
+     * Set by `phantomdb_status_init`; leave it alone.
+     */
+    uint32_t struct_size;
+    /**
+     * Connections that can be handed out at once.
+     */
+    uint32_t available;
+    /**
+     * Connections that callers have.
+     */
+    uint32_t used;
+    /**
+     * Callers that wait for a connection.
+     */
+    uint32_t pending;
+    /**
+     * All connections: available, used, and those being opened, checked, cleaned or closed.
+     */
+    uint32_t total;
+    /**
+     * The option `min_connections`.
+     */
+    uint32_t min;
+    /**
+     * The option `max_connections`.
+     */
+    uint32_t max;
+} phantomdb_status;
+
+/**
+ * Why a call failed. The caller owns it: put one on the stack, pass its address, read it when
+ * the call did not return `PHANTOMDB_OK`. Nothing in it needs to be freed.
+ *
+ * It need not be initialised: every call that takes one fills it on failure, and sets `code`
+ * to `PHANTOMDB_OK` and `message` to "" on success. Every call accepts NULL instead.
+ */
+typedef struct phantomdb_error {
+    /**
+     * One of `phantomdb_code`; the same number that the call returned.
+     */
+    int32_t code;
+    /**
+     * The HTTP status that the server answered; 0 if it did not.
+     */
+    int32_t http_status;
+    /**
+     * In how many milliseconds a new try makes sense; 0 if that is not known.
+     */
+    int64_t retry_after_ms;
+    /**
+     * Whether the same call may succeed later, and is safe to repeat.
+     */
+    bool retriable;
+    /**
+     * For later versions; zero.
+     */
+    uint8_t reserved[23];
+    /**
+     * What was tried, on what, why it failed and, where it helps, what to do. UTF-8, ended by
+     * a NUL, cut at the end of a character if it is too long.
+     */
+    char message[PHANTOMDB_ERROR_MESSAGE_SIZE];
+} phantomdb_error;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library, "0.1.0" for example. Valid for ever. Safe from any thread.
+ */
+const char *phantomdb_version(void);
+
+/**
+ * The version of the ABI that the library has. Programs compiled against one `PHANTOMDB_ABI_VERSION`
+ * run with every library of the same. Safe from any thread.
+ */
+uint32_t phantomdb_abi_version(void);
+
+/**
+ * Every code with its name and text, `PHANTOMDB_OK` first, in the order of the numbers.
+ *
+ * Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
+ * bindings, which take their constants from here or check them. Safe from any thread.
+ */
+const struct phantomdb_code_info *phantomdb_code_table(uint64_t *count);
+
+/**
+ * The name of a code, "TIMEOUT" for example, or NULL if there is no such code. Valid for ever.
+ * Safe from any thread.
+ */
+const char *phantomdb_code_name(int32_t code);
+
+/**
+ * Fills `options` with the defaults.
+ *
+ * Pass `sizeof(phantomdb_pool_options)` as `struct_size`: it tells the library which version of
+ * the struct the program was compiled with, so that each works with a newer other.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a NULL `options` or a size that no version had;
+ * nothing is written then.
+ */
+int32_t phantomdb_pool_options_init(struct phantomdb_pool_options *options,
+                                    uint32_t struct_size);
+
+/**
+ * Prepares `status` for `phantomdb_pool_status`. Pass `sizeof(phantomdb_status)` as `struct_size`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a NULL `status` or a size that no version had;
+ * nothing is written then.
+ */
+int32_t phantomdb_status_init(struct phantomdb_status *status,
+                              uint32_t struct_size);
+
+/**
+ * Makes a pool. `options` may be NULL: a pool of 2 to 10 connections to http://localhost:8080.
+ *
+ * Opens no connection (unless `preconnect` asks for it), so the server need not be there yet.
+ * On success `*pool` is the new pool, to be closed by `phantomdb_pool_close`; on failure it is
+ * NULL.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` or `PHANTOMDB_ERR_TLS`, the message beginning with the
+ * option that can't be used.
+ */
+int32_t phantomdb_pool_create(const struct phantomdb_pool_options *options,
+                              struct phantomdb_pool **pool,
+                              struct phantomdb_error *error);
+
+/**
+ * Waits for a connection, at most `acquire_timeout_ms`.
+ *
+ * On success `*connection` is yours until `phantomdb_pool_release` or `phantomdb_pool_discard`; on
+ * failure it is NULL. Callers are served in the order in which they came.
+ *
+ * Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`; when the server
+ * can't be reached `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`, `PHANTOMDB_ERR_UNAUTHORIZED`) at
+ * once, with the root cause and `retry_after_ms`.
+ */
+int32_t phantomdb_pool_acquire(struct phantomdb_pool *pool,
+                               struct phantomdb_connection **connection,
+                               struct phantomdb_error *error);
+
+/**
+ * As `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
+ * connection only if one is free at once; a negative time is refused.
+ */
+int32_t phantomdb_pool_acquire_timeout(struct phantomdb_pool *pool,
+                                       int64_t timeout_ms,
+                                       struct phantomdb_connection **connection,
+                                       struct phantomdb_error *error);
+
+/**
+ * Takes a connection if one is free. Never waits and never uses the network.
+ *
+ * Errors: `PHANTOMDB_ERR_WOULD_BLOCK` if none is free; else as `phantomdb_pool_acquire`.
+ */
+int32_t phantomdb_pool_try_acquire(struct phantomdb_pool *pool,
+                                   struct phantomdb_connection **connection,
+                                   struct phantomdb_error *error);
+
+/**
+ * Gives a connection back. Never waits and never uses the network; it can't fail for a
+ * connection that you have.
+ *
+ * `connection` is gone afterwards, whatever this returns. A transaction that is still open on
+ * it is rolled back before anybody else gets it. If another thread has a request in flight
+ * on it, that request goes on, and the connection is back when it is done.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a connection that was released already or is not of
+ * this pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile, which then took the
+ * connection back itself: nothing is left to do.
+ */
+int32_t phantomdb_pool_release(struct phantomdb_pool *pool,
+                               struct phantomdb_connection *connection,
+                               struct phantomdb_error *error);
+
+/**
+ * Gives a connection back to be closed instead of reused. As `phantomdb_pool_release` in all else.
+ */
+int32_t phantomdb_pool_discard(struct phantomdb_pool *pool,
+                               struct phantomdb_connection *connection,
+                               struct phantomdb_error *error);
+
+/**
+ * Acquires a connection, sends one request on it and gives it back.
+ *
+ * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
+ * whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0. On success
+ * `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+ * `result` itself may be NULL if the answer is of no interest.
+ *
+ * Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_request`.
+ */
+int32_t phantomdb_pool_request(struct phantomdb_pool *pool,
+                               const char *method,
+                               const char *path,
+                               const uint8_t *body,
+                               uint64_t body_length,
+                               struct phantomdb_result **result,
+                               struct phantomdb_error *error);
+
+/**
+ * Acquires a connection, runs one SQL statement on it and gives it back.
+ *
+ * `parameters` is a JSON array, one value for each `?` of the statement, or NULL. On success
+ * `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+ * `result` itself may be NULL.
+ *
+ * Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
+ */
+int32_t phantomdb_pool_query(struct phantomdb_pool *pool,
+                             const char *database,
+                             const char *sql,
+                             const char *parameters,
+                             struct phantomdb_result **result,
+                             struct phantomdb_error *error);
+
+/**
+ * Fills `status` with the numbers of this moment. Never waits for the network.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`, and
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` if `status` was not prepared by `phantomdb_status_init`.
+ */
+int32_t phantomdb_pool_status(struct phantomdb_pool *pool,
+                              struct phantomdb_status *status,
+                              struct phantomdb_error *error);
+
+/**
+ * The numbers of this moment as JSON:
+ * `{"available":2,"used":0,"pending":0,"total":2,"min":2,"max":10}`.
+ *
+ * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_status_json(struct phantomdb_pool *pool,
+                                   struct phantomdb_result **result,
+                                   struct phantomdb_error *error);
+
+/**
+ * Changes the bearer token; NULL sends none. Every request that starts afterwards uses it.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a token that no HTTP header can carry (the old one
+ * stays then), `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_set_token(struct phantomdb_pool *pool,
+                                 const char *token,
+                                 struct phantomdb_error *error);
+
+/**
+ * Closes the pool, and returns when nothing of it is left: no socket and no thread.
+ *
+ * Whoever waits for a connection gets `PHANTOMDB_ERR_CLOSED` at once. Connections in use have
+ * `close_timeout_ms` to be released; then they are cut: a request in flight on them fails with
+ * `PHANTOMDB_ERR_CLOSED`, as does everything tried on them later. Release them as usual.
+ *
+ * Closing a pool twice, or from two threads at once, is fine.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+ */
+int32_t phantomdb_pool_close(struct phantomdb_pool *pool,
+                             struct phantomdb_error *error);
+
+/**
+ * Asks the server how it is: the answer is an object whose `status` is "healthy" or "unhealthy".
+ */
+int32_t phantomdb_connection_health_check(struct phantomdb_connection *connection,
+                                          struct phantomdb_result **result,
+                                          struct phantomdb_error *error);
+
+/**
+ * Lists the databases: the answer is a list of names.
+ */
+int32_t phantomdb_connection_list_databases(struct phantomdb_connection *connection,
+                                            struct phantomdb_result **result,
+                                            struct phantomdb_error *error);
+
+/**
+ * Makes a database. HTTP status 409 if there is one of this name.
+ */
+int32_t phantomdb_connection_create_database(struct phantomdb_connection *connection,
+                                             const char *name,
+                                             struct phantomdb_result **result,
+                                             struct phantomdb_error *error);
+
+/**
+ * Removes a database with all that is in it.
+ */
+int32_t phantomdb_connection_drop_database(struct phantomdb_connection *connection,
+                                           const char *database,
+                                           struct phantomdb_result **result,
+                                           struct phantomdb_error *error);
+
+/**
+ * Lists the tables of a database: the answer is a list of names.
+ */
+int32_t phantomdb_connection_list_tables(struct phantomdb_connection *connection,
+                                         const char *database,
+                                         struct phantomdb_result **result,
+                                         struct phantomdb_error *error);
+
+/**
+ * Makes a table. `columns` is a JSON array of objects with `name` and `type`, and where wanted
+ * `nullable`, `primaryKey`, `defaultValue`: `[{"name":"id","type":"integer","primaryKey":true}]`.
+ */
+int32_t phantomdb_connection_create_table(struct phantomdb_connection *connection,
+                                          const char *database,
+                                          const char *name,
+                                          const char *columns,
+                                          struct phantomdb_result **result,
+                                          struct phantomdb_error *error);
+
+/**
+ * Removes a table with all its rows.
+ */
+int32_t phantomdb_connection_drop_table(struct phantomdb_connection *connection,
+                                        const char *database,
+                                        const char *table,
+                                        struct phantomdb_result **result,
+                                        struct phantomdb_error *error);
+
+/**
+ * Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never sent twice.
+ */
+int32_t phantomdb_connection_insert(struct phantomdb_connection *connection,
+                                    const char *database,
+                                    const char *table,
+                                    const char *row,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the answer is a
+ * table. A blank condition is refused.
+ */
+int32_t phantomdb_connection_select(struct phantomdb_connection *connection,
+                                    const char *database,
+                                    const char *table,
+                                    const char *condition,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Changes the rows that fulfil an SQL condition, or all if `condition` is NULL. `data` is a JSON
+ * object of column to new value. A blank condition is refused.
+ * `phantomdb_result_affected_rows` says how many rows changed.
+ */
+int32_t phantomdb_connection_update(struct phantomdb_connection *connection,
+                                    const char *database,
+                                    const char *table,
+                                    const char *data,
+                                    const char *condition,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Deletes the rows that fulfil an SQL condition. It is never optional: NULL or blank is refused
+ * before anything is sent, because on the wire such a delete would drop the table. Say "1=1"
+ * for all rows. `phantomdb_result_affected_rows` says how many went.
+ */
+int32_t phantomdb_connection_delete(struct phantomdb_connection *connection,
+                                    const char *database,
+                                    const char *table,
+                                    const char *condition,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Runs one SQL statement. `parameters` is a JSON array, one value for each `?` of the statement,
+ * or NULL. The answer of a query is a table; `phantomdb_result_affected_rows` tells of other statements.
+ */
+int32_t phantomdb_connection_execute_query(struct phantomdb_connection *connection,
+                                           const char *database,
+                                           const char *sql,
+                                           const char *parameters,
+                                           struct phantomdb_result **result,
+                                           struct phantomdb_error *error);
+
+/**
+ * Begins a transaction, of one database or (`database` NULL) of whichever it touches first. Every
+ * request on this connection belongs to it until commit or rollback; releasing the connection
+ * rolls it back. The answer is an object with the `transaction_id`.
+ *
+ * `PHANTOMDB_ERR_INVALID_STATE` if one is open on this connection already.
+ */
+int32_t phantomdb_connection_begin_transaction(struct phantomdb_connection *connection,
+                                               const char *database,
+                                               struct phantomdb_result **result,
+                                               struct phantomdb_error *error);
+
+/**
+ * Commits the transaction that is open on this connection. `transaction_id` is its id, or NULL,
+ * which means the same.
+ *
+ * `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+ */
+int32_t phantomdb_connection_commit_transaction(struct phantomdb_connection *connection,
+                                                const char *transaction_id,
+                                                struct phantomdb_result **result,
+                                                struct phantomdb_error *error);
+
+/**
+ * Rolls back the transaction that is open on this connection. `transaction_id` is its id, or NULL,
+ * which means the same.
+ *
+ * `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+ */
+int32_t phantomdb_connection_rollback_transaction(struct phantomdb_connection *connection,
+                                                  const char *transaction_id,
+                                                  struct phantomdb_result **result,
+                                                  struct phantomdb_error *error);
+
+/**
+ * Sends a request that has no name here yet.
+ *
+ * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
+ * whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0.
+ */
+int32_t phantomdb_connection_request(struct phantomdb_connection *connection,
+                                     const char *method,
+                                     const char *path,
+                                     const uint8_t *body,
+                                     uint64_t body_length,
+                                     struct phantomdb_result **result,
+                                     struct phantomdb_error *error);
+
+/**
+ * Cuts the request that another thread has in flight on this connection: it fails with
+ * `PHANTOMDB_ERR_CANCELLED`, and what the server made of it is unknown. With none in flight it does
+ * nothing. Safe from any thread; returns at once.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+ */
+int32_t phantomdb_connection_interrupt(struct phantomdb_connection *connection,
+                                       struct phantomdb_error *error);
+
+/**
+ * The answer as JSON: of a select the array of row objects, of a list the array of names, else the
+ * whole object that the server sent.
+ */
+int32_t phantomdb_result_text(const struct phantomdb_result *result,
+                              const char **text,
+                              uint64_t *length,
+                              struct phantomdb_error *error);
+
+/**
+ * How many rows the table has.
+ */
+int32_t phantomdb_result_row_count(const struct phantomdb_result *result,
+                                   uint64_t *count,
+                                   struct phantomdb_error *error);
+
+/**
+ * How many columns the table has.
+ */
+int32_t phantomdb_result_column_count(const struct phantomdb_result *result,
+                                      uint64_t *count,
+                                      struct phantomdb_error *error);
+
+/**
+ * The name of a column; the first is column 0.
+ */
+int32_t phantomdb_result_column_name(const struct phantomdb_result *result,
+                                     uint64_t column,
+                                     const char **text,
+                                     uint64_t *length,
+                                     struct phantomdb_error *error);
+
+/**
+ * The number of the column of this name; `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is none.
+ */
+int32_t phantomdb_result_column_index(const struct phantomdb_result *result,
+                                      const char *name,
+                                      uint64_t *column,
+                                      struct phantomdb_error *error);
+
+/**
+ * The type of a cell: one of `phantomdb_cell_kind`.
+ */
+int32_t phantomdb_result_cell_kind(const struct phantomdb_result *result,
+                                   uint64_t row,
+                                   uint64_t column,
+                                   int32_t *value,
+                                   struct phantomdb_error *error);
+
+/**
+ * Whether a cell is null.
+ */
+int32_t phantomdb_result_cell_is_null(const struct phantomdb_result *result,
+                                      uint64_t row,
+                                      uint64_t column,
+                                      bool *value,
+                                      struct phantomdb_error *error);
+
+/**
+ * A cell as text: of a string its characters, of anything else its JSON; a null is "" (ask
+ * `phantomdb_result_cell_is_null` to tell it from an empty string). Works for every cell.
+ */
+int32_t phantomdb_result_cell_text(const struct phantomdb_result *result,
+                                   uint64_t row,
+                                   uint64_t column,
+                                   const char **text,
+                                   uint64_t *length,
+                                   struct phantomdb_error *error);
+
+/**
+ * A cell as a whole number. `PHANTOMDB_ERR_TYPE` for anything that is not exactly one of 64 bits.
+ */
+int32_t phantomdb_result_cell_int64(const struct phantomdb_result *result,
+                                    uint64_t row,
+                                    uint64_t column,
+                                    int64_t *value,
+                                    struct phantomdb_error *error);
+
+/**
+ * A cell as a floating-point number, the nearest there is. `PHANTOMDB_ERR_TYPE` for anything that is
+ * no number.
+ */
+int32_t phantomdb_result_cell_double(const struct phantomdb_result *result,
+                                     uint64_t row,
+                                     uint64_t column,
+                                     double *value,
+                                     struct phantomdb_error *error);
+
+/**
+ * A cell as true or false. `PHANTOMDB_ERR_TYPE` for anything else.
+ */
+int32_t phantomdb_result_cell_bool(const struct phantomdb_result *result,
+                                   uint64_t row,
+                                   uint64_t column,
+                                   bool *value,
+                                   struct phantomdb_error *error);
+
+/**
+ * How many items the list has.
+ */
+int32_t phantomdb_result_item_count(const struct phantomdb_result *result,
+                                    uint64_t *count,
+                                    struct phantomdb_error *error);
+
+/**
+ * An item of the list; the first is item 0.
+ */
+int32_t phantomdb_result_item(const struct phantomdb_result *result,
+                              uint64_t item,
+                              const char **text,
+                              uint64_t *length,
+                              struct phantomdb_error *error);
+
+/**
+ * How many rows an insert, update, delete or other statement changed; -1 if the server did not
+ * say.
+ */
+int32_t phantomdb_result_affected_rows(const struct phantomdb_result *result,
+                                       int64_t *count,
+                                       struct phantomdb_error *error);
+
+/**
+ * Frees a result, and with it every text that it lent. Returns `PHANTOMDB_ERR_INVALID_HANDLE`, and
+ * does nothing, for NULL and for a result that was freed already.
+ */
+int32_t phantomdb_result_free(struct phantomdb_result *result);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* PHANTOMDB_H */

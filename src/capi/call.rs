@@ -1,0 +1,197 @@
+//! What every function of the ABI has in common.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_char};
+use std::panic::{self, AssertUnwindSafe};
+use std::slice;
+use std::sync::Once;
+
+use super::error::{phantomdb_code, phantomdb_error};
+use crate::error::{Code, Error, Result};
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs the body of a function: turns its outcome into a code and a filled or cleared `error`,
+/// and a panic into `PHANTOMDB_ERR_PANIC`.
+///
+/// # Safety
+/// `error` is NULL or points to a `phantomdb_error` that nobody else uses meanwhile.
+pub unsafe fn call(error: *mut phantomdb_error, body: impl FnOnce() -> Result<()>) -> i32 {
+    let outcome = without_panic(body);
+    // SAFETY: the caller promises that `error` is NULL or valid, and exclusive.
+    let error = unsafe { error.as_mut() };
+    match outcome {
+        Ok(()) => {
+            if let Some(error) = error {
+                error.clear();
+            }
+            phantomdb_code::PHANTOMDB_OK as i32
+        }
+        Err(failure) => {
+            if let Some(error) = error {
+                error.fill(&failure);
+            }
+            failure.code() as i32
+        }
+    }
+}
+
+fn without_panic(body: impl FnOnce() -> Result<()>) -> Result<()> {
+    install_quiet_hook();
+    DEPTH.set(DEPTH.get() + 1);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(body));
+    DEPTH.set(DEPTH.get() - 1);
+    outcome.unwrap_or_else(|payload| Err(panic_error(payload.as_ref())))
+}
+
+fn panic_error(payload: &(dyn Any + Send)) -> Error {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    let place = PANIC_PLACE.take().unwrap_or_else(|| "an unknown place".to_owned());
+    Error::new(
+        Code::Panic,
+        format!("A bug in libphantomdb: {text} ({place}). The pool stays usable; please report it"),
+    )
+}
+
+/// The library prints nothing, so a panic inside a call must not either. Panics elsewhere in
+/// the process (this hook is only shared where the library is linked into a Rust program) go
+/// on to the hook that was there before.
+fn install_quiet_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if DEPTH.get() == 0 {
+                previous(info);
+            } else {
+                PANIC_PLACE.set(info.location().map(ToString::to_string));
+            }
+        }));
+    });
+}
+
+/// A text argument.
+///
+/// # Safety
+/// `text` is NULL or ended by a NUL, and stays unchanged for `'a`.
+pub unsafe fn text<'a>(name: &str, text: *const c_char) -> Result<&'a str> {
+    // SAFETY: passed on to the caller of this function.
+    unsafe { optional_text(name, text) }?.ok_or_else(|| Error::invalid_argument(name, "is NULL"))
+}
+
+/// A text argument that may be NULL.
+///
+/// # Safety
+/// As for [`text`].
+pub unsafe fn optional_text<'a>(name: &str, text: *const c_char) -> Result<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL, and the caller promises the rest.
+    let bytes = unsafe { CStr::from_ptr(text) };
+    match bytes.to_str() {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => Err(Error::invalid_argument(
+            name,
+            format_args!("is not UTF-8: byte {} can't stand there", error.valid_up_to()),
+        )),
+    }
+}
+
+/// A bytes argument; NULL with length 0 is no bytes.
+///
+/// # Safety
+/// `bytes` is NULL or points to `length` bytes that stay unchanged for `'a`.
+pub unsafe fn bytes<'a>(name: &str, bytes: *const u8, length: u64) -> Result<Option<&'a [u8]>> {
+    let length =
+        usize::try_from(length).ok().filter(|length| *length <= isize::MAX as usize).ok_or_else(
+            || Error::invalid_argument(name, format_args!("can't be {length} bytes long")),
+        )?;
+    if bytes.is_null() {
+        if length != 0 {
+            return Err(Error::invalid_argument(
+                name,
+                format_args!("is NULL, but its length is {length}"),
+            ));
+        }
+        return Ok(None);
+    }
+    // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
+    Ok(Some(unsafe { slice::from_raw_parts(bytes, length) }))
+}
+
+/// The place of a mandatory output.
+///
+/// # Safety
+/// `output` is NULL or may be written to.
+pub unsafe fn output<'a, T>(name: &str, output: *mut T) -> Result<&'a mut T> {
+    // SAFETY: the caller promises that it is NULL or valid.
+    unsafe { output.as_mut() }.ok_or_else(|| Error::invalid_argument(name, "is NULL"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::MaybeUninit;
+
+    fn message(error: &phantomdb_error) -> String {
+        // SAFETY: `fill` and `clear` end the message with a NUL.
+        unsafe { CStr::from_ptr(error.message.as_ptr()) }.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_panic_becomes_a_code_with_its_text_and_place() {
+        let mut error = MaybeUninit::uninit();
+        // SAFETY: `error` is ours and may be written to.
+        let code = unsafe { call(error.as_mut_ptr(), || panic!("oh {}", "no")) };
+        // SAFETY: `call` filled it.
+        let error = unsafe { error.assume_init() };
+        assert_eq!(code, Code::Panic as i32);
+        assert_eq!(error.code, code);
+        assert!(message(&error).contains("oh no (src/capi/call.rs:"), "{}", message(&error));
+    }
+
+    #[test]
+    fn an_error_is_filled_and_then_cleared() {
+        let mut error = MaybeUninit::uninit();
+        let failure = Error::new(Code::Http, "no such table").with_http_status(404);
+        // SAFETY: `error` is ours and may be written to.
+        assert_eq!(unsafe { call(error.as_mut_ptr(), || Err(failure)) }, -12);
+        // SAFETY: `call` filled it.
+        let mut error = unsafe { error.assume_init() };
+        assert_eq!((error.code, error.http_status), (-12, 404));
+        assert_eq!(message(&error), "no such table");
+        // SAFETY: as above.
+        assert_eq!(unsafe { call(&raw mut error, || Ok(())) }, 0);
+        assert_eq!((error.code, error.http_status), (0, 0));
+        assert_eq!(message(&error), "");
+    }
+
+    #[test]
+    fn text_that_is_no_utf8_is_refused_by_name() {
+        // SAFETY: ended by a NUL.
+        let refused = unsafe { text("database", c"pr\xffod".as_ptr()) }.unwrap_err();
+        assert_eq!(refused.message(), "database: is not UTF-8: byte 2 can't stand there");
+        // SAFETY: NULL is allowed.
+        let refused = unsafe { text("database", std::ptr::null()) }.unwrap_err();
+        assert_eq!(refused.message(), "database: is NULL");
+    }
+
+    #[test]
+    fn no_bytes_are_fine_and_null_bytes_are_not() {
+        // SAFETY: NULL is allowed.
+        assert_eq!(unsafe { bytes("body", std::ptr::null(), 0) }, Ok(None));
+        // SAFETY: as above.
+        assert!(unsafe { bytes("body", std::ptr::null(), 5) }.is_err());
+        // SAFETY: refused before it is looked at.
+        assert!(unsafe { bytes("body", c"x".as_ptr().cast(), u64::MAX) }.is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! `phantomdb_error`, and the codes of it.
+
+use std::ffi::c_char;
+use std::time::Duration;
+
+use crate::error::{Code, Error};
+
+/// What a call returns, and `phantomdb_error.code` holds. The numbers never change.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum phantomdb_code {
+    /// The call succeeded.
+    PHANTOMDB_OK = 0,
+    /// An argument or option is missing, out of range or contradicts another. The message
+    /// begins with its name.
+    PHANTOMDB_ERR_INVALID_ARGUMENT = -1,
+    /// The handle is NULL, made up, already released, or of another kind or pool.
+    PHANTOMDB_ERR_INVALID_HANDLE = -2,
+    /// The pool is closed. The message contains the word "closed".
+    PHANTOMDB_ERR_CLOSED = -3,
+    /// The deadline passed first. The message contains the word "Timeout".
+    PHANTOMDB_ERR_TIMEOUT = -4,
+    /// No connection is free at this moment, and the call does not wait.
+    PHANTOMDB_ERR_WOULD_BLOCK = -5,
+    /// Too many callers wait already (`max_waiters`).
+    PHANTOMDB_ERR_OVERLOADED = -6,
+    /// The server can't be reached. The message holds the root cause.
+    PHANTOMDB_ERR_UNAVAILABLE = -7,
+    /// The call was cancelled, or its connection interrupted.
+    PHANTOMDB_ERR_CANCELLED = -8,
+    /// The connection is in use by another thread.
+    PHANTOMDB_ERR_BUSY = -9,
+    /// The call would wait for itself.
+    PHANTOMDB_ERR_WOULD_DEADLOCK = -10,
+    /// The operation does not fit the state of the connection: a commit with no transaction
+    /// open, say.
+    PHANTOMDB_ERR_INVALID_STATE = -11,
+    /// The server answered with an error; `http_status` says which.
+    PHANTOMDB_ERR_HTTP = -12,
+    /// The server refused the credentials (HTTP status 401 or 403).
+    PHANTOMDB_ERR_UNAUTHORIZED = -13,
+    /// The server's answer is no valid HTTP or no valid JSON.
+    PHANTOMDB_ERR_PROTOCOL = -14,
+    /// The connection broke before the answer was complete.
+    PHANTOMDB_ERR_CONNECTION_LOST = -15,
+    /// The server's answer is larger than `max_response_bytes`.
+    PHANTOMDB_ERR_TOO_LARGE = -16,
+    /// The TLS settings are wrong, or the server's certificate was refused.
+    PHANTOMDB_ERR_TLS = -17,
+    /// A value of a result has another type, or lies outside its range.
+    PHANTOMDB_ERR_TYPE = -18,
+    /// A bug in this library, caught. The pool stays usable.
+    PHANTOMDB_ERR_PANIC = -19,
+}
+
+/// The size of `phantomdb_error.message`, its NUL included.
+pub const PHANTOMDB_ERROR_MESSAGE_SIZE: usize = 984;
+
+/// Why a call failed. The caller owns it: put one on the stack, pass its address, read it when
+/// the call did not return `PHANTOMDB_OK`. Nothing in it needs to be freed.
+///
+/// It need not be initialised: every call that takes one fills it on failure, and sets `code`
+/// to `PHANTOMDB_OK` and `message` to "" on success. Every call accepts NULL instead.
+#[repr(C)]
+pub struct phantomdb_error {
+    /// One of `phantomdb_code`; the same number that the call returned.
+    pub code: i32,
+    /// The HTTP status that the server answered; 0 if it did not.
+    pub http_status: i32,
+    /// In how many milliseconds a new try makes sense; 0 if that is not known.
+    pub retry_after_ms: i64,
+    /// Whether the same call may succeed later, and is safe to repeat.
+    pub retriable: bool,
+    /// For later versions; zero.
+    pub reserved: [u8; 23],
+    /// What was tried, on what, why it failed and, where it helps, what to do. UTF-8, ended by
+    /// a NUL, cut at the end of a character if it is too long.
+    pub message: [c_char; PHANTOMDB_ERROR_MESSAGE_SIZE],
+}
+
+impl phantomdb_error {
+    pub(super) fn clear(&mut self) {
+        self.code = phantomdb_code::PHANTOMDB_OK as i32;
+        self.http_status = 0;
+        self.retry_after_ms = 0;
+        self.retriable = false;
+        self.reserved = [0; 23];
+        self.message[0] = 0;
+    }
+
+    pub(super) fn fill(&mut self, error: &Error) {
+        self.clear();
+        self.code = error.code() as i32;
+        self.http_status = error.http_status().map_or(0, i32::from);
+        self.retry_after_ms = error.retry_after().map_or(0, milliseconds);
+        self.retriable = error.is_retriable();
+        let text = fitting(error.message(), self.message.len() - 1);
+        // A NUL within the text would hide the rest of it.
+        let bytes = text.bytes().map(|byte| if byte == 0 { b'?' } else { byte });
+        for (to, from) in self.message.iter_mut().zip(bytes.chain([0])) {
+            *to = from as c_char;
+        }
+    }
+}
+
+/// Rounded up, so that "in 0 ms" is never said of a time that is still to come.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
+}
+
+fn fitting(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// A code with its name and text, as `phantomdb_code_table` lists them.
+#[repr(C)]
+pub struct phantomdb_code_info {
+    /// One of `phantomdb_code`.
+    pub code: i32,
+    /// The part of its name after `PHANTOMDB_ERR_`: "TIMEOUT". "OK" for `PHANTOMDB_OK`.
+    pub name: *const c_char,
+    /// A sentence that says what it means, without its full stop.
+    pub text: *const c_char,
+}
+
+// SAFETY: the pointers lead to text that is never changed or freed.
+unsafe impl Sync for phantomdb_code_info {}
+// SAFETY: as above.
+unsafe impl Send for phantomdb_code_info {}
+
+const _: () = {
+    assert!(size_of::<phantomdb_error>() == 1024);
+    assert!(Code::ALL.len() == -(phantomdb_code::PHANTOMDB_ERR_PANIC as i32) as usize);
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_core_has_its_twin_with_the_same_number() {
+        let header = include_str!("../../include/phantomdb.h");
+        for code in Code::ALL {
+            let line = format!("PHANTOMDB_ERR_{} = {},", code.name(), *code as i32);
+            assert!(header.contains(&line), "phantomdb.h lacks `{line}`");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        assert_eq!(fitting("aéb", 2), "a");
+        assert_eq!(fitting("aéb", 3), "aé");
+        assert_eq!(fitting("aé", 100), "aé");
+    }
+
+    #[test]
+    fn times_round_up() {
+        assert_eq!(milliseconds(Duration::ZERO), 0);
+        assert_eq!(milliseconds(Duration::from_micros(1)), 1);
+        assert_eq!(milliseconds(Duration::MAX), i64::MAX);
+    }
+}

@@ -1,0 +1,40 @@
+//! The C ABI: what `include/phantomdb.h` declares. The only room of the library with `unsafe`.
+//!
+//! Each function translates its arguments, calls the core and translates the outcome; nothing
+//! is decided here. Conventions that all of them share stand in `call`; handles in `handles`.
+//!
+//! # Safety
+//! What a C caller must keep to, and no check can find out: a pointer argument that is not a
+//! handle is NULL or points to what its type says, a text ends with a NUL, bytes are as many as
+//! their length says, and nobody changes any of them during the call. The header says it too.
+#![allow(unsafe_code, non_camel_case_types)]
+// The section above holds for each function.
+#![allow(clippy::missing_safety_doc)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+mod call;
+mod handles;
+mod structs;
+
+// In the order in which the header shows them.
+mod version;
+
+mod error;
+
+mod options;
+
+mod status;
+
+mod pool;
+
+mod connection;
+
+mod result;
+
+pub use connection::*;
+pub use error::*;
+pub use options::*;
+pub use pool::*;
+pub use result::*;
+pub use status::*;
+pub use version::*;

@@ -1,0 +1,344 @@
+//! `phantomdb_pool` and its calls.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::Arc;
+
+use super::call::{bytes, call, optional_text, output, text};
+use super::connection::{CONNECTIONS, LeaseEntry, phantomdb_connection};
+use super::error::phantomdb_error;
+use super::handles::{Found, Kind, Table, number};
+use super::options::{self, from_ms, phantomdb_pool_options};
+use super::result::{self, phantomdb_result};
+use super::status::phantomdb_status;
+use super::structs;
+use crate::client::{Answer, Request};
+use crate::config::Secret;
+use crate::error::{Code, Error, Result};
+use crate::pool::{Lease, Pool};
+
+static POOLS: Table<Pool> = Table::new(Kind::Pool);
+
+/// A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
+///
+/// `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
+/// `_request`, `_query`, `_status`, `_status_json`, `_set_token`, `_close`.
+///
+/// Made by `phantomdb_pool_create`, ended by `phantomdb_pool_close`. A closed pool's handle stays
+/// harmless for ever: calls with it return `PHANTOMDB_ERR_CLOSED`.
+pub struct phantomdb_pool {
+    _private: (),
+}
+
+fn find(pool: *mut phantomdb_pool) -> Result<Arc<Pool>> {
+    match POOLS.find(pool) {
+        Found::Live(pool) => Ok(pool),
+        Found::Gone => Err(Error::closed()),
+        Found::Unknown => Err(unknown(pool)),
+    }
+}
+
+fn unknown(pool: *mut phantomdb_pool) -> Error {
+    let what = if pool.is_null() { "is NULL" } else { "is no pool that this library made" };
+    Error::new(Code::InvalidHandle, format!("pool: the handle {what}"))
+}
+
+/// Makes a pool. `options` may be NULL: a pool of 2 to 10 connections to http://localhost:8080.
+///
+/// Opens no connection (unless `preconnect` asks for it), so the server need not be there yet.
+/// On success `*pool` is the new pool, to be closed by `phantomdb_pool_close`; on failure it is
+/// NULL.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` or `PHANTOMDB_ERR_TLS`, the message beginning with the
+/// option that can't be used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_create(
+    options: *const phantomdb_pool_options,
+    pool: *mut *mut phantomdb_pool,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that all pointers are NULL or valid.
+    unsafe {
+        call(error, || {
+            let output = output("pool", pool)?;
+            *output = ptr::null_mut();
+            let made = Pool::new(options::read(options)?)?;
+            *output = POOLS.insert(made).ok_or_else(|| too_many("pools"))?;
+            Ok(())
+        })
+    }
+}
+
+/// Waits for a connection, at most `acquire_timeout_ms`.
+///
+/// On success `*connection` is yours until `phantomdb_pool_release` or `phantomdb_pool_discard`; on
+/// failure it is NULL. Callers are served in the order in which they came.
+///
+/// Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`; when the server
+/// can't be reached `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`, `PHANTOMDB_ERR_UNAUTHORIZED`) at
+/// once, with the root cause and `retry_after_ms`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_acquire(
+    pool: *mut phantomdb_pool,
+    connection: *mut *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { acquire(pool, connection, error, Pool::acquire) }
+}
+
+/// As `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
+/// connection only if one is free at once; a negative time is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_acquire_timeout(
+    pool: *mut phantomdb_pool,
+    timeout_ms: i64,
+    connection: *mut *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let acquire_timeout = |pool: &Pool| pool.acquire_timeout(from_ms("timeout_ms", timeout_ms)?);
+    // SAFETY: passed on to the caller.
+    unsafe { acquire(pool, connection, error, acquire_timeout) }
+}
+
+/// Takes a connection if one is free. Never waits and never uses the network.
+///
+/// Errors: `PHANTOMDB_ERR_WOULD_BLOCK` if none is free; else as `phantomdb_pool_acquire`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_try_acquire(
+    pool: *mut phantomdb_pool,
+    connection: *mut *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { acquire(pool, connection, error, Pool::try_acquire) }
+}
+
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn acquire(
+    pool: *mut phantomdb_pool,
+    connection: *mut *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+    acquire: impl FnOnce(&Pool) -> Result<Lease>,
+) -> i32 {
+    // SAFETY: the caller promises that all pointers are NULL or valid.
+    unsafe {
+        call(error, || {
+            let output = output("connection", connection)?;
+            *output = ptr::null_mut();
+            let lease = acquire(&*find(pool)?)?;
+            let entry = LeaseEntry { pool: number(pool), lease };
+            *output = CONNECTIONS.insert(entry).ok_or_else(|| too_many("connections"))?;
+            Ok(())
+        })
+    }
+}
+
+/// Gives a connection back. Never waits and never uses the network; it can't fail for a
+/// connection that you have.
+///
+/// `connection` is gone afterwards, whatever this returns. A transaction that is still open on
+/// it is rolled back before anybody else gets it. If another thread has a request in flight
+/// on it, that request goes on, and the connection is back when it is done.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a connection that was released already or is not of
+/// this pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile, which then took the
+/// connection back itself: nothing is left to do.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_release(
+    pool: *mut phantomdb_pool,
+    connection: *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call(error, || take_back(pool, connection).map(drop)) }
+}
+
+/// Gives a connection back to be closed instead of reused. As `phantomdb_pool_release` in all else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_discard(
+    pool: *mut phantomdb_pool,
+    connection: *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe {
+        call(error, || {
+            take_back(pool, connection)?.lease.mark_discarded();
+            Ok(())
+        })
+    }
+}
+
+fn take_back(
+    pool: *mut phantomdb_pool,
+    connection: *mut phantomdb_connection,
+) -> Result<Arc<LeaseEntry>> {
+    let is_of_this_pool = |entry: &LeaseEntry| entry.pool == number(pool);
+    let entry = CONNECTIONS.remove(connection, is_of_this_pool);
+    find(pool)?;
+    entry.ok_or_else(|| match CONNECTIONS.find(connection) {
+        Found::Live(_) => Error::new(
+            Code::InvalidHandle,
+            "connection: the handle belongs to another pool; release it there",
+        ),
+        _ => super::connection::unknown(connection),
+    })
+}
+
+/// Acquires a connection, sends one request on it and gives it back.
+///
+/// `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
+/// whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0. On success
+/// `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+/// `result` itself may be NULL if the answer is of no interest.
+///
+/// Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_request`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_request(
+    pool: *mut phantomdb_pool,
+    method: *const c_char,
+    path: *const c_char,
+    body: *const u8,
+    body_length: u64,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            result::answer(result, || {
+                let pool = find(pool)?;
+                pool.request(&Request::raw(
+                    text("method", method)?,
+                    text("path", path)?,
+                    bytes("body", body, body_length)?,
+                )?)
+            })
+        })
+    }
+}
+
+/// Acquires a connection, runs one SQL statement on it and gives it back.
+///
+/// `parameters` is a JSON array, one value for each `?` of the statement, or NULL. On success
+/// `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+/// `result` itself may be NULL.
+///
+/// Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_query(
+    pool: *mut phantomdb_pool,
+    database: *const c_char,
+    sql: *const c_char,
+    parameters: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            result::answer(result, || {
+                let pool = find(pool)?;
+                pool.request(&Request::execute_query(
+                    text("database", database)?,
+                    text("sql", sql)?,
+                    optional_text("parameters", parameters)?,
+                )?)
+            })
+        })
+    }
+}
+
+/// Fills `status` with the numbers of this moment. Never waits for the network.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`, and
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` if `status` was not prepared by `phantomdb_status_init`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_status(
+    pool: *mut phantomdb_pool,
+    status: *mut phantomdb_status,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that the pointers are NULL or valid, and that `status` has
+    // the size that it says.
+    unsafe {
+        call(error, || {
+            let pool = find(pool)?;
+            let size = structs::said_size(output("status", status)?);
+            structs::fill(status, size, pool.status().into())
+        })
+    }
+}
+
+/// The numbers of this moment as JSON:
+/// `{"available":2,"used":0,"pending":0,"total":2,"min":2,"max":10}`.
+///
+/// On success `*result` holds the text, to be freed with `phantomdb_result_free`.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_status_json(
+    pool: *mut phantomdb_pool,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that the pointers are NULL or valid.
+    unsafe {
+        call(error, || result::answer(result, || Answer::from_json(find(pool)?.status().to_json())))
+    }
+}
+
+/// Changes the bearer token; NULL sends none. Every request that starts afterwards uses it.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a token that no HTTP header can carry (the old one
+/// stays then), `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_set_token(
+    pool: *mut phantomdb_pool,
+    token: *const c_char,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            let pool = find(pool)?;
+            pool.set_token(optional_text("token", token)?.map(Secret::new))
+        })
+    }
+}
+
+/// Closes the pool, and returns when nothing of it is left: no socket and no thread.
+///
+/// Whoever waits for a connection gets `PHANTOMDB_ERR_CLOSED` at once. Connections in use have
+/// `close_timeout_ms` to be released; then they are cut: a request in flight on them fails with
+/// `PHANTOMDB_ERR_CLOSED`, as does everything tried on them later. Release them as usual.
+///
+/// Closing a pool twice, or from two threads at once, is fine.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_close(
+    pool: *mut phantomdb_pool,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe {
+        call(error, || {
+            let found = match POOLS.find(pool) {
+                Found::Live(found) => found,
+                Found::Gone => return Ok(()),
+                Found::Unknown => return Err(unknown(pool)),
+            };
+            found.close();
+            POOLS.remove(pool, |_| true);
+            Ok(())
+        })
+    }
+}
+
+/// There are more handles than a handle can number.
+pub(super) fn too_many(what: &str) -> Error {
+    Error::new(Code::Overloaded, format!("More {what} are open than handles can name"))
+}

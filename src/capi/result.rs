@@ -1,0 +1,377 @@
+//! `phantomdb_result`: an answer, as text, as a table or as a list.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::Arc;
+
+use super::call::{call, output, text};
+use super::error::phantomdb_error;
+use super::handles::{Found, Kind, Table};
+use super::pool::too_many;
+use crate::client::{self, Answer};
+use crate::error::{Code, Error, Result};
+
+static RESULTS: Table<Answer> = Table::new(Kind::Result);
+
+/// An answer. It can be read as JSON text, and, without any JSON library, as a table (rows and
+/// columns; an object is a table of one row) or as a list of names.
+///
+/// As text: `phantomdb_result_text`. As a table: `_row_count`, `_column_count`, `_column_name`,
+/// `_column_index`, `_cell_kind`, `_cell_is_null`, `_cell_text`, `_cell_int64`, `_cell_double`,
+/// `_cell_bool`. As a list: `_item_count`, `_item`. Besides: `_affected_rows`, `_free`.
+///
+/// It is yours until `phantomdb_result_free`, and does not depend on the connection or the pool that
+/// it came from. Reading it is safe from any thread; every text that it lends is UTF-8, ended
+/// by a NUL, and valid until the result is freed. Since a text may hold a NUL itself, each
+/// call that lends one also says its `length` in bytes, the last NUL not counted; `length` may be
+/// NULL.
+///
+/// Their errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a result that was freed or never was one;
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for a row, column or item that does not exist;
+/// `PHANTOMDB_ERR_TYPE` for a value of another type, or a result that is no table or no list.
+pub struct phantomdb_result {
+    _private: (),
+}
+
+/// The type of a cell; see `phantomdb_result_cell_kind`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum phantomdb_cell_kind {
+    /// No value.
+    PHANTOMDB_CELL_NULL = 0,
+    /// True or false.
+    PHANTOMDB_CELL_BOOL = 1,
+    /// A number, whole or not.
+    PHANTOMDB_CELL_NUMBER = 2,
+    /// A text.
+    PHANTOMDB_CELL_STRING = 3,
+    /// A JSON array or object.
+    PHANTOMDB_CELL_JSON = 4,
+}
+
+impl From<client::Kind> for phantomdb_cell_kind {
+    fn from(kind: client::Kind) -> Self {
+        match kind {
+            client::Kind::Null => phantomdb_cell_kind::PHANTOMDB_CELL_NULL,
+            client::Kind::Bool => phantomdb_cell_kind::PHANTOMDB_CELL_BOOL,
+            client::Kind::Number => phantomdb_cell_kind::PHANTOMDB_CELL_NUMBER,
+            client::Kind::String => phantomdb_cell_kind::PHANTOMDB_CELL_STRING,
+            client::Kind::Json => phantomdb_cell_kind::PHANTOMDB_CELL_JSON,
+        }
+    }
+}
+
+/// Runs what gives an answer and hands it to the caller, who may not want it (`result` NULL).
+///
+/// # Safety
+/// `result` is NULL or may be written to.
+pub(super) unsafe fn answer(
+    result: *mut *mut phantomdb_result,
+    run: impl FnOnce() -> Result<Answer>,
+) -> Result<()> {
+    // SAFETY: the caller promises that it is NULL or valid.
+    let mut output = unsafe { result.as_mut() };
+    if let Some(output) = &mut output {
+        **output = ptr::null_mut();
+    }
+    let answer = run()?;
+    if let Some(output) = output {
+        *output = RESULTS.insert(answer).ok_or_else(|| too_many("results"))?;
+    }
+    Ok(())
+}
+
+fn find(result: *const phantomdb_result) -> Result<Arc<Answer>> {
+    match RESULTS.find(result.cast_mut()) {
+        Found::Live(answer) => Ok(answer),
+        _ => Err(unknown(result)),
+    }
+}
+
+fn unknown(result: *const phantomdb_result) -> Error {
+    let what =
+        if result.is_null() { "is NULL" } else { "was freed already, or never was a result" };
+    Error::new(Code::InvalidHandle, format!("result: the handle {what}"))
+}
+
+fn index(name: &str, index: u64) -> Result<usize> {
+    usize::try_from(index)
+        .map_err(|_| Error::invalid_argument(name, format_args!("there is no {name} {index}")))
+}
+
+/// Reads one value of a result into `output`.
+///
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn read<T>(
+    result: *const phantomdb_result,
+    output_name: &str,
+    place: *mut T,
+    error: *mut phantomdb_error,
+    read: impl FnOnce(&Answer) -> Result<T>,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        call(error, || {
+            let output = output(output_name, place)?;
+            *output = read(&*find(result)?)?;
+            Ok(())
+        })
+    }
+}
+
+/// Lends a text of a result. `read` gives it with the NUL that stands behind it.
+///
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn lend(
+    result: *const phantomdb_result,
+    text: *mut *const c_char,
+    length: *mut u64,
+    error: *mut phantomdb_error,
+    read: impl FnOnce(&Answer) -> Result<*const [u8]>,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        call(error, || {
+            let output = output("text", text)?;
+            *output = ptr::null();
+            let with_nul = read(&*find(result)?)?;
+            *output = with_nul.cast();
+            if let Some(length) = length.as_mut() {
+                *length = with_nul.len() as u64 - 1;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The answer as JSON: of a select the array of row objects, of a list the array of names, else the
+/// whole object that the server sent.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_text(
+    result: *const phantomdb_result,
+    text: *mut *const c_char,
+    length: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { lend(result, text, length, error, |answer| Ok(answer.text_with_nul().as_bytes())) }
+}
+
+/// How many rows the table has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_row_count(
+    result: *const phantomdb_result,
+    count: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { read(result, "count", count, error, |answer| Ok(answer.table()?.row_count() as u64)) }
+}
+
+/// How many columns the table has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_column_count(
+    result: *const phantomdb_result,
+    count: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        read(result, "count", count, error, |answer| Ok(answer.table()?.column_count() as u64))
+    }
+}
+
+/// The name of a column; the first is column 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_column_name(
+    result: *const phantomdb_result,
+    column: u64,
+    text: *mut *const c_char,
+    length: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let read = |answer: &Answer| -> Result<*const [u8]> {
+        Ok(answer.table()?.column_name_with_nul(index("column", column)?)?.as_bytes())
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { lend(result, text, length, error, read) }
+}
+
+/// The number of the column of this name; `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_column_index(
+    result: *const phantomdb_result,
+    name: *const c_char,
+    column: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        read(result, "column", column, error, |answer| {
+            let name = text("name", name)?;
+            Ok(answer.table()?.column_index(name)? as u64)
+        })
+    }
+}
+
+/// Reads one cell into `output`.
+///
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn read_cell<T>(
+    result: *const phantomdb_result,
+    (row, column): (u64, u64),
+    place: *mut T,
+    error: *mut phantomdb_error,
+    convert: impl FnOnce(&client::Cell) -> Result<T>,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        read(result, "value", place, error, |answer| {
+            convert(&answer.table()?.cell(index("row", row)?, index("column", column)?)?)
+        })
+    }
+}
+
+/// The type of a cell: one of `phantomdb_cell_kind`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_cell_kind(
+    result: *const phantomdb_result,
+    row: u64,
+    column: u64,
+    value: *mut i32,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let kind = |cell: &client::Cell| Ok(phantomdb_cell_kind::from(cell.kind()) as i32);
+    // SAFETY: passed on to the caller.
+    unsafe { read_cell(result, (row, column), value, error, kind) }
+}
+
+/// Whether a cell is null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_cell_is_null(
+    result: *const phantomdb_result,
+    row: u64,
+    column: u64,
+    value: *mut bool,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { read_cell(result, (row, column), value, error, |cell| Ok(cell.is_null())) }
+}
+
+/// A cell as text: of a string its characters, of anything else its JSON; a null is "" (ask
+/// `phantomdb_result_cell_is_null` to tell it from an empty string). Works for every cell.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_cell_text(
+    result: *const phantomdb_result,
+    row: u64,
+    column: u64,
+    text: *mut *const c_char,
+    length: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let read = |answer: &Answer| -> Result<*const [u8]> {
+        let cell = answer.table()?.cell(index("row", row)?, index("column", column)?)?;
+        Ok(cell.text_with_nul().as_bytes())
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { lend(result, text, length, error, read) }
+}
+
+/// A cell as a whole number. `PHANTOMDB_ERR_TYPE` for anything that is not exactly one of 64 bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_cell_int64(
+    result: *const phantomdb_result,
+    row: u64,
+    column: u64,
+    value: *mut i64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { read_cell(result, (row, column), value, error, |cell| cell.int64()) }
+}
+
+/// A cell as a floating-point number, the nearest there is. `PHANTOMDB_ERR_TYPE` for anything that is
+/// no number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_cell_double(
+    result: *const phantomdb_result,
+    row: u64,
+    column: u64,
+    value: *mut f64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { read_cell(result, (row, column), value, error, |cell| cell.double()) }
+}
+
+/// A cell as true or false. `PHANTOMDB_ERR_TYPE` for anything else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_cell_bool(
+    result: *const phantomdb_result,
+    row: u64,
+    column: u64,
+    value: *mut bool,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { read_cell(result, (row, column), value, error, |cell| cell.boolean()) }
+}
+
+/// How many items the list has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_item_count(
+    result: *const phantomdb_result,
+    count: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { read(result, "count", count, error, |answer| Ok(answer.names()?.len() as u64)) }
+}
+
+/// An item of the list; the first is item 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_item(
+    result: *const phantomdb_result,
+    item: u64,
+    text: *mut *const c_char,
+    length: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let read = |answer: &Answer| -> Result<*const [u8]> {
+        let names = answer.names()?;
+        let name = names.get_with_nul(index("item", item)?).ok_or_else(|| {
+            let why = format_args!("there is no item {item}; the list has {}", names.len());
+            Error::invalid_argument("item", why)
+        })?;
+        Ok(name.as_bytes())
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { lend(result, text, length, error, read) }
+}
+
+/// How many rows an insert, update, delete or other statement changed; -1 if the server did not
+/// say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_affected_rows(
+    result: *const phantomdb_result,
+    count: *mut i64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        read(result, "count", count, error, |answer| Ok(answer.affected_rows()?.unwrap_or(-1)))
+    }
+}
+
+/// Frees a result, and with it every text that it lent. Returns `PHANTOMDB_ERR_INVALID_HANDLE`, and
+/// does nothing, for NULL and for a result that was freed already.
+#[unsafe(no_mangle)]
+pub extern "C" fn phantomdb_result_free(result: *mut phantomdb_result) -> i32 {
+    let free = || RESULTS.remove(result, |_| true).map(drop).ok_or_else(|| unknown(result));
+    // SAFETY: there is no error struct.
+    unsafe { call(ptr::null_mut(), free) }
+}

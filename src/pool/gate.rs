@@ -1,0 +1,71 @@
+//! Bounds the dials of lease holders together with the pool's own (rule 9).
+
+use std::sync::Weak;
+use std::time::Instant;
+
+use super::machine::DialPermit;
+use super::shared::Shared;
+use crate::client::{DialGate, Interrupter};
+use crate::error::{Code, Error, Result};
+
+/// The gate of one slot's connection.
+#[derive(Debug)]
+pub struct SlotGate {
+    pub shared: Weak<Shared>,
+    pub slot: usize,
+}
+
+impl DialGate for SlotGate {
+    fn enter_unless_cut(&self, deadline: Instant, cut: &Interrupter) -> Result<()> {
+        let shared = self.shared.upgrade().ok_or_else(Error::closed)?;
+        let mut core = shared.lock();
+        let mut has_waited = false;
+        // The machine counted the dials of workers when it asked for them.
+        while !core.machine.is_dialed_by_worker(self.slot) {
+            match core.machine.begin_lease_dial(has_waited, Instant::now()) {
+                DialPermit::Granted => break,
+                DialPermit::Refused(error) => return Err(error),
+                DialPermit::Wait => has_waited = true,
+            }
+            let gave_up = if shared.wait_for_dial_end(&mut core, deadline) {
+                Some(Error::new(
+                    Code::Timeout,
+                    "Timeout waiting to open the connection: other connections are being opened \
+                     (at most max_connecting at once)",
+                ))
+            } else if cut.is_cut() {
+                Some(Error::new(
+                    Code::Cancelled,
+                    "Interrupted while waiting to open the connection",
+                ))
+            } else {
+                None
+            };
+            if let Some(error) = gave_up {
+                core.machine.give_up_lease_dial(Instant::now());
+                shared.carry_out(core);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&self, _: Instant) -> Result<()> {
+        unreachable!()
+    }
+
+    fn wake(&self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.wake_dialers();
+        }
+    }
+
+    fn leave(&self, outcome: std::result::Result<(), &Error>) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        shared.step(|machine, now| {
+            if !machine.is_dialed_by_worker(self.slot) {
+                machine.end_lease_dial(outcome.err().cloned(), now);
+            }
+        });
+    }
+}

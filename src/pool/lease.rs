@@ -1,0 +1,164 @@
+//! A connection in the hands of a caller.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::machine::{Condition, Fate, LeaseId};
+use super::shared::Shared;
+use crate::client::{Answer, Connection, Interrupter, Request};
+use crate::error::{Code, Error, Result};
+
+/// How long a cut waits for the interrupted thread to let go before it interrupts again, for
+/// the case that the first interrupt came just before the request began.
+const CUT_RETRY: Duration = Duration::from_millis(5);
+
+/// The connection of one slot.
+#[derive(Debug)]
+pub struct Pooled {
+    client: Mutex<Client>,
+    interrupter: Interrupter,
+    is_cut: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Client {
+    connection: Connection,
+    answered_at: Option<Instant>,
+}
+
+impl Pooled {
+    pub fn new(connection: Connection) -> Self {
+        Pooled {
+            interrupter: connection.interrupter(),
+            client: Mutex::new(Client { connection, answered_at: None }),
+            is_cut: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs work of the pool on the connection while no caller has it.
+    pub fn with_connection<R>(&self, work: impl FnOnce(&mut Connection) -> R) -> R {
+        work(&mut self.client.lock().connection)
+    }
+
+    /// Cuts what is in flight on it at this moment.
+    pub fn interrupt(&self) {
+        self.interrupter.interrupt();
+    }
+
+    /// Cuts what is in flight, refuses what comes later, and closes the socket.
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
+        loop {
+            self.interrupter.interrupt();
+            if let Some(mut client) = self.client.try_lock_for(CUT_RETRY) {
+                client.connection.close(Duration::ZERO);
+                return;
+            }
+        }
+    }
+
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::SeqCst)
+    }
+
+    /// Whether the socket is still fit for a request; closes it if it is not.
+    pub fn probe(&self) -> bool {
+        let mut client = self.client.lock();
+        let is_alive = client.connection.probe();
+        if !is_alive {
+            client.connection.close(Duration::ZERO);
+        }
+        is_alive
+    }
+
+    pub fn condition(&self, is_discarded: bool) -> Condition {
+        let client = self.client.lock();
+        let connection = &client.connection;
+        Condition {
+            fate: if connection.transaction().is_some() {
+                Fate::RollBack
+            } else if is_discarded || !connection.is_reusable() {
+                Fate::Discard
+            } else {
+                Fate::Reuse
+            },
+            is_open: connection.is_open(),
+            opened_at: connection.opened_at(),
+            keep_alive_until: connection.keep_alive_until(),
+            answered_at: client.answered_at,
+        }
+    }
+}
+
+/// An acquired connection. Dropping it releases it.
+///
+/// May be moved between threads and shared; one request at a time runs on it.
+#[derive(Debug)]
+pub struct Lease {
+    shared: Arc<Shared>,
+    id: LeaseId,
+    connection: Arc<Pooled>,
+    is_discarded: AtomicBool,
+}
+
+impl Lease {
+    pub(super) fn new(shared: Arc<Shared>, id: LeaseId, connection: Arc<Pooled>) -> Self {
+        Lease { shared, id, connection, is_discarded: AtomicBool::new(false) }
+    }
+
+    /// Sends a request and waits for the answer, at most `request_timeout`.
+    ///
+    /// # Errors
+    /// What the server answered (`Http`, `Unauthorized`), what went wrong on the way
+    /// (`Unavailable`, `Timeout`, `ConnectionLost`, `Protocol`, `TooLarge`, `Tls`), `Cancelled`
+    /// after [`Lease::interrupt`], `Busy` while another thread has a request on it, `Closed`
+    /// if the pool was closed and took the connection back.
+    pub fn request(&self, request: &Request) -> Result<Answer> {
+        let deadline = Instant::now() + self.shared.options().request_timeout;
+        let Some(mut client) = self.connection.client.try_lock() else {
+            return Err(Error::new(
+                Code::Busy,
+                "Another thread has a request in flight on this connection; \
+                 a connection serves one at a time",
+            ));
+        };
+        if self.connection.is_cut() {
+            return Err(Error::closed());
+        }
+        let outcome = client.connection.request(request, deadline);
+        match &outcome {
+            Err(error) if self.connection.is_cut() && error.code() == Code::Cancelled => {
+                return Err(Error::closed());
+            }
+            Err(error) if error.http_status().is_none() => {}
+            _ => client.answered_at = Some(Instant::now()),
+        }
+        outcome
+    }
+
+    /// Cuts the request in flight, which then fails with `Cancelled`; without one, does nothing.
+    /// May be called from any thread.
+    pub fn interrupt(&self) {
+        self.connection.interrupt();
+    }
+
+    /// The connection will be closed instead of reused when it is released.
+    pub fn mark_discarded(&self) {
+        self.is_discarded.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes the connection instead of giving it back for reuse.
+    pub fn discard(self) {
+        self.mark_discarded();
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let condition = self.connection.condition(self.is_discarded.load(Ordering::Relaxed));
+        self.shared.step(|machine, now| machine.release(self.id, condition, now));
+    }
+}

@@ -1,0 +1,109 @@
+//! What the pool knows of a server that can't be reached, and when it tries again.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Code, Error};
+
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+
+/// A run of failed dials with no sign of life from the server in between.
+#[derive(Debug)]
+pub struct Outage {
+    cause: Error,
+    failures: u32,
+    /// Failures since the server last answered on some connection.
+    silent_failures: u32,
+    failed_at: Instant,
+    retry_at: Instant,
+}
+
+impl Outage {
+    /// The outage after one more failed dial. `chance` is uniform in 0 to 1: full jitter, so
+    /// that many pools of many processes don't come back in step.
+    pub fn after(previous: Option<Outage>, cause: Error, now: Instant, chance: f64) -> Outage {
+        let (failures, silent_failures) =
+            previous.map_or((0, 0), |outage| (outage.failures, outage.silent_failures));
+        let failures = failures.saturating_add(1);
+        let ceiling = FIRST_DELAY
+            .saturating_mul(1u32.checked_shl(failures - 1).unwrap_or(u32::MAX))
+            .min(LONGEST_DELAY);
+        Outage {
+            cause,
+            failures,
+            silent_failures: silent_failures.saturating_add(1),
+            failed_at: now,
+            retry_at: now + ceiling.mul_f64(chance),
+        }
+    }
+
+    /// Whether more than one dial has failed with no answer on any connection in between.
+    pub fn is_confirmed(&self) -> bool {
+        self.silent_failures >= 2
+    }
+
+    /// The server answered on a connection that was open already: new ones still fail, but
+    /// those in use are worth waiting for.
+    pub fn note_sign_of_life(&mut self, answered_at: Instant) {
+        if answered_at > self.failed_at {
+            self.silent_failures = 0;
+        }
+    }
+
+    pub fn cause(&self) -> &Error {
+        &self.cause
+    }
+
+    pub fn retry_at(&self) -> Instant {
+        self.retry_at
+    }
+
+    /// What a caller is told meanwhile. A wrong token or wrong TLS settings keep their own
+    /// code: waiting doesn't mend them.
+    pub fn error(&self, now: Instant) -> Error {
+        let wait = self.retry_at.saturating_duration_since(now);
+        let message = format!(
+            "No connection available: {} (tried {} {}, next try in {:.1} s)",
+            self.cause.message(),
+            self.failures,
+            if self.failures == 1 { "time" } else { "times in a row" },
+            wait.as_secs_f64()
+        );
+        match self.cause.code() {
+            code @ (Code::Tls | Code::Unauthorized) => Error::new(code, message),
+            _ => Error::new(Code::Unavailable, message),
+        }
+        .with_retry_after(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_10_the_delay_doubles_from_50_ms_to_5_s() {
+        let now = Instant::now();
+        let mut outage = None;
+        let mut delays = Vec::new();
+        for _ in 0..40 {
+            let next = Outage::after(outage, Error::new(Code::Unavailable, "refused"), now, 1.0);
+            delays.push((next.retry_at - now).as_millis());
+            outage = Some(next);
+        }
+        assert_eq!(delays[..8], [50, 100, 200, 400, 800, 1600, 3200, 5000]);
+        assert!(delays[8..].iter().all(|delay| *delay == 5000));
+    }
+
+    #[test]
+    fn rule_10_the_caller_learns_the_cause_and_when_to_retry() {
+        let now = Instant::now();
+        let outage = Outage::after(None, Error::new(Code::Timeout, "no answer"), now, 1.0);
+        let error = outage.error(now);
+        assert_eq!(error.code(), Code::Unavailable);
+        assert_eq!(error.retry_after(), Some(FIRST_DELAY));
+        assert!(error.message().contains("no answer"));
+        let outage = Outage::after(None, Error::new(Code::Tls, "expired"), now, 1.0);
+        assert_eq!(outage.error(now).code(), Code::Tls);
+    }
+}

@@ -1,0 +1,247 @@
+//! What callers, leases and workers of one pool share: its machine behind one lock.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::gate::SlotGate;
+use super::handoff::Handoff;
+use super::lease::{Lease, Pooled};
+use super::machine::{Acquired, Grant, Machine, Status};
+use super::workers::Workers;
+use crate::client::{Connection, Endpoint};
+use crate::config::Options;
+use crate::error::Result;
+
+/// The machine of a real pool.
+pub type PoolMachine = Machine<Arc<Pooled>, Arc<Handoff>>;
+
+/// What the lock guards.
+pub struct Core {
+    pub machine: PoolMachine,
+    pub workers: Workers,
+}
+
+/// One pool, as its callers, leases and workers share it.
+pub struct Shared {
+    options: Options,
+    core: Mutex<Core>,
+    dial_ended: Condvar,
+    drained: Condvar,
+    /// Signals workers that there is a job.
+    pub(super) job_ready: Condvar,
+    /// Signals the housekeeper that its alarm moved.
+    pub(super) alarm_moved: Condvar,
+    pub(super) threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub fn new(options: Options, endpoint: Arc<Endpoint>) -> Arc<Shared> {
+        let shared = Arc::new_cyclic(|shared| {
+            let shared = shared.clone();
+            let make = move |slot| {
+                let gate = Arc::new(SlotGate { shared: shared.clone(), slot });
+                Arc::new(Pooled::new(Connection::new(endpoint.clone(), gate)))
+            };
+            Shared {
+                core: Mutex::new(Core {
+                    machine: Machine::new(options.clone(), Instant::now(), fastrand::u64(..), make),
+                    workers: Workers::default(),
+                }),
+                options,
+                dial_ended: Condvar::new(),
+                drained: Condvar::new(),
+                job_ready: Condvar::new(),
+                alarm_moved: Condvar::new(),
+                threads: Mutex::new(Vec::new()),
+            }
+        });
+        shared.carry_out(shared.lock());
+        shared
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub fn status(&self) -> Status {
+        self.lock().machine.status()
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.lock().machine.is_closing()
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock()
+    }
+
+    /// Tells the machine what happened and carries out what follows from it.
+    pub fn step<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine, Instant) -> R) -> R {
+        let now = Instant::now();
+        let mut core = self.lock();
+        let outcome = event(&mut core.machine, now);
+        self.carry_out(core);
+        outcome
+    }
+
+    /// Lets go of the lock and carries out the machine's effects.
+    pub fn carry_out(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) {
+        let Core { machine, workers } = &mut *core;
+        let effects = machine.take_effects();
+        let is_closing = machine.is_closing();
+        let new_threads = workers.reserve_threads(machine, &self.options);
+        drop(core);
+        for (handoff, delivery) in effects.deliveries {
+            handoff.deliver(delivery);
+        }
+        for _ in 0..effects.new_jobs {
+            self.job_ready.notify_one();
+        }
+        if effects.alarm_moved {
+            self.alarm_moved.notify_one();
+        }
+        if effects.dial_ended {
+            self.dial_ended.notify_all();
+        }
+        if is_closing {
+            self.drained.notify_all();
+            self.job_ready.notify_all();
+            self.alarm_moved.notify_all();
+        }
+        if !new_threads.is_empty() {
+            self.spawn(new_threads);
+        }
+    }
+
+    pub fn acquire(self: &Arc<Self>, started: Instant, deadline: Instant) -> Result<Lease> {
+        let handoff = OnceCell::new();
+        let waiter = || Arc::clone(handoff.get_or_init(Default::default));
+        let (place, mut acquired) = self.step(|machine, now| {
+            let place = machine.arrive();
+            (place, machine.acquire(place, now, waiter))
+        });
+        loop {
+            let grant = match acquired {
+                Acquired::Granted(grant) => grant,
+                Acquired::Refused(error) => return Err(error),
+                Acquired::Queued => match waiter().wait_until(deadline) {
+                    Some(delivery) => delivery?,
+                    None => {
+                        let gave_up = self.step(|machine, now| {
+                            let error = machine.timeout_error(now - started);
+                            machine.cancel(place).map(|_| error)
+                        });
+                        match gave_up {
+                            Some(error) => return Err(error),
+                            None => waiter().wait()?,
+                        }
+                    }
+                },
+            };
+            let lease = grant.lease;
+            match self.check(grant) {
+                Ok(lease) => return Ok(lease),
+                Err(()) => {
+                    acquired =
+                        self.step(|machine, now| machine.found_dead(lease, place, now, waiter));
+                }
+            }
+        }
+    }
+
+    pub fn try_acquire(self: &Arc<Self>) -> Result<Lease> {
+        let grant = self.step(|machine, now| machine.try_acquire(now))?;
+        if grant.probe {
+            // A dead one lost its socket in the probe and opens a new one at its first request.
+            grant.connection.probe();
+        }
+        Ok(Lease::new(self.clone(), grant.lease, grant.connection))
+    }
+
+    fn check(self: &Arc<Self>, grant: Grant<Arc<Pooled>>) -> std::result::Result<Lease, ()> {
+        if grant.probe && !grant.connection.probe() {
+            return Err(());
+        }
+        Ok(Lease::new(self.clone(), grant.lease, grant.connection))
+    }
+
+    /// Waits for the end of some dial; true if the deadline passed first.
+    pub fn wait_for_dial_end(&self, core: &mut MutexGuard<'_, Core>, deadline: Instant) -> bool {
+        self.dial_ended.wait_until(core, deadline).timed_out()
+    }
+
+    /// Wakes lease holders that wait to dial, so that they notice an interrupt.
+    pub fn wake_dialers(&self) {
+        // Under the lock: a holder either has not looked at its interrupt yet or waits already.
+        let _core = self.lock();
+        self.dial_ended.notify_all();
+    }
+
+    /// Refuses callers from now on and closes what is idle, without waiting.
+    pub fn begin_close(self: &Arc<Self>) {
+        let with_workers = self.step(|machine, now| {
+            machine.close(now);
+            machine.connections_with_workers()
+        });
+        for connection in with_workers {
+            connection.interrupt();
+        }
+    }
+
+    pub fn close(self: &Arc<Self>) {
+        let deadline = Instant::now() + self.options.close_timeout;
+        self.begin_close();
+        let mut core = self.lock();
+        while core.machine.status().used > 0 {
+            if self.drained.wait_until(&mut core, deadline).timed_out() {
+                break;
+            }
+        }
+        let cut = core.machine.cut();
+        self.carry_out(core);
+        for connection in cut {
+            connection.cut();
+        }
+        let mut core = self.lock();
+        while !core.machine.is_drained() {
+            self.drained.wait(&mut core);
+        }
+        drop(core);
+        self.join_threads();
+    }
+
+    /// Waits until the pool's threads are gone; they end by themselves once it is drained.
+    fn join_threads(&self) {
+        let mut core = self.lock();
+        while !core.workers.are_gone() {
+            self.drained.wait(&mut core);
+        }
+        drop(core);
+        loop {
+            let Some(thread) = self.threads.lock().pop() else { return };
+            // A panic of the thread was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+
+    /// A thread of the pool ended, and the lock says so.
+    pub(super) fn note_thread_end(&self) {
+        self.drained.notify_all();
+    }
+
+    /// How long a worker waits for the server to close its side too, so that the slot is free
+    /// for a new connection only when the server no longer counts the old one.
+    pub(super) fn linger(&self) -> Duration {
+        if self.is_closing() { Duration::ZERO } else { Duration::from_millis(250) }
+    }
+}

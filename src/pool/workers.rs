@@ -1,0 +1,156 @@
+//! The threads of a pool: workers for what may block, and a housekeeper for what is due.
+//!
+//! Threads start when there is something for them to do, and workers end when there has been
+//! nothing for a while: a pool that nobody uses has no threads.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+use super::lease::Pooled;
+use super::machine::{Condition, Job, Task};
+use super::shared::{PoolMachine, Shared};
+use crate::config::Options;
+use crate::error::{Code, Error, Result};
+
+/// How long a worker without a job stays.
+const WORKER_LINGER: Duration = Duration::from_secs(10);
+/// Workers beside those that dial, for rolling back, validating and closing.
+const SPARE_WORKERS: usize = 8;
+/// How long rolling back a forgotten transaction may take.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the pool knows of its threads; guarded by the pool's lock.
+#[derive(Debug, Default)]
+pub struct Workers {
+    running: usize,
+    idle: usize,
+    has_housekeeper: bool,
+}
+
+/// A thread that is to be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Worker,
+    Housekeeper,
+}
+
+impl Workers {
+    pub fn are_gone(&self) -> bool {
+        self.running == 0 && !self.has_housekeeper
+    }
+
+    /// Counts in, and names, the threads that are missing.
+    pub fn reserve_threads(&mut self, machine: &PoolMachine, options: &Options) -> Vec<Role> {
+        let mut roles = Vec::new();
+        let most = options.max_connecting as usize + SPARE_WORKERS;
+        while self.running < most && machine.waiting_jobs() > self.idle + roles.len() {
+            self.running += 1;
+            roles.push(Role::Worker);
+        }
+        if !self.has_housekeeper && machine.alarm().is_some() && !machine.is_drained() {
+            self.has_housekeeper = true;
+            roles.push(Role::Housekeeper);
+        }
+        roles
+    }
+}
+
+impl Shared {
+    /// Starts threads that [`Workers::reserve_threads`] counted in.
+    pub(super) fn spawn(self: &Arc<Self>, roles: Vec<Role>) {
+        for role in roles {
+            let shared = self.clone();
+            let (name, run): (_, fn(&Arc<Shared>)) = match role {
+                Role::Worker => ("phantomdb-work", work),
+                Role::Housekeeper => ("phantomdb-keep", keep_house),
+            };
+            let spawned = Builder::new().name(name.to_owned()).spawn(move || run(&shared));
+            match spawned {
+                Ok(thread) => {
+                    let mut threads = self.threads.lock();
+                    threads.retain(|thread| !thread.is_finished());
+                    threads.push(thread);
+                }
+                // No thread to be had: the next event on the pool tries again.
+                Err(_) => {
+                    let mut core = self.lock();
+                    match role {
+                        Role::Worker => core.workers.running -= 1,
+                        Role::Housekeeper => core.workers.has_housekeeper = false,
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn work(shared: &Arc<Shared>) {
+    let mut core = shared.lock();
+    loop {
+        if let Some(job) = core.machine.next_job() {
+            drop(core);
+            let slot = job.slot;
+            let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(shared, job)))
+                .unwrap_or_else(|_| Err(Error::new(Code::Panic, "A worker of the pool panicked")));
+            shared.step(|machine, now| machine.job_done(slot, outcome, now));
+            core = shared.lock();
+            continue;
+        }
+        if core.machine.is_drained() {
+            break;
+        }
+        core.workers.idle += 1;
+        let waited = shared.job_ready.wait_for(&mut core, WORKER_LINGER);
+        core.workers.idle -= 1;
+        if waited.timed_out() && core.machine.waiting_jobs() == 0 {
+            break;
+        }
+    }
+    core.workers.running -= 1;
+    drop(core);
+    shared.note_thread_end();
+}
+
+fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
+    let options = shared.options();
+    let within = |timeout: Duration| Instant::now() + timeout;
+    job.connection.with_connection(|connection| match job.task {
+        Task::Dial => connection.open(within(options.connect_timeout)),
+        Task::RollBack => {
+            connection.rollback(within(ROLLBACK_TIMEOUT.min(options.request_timeout)))
+        }
+        Task::Ping => connection.ping(within(options.validation_timeout)),
+        Task::Close => {
+            if connection.transaction().is_some() {
+                // Best effort: the connection goes in any case, and the server gives up on
+                // transactions of clients that are gone.
+                let _ = connection.rollback(within(options.validation_timeout));
+            }
+            connection.close(shared.linger());
+            Ok(())
+        }
+    })?;
+    Ok(job.connection.condition(false))
+}
+
+fn keep_house(shared: &Arc<Shared>) {
+    let mut core = shared.lock();
+    while !core.machine.is_drained() {
+        match core.machine.alarm() {
+            None => shared.alarm_moved.wait(&mut core),
+            Some(alarm) if Instant::now() < alarm => {
+                shared.alarm_moved.wait_until(&mut core, alarm);
+            }
+            Some(_) => {
+                core.machine.tick(Instant::now());
+                shared.carry_out(core);
+                core = shared.lock();
+            }
+        }
+    }
+    core.workers.has_housekeeper = false;
+    drop(core);
+    shared.note_thread_end();
+}
