@@ -1,0 +1,38 @@
+//! Who may ask.
+
+use crate::app::App;
+use crate::error::{Error, Kind};
+use axum::extract::{Request, State};
+use axum::http::{Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// Lets a request pass that carries the token, or needs none.
+pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let Some(token) = &app.token else {
+        return next.run(request).await;
+    };
+    let path = request.uri().path();
+    let open = matches!(*request.method(), Method::GET | Method::HEAD)
+        && (path == "/health" || path == "/api/v1/health");
+    if open {
+        return next.run(request).await;
+    }
+    let message = match bearer(&request) {
+        // How long this takes must not tell how much of the token was right.
+        Some(given) if bool::from(given.ct_eq(token.as_bytes())) => {
+            return next.run(request).await;
+        }
+        Some(_) => "the token is wrong",
+        None => "the request needs a token: Authorization: Bearer TOKEN",
+    };
+    Error::new(Kind::Unauthorized, message).into_response()
+}
+
+fn bearer(request: &Request) -> Option<&[u8]> {
+    let value = request.headers().get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}

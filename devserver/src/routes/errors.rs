@@ -1,0 +1,64 @@
+//! Errors as answers: status, code, message and details.
+
+use crate::error::{Error, Kind};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// The status and the code that stand for a kind of error.
+fn status_and_code(kind: Kind) -> (StatusCode, &'static str) {
+    match kind {
+        Kind::BadRequest => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
+        Kind::BadSql => (StatusCode::BAD_REQUEST, "SQL_ERROR"),
+        Kind::SqlNotAllowed => (StatusCode::BAD_REQUEST, "SQL_NOT_ALLOWED"),
+        Kind::QueryTimeout => (StatusCode::BAD_REQUEST, "QUERY_TIMEOUT"),
+        Kind::ResultTooLarge => (StatusCode::BAD_REQUEST, "RESULT_TOO_LARGE"),
+        Kind::Constraint => (StatusCode::BAD_REQUEST, "CONSTRAINT_VIOLATION"),
+        Kind::Unauthorized => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
+        Kind::NoDatabase => (StatusCode::NOT_FOUND, "DATABASE_NOT_FOUND"),
+        Kind::NoTable => (StatusCode::NOT_FOUND, "TABLE_NOT_FOUND"),
+        Kind::NoTransaction => (StatusCode::NOT_FOUND, "TRANSACTION_NOT_FOUND"),
+        Kind::NoRoute => (StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND"),
+        Kind::Method => (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
+        Kind::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
+        Kind::AlreadyExists => (StatusCode::CONFLICT, "ALREADY_EXISTS"),
+        Kind::Conflict => (StatusCode::CONFLICT, "TRANSACTION_CONFLICT"),
+        Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
+        Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "DATABASE_BUSY"),
+        Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
+    }
+}
+
+/// An answer with a JSON object.
+pub fn answer(status: StatusCode, body: &Value) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, json)], body.to_string()).into_response()
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, code) = status_and_code(self.kind);
+        if self.kind == Kind::Internal {
+            crate::log::line(&self.message);
+        }
+        let body = json!({"code": code, "message": self.message, "details": self.details});
+        let mut response = answer(status, &body);
+        match self.kind {
+            Kind::Unauthorized => {
+                let challenge = HeaderValue::from_static("Bearer realm=\"phantomdb\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            Kind::Busy => {
+                let soon = HeaderValue::from_static("1");
+                response.headers_mut().insert(header::RETRY_AFTER, soon);
+            }
+            // The rest of the request is still under way, and nobody will read it.
+            Kind::RequestTimeout => {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            _ => {}
+        }
+        response
+    }
+}

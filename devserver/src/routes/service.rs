@@ -1,0 +1,49 @@
+//! The server about itself.
+
+use super::errors::answer;
+use crate::app::App;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use std::sync::Arc;
+
+/// GET /
+pub async fn welcome() -> Response {
+    answer(
+        StatusCode::OK,
+        &json!({
+            "message": "PhantomDB development server",
+            "version": env!("CARGO_PKG_VERSION"),
+            "routes": {"sdk": "/", "openapi": "/api/v1"},
+        }),
+    )
+}
+
+/// GET /health
+pub async fn health() -> Response {
+    answer(
+        StatusCode::OK,
+        &json!({
+            "status": "healthy",
+            "server": env!("CARGO_PKG_NAME"),
+            "version": env!("CARGO_PKG_VERSION"),
+        }),
+    )
+}
+
+/// GET /stats
+pub async fn stats(State(app): State<Arc<App>>) -> Response {
+    let databases = app.store.list().len();
+    let transactions = app.store.open_transactions();
+    answer(StatusCode::OK, &app.figures.to_json(databases, transactions))
+}
+
+/// GET /metrics
+pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let databases = app.store.list().len();
+    let transactions = app.store.open_transactions();
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let text = app.figures.to_prometheus(databases, transactions);
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

@@ -1,0 +1,137 @@
+//! One connection: its requests, one after the other, and its end.
+
+use super::pulse::{Felt, Pulse};
+use crate::figures::{Figures, OpenConnection, RequestInFlight};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, Request, Response, Version, header};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+/// What all connections have in common.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// Where requests go.
+    pub router: Router,
+    /// What is counted.
+    pub figures: Arc<Figures>,
+    /// How long a connection may be idle.
+    pub keep_alive: Duration,
+    /// How long a client may keep the server waiting.
+    pub client: Duration,
+    /// Turns true when the server is to stop.
+    pub draining: watch::Receiver<bool>,
+}
+
+/// Serves a connection to its end.
+pub async fn serve<S>(stream: S, open: OpenConnection, manner: Manner)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let pulse = Arc::new(Pulse::new(manner.keep_alive, manner.client));
+    let io = TokioIo::new(Felt::new(stream, Arc::clone(&pulse), open));
+    let service = service_fn(|request| answer(request, &manner, &pulse));
+    // The pulse takes care of slow heads, which hyper would not tell from idle connections.
+    let mut connection =
+        pin!(http1::Builder::new().header_read_timeout(None).serve_connection(io, service));
+    let mut draining = manner.draining.clone();
+    let mut told = false;
+    loop {
+        let drain = async {
+            let _ = draining.wait_for(|draining| *draining).await;
+        };
+        tokio::select! {
+            // Its errors are those of the client, who has gone.
+            _ = connection.as_mut() => return,
+            () = drain, if !told => {
+                told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = pulse.expired() => return,
+        }
+    }
+}
+
+fn answer(
+    request: Request<Incoming>,
+    manner: &Manner,
+    pulse: &Arc<Pulse>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
+    pulse.serving();
+    let served = Served { pulse: Arc::clone(pulse), _counted: manner.figures.request() };
+    let seconds = manner.keep_alive.as_secs();
+    let draining = manner.draining.clone();
+    let last = request.version() < Version::HTTP_11 || wants_close(&request);
+    let response = TowerToHyperService::new(manner.router.clone()).call(request);
+    async move {
+        let mut response = response.await?;
+        let headers = response.headers_mut();
+        if *draining.borrow() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        } else if !last && !headers.contains_key(header::CONNECTION) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+            if let Ok(value) = HeaderValue::try_from(format!("timeout={seconds}")) {
+                headers.insert("keep-alive", value);
+            }
+        }
+        Ok(response.map(|body| Body::new(Tracked { body, _served: served })))
+    }
+}
+
+fn wants_close(request: &Request<Incoming>) -> bool {
+    request
+        .headers()
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
+
+/// A request counts as served when its answer's body is gone, one way or another.
+struct Served {
+    pulse: Arc<Pulse>,
+    _counted: RequestInFlight,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.pulse.idle();
+    }
+}
+
+struct Tracked {
+    body: Body,
+    _served: Served,
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,194 @@
+//! Transactions that span requests.
+
+use super::database::{Database, WriteTurn};
+use super::session::Session;
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::OwnedMutexGuard;
+
+/// The transactions that are open.
+#[derive(Debug, Default)]
+pub struct Transactions(Mutex<HashMap<String, Arc<Transaction>>>);
+
+/// The database of a transaction, once it has touched one.
+///
+/// Apart from the state, so that a drop finds the transactions of its database without
+/// waiting for those of others.
+pub type Binding = Arc<OnceLock<Arc<Database>>>;
+
+/// One transaction; its requests run one after the other.
+#[derive(Debug)]
+pub struct Transaction {
+    id: String,
+    database: Binding,
+    state: Arc<tokio::sync::Mutex<State>>,
+}
+
+/// What a transaction holds.
+#[derive(Debug)]
+pub struct State {
+    /// The database that it is bound to.
+    pub database: Binding,
+    /// Its session, from its first request on. Closed before the turn is passed on.
+    pub session: Option<Session>,
+    /// The right to write, from its first write on.
+    pub turn: Option<WriteTurn>,
+    /// Whether it was committed or rolled back.
+    pub finished: bool,
+    last_used: Instant,
+}
+
+impl Transactions {
+    /// Begins a transaction; nothing is locked before its first request.
+    pub fn begin(&self, database: Option<Arc<Database>>) -> Result<String> {
+        let id = crate::random_id().map_err(Error::internal)?;
+        let binding = Binding::default();
+        if let Some(database) = database {
+            binding.get_or_init(|| database);
+        }
+        let state = State {
+            database: Arc::clone(&binding),
+            session: None,
+            turn: None,
+            finished: false,
+            last_used: Instant::now(),
+        };
+        let transaction = Transaction {
+            id: id.clone(),
+            database: binding,
+            state: Arc::new(tokio::sync::Mutex::new(state)),
+        };
+        self.lock().insert(id.clone(), Arc::new(transaction));
+        Ok(id)
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Waits for the turn of a request of this transaction.
+    pub async fn enter(&self, id: &str) -> Result<OwnedMutexGuard<State>> {
+        let transaction = self.lock().get(id).cloned().ok_or_else(|| Error::no_transaction(id))?;
+        transaction.own(id).await
+    }
+
+    /// Takes a transaction out, to end it; whoever comes later finds none.
+    pub async fn take(&self, id: &str) -> Result<OwnedMutexGuard<State>> {
+        let transaction = self.lock().remove(id).ok_or_else(|| Error::no_transaction(id))?;
+        transaction.own(id).await
+    }
+
+    /// Forgets a transaction that has ended by itself.
+    pub fn forget(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    /// Takes out those bound to a database and rolls them back.
+    pub async fn end_all_of(&self, database: &Arc<Database>) {
+        let bound: Vec<_> = self
+            .lock()
+            .values()
+            .filter(|transaction| {
+                transaction.database.get().is_some_and(|bound| Arc::ptr_eq(bound, database))
+            })
+            .cloned()
+            .collect();
+        for transaction in bound {
+            transaction.state.lock().await.abandon();
+            self.forget(&transaction.id);
+        }
+    }
+
+    /// Takes out those that nobody has used for so long; dropping them rolls them back.
+    pub fn take_idle(&self, timeout: Duration) -> Vec<OwnedMutexGuard<State>> {
+        let mut idle = Vec::new();
+        self.lock().retain(|_, transaction| {
+            match Arc::clone(&transaction.state).try_lock_owned() {
+                Ok(state) if state.last_used.elapsed() >= timeout => {
+                    idle.push(state);
+                    false
+                }
+                // One in use is not idle.
+                _ => true,
+            }
+        });
+        idle
+    }
+
+    /// Forgets all of them, which rolls them back.
+    pub fn clear(&self) {
+        let all = std::mem::take(&mut *self.lock());
+        drop(all);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Transaction>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transaction {
+    async fn own(&self, id: &str) -> Result<OwnedMutexGuard<State>> {
+        let state = Arc::clone(&self.state).lock_owned().await;
+        if state.finished {
+            return Err(Error::no_transaction(id));
+        }
+        Ok(state)
+    }
+}
+
+impl State {
+    /// The session, begun if this is the first request.
+    pub fn begun(&mut self, open: impl FnOnce() -> Result<Session>) -> Result<&mut Session> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                let session = open()?;
+                session.execute("BEGIN")?;
+                session
+            }
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// Notes the end of a request.
+    pub fn touch(&mut self) {
+        self.last_used = Instant::now();
+    }
+
+    /// Ends the transaction; what it has not committed is rolled back.
+    pub fn abandon(&mut self) {
+        self.finished = true;
+        self.session = None;
+        self.turn = None;
+    }
+
+    /// Commits, and keeps the session for others.
+    pub fn commit(&mut self) -> Result<()> {
+        self.end("COMMIT")
+    }
+
+    /// Rolls back, and keeps the session for others.
+    pub fn roll_back(&mut self) -> Result<()> {
+        self.end("ROLLBACK")
+    }
+
+    fn end(&mut self, statement: &str) -> Result<()> {
+        self.finished = true;
+        let ended = match (self.database.get(), self.session.take()) {
+            (Some(database), Some(session)) => {
+                let ended = session.execute(statement);
+                if ended.is_err() && !session.is_autocommit() {
+                    let _ = session.execute("ROLLBACK");
+                }
+                database.put(session);
+                ended
+            }
+            _ => Ok(()),
+        };
+        self.turn = None;
+        ended.map_err(|error| error.with("transaction", "rolled back"))
+    }
+}

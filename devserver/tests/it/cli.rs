@@ -1,0 +1,90 @@
+use crate::support::{Server, command, wait_until};
+use std::io::Read;
+use std::process::Stdio;
+
+fn refused(options: &[&str]) -> String {
+    let output = command().args(["--port", "0"]).args(options).output().unwrap();
+    assert!(!output.status.success(), "{options:?}");
+    assert!(output.stdout.is_empty(), "{options:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused() {
+    assert!(refused(&["--tls-cert", "x"]).contains("--tls-key"));
+    assert!(refused(&["--tls-key", "x"]).contains("--tls-cert"));
+    assert!(refused(&["--tls-client-ca", "x"]).contains("--tls-cert"));
+    for wrong in [
+        ["--token", ""],
+        ["--token", "a b"],
+        ["--token", "a\nb"],
+        ["--keep-alive-timeout", "0"],
+        ["--client-timeout", "0"],
+        ["--client-timeout", "nan"],
+        ["--client-timeout", "inf"],
+        ["--client-timeout", "-1"],
+        ["--query-timeout", "1e9"],
+        ["--max-body-bytes", "-1"],
+        ["--data", "/dev/null"],
+        ["--host", "no such host"],
+    ] {
+        refused(&wrong);
+    }
+}
+
+#[test]
+fn the_url_is_all_that_is_printed() {
+    let mut server = Server::start(&["--host", "localhost"]);
+    assert!(server.url.starts_with("http://"), "{}", server.url);
+    server.connect().get("/none").is(404);
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
+    let mut rest = String::new();
+    server.child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn a_folder_has_one_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let _server = Server::start(&["--data", path]);
+    assert!(refused(&["--data", path]).contains("another"));
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let server = Server::start(&[]);
+    let port = server.address.port().to_string();
+    let output = command().args(["--port", &port]).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains(&port));
+}
+
+#[test]
+fn a_temporary_folder_goes_away() {
+    let parent = tempfile::tempdir().unwrap();
+    let folders = || std::fs::read_dir(parent.path()).unwrap().count();
+    let start = || {
+        command()
+            .args(["--port", "0", "--stop-on-stdin-eof"])
+            .env("TMPDIR", parent.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let url = |child: &mut std::process::Child| {
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 8]).unwrap();
+    };
+    let mut killed = start();
+    url(&mut killed);
+    assert_eq!(folders(), 1);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let mut living = start();
+    url(&mut living);
+    assert_eq!(folders(), 1, "the next server sweeps up");
+    drop(living.stdin.take());
+    wait_until("it exits", || living.try_wait().unwrap().is_some());
+    assert_eq!(folders(), 0);
+}

@@ -1,0 +1,67 @@
+use crate::support::{Server, wait_until};
+use serde_json::json;
+use std::net::TcpStream;
+
+#[test]
+fn a_request_in_flight_is_finished() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = ["--data", folder.path().to_str().unwrap()];
+        let mut server = Server::start(&data);
+        let mut idle = server.with_table();
+        let mut fresh = server.connect();
+        let mut busy = server.connect();
+        busy.write(
+            b"POST /databases/d/tables/t HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"n",
+        )
+        .unwrap();
+        wait_until("the request is in flight", || server.stat("requests_in_flight") == 2);
+        let open = idle.begin("");
+        idle.enter(&open);
+        idle.query("SELECT 1 FROM t").is(200);
+        server.signal(signal);
+        assert!(idle.is_closed() && fresh.is_closed());
+        wait_until("nobody listens", || TcpStream::connect(server.address).is_err());
+        assert!(server.child.try_wait().unwrap().is_none());
+        busy.write(b"\":1}").unwrap();
+        let reply = busy.read().unwrap();
+        reply.is(201);
+        assert_eq!(reply.header("connection"), Some("close"));
+        assert!(busy.is_closed());
+        assert_eq!(server.exit_code(), Some(0));
+        let left: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with('d'))
+            .collect();
+        assert_eq!(left, ["d.db"], "the log is merged at the end");
+        let server = Server::start(&data);
+        assert_eq!(server.connect().value("SELECT n FROM t"), json!(1));
+    }
+}
+
+#[test]
+fn patience_ends() {
+    let mut server = Server::start(&["--drain-timeout", "0.2"]);
+    let mut runs = server.with_table();
+    let endless = r#"{"query":"WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"}"#;
+    runs.write(
+        format!(
+            "POST /databases/d/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{endless}",
+            endless.len()
+        )
+        .as_bytes(),
+    )
+    .unwrap();
+    wait_until("it runs", || server.stat("requests_in_flight") == 2);
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), Some(1));
+}
+
+#[test]
+fn the_end_of_standard_input_is_a_reason_to_stop() {
+    let mut server = Server::start(&[]);
+    server.with_table();
+    drop(server.child.stdin.take());
+    assert_eq!(server.exit_code(), Some(0));
+}

@@ -1,0 +1,13 @@
+//! The server as its clients see it: the built program, over sockets.
+
+mod cli;
+mod drain;
+mod durability;
+mod http;
+mod names;
+mod openapi;
+mod query;
+mod sdk;
+mod support;
+mod tls;
+mod transactions;
