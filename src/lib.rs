@@ -8,6 +8,7 @@ pub mod client;
 mod config;
 mod error;
 mod pool;
+mod sync;
 
 #[cfg(feature = "capi")]
 pub mod capi;

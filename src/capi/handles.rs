@@ -7,7 +7,7 @@
 use std::ptr;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use crate::sync::RwLock;
 
 const KIND_BITS: u32 = 4;
 const PLACE_BITS: u32 = if usize::BITS >= 64 { 24 } else { 14 };

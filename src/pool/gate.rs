@@ -27,7 +27,9 @@ impl DialGate for SlotGate {
                 DialPermit::Refused(error) => return Err(error),
                 DialPermit::Wait => has_waited = true,
             }
-            let gave_up = if shared.wait_for_dial_end(&mut core, deadline) {
+            let (guard, is_over) = shared.wait_for_dial_end(core, deadline);
+            core = guard;
+            let gave_up = if is_over {
                 Some(Error::new(
                     Code::Timeout,
                     "Timeout waiting to open the connection: other connections are being opened \

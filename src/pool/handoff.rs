@@ -1,12 +1,12 @@
 //! Where a waiting thread receives its connection.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::lease::Pooled;
 use super::machine::Grant;
 use crate::error::Error;
-use parking_lot::{Condvar, Mutex};
-use std::sync::Arc;
+use crate::sync::{Condvar, Mutex};
 
 /// What a waiter gets.
 pub type Delivery = Result<Grant<Arc<Pooled>>, Error>;
@@ -29,7 +29,9 @@ impl Handoff {
     pub fn wait_until(&self, deadline: Instant) -> Option<Delivery> {
         let mut delivery = self.delivery.lock();
         while delivery.is_none() {
-            if self.delivered.wait_until(&mut delivery, deadline).timed_out() {
+            let (guard, is_over) = self.delivered.wait_until(delivery, deadline);
+            delivery = guard;
+            if is_over {
                 break;
             }
         }
@@ -42,7 +44,7 @@ impl Handoff {
         loop {
             match delivery.take() {
                 Some(delivery) => return delivery,
-                None => self.delivered.wait(&mut delivery),
+                None => delivery = self.delivered.wait(delivery),
             }
         }
     }

@@ -4,16 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use super::machine::{Condition, Fate, LeaseId};
 use super::shared::Shared;
 use crate::client::{Answer, Connection, Interrupter, Request};
 use crate::error::{Code, Error, Result};
-
-/// How long a cut waits for the interrupted thread to let go before it interrupts again, for
-/// the case that the first interrupt came just before the request began.
-const CUT_RETRY: Duration = Duration::from_millis(5);
+use crate::sync::Mutex;
 
 /// The connection of one slot.
 #[derive(Debug)]
@@ -51,13 +46,8 @@ impl Pooled {
     /// Cuts what is in flight, refuses what comes later, and closes the socket.
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
-        loop {
-            self.interrupter.interrupt();
-            if let Some(mut client) = self.client.try_lock_for(CUT_RETRY) {
-                client.connection.close(Duration::ZERO);
-                return;
-            }
-        }
+        self.interrupter.interrupt_for_good();
+        self.client.lock().connection.close(Duration::ZERO);
     }
 
     pub fn is_cut(&self) -> bool {
@@ -119,6 +109,9 @@ impl Lease {
     pub fn request(&self, request: &Request) -> Result<Answer> {
         let deadline = Instant::now() + self.shared.options().request_timeout;
         let Some(mut client) = self.connection.client.try_lock() else {
+            if self.connection.is_cut() {
+                return Err(Error::closed());
+            }
             return Err(Error::new(
                 Code::Busy,
                 "Another thread has a request in flight on this connection; \

@@ -9,6 +9,9 @@
 //! - if more callers wait than connections are on their way to them, then there is nothing
 //!   left to give: no idle connection may be handed out and no dial may be started.
 
+#[cfg(test)]
+mod checks;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
@@ -42,7 +45,7 @@ const STATES: usize = State::Vacant as usize + 1;
 #[derive(Debug)]
 struct Slot<C> {
     state: State,
-    /// Counts the leases, so that one that was cut can't be given back.
+    /// Counts the leases, so that one that has ended can't be given back.
     generation: u32,
     connection: Option<C>,
     is_open: bool,
@@ -262,17 +265,12 @@ impl<C: Clone, W> Machine<C, W> {
         if self.is_closing {
             return Acquired::Refused(Error::closed());
         }
-        if self.waiters.is_empty() {
-            if let Some(grant) = self.grant_idle(self.options.validation, now) {
-                return Acquired::Granted(grant);
-            }
-            if !self.dials_before_handing_out() {
-                if let Some(grant) = self.grant_new(now) {
-                    return Acquired::Granted(grant);
-                }
-            }
+        if let Some(grant) = self.grant_at_once(now) {
+            return Acquired::Granted(grant);
         }
-        if self.waiters.len() >= self.options.max_waiters as usize {
+        // Whoever is about to get a connection of its own doesn't lengthen the queue.
+        let is_coming = self.waiters.len() < self.supply() || self.may_grow(now);
+        if self.waiters.len() >= self.options.max_waiters as usize && !is_coming {
             return Acquired::Refused(self.overloaded());
         }
         self.waiters.insert(place, waiter());
@@ -330,7 +328,15 @@ impl<C: Clone, W> Machine<C, W> {
         if self.holds(lease) {
             self.vacate(lease.slot);
         }
-        let outcome = self.acquire(place, now, waiter);
+        let outcome = if self.is_closing {
+            Acquired::Refused(Error::closed())
+        } else if let Some(grant) = self.grant_at_once(now) {
+            Acquired::Granted(grant)
+        } else {
+            // It was let in before, so `max_waiters` does not stop it now.
+            self.waiters.insert(place, waiter());
+            Acquired::Queued
+        };
         self.balance(now);
         outcome
     }
@@ -341,10 +347,8 @@ impl<C: Clone, W> Machine<C, W> {
         if !self.holds(lease) {
             return false;
         }
-        let slot = lease.slot;
-        self.slots[slot].generation = self.slots[slot].generation.wrapping_add(1);
         self.note_sign_of_life(condition.answered_at);
-        self.settle(slot, condition, now);
+        self.settle(lease.slot, condition, now);
         true
     }
 
@@ -357,6 +361,9 @@ impl<C: Clone, W> Machine<C, W> {
                 Ok(_) => self.outage = None,
                 Err(cause) => self.note_failed_dial(cause.clone(), now),
             }
+        }
+        if matches!(state, State::Cleaning | State::Validating) && outcome.is_ok() {
+            self.note_sign_of_life(Some(now));
         }
         match (state, outcome) {
             (State::Closing, _) => {
@@ -371,6 +378,12 @@ impl<C: Clone, W> Machine<C, W> {
             (_, Err(_)) => {
                 self.start(Task::Close, slot);
                 self.balance(now);
+            }
+        }
+        if state == State::Dialing {
+            // What was needed until now may be surplus, and idle for long.
+            if let Some(due) = self.next_due(now) {
+                self.want_alarm(due);
             }
         }
     }
@@ -424,7 +437,7 @@ impl<C: Clone, W> Machine<C, W> {
             self.close_expired(now);
         }
         self.balance(now);
-        self.alarm = self.next_due();
+        self.alarm = self.next_due(now);
     }
 
     /// When [`Machine::tick`] wants to be called next.
@@ -441,6 +454,13 @@ impl<C: Clone, W> Machine<C, W> {
         }
         while let Some(slot) = self.idle.pop_front() {
             self.start(Task::Close, slot);
+        }
+        // Work that no worker has begun is not begun any more, except closing.
+        for job in mem::take(&mut self.jobs) {
+            match job.task {
+                Task::Dial => self.vacate(job.slot),
+                Task::RollBack | Task::Ping | Task::Close => self.start(Task::Close, job.slot),
+            }
         }
         self.effects.dial_ended = true;
         self.balance(now);
@@ -459,7 +479,6 @@ impl<C: Clone, W> Machine<C, W> {
         let mut connections = Vec::new();
         for slot in 0..self.slots.len() {
             if self.slots[slot].state == State::Leased {
-                self.slots[slot].generation = self.slots[slot].generation.wrapping_add(1);
                 connections.push(self.connection(slot));
                 self.vacate(slot);
             }
@@ -545,6 +564,7 @@ impl<C: Clone, W> Machine<C, W> {
 
     fn grant(&mut self, slot: usize, probe: bool) -> Grant<C> {
         self.set_state(slot, State::Leased);
+        self.slots[slot].generation = self.slots[slot].generation.wrapping_add(1);
         Grant {
             lease: LeaseId { slot, generation: self.slots[slot].generation },
             connection: self.connection(slot),
@@ -582,6 +602,17 @@ impl<C: Clone, W> Machine<C, W> {
         None
     }
 
+    /// A connection for a caller that nobody is ahead of, if there is one to be had at once.
+    fn grant_at_once(&mut self, now: Instant) -> Option<Grant<C>> {
+        if !self.waiters.is_empty() {
+            return None;
+        }
+        match self.grant_idle(self.options.validation, now) {
+            None if !self.dials_before_handing_out() => self.grant_new(now),
+            grant => grant,
+        }
+    }
+
     fn grant_new(&mut self, now: Instant) -> Option<Grant<C>> {
         if self.total() >= self.options.max_connections as usize {
             return None;
@@ -595,7 +626,10 @@ impl<C: Clone, W> Machine<C, W> {
         self.note_opening(slot, &condition);
         let is_spent = self.slots[slot].usable_until.is_some_and(|until| until <= now);
         match condition.fate {
-            Fate::RollBack if !self.is_closing => self.start(Task::RollBack, slot),
+            // Once: what a rollback leaves in a transaction is closed.
+            Fate::RollBack if !self.is_closing && self.slots[slot].state == State::Leased => {
+                self.start(Task::RollBack, slot);
+            }
             Fate::Reuse if !self.is_closing && !is_spent && self.is_worth_keeping(slot) => {
                 match self.waiters.pop() {
                     Some(waiter) => {
@@ -658,8 +692,11 @@ impl<C: Clone, W> Machine<C, W> {
     }
 
     fn note_failed_dial(&mut self, cause: Error, now: Instant) {
+        if cause.code() == Code::Cancelled {
+            // The caller's doing, which tells nothing of the server.
+            return;
+        }
         let outage = Outage::after(self.outage.take(), cause, now, self.chance.f64());
-        self.want_alarm(outage.retry_at());
         self.outage = Some(outage);
     }
 
@@ -683,6 +720,10 @@ impl<C: Clone, W> Machine<C, W> {
         self.dials_under_way() + self.lease_dials_waiting < limit
     }
 
+    fn may_grow(&self, now: Instant) -> bool {
+        self.total() < self.options.max_connections as usize && self.may_dial(now)
+    }
+
     /// Connections on their way to waiters.
     fn supply(&self) -> usize {
         self.count(State::Dialing) + self.count(State::Cleaning) + self.count(State::Validating)
@@ -703,7 +744,7 @@ impl<C: Clone, W> Machine<C, W> {
             if let Some(grant) = grant {
                 let waiter = self.waiters.pop().expect("somebody waits");
                 self.effects.deliveries.push((waiter, Ok(grant)));
-            } else if self.may_dial(now) && self.total() < self.options.max_connections as usize {
+            } else if self.may_grow(now) {
                 let slot = self.add_slot(State::Vacant, now);
                 self.start(Task::Dial, slot);
             } else {
@@ -712,6 +753,10 @@ impl<C: Clone, W> Machine<C, W> {
         }
         self.refuse_the_hopeless(now);
         self.refill(now);
+        self.probe(now);
+        if let Some(retry_at) = self.next_retry(now) {
+            self.want_alarm(retry_at);
+        }
     }
 
     /// In an outage, callers learn the truth at once instead of waiting for their time-out;
@@ -734,6 +779,10 @@ impl<C: Clone, W> Machine<C, W> {
     fn refill(&mut self, now: Instant) {
         while self.total() < self.options.min_connections as usize {
             if !self.options.preconnect {
+                if self.waiters.len() > self.supply() {
+                    // The slot is better used for the next dial than by an unopened connection.
+                    return;
+                }
                 let slot = self.add_slot(State::Vacant, now);
                 self.park(slot, now);
             } else if self.may_dial(now) {
@@ -745,8 +794,24 @@ impl<C: Clone, W> Machine<C, W> {
         }
     }
 
+    /// Tries a lost server again though nobody waits: callers who only try never wait, and a
+    /// burst of callers after a quiet time is not to find an outage that is long over.
+    fn probe(&mut self, now: Instant) {
+        if self.outage.is_none() || !self.dials_before_handing_out() || !self.may_dial(now) {
+            return;
+        }
+        let unopened = self.idle.front().copied().filter(|slot| !self.slots[*slot].is_open);
+        if let Some(slot) = unopened {
+            self.idle.pop_front();
+            self.start(Task::Dial, slot);
+        } else if self.may_grow(now) {
+            let slot = self.add_slot(State::Vacant, now);
+            self.start(Task::Dial, slot);
+        }
+    }
+
     fn surplus(&self) -> usize {
-        let staying = self.total() - self.count(State::Closing);
+        let staying = self.total() - self.count(State::Closing) - self.count(State::Dialing);
         staying.saturating_sub(self.options.min_connections as usize)
     }
 
@@ -771,14 +836,18 @@ impl<C: Clone, W> Machine<C, W> {
         self.idle = kept;
     }
 
-    fn next_due(&self) -> Option<Instant> {
+    /// When to try a lost server again. Once that time has come, the end of the dial under way
+    /// is what matters next.
+    fn next_retry(&self, now: Instant) -> Option<Instant> {
+        let retry_at = self.outage.as_ref()?.retry_at();
+        (self.dials_before_handing_out() && !self.is_closing && retry_at > now).then_some(retry_at)
+    }
+
+    fn next_due(&self, now: Instant) -> Option<Instant> {
         let expiry = self.idle.iter().filter_map(|slot| self.idle_expiry(*slot));
         let expiry = expiry.min().filter(|_| self.surplus() > 0);
         let retirement = self.idle.iter().filter_map(|slot| self.slots[*slot].usable_until).min();
-        let is_wanted =
-            !self.waiters.is_empty() || self.total() < self.options.min_connections as usize;
-        let retry = self.outage.as_ref().filter(|_| is_wanted).map(Outage::retry_at);
-        [expiry, retirement, retry].into_iter().flatten().min()
+        [expiry, retirement, self.next_retry(now)].into_iter().flatten().min()
     }
 
     fn want_alarm(&mut self, at: Instant) {

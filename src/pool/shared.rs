@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::gate::SlotGate;
 use super::handoff::Handoff;
@@ -15,6 +14,7 @@ use super::workers::Workers;
 use crate::client::{Connection, Endpoint};
 use crate::config::Options;
 use crate::error::Result;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The machine of a real pool.
 pub type PoolMachine = Machine<Arc<Pooled>, Arc<Handoff>>;
@@ -175,9 +175,13 @@ impl Shared {
         Ok(Lease::new(self.clone(), grant.lease, grant.connection))
     }
 
-    /// Waits for the end of some dial; true if the deadline passed first.
-    pub fn wait_for_dial_end(&self, core: &mut MutexGuard<'_, Core>, deadline: Instant) -> bool {
-        self.dial_ended.wait_until(core, deadline).timed_out()
+    /// Waits for the end of some dial; says whether the deadline passed first.
+    pub fn wait_for_dial_end<'a>(
+        &self,
+        core: MutexGuard<'a, Core>,
+        deadline: Instant,
+    ) -> (MutexGuard<'a, Core>, bool) {
+        self.dial_ended.wait_until(core, deadline)
     }
 
     /// Wakes lease holders that wait to dial, so that they notice an interrupt.
@@ -203,7 +207,9 @@ impl Shared {
         self.begin_close();
         let mut core = self.lock();
         while core.machine.status().used > 0 {
-            if self.drained.wait_until(&mut core, deadline).timed_out() {
+            let (guard, is_over) = self.drained.wait_until(core, deadline);
+            core = guard;
+            if is_over {
                 break;
             }
         }
@@ -214,7 +220,7 @@ impl Shared {
         }
         let mut core = self.lock();
         while !core.machine.is_drained() {
-            self.drained.wait(&mut core);
+            core = self.drained.wait(core);
         }
         drop(core);
         self.join_threads();
@@ -224,7 +230,7 @@ impl Shared {
     fn join_threads(&self) {
         let mut core = self.lock();
         while !core.workers.are_gone() {
-            self.drained.wait(&mut core);
+            core = self.drained.wait(core);
         }
         drop(core);
         loop {

@@ -102,9 +102,11 @@ fn work(shared: &Arc<Shared>) {
             break;
         }
         core.workers.idle += 1;
-        let waited = shared.job_ready.wait_for(&mut core, WORKER_LINGER);
+        let (guard, is_over) =
+            shared.job_ready.wait_until(core, Instant::now() + WORKER_LINGER);
+        core = guard;
         core.workers.idle -= 1;
-        if waited.timed_out() && core.machine.waiting_jobs() == 0 {
+        if is_over && core.machine.waiting_jobs() == 0 {
             break;
         }
     }
@@ -139,9 +141,9 @@ fn keep_house(shared: &Arc<Shared>) {
     let mut core = shared.lock();
     while !core.machine.is_drained() {
         match core.machine.alarm() {
-            None => shared.alarm_moved.wait(&mut core),
+            None => core = shared.alarm_moved.wait(core),
             Some(alarm) if Instant::now() < alarm => {
-                shared.alarm_moved.wait_until(&mut core, alarm);
+                core = shared.alarm_moved.wait_until(core, alarm).0;
             }
             Some(_) => {
                 core.machine.tick(Instant::now());

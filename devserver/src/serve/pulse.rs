@@ -119,18 +119,19 @@ impl Pulse {
     }
 }
 
-/// A stream that reports to a pulse; `K` is kept until the stream is closed.
+/// A stream that reports to a pulse. `K` is kept until the stream is about to be closed: a client
+/// that has seen the end of one connection must not find it counted beside its next.
 #[derive(Debug)]
 pub struct Felt<S, K> {
+    kept: Option<K>,
     stream: S,
     pulse: Arc<Pulse>,
-    _kept: K,
 }
 
 impl<S, K> Felt<S, K> {
     /// Reports what happens on `stream`.
     pub fn new(stream: S, pulse: Arc<Pulse>, kept: K) -> Self {
-        Self { stream, pulse, _kept: kept }
+        Self { kept: Some(kept), stream, pulse }
     }
 }
 
@@ -196,6 +197,7 @@ impl<S: AsyncWrite + Unpin, K: Unpin> AsyncWrite for Felt<S, K> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.kept = None;
         let result = Pin::new(&mut self.stream).poll_shutdown(context);
         self.note_flush(result)
     }

@@ -1,0 +1,63 @@
+//! A deadline that knows its name.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Until when a step may last, and whose limit that is, for the message when it passes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    pub(super) until: Instant,
+    started: Instant,
+    name: &'static str,
+}
+
+impl Bound {
+    /// The caller's own deadline.
+    pub(super) fn caller(until: Instant) -> Bound {
+        Bound { until, started: Instant::now(), name: "the caller's deadline" }
+    }
+
+    /// The stricter of this bound and one that begins now.
+    pub(super) fn at_most(self, limit: Duration, name: &'static str) -> Bound {
+        let started = Instant::now();
+        match started.checked_add(limit) {
+            Some(until) if until < self.until => Bound { until, started, name },
+            _ => self,
+        }
+    }
+
+    pub(super) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// `after 5.0 s (request_timeout)`.
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lasted = self.until.saturating_duration_since(self.started);
+        if lasted >= Duration::from_secs(1) {
+            write!(f, "after {:.1} s ({})", lasted.as_secs_f64(), self.name)
+        } else {
+            write!(f, "after {} ms ({})", lasted.as_millis(), self.name)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stricter_limit_is_named() {
+        let caller = Bound::caller(Instant::now() + Duration::from_secs(60));
+        let request = caller.at_most(Duration::from_secs(30), "request_timeout");
+        assert_eq!(request.to_string(), "after 30.0 s (request_timeout)");
+        let same = request.at_most(Duration::from_secs(40), "connect_timeout");
+        assert_eq!(same.to_string(), "after 30.0 s (request_timeout)");
+        let dial = request.at_most(Duration::from_millis(250), "connect_timeout");
+        assert_eq!(dial.to_string(), "after 250 ms (connect_timeout)");
+        let past = Bound::caller(Instant::now() - Duration::from_secs(1));
+        assert_eq!(past.to_string(), "after 0 ms (the caller's deadline)");
+        assert_eq!(past.left(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,74 @@
+//! What others do to a connection: allow its dials, and cut its requests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::station::Station;
+use crate::error::{Error, Result};
+
+/// Asked before each dial and told after it, so that a pool can bound its dials and learn of
+/// outages. Called on the thread that makes the request, with no lock of the connection held.
+pub trait DialGate: Send + Sync {
+    /// Waits until a dial is allowed, but not beyond `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever it returns is what the request returns; [`DialGate::leave`] is not called then.
+    fn enter(&self, deadline: Instant) -> Result<()>;
+
+    /// Told what came of each dial that was allowed, once.
+    fn leave(&self, outcome: std::result::Result<(), &Error>);
+
+    /// What a connection really calls: [`DialGate::enter`], but to return (with any error) as soon
+    /// as `cut.is_cut()`. The default ignores `cut`, so that an interrupt takes effect only when
+    /// `enter` returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`DialGate::enter`].
+    fn enter_unless_cut(&self, deadline: Instant, cut: &Interrupter) -> Result<()> {
+        let _ = cut;
+        self.enter(deadline)
+    }
+
+    /// Called when a request was interrupted that waits in [`DialGate::enter_unless_cut`]: on the
+    /// interrupting thread, with no lock held, after `is_cut` became true. To wake the right wait
+    /// without a race, take the lock that it checks `is_cut` under, and notify.
+    fn wake(&self) {}
+}
+
+/// Cuts what a connection has in flight, from any thread, at any time.
+#[derive(Clone)]
+pub struct Interrupter(Arc<Station>);
+
+impl Interrupter {
+    pub(super) fn new(station: Arc<Station>) -> Interrupter {
+        Interrupter(station)
+    }
+
+    /// Cuts the request in flight, wherever it is: waiting for leave to dial, looking a name up,
+    /// connecting, sending or receiving. It returns `Cancelled`, or its result if that was
+    /// complete. With nothing in flight this does nothing, and the next request is not touched.
+    pub fn interrupt(&self) {
+        self.0.interrupt();
+    }
+
+    /// As [`Interrupter::interrupt`], and every later request of the connection is refused as
+    /// `Cancelled`, before anything is sent.
+    pub fn interrupt_for_good(&self) {
+        self.0.cutter.stay_cut();
+        self.0.interrupt();
+    }
+
+    /// Whether what is in flight now was cut.
+    pub fn is_cut(&self) -> bool {
+        self.0.cutter.is_cut()
+    }
+}
+
+impl fmt::Debug for Interrupter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interrupter").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,207 @@
+//! What a connection, its ureq transport and its interrupters share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::bound::Bound;
+use super::cutter::Cutter;
+use super::dial;
+use super::endpoint::Endpoint;
+use super::gate::{DialGate, Interrupter};
+use super::wire::Wire;
+use crate::error::{Code, Error, Result};
+use crate::sync::Mutex;
+
+/// How long the old socket's end is waited for when a request replaces one that the server is
+/// about to close.
+const REPLACE_LINGER: Duration = Duration::from_millis(50);
+
+/// What a connection, its ureq transport and its interrupters share.
+pub(super) struct Station {
+    pub(super) endpoint: Arc<Endpoint>,
+    gate: Arc<dyn DialGate>,
+    pub(super) cutter: Cutter,
+    /// Whether the head of the answer is complete, after which its size counts no more.
+    pub(super) head_done: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The idle socket; taken out while a request uses it, and put back only if that ended well.
+    wire: Option<Wire>,
+    order: Option<Order>,
+    report: Report,
+}
+
+/// What the transport needs to know of the request that it is to carry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    pub(super) bound: Bound,
+    /// The size of the request's head, at most.
+    pub(super) head: usize,
+    pub(super) body: usize,
+    /// Only a new socket will do.
+    pub(super) fresh: bool,
+}
+
+/// What became of a request on its way.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// Bytes that the kernel took.
+    pub(super) written: u64,
+    pub(super) received: u64,
+    /// The socket had served a request before.
+    pub(super) reused: bool,
+    /// The end of the answer can't be trusted: TLS was not closed properly.
+    pub(super) ragged: bool,
+    /// The beginning of an answer whose head was not understood.
+    pub(super) beginning: Vec<u8>,
+    pub(super) failure: Option<Failure>,
+}
+
+/// Why the transport failed. ureq is told only that it did.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Cut,
+    TimedOut,
+    Lost(std::io::Error),
+    Tls(rustls::Error),
+    HeadTooLarge,
+    Dial(Error),
+}
+
+impl Station {
+    pub(super) fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialGate>) -> Arc<Station> {
+        Arc::new(Station {
+            endpoint,
+            gate,
+            cutter: Cutter::default(),
+            head_done: AtomicBool::new(false),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Lays down what the next request needs.
+    pub(super) fn prepare(&self, order: Order) {
+        self.head_done.store(false, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        state.order = Some(order);
+        state.report = Report::default();
+    }
+
+    pub(super) fn take_order(&self) -> Option<Order> {
+        self.state.lock().order.take()
+    }
+
+    pub(super) fn report(&self, change: impl FnOnce(&mut Report)) {
+        change(&mut self.state.lock().report);
+    }
+
+    pub(super) fn take_report(&self) -> Report {
+        std::mem::take(&mut self.state.lock().report)
+    }
+
+    /// Wakes whatever the request in flight waits for.
+    pub(super) fn interrupt(&self) {
+        if self.cutter.cut() {
+            self.gate.wake();
+        }
+    }
+
+    /// An open socket for a request: the kept one if it still lives, or a new one.
+    pub(super) fn wire(self: &Arc<Station>, order: &Order) -> Result<Wire> {
+        if self.cutter.is_cut() {
+            return Err(self.cancelled());
+        }
+        if let Some(mut wire) = self.take_wire() {
+            if order.fresh || !wire.probe() {
+                self.discard(wire);
+            } else if wire.keep_alive_until.is_some_and(|until| until <= Instant::now()) {
+                // The server is about to close it, and would with the request on its way.
+                let until = Instant::now() + REPLACE_LINGER.min(order.bound.left() / 2);
+                wire.finish(until);
+                self.discard(wire);
+            } else {
+                return Ok(wire);
+            }
+        }
+        self.dial(&order.bound)
+    }
+
+    /// Opens a socket; asks the gate first and tells it afterwards.
+    pub(super) fn dial(self: &Arc<Station>, bound: &Bound) -> Result<Wire> {
+        let interrupter = Interrupter::new(Arc::clone(self));
+        self.cutter.set_at_gate(true);
+        let entered = if self.cutter.is_cut() {
+            Err(self.cancelled())
+        } else {
+            self.gate.enter_unless_cut(bound.until, &interrupter)
+        };
+        self.cutter.set_at_gate(false);
+        if let Err(error) = entered {
+            return Err(if self.cutter.is_cut() { self.cancelled() } else { error });
+        }
+        let mut pass = Pass { gate: &*self.gate, told: false };
+        let bound = bound.at_most(self.endpoint.connect_timeout, "connect_timeout");
+        let dialled = dial::dial(&self.endpoint, &self.cutter, &bound);
+        pass.leave(dialled.as_ref().map(drop));
+        dialled
+    }
+
+    fn cancelled(&self) -> Error {
+        Error::new(
+            Code::Cancelled,
+            format!("connecting to {} was interrupted", self.endpoint.url()),
+        )
+    }
+
+    pub(super) fn take_wire(&self) -> Option<Wire> {
+        self.state.lock().wire.take()
+    }
+
+    /// Keeps a socket for the next request.
+    pub(super) fn keep(&self, wire: Wire) {
+        self.state.lock().wire = Some(wire);
+    }
+
+    /// Closes a socket without a word.
+    pub(super) fn discard(&self, wire: Wire) {
+        self.cutter.forget_socket();
+        drop(wire);
+    }
+
+    /// Closes the kept socket, if there is one.
+    pub(super) fn discard_kept(&self) {
+        if let Some(wire) = self.take_wire() {
+            self.discard(wire);
+        }
+    }
+
+    /// Looks at the kept socket, or changes it.
+    pub(super) fn with_wire<T>(&self, look: impl FnOnce(&mut Wire) -> T) -> Option<T> {
+        self.state.lock().wire.as_mut().map(look)
+    }
+}
+
+/// The leave to dial, given back even if dialling panics.
+struct Pass<'a> {
+    gate: &'a dyn DialGate,
+    told: bool,
+}
+
+impl Pass<'_> {
+    fn leave(&mut self, outcome: std::result::Result<(), &Error>) {
+        self.told = true;
+        self.gate.leave(outcome);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            self.leave(Err(&Error::new(Code::Panic, "dialling ended in a panic")));
+        }
+    }
+}

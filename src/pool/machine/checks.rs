@@ -1,0 +1,133 @@
+//! What must hold after every event, recounted from the slots; for tests.
+
+use super::*;
+
+impl<C: Clone, W> Machine<C, W> {
+    /// Panics if the machine contradicts itself or one of its two promises.
+    pub fn check_invariants(&self, now: Instant) {
+        self.check_conservation();
+        self.check_idle();
+        self.check_jobs();
+        if !self.is_closing {
+            self.check_nothing_left_to_give(now);
+            self.check_minimum(now);
+            self.check_alarm(now);
+        }
+    }
+
+    /// The jobs that no worker has taken yet.
+    pub fn queued_jobs(&self) -> impl Iterator<Item = &Job<C>> {
+        self.jobs.iter()
+    }
+
+    /// When a lost server is tried again.
+    pub fn outage_retry_at(&self) -> Option<Instant> {
+        self.outage.as_ref().map(Outage::retry_at)
+    }
+
+    fn check_conservation(&self) {
+        let mut counts = [0; STATES];
+        for slot in &self.slots {
+            counts[slot.state as usize] += 1;
+            assert_eq!(
+                slot.state == State::Vacant,
+                slot.connection.is_none(),
+                "rule 2: a slot has a connection unless it is vacant"
+            );
+        }
+        assert_eq!(counts, self.counts, "rule 2: the counts are those of the slots");
+        assert_eq!(counts.iter().sum::<usize>(), self.slots.len(), "rule 2: states sum up");
+        assert_eq!(self.vacant.len(), self.count(State::Vacant), "rule 2: the list of vacant slots");
+        assert!(self.vacant.iter().all(|slot| self.slots[*slot].state == State::Vacant));
+        assert!(self.total() <= self.options.max_connections as usize, "rule 1: at most max");
+        assert!(
+            self.dials_under_way() <= self.options.max_connecting as usize,
+            "rule 9: at most max_connecting dials"
+        );
+    }
+
+    fn check_idle(&self) {
+        assert_eq!(self.idle.len(), self.count(State::Idle), "rule 2: the list of idle slots");
+        let mut seen_open = false;
+        for slot in &self.idle {
+            let entry = &self.slots[*slot];
+            assert_eq!(entry.state, State::Idle);
+            assert!(entry.is_open || !seen_open, "opened connections are handed out first");
+            seen_open |= entry.is_open;
+        }
+    }
+
+    fn check_jobs(&self) {
+        let mut slots: Vec<_> = self.jobs.iter().map(|job| job.slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        assert_eq!(slots.len(), self.jobs.len(), "one job per slot");
+        for job in &self.jobs {
+            let expected = match job.task {
+                Task::Dial => State::Dialing,
+                Task::RollBack => State::Cleaning,
+                Task::Ping => State::Validating,
+                Task::Close => State::Closing,
+            };
+            assert_eq!(self.slots[job.slot].state, expected, "a job fits the state of its slot");
+        }
+    }
+
+    fn check_nothing_left_to_give(&self, now: Instant) {
+        if self.waiters.len() <= self.supply() || self.is_tick_due(now) {
+            return;
+        }
+        let is_cautious = self.outage.is_some() && self.dials_before_handing_out();
+        assert!(
+            self.idle.iter().all(|slot| is_cautious && !self.slots[*slot].is_open),
+            "rule 6: somebody waits and a connection is idle"
+        );
+        let has_room = self.total() < self.options.max_connections as usize;
+        assert!(
+            !(has_room && (self.may_dial(now) || !self.dials_before_handing_out())),
+            "rule 6: somebody waits and a connection could be opened"
+        );
+        if self.may_dial(now) {
+            assert!(self.idle.is_empty(), "rule 10: an idle slot could be opened as the probe");
+        }
+    }
+
+    fn check_minimum(&self, now: Instant) {
+        if self.total() >= self.options.min_connections as usize || self.is_tick_due(now) {
+            return;
+        }
+        if self.options.preconnect {
+            assert!(!self.may_dial(now), "rule 17: the minimum could be refilled");
+        } else {
+            // Waiters come first; after them, the next dial that ends refills it.
+            assert!(
+                self.dials_under_way() + self.lease_dials_waiting > 0 || self.alarm.is_some(),
+                "rule 17: the minimum is refilled"
+            );
+        }
+    }
+
+    fn is_tick_due(&self, now: Instant) -> bool {
+        self.alarm.is_some_and(|alarm| alarm <= now)
+    }
+
+    fn check_alarm(&self, now: Instant) {
+        let is_due = |at: Option<Instant>| self.alarm.is_none_or(|alarm| at.is_some_and(|at| at < alarm));
+        for slot in &self.idle {
+            let entry = &self.slots[*slot];
+            assert!(
+                !(entry.usable_until.is_some() && is_due(entry.usable_until)),
+                "rule 16: no alarm for a retirement"
+            );
+            let expiry = self.idle_expiry(*slot);
+            assert!(
+                !(expiry.is_some() && self.surplus() > 0 && is_due(expiry)),
+                "rule 17: no alarm for an idle surplus"
+            );
+        }
+        let retry_at = self.outage_retry_at().filter(|at| *at > now);
+        if let Some(retry_at) = retry_at.filter(|_| self.dials_before_handing_out()) {
+            assert!(!is_due(Some(retry_at)), "rule 10: no alarm for the next try");
+        }
+    }
+}

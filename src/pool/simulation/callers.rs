@@ -1,0 +1,434 @@
+//! Callers: they acquire, lose patience, open connections, use them and bring them back.
+
+use std::time::{Duration, Instant};
+
+use super::network::{Holder, Server};
+use super::world::{Event, World};
+use crate::error::{Code, Error, Result};
+use crate::pool::machine::{Acquired, Condition, DialPermit, Fate, Grant, LeaseId};
+use crate::pool::waiters::Place;
+
+/// Where a caller is with its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Waiting,
+    Looking,
+    Dialing,
+    WaitingToDial,
+    Using,
+    Done,
+}
+
+/// One caller; each makes one acquire.
+#[derive(Debug)]
+pub struct Caller {
+    place: Option<Place>,
+    pub phase: Phase,
+    /// Counts its phases, so that an event meant for an earlier one is known.
+    epoch: u32,
+    pub lease: Option<LeaseId>,
+    pub link: u32,
+    probe: bool,
+    pub is_cut: bool,
+    pub outcomes: u32,
+    pub refusal: Option<Code>,
+    requests: u32,
+    deadline: Instant,
+}
+
+impl World {
+    pub fn new_caller(&mut self) {
+        let requests = 1 + self.random.u32(..3);
+        let number = self.arrives(requests);
+        if self.chance(20) {
+            self.tries(number);
+        } else {
+            self.acquires(number);
+        }
+    }
+
+    pub fn arrives(&mut self, requests: u32) -> u32 {
+        let number = self.callers.len() as u32;
+        let timeout = self.plan.options.acquire_timeout;
+        self.callers.push(Caller {
+            place: None,
+            phase: Phase::Waiting,
+            epoch: 0,
+            lease: None,
+            link: 0,
+            probe: false,
+            is_cut: false,
+            outcomes: 0,
+            refusal: None,
+            requests,
+            deadline: self.now + timeout,
+        });
+        number
+    }
+
+    pub fn acquires(&mut self, number: u32) {
+        let timeout = self.plan.options.acquire_timeout;
+        self.tell(|| format!("caller {number} acquires"));
+        let place = self.machine.arrive();
+        self.callers[number as usize].place = Some(place);
+        let acquired = self.machine.acquire(place, self.now, || number);
+        self.after(timeout, Event::Deadline(number));
+        self.note_acquired(number, acquired);
+        self.settle();
+    }
+
+    fn tries(&mut self, number: u32) {
+        self.tell(|| format!("caller {number} tries"));
+        match self.machine.try_acquire(self.now) {
+            Ok(grant) => {
+                assert!(self.waiting.is_empty(), "rule 5: a try passes those who wait");
+                self.note_grant(number, grant);
+            }
+            Err(error) => {
+                let expected: &[Code] = match self.is_closing {
+                    true => &[Code::Closed],
+                    false if self.plan.fails_fast() => &[Code::WouldBlock, Code::Unavailable],
+                    false => &[Code::WouldBlock],
+                };
+                assert!(expected.contains(&error.code()), "rule 4: {error}");
+                self.note_refusal(number, &error);
+            }
+        }
+        self.settle();
+    }
+
+    fn note_acquired(&mut self, number: u32, acquired: Acquired<u32>) {
+        match acquired {
+            Acquired::Granted(grant) => {
+                assert!(self.waiting.is_empty(), "rule 5: an acquire passes those who wait");
+                self.note_grant(number, grant);
+            }
+            Acquired::Queued => {
+                let place = self.callers[number as usize].place.expect("it has arrived");
+                self.enter(number, Phase::Waiting);
+                self.waiting.insert(place, number);
+            }
+            Acquired::Refused(error) => {
+                match error.code() {
+                    Code::Closed => assert!(self.is_closing),
+                    Code::Overloaded => assert!(
+                        self.waiting.len() >= self.plan.options.max_waiters as usize,
+                        "rule 11: refused before the limit"
+                    ),
+                    _ => panic!("an acquire is never refused with: {error}"),
+                }
+                self.note_refusal(number, &error);
+            }
+        }
+    }
+
+    pub fn deliver(&mut self, number: u32, delivery: Result<Grant<u32>>) {
+        let place = self.callers[number as usize].place.expect("it has arrived");
+        let is_first = self.waiting.first_key_value().is_some_and(|(first, _)| *first == place);
+        let is_last = self.waiting.last_key_value().is_some_and(|(last, _)| *last == place);
+        let waiter = self.waiting.remove(&place);
+        assert_eq!(waiter, Some(number), "a delivery to somebody who does not wait");
+        match delivery {
+            Ok(grant) => {
+                assert!(is_first, "rule 5: served out of turn");
+                self.note_grant(number, grant);
+            }
+            Err(error) => {
+                match error.code() {
+                    Code::Closed => assert!(self.is_closing),
+                    Code::Unavailable => {
+                        assert!(is_last, "rule 10: those who came last are refused first");
+                        assert!(self.plan.fails_fast() && self.dials.failures > 0, "rule 10");
+                        assert!(error.retry_after().is_some(), "rule 10: says when to retry");
+                    }
+                    _ => panic!("a waiter is never refused with: {error}"),
+                }
+                self.note_refusal(number, &error);
+            }
+        }
+    }
+
+    fn note_grant(&mut self, number: u32, grant: Grant<u32>) {
+        self.check_grant(number, &grant);
+        let caller = &mut self.callers[number as usize];
+        caller.lease = Some(grant.lease);
+        caller.link = grant.connection;
+        caller.probe = grant.probe;
+        self.network.link(grant.connection).holder = Holder::Caller(number);
+        let epoch = self.enter(number, Phase::Looking);
+        let delay = self.up_to(Duration::from_millis(1));
+        self.after(delay, Event::GoOn(number, epoch));
+    }
+
+    fn note_refusal(&mut self, number: u32, error: &Error) {
+        let code = error.code();
+        self.tell(|| format!("caller {number} is refused: {code:?}"));
+        self.callers[number as usize].refusal = Some(code);
+        self.note_outcome(number);
+        self.enter(number, Phase::Done);
+    }
+
+    fn note_outcome(&mut self, number: u32) {
+        let caller = &mut self.callers[number as usize];
+        caller.outcomes += 1;
+        assert_eq!(caller.outcomes, 1, "a caller has one outcome");
+    }
+
+    fn enter(&mut self, number: u32, phase: Phase) -> u32 {
+        let caller = &mut self.callers[number as usize];
+        caller.phase = phase;
+        caller.epoch += 1;
+        caller.epoch
+    }
+
+    pub fn gives_up(&mut self, number: u32) {
+        let caller = &self.callers[number as usize];
+        let (phase, Some(place)) = (caller.phase, caller.place) else { return };
+        let cancelled = self.machine.cancel(place);
+        if phase != Phase::Waiting {
+            assert_eq!(cancelled, None, "rule 7: it was served already");
+            return;
+        }
+        self.tell(|| format!("caller {number} gives up"));
+        assert_eq!(cancelled, Some(number), "rule 7: a cancel is never swallowed");
+        self.waiting.remove(&place);
+        self.callers[number as usize].refusal = Some(Code::Timeout);
+        self.note_outcome(number);
+        self.enter(number, Phase::Done);
+    }
+
+    pub fn cancel_one(&mut self) {
+        if self.callers.is_empty() {
+            return;
+        }
+        let recent = self.callers.len().saturating_sub(40);
+        let number = self.random.usize(recent..self.callers.len());
+        self.gives_up(number as u32);
+        self.settle();
+    }
+
+    /// The caller looks at the socket if it was told to, and then opens or uses it.
+    pub fn goes_on(&mut self, number: u32, epoch: u32) {
+        let caller = &self.callers[number as usize];
+        if caller.epoch != epoch {
+            return;
+        }
+        let (link, lease) = (caller.link, caller.lease.expect("it holds a lease"));
+        let is_alive = !self.network.link(link).is_broken;
+        if caller.probe && !is_alive {
+            self.network.close(link);
+            if let Some(place) = caller.place {
+                self.tell(|| format!("caller {number} finds connection {link} dead"));
+                self.network.link(link).holder = Holder::Nobody;
+                self.callers[number as usize].lease = None;
+                let acquired = self.machine.found_dead(lease, place, self.now, || number);
+                let is_late = self.callers[number as usize].deadline <= self.now;
+                self.note_acquired(number, acquired);
+                let code = self.callers[number as usize].refusal;
+                assert_ne!(code, Some(Code::Overloaded), "rule 14: replaced, not refused");
+                self.settle();
+                if is_late {
+                    self.gives_up(number);
+                }
+                return;
+            }
+        }
+        self.note_outcome(number);
+        if !self.plan.is_exact && self.chance(3) {
+            self.gives_back(number);
+        } else {
+            self.requests(number);
+        }
+    }
+
+    /// One request, which opens the connection if it isn't.
+    fn requests(&mut self, number: u32) {
+        let caller = &mut self.callers[number as usize];
+        caller.requests -= 1;
+        let link = caller.link;
+        if caller.is_cut || self.network.link(link).is_open() {
+            let time = self.up_to(self.plan.longest_use);
+            self.enter(number, Phase::Using);
+            let time = match self.network.server {
+                Server::Hanging => self.plan.options.request_timeout,
+                _ => time,
+            };
+            self.after(time, Event::UseEnds(number));
+        } else {
+            self.asks_to_dial(number, false);
+        }
+    }
+
+    fn asks_to_dial(&mut self, number: u32, waited: bool) {
+        let link = self.callers[number as usize].link;
+        match self.machine.begin_lease_dial(waited, self.now) {
+            DialPermit::Granted => {
+                self.tell(|| format!("caller {number} dials {link}"));
+                self.check_dial_start(self.plan.fails_fast());
+                self.dials.by_leases += 1;
+                self.dials.waiting_leases -= usize::from(waited);
+                self.network.start_opening(link);
+                self.enter(number, Phase::Dialing);
+                let time = self.dial_time();
+                self.after(time, Event::LeaseDialEnds(number));
+            }
+            DialPermit::Wait => {
+                self.tell(|| format!("caller {number} waits to dial {link}"));
+                self.dials.waiting_leases += usize::from(!waited);
+                let epoch = self.enter(number, Phase::WaitingToDial);
+                if !waited {
+                    self.callers[number as usize].deadline =
+                        self.now + self.plan.options.request_timeout;
+                }
+                let left = self.callers[number as usize].deadline - self.now;
+                self.after(left, Event::DialDeadline(number, epoch));
+            }
+            DialPermit::Refused(error) => {
+                assert!(self.plan.fails_fast() && self.dials.failures > 0, "rule 10: {error}");
+                self.dials.waiting_leases -= usize::from(waited);
+                self.gives_back(number);
+            }
+        }
+    }
+
+    /// A dial ended, and everybody who waits to dial hears of it, sooner or later.
+    pub fn wake_dialers(&mut self) {
+        for number in 0..self.callers.len() as u32 {
+            let caller = &self.callers[number as usize];
+            if caller.phase == Phase::WaitingToDial {
+                let epoch = caller.epoch;
+                let delay = self.up_to(Duration::from_millis(1));
+                self.after(delay, Event::AskAgain(number, epoch));
+            }
+        }
+    }
+
+    pub fn asks_again(&mut self, number: u32, epoch: u32) {
+        let caller = &self.callers[number as usize];
+        if caller.epoch != epoch {
+            return;
+        }
+        if caller.is_cut {
+            self.gives_up_dial(number, epoch);
+        } else {
+            self.asks_to_dial(number, true);
+        }
+    }
+
+    pub fn gives_up_dial(&mut self, number: u32, epoch: u32) {
+        if self.callers[number as usize].epoch == epoch {
+            self.tell(|| format!("caller {number} gives up dialling"));
+            self.machine.give_up_lease_dial(self.now);
+            self.dials.waiting_leases -= 1;
+            self.settle();
+            self.gives_back(number);
+        }
+    }
+
+    pub fn lease_dial_ends(&mut self, number: u32) {
+        let link = self.callers[number as usize].link;
+        let mut outcome = self.dial_outcome(link);
+        if !self.plan.is_exact && self.chance(3) {
+            self.network.close(link);
+            outcome = Err(Error::new(Code::Cancelled, "interrupted"));
+        }
+        let failure = outcome.err();
+        self.tell(|| format!("caller {number} dialled {link}: {failure:?}"));
+        self.dials.by_leases -= 1;
+        self.note_dial_end(failure.as_ref());
+        self.machine.end_lease_dial(failure.clone(), self.now);
+        if self.callers[number as usize].is_cut {
+            self.network.close(link);
+        }
+        self.settle();
+        match failure {
+            None => {
+                let time = self.up_to(self.plan.longest_use);
+                self.enter(number, Phase::Using);
+                self.after(time, Event::UseEnds(number));
+            }
+            Some(_) => self.gives_back(number),
+        }
+    }
+
+    pub fn use_ends(&mut self, number: u32) {
+        let (link, now) = (self.callers[number as usize].link, self.now);
+        let is_up = self.network.server == Server::Up;
+        let entry = self.network.link(link);
+        if is_up && !entry.is_broken && entry.is_open() {
+            entry.answered_at = Some(now);
+        } else {
+            self.network.close(link);
+        }
+        if self.callers[number as usize].requests > 0 && self.chance(50) {
+            self.requests(number);
+        } else {
+            self.gives_back(number);
+        }
+    }
+
+    fn gives_back(&mut self, number: u32) {
+        let caller = &self.callers[number as usize];
+        let (link, is_cut, lease) = (caller.link, caller.is_cut, caller.lease);
+        let fate = match self.random.u32(..2) {
+            0 if self.chance(self.plan.rough_release) => Fate::Discard,
+            1 if self.chance(self.plan.rough_release) => Fate::RollBack,
+            _ => Fate::Reuse,
+        };
+        self.tell(|| format!("caller {number} gives {link} back: {fate:?}"));
+        let condition = self.condition(link, fate);
+        self.note_return(link, fate);
+        self.enter(number, Phase::Done);
+        let taken = self.machine.release(lease.expect("it holds a lease"), condition, self.now);
+        assert_eq!(taken, !is_cut, "rule 12: a live lease can be released, a cut one can't");
+        self.callers[number as usize].lease = None;
+        if taken && self.chance(5) {
+            let lease = lease.expect("it held a lease");
+            assert!(!self.machine.release(lease, condition, self.now), "released twice");
+        }
+        self.settle();
+    }
+
+    /// How a connection is left.
+    pub fn condition(&mut self, link: u32, fate: Fate) -> Condition {
+        let link = self.network.link(link);
+        Condition {
+            fate,
+            is_open: link.is_open(),
+            opened_at: link.opened_at,
+            keep_alive_until: link.keep_alive_until,
+            answered_at: link.answered_at,
+        }
+    }
+
+    /// A connection goes back to the pool.
+    pub fn note_return(&mut self, link: u32, fate: Fate) {
+        self.returns += 1;
+        let (now, returns) = (self.now, self.returns);
+        let link = self.network.link(link);
+        if let Holder::Caller(_) | Holder::Worker = link.holder {
+            link.holder = Holder::Pool;
+        }
+        link.is_dirty = fate != Fate::Reuse;
+        link.returned_at = Some(now);
+        link.returned = returns;
+    }
+
+    /// What the driver of a closing pool does with those who didn't bring theirs back.
+    pub fn cut(&mut self) {
+        self.tell(|| "cut".to_owned());
+        let connections = self.machine.cut();
+        for caller in self.callers.iter_mut().filter(|caller| caller.lease.is_some()) {
+            assert!(connections.contains(&caller.link), "rule 19: every lease is cut");
+            caller.is_cut = true;
+        }
+        for link in connections {
+            self.network.link(link).holder = Holder::Nobody;
+            if self.network.link(link).is_open() {
+                self.network.close(link);
+            }
+        }
+        self.wake_dialers();
+        self.settle();
+    }
+}

@@ -1,0 +1,61 @@
+//! The real machine under a simulated clock, with a simulated server, simulated workers and
+//! simulated callers, driven by random events.
+//!
+//! `PHANTOMDB_SIM_SEEDS=count` and `PHANTOMDB_SIM_STEPS=count` make a run larger,
+//! `PHANTOMDB_SIM_SEED=n` replays one seed.
+
+mod callers;
+mod checks;
+mod network;
+mod plan;
+mod spike;
+mod workers;
+mod world;
+
+use std::any::Any;
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use world::World;
+
+const SEEDS: u64 = 400;
+const STEPS: u32 = 250;
+
+fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+}
+
+fn reason(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason given")
+}
+
+/// How many events a seed took.
+fn run(seed: u64, steps: u32) -> u64 {
+    let mut world = World::new(seed);
+    let outcome = catch_unwind(AssertUnwindSafe(|| world.run(steps)));
+    if let Err(panic) = outcome {
+        panic!(
+            "{}\n{}\nreplay with PHANTOMDB_SIM_SEED={seed} PHANTOMDB_SIM_STEPS={steps}",
+            reason(&*panic),
+            world.story()
+        );
+    }
+    world.events_seen()
+}
+
+#[test]
+fn every_rule_holds_whatever_happens() {
+    let steps = number("PHANTOMDB_SIM_STEPS").map_or(STEPS, |steps| steps as u32);
+    let seeds = match number("PHANTOMDB_SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("PHANTOMDB_SIM_SEEDS").unwrap_or(SEEDS),
+    };
+    let count = seeds.end - seeds.start;
+    let events: u64 = seeds.map(|seed| run(seed, steps)).sum();
+    println!("{count} seeds, {events} events");
+}
