@@ -378,15 +378,11 @@ impl Connection {
             }
         } else {
             // The status says what matters; of its explanation whatever comes is good enough.
-            let mut reader = body.into_reader().take(limit.min(MAX_ERROR_BODY));
-            let read = reader.read_to_end(&mut reply.body);
-            match read {
-                // The end itself has to be read for the socket to be kept.
-                Ok(_) => drop(reader.into_inner().read(&mut [0])),
-                Err(error) if self.station.cutter.is_cut() => {
-                    return Err(Failed::Http(error.into()));
-                }
-                Err(_) => {}
+            // A byte more than wanted, so that a body of just that size is read to its end.
+            let most = limit.min(MAX_ERROR_BODY).saturating_add(1);
+            let read = body.into_reader().take(most).read_to_end(&mut reply.body);
+            if let (Err(error), true) = (read, self.station.cutter.is_cut()) {
+                return Err(Failed::Http(error.into()));
             }
         }
         self.station.with_wire(|wire| {

@@ -10,32 +10,21 @@ use crate::error::{Error, Result};
 /// Asked before each dial and told after it, so that a pool can bound its dials and learn of
 /// outages. Called on the thread that makes the request, with no lock of the connection held.
 pub trait DialGate: Send + Sync {
-    /// Waits until a dial is allowed, but not beyond `deadline`.
+    /// Waits until a dial is allowed, but not beyond `deadline`, and returns (with any error) as
+    /// soon as `cut.is_cut()`.
     ///
     /// # Errors
     ///
     /// Whatever it returns is what the request returns; [`DialGate::leave`] is not called then.
-    fn enter(&self, deadline: Instant) -> Result<()>;
+    fn enter(&self, deadline: Instant, cut: &Interrupter) -> Result<()>;
 
     /// Told what came of each dial that was allowed, once.
     fn leave(&self, outcome: std::result::Result<(), &Error>);
 
-    /// What a connection really calls: [`DialGate::enter`], but to return (with any error) as soon
-    /// as `cut.is_cut()`. The default ignores `cut`, so that an interrupt takes effect only when
-    /// `enter` returns.
-    ///
-    /// # Errors
-    ///
-    /// As [`DialGate::enter`].
-    fn enter_unless_cut(&self, deadline: Instant, cut: &Interrupter) -> Result<()> {
-        let _ = cut;
-        self.enter(deadline)
-    }
-
-    /// Called when a request was interrupted that waits in [`DialGate::enter_unless_cut`]: on the
+    /// Called when a request was interrupted that waits in [`DialGate::enter`]: on the
     /// interrupting thread, with no lock held, after `is_cut` became true. To wake the right wait
     /// without a race, take the lock that it checks `is_cut` under, and notify.
-    fn wake(&self) {}
+    fn wake(&self);
 }
 
 /// Cuts what a connection has in flight, from any thread, at any time.

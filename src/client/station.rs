@@ -137,7 +137,7 @@ impl Station {
         let entered = if self.cutter.is_cut() {
             Err(self.cancelled())
         } else {
-            self.gate.enter_unless_cut(bound.until, &interrupter)
+            self.gate.enter(bound.until, &interrupter)
         };
         self.cutter.set_at_gate(false);
         if let Err(error) = entered {

@@ -168,7 +168,10 @@ pub(super) fn explained(error: &rustls::Error) -> String {
                                  authority's certificate"
                 .to_owned(),
             C::Revoked => "the server's certificate was revoked".to_owned(),
-            C::BadSignature => "the server's certificate has a wrong signature".to_owned(),
+            C::BadSignature => "the server's certificate was not signed by the authority that is \
+                                trusted under that name; if the authority was renewed, renew \
+                                tls_ca_file"
+                .to_owned(),
             C::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
                 "the server's certificate is an authority's own (self-signed), which can't be a \
                  server's; have it issue one for the server"

@@ -16,10 +16,10 @@ pub struct SlotGate {
 }
 
 impl DialGate for SlotGate {
-    fn enter_unless_cut(&self, deadline: Instant, cut: &Interrupter) -> Result<()> {
+    fn enter(&self, deadline: Instant, cut: &Interrupter) -> Result<()> {
         let shared = self.shared.upgrade().ok_or_else(Error::closed)?;
         let mut core = shared.lock();
-        let mut has_waited = false;
+        let (mut has_waited, mut is_over) = (false, false);
         // The machine counted the dials of workers when it asked for them.
         while !core.machine.is_dialed_by_worker(self.slot) {
             match core.machine.begin_lease_dial(has_waited, Instant::now()) {
@@ -27,33 +27,14 @@ impl DialGate for SlotGate {
                 DialPermit::Refused(error) => return Err(error),
                 DialPermit::Wait => has_waited = true,
             }
-            let (guard, is_over) = shared.wait_for_dial_end(core, deadline);
-            core = guard;
-            let gave_up = if is_over {
-                Some(Error::new(
-                    Code::Timeout,
-                    "Timeout waiting to open the connection: other connections are being opened \
-                     (at most max_connecting at once)",
-                ))
-            } else if cut.is_cut() {
-                Some(Error::new(
-                    Code::Cancelled,
-                    "Interrupted while waiting to open the connection",
-                ))
-            } else {
-                None
-            };
-            if let Some(error) = gave_up {
+            if cut.is_cut() || is_over {
                 core.machine.give_up_lease_dial(Instant::now());
                 shared.carry_out(core);
-                return Err(error);
+                return Err(gave_up(cut.is_cut()));
             }
+            (core, is_over) = shared.wait_for_dial_end(core, deadline);
         }
         Ok(())
-    }
-
-    fn enter(&self, _: Instant) -> Result<()> {
-        unreachable!()
     }
 
     fn wake(&self) {
@@ -70,4 +51,14 @@ impl DialGate for SlotGate {
             }
         });
     }
+}
+
+fn gave_up(is_cut: bool) -> Error {
+    if is_cut {
+        return Error::new(Code::Cancelled, "Interrupted while waiting to open the connection");
+    }
+    Error::new(
+        Code::Timeout,
+        "Timeout waiting to open the connection: others are being opened (max_connecting)",
+    )
 }

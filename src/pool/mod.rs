@@ -7,8 +7,12 @@ mod gate;
 mod handoff;
 mod lease;
 mod machine;
+#[cfg(test)]
+mod machine_tests;
 mod outage;
 mod shared;
+#[cfg(test)]
+mod simulation;
 mod waiters;
 mod workers;
 

@@ -37,7 +37,11 @@ impl<C: Clone, W> Machine<C, W> {
         }
         assert_eq!(counts, self.counts, "rule 2: the counts are those of the slots");
         assert_eq!(counts.iter().sum::<usize>(), self.slots.len(), "rule 2: states sum up");
-        assert_eq!(self.vacant.len(), self.count(State::Vacant), "rule 2: the list of vacant slots");
+        assert_eq!(
+            self.vacant.len(),
+            self.count(State::Vacant),
+            "rule 2: the list of vacant slots"
+        );
         assert!(self.vacant.iter().all(|slot| self.slots[*slot].state == State::Vacant));
         assert!(self.total() <= self.options.max_connections as usize, "rule 1: at most max");
         assert!(
@@ -112,7 +116,8 @@ impl<C: Clone, W> Machine<C, W> {
     }
 
     fn check_alarm(&self, now: Instant) {
-        let is_due = |at: Option<Instant>| self.alarm.is_none_or(|alarm| at.is_some_and(|at| at < alarm));
+        let is_due =
+            |at: Option<Instant>| self.alarm.is_none_or(|alarm| at.is_some_and(|at| at < alarm));
         for slot in &self.idle {
             let entry = &self.slots[*slot];
             assert!(

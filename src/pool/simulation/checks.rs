@@ -164,9 +164,8 @@ impl World {
         if self.is_tick_due() {
             return;
         }
-        let is_passing = |link: &&Link| {
-            link.holder == Holder::Worker && (link.is_closing || link.is_dialed)
-        };
+        let is_passing =
+            |link: &&Link| link.holder == Holder::Worker && (link.is_closing || link.is_dialed);
         let staying = status.total as usize - links.iter().filter(is_passing).count();
         for link in links.iter().filter(|link| link.holder == Holder::Pool && link.is_open()) {
             assert!(!self.is_spent(link), "rule 16: kept past its life");
@@ -198,8 +197,8 @@ impl World {
             );
         }
         let options = &self.plan.options;
-        let is_stale = link.is_open()
-            && link.returned_at.is_some_and(|at| now - at >= options.validate_after);
+        let is_stale =
+            link.is_open() && link.returned_at.is_some_and(|at| now - at >= options.validate_after);
         let is_fresh = link.returned_at == Some(now);
         match options.validation {
             Validation::None => assert!(!grant.probe, "rule 14: validation is off"),
@@ -237,7 +236,8 @@ impl World {
                 "the server is up, and a caller waited in vain"
             );
         }
-        assert_eq!(self.dials.failures, 0, "rule 10: the outage is over");
+        let is_over = self.dials.failures == 0;
+        assert!(is_over || !self.plan.fails_fast(), "rule 10: an outage that is over");
     }
 
     /// When nobody has used the pool for a long time, it is as small as it may be.
@@ -246,7 +246,7 @@ impl World {
         assert_eq!((status.used, status.pending), (0, 0));
         assert!(status.available >= options.min_connections || self.keeps_renewing(), "rule 17");
         if !options.idle_timeout.is_zero() {
-            assert_eq!(status.total, options.min_connections, "rule 17: the surplus is closed");
+            assert!(status.total <= options.min_connections, "rule 17: the surplus is closed");
         }
     }
 

@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use world::World;
 
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 120;
 const STEPS: u32 = 250;
 
 fn number(name: &str) -> Option<u64> {

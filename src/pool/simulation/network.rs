@@ -23,7 +23,7 @@ pub enum Holder {
 
 /// A socket of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Socket {
+enum Socket {
     None,
     Opening,
     Open,
@@ -125,10 +125,6 @@ impl Network {
 }
 
 impl Link {
-    pub fn socket(&self) -> Socket {
-        self.socket
-    }
-
     pub fn is_open(&self) -> bool {
         self.socket == Socket::Open
     }

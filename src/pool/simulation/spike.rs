@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::world::World;
 use super::plan::Plan;
+use super::world::World;
 use crate::config::Options;
 
 #[test]

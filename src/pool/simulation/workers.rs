@@ -56,7 +56,8 @@ impl World {
         let is_up = self.network.server == Server::Up;
         let entry = self.network.link(link);
         let works = is_up && entry.is_open() && !entry.is_broken;
-        if job.task != Task::Close && (!works || (!self.is_calm && self.chance(self.plan.breakage))) {
+        if job.task != Task::Close && (!works || (!self.is_calm && self.chance(self.plan.breakage)))
+        {
             return Err(Error::new(Code::ConnectionLost, "the connection broke"));
         }
         let fate = match self.random.u32(..20) {

@@ -1,0 +1,261 @@
+//! One pool and its time, in the hands of a test: what each rule says, on the machine itself.
+
+mod acquiring;
+mod closing;
+mod dialing;
+mod housekeeping;
+mod outage;
+mod returning;
+
+use std::time::{Duration, Instant};
+
+use super::machine::{
+    Acquired, Condition, DialPermit, Effects, Fate, Grant, Job, LeaseId, Machine, Task,
+};
+use super::waiters::Place;
+use crate::config::Options;
+use crate::error::{Code, Error, Result};
+
+/// A connection; each one made has its own number.
+type Link = u32;
+type Waiter = u32;
+
+fn ms(time: u64) -> Duration {
+    Duration::from_millis(time)
+}
+
+/// A machine, its clock, and what it delivered.
+struct Pool {
+    machine: Machine<Link, Waiter>,
+    now: Instant,
+    arrived: u32,
+    places: Vec<Place>,
+    delivered: Vec<(Waiter, Result<Grant<Link>>)>,
+    effects: Effects<Link, Waiter>,
+}
+
+impl Pool {
+    fn new(change: impl FnOnce(&mut Options)) -> Pool {
+        let mut options = Options::default();
+        change(&mut options);
+        options.check().expect("options that make sense");
+        let now = Instant::now();
+        let mut made = 0;
+        let make = move |_| {
+            made += 1;
+            made
+        };
+        let mut machine = Machine::new(options, now, 7, make);
+        let effects = machine.take_effects();
+        Pool { machine, now, arrived: 0, places: Vec::new(), delivered: Vec::new(), effects }
+    }
+
+    /// Looks at the machine after an event.
+    fn settle(&mut self) {
+        self.machine.check_invariants(self.now);
+        self.effects = self.machine.take_effects();
+        self.delivered.append(&mut self.effects.deliveries);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    /// Lets time pass and serves each alarm on its way.
+    fn pass_with_alarms(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(alarm) = self.machine.alarm().filter(|alarm| *alarm <= end) {
+            self.now = self.now.max(alarm);
+            self.tick();
+        }
+        self.now = end;
+    }
+
+    fn tick(&mut self) {
+        self.machine.tick(self.now);
+        self.settle();
+        assert!(self.machine.alarm().is_none_or(|alarm| alarm > self.now), "an alarm in the past");
+    }
+
+    fn acquire(&mut self) -> Acquired<Link> {
+        let (place, waiter) = (self.machine.arrive(), self.arrived);
+        self.arrived += 1;
+        self.places.push(place);
+        let acquired = self.machine.acquire(place, self.now, || waiter);
+        self.settle();
+        acquired
+    }
+
+    /// An acquire that is served at once.
+    fn take(&mut self) -> Grant<Link> {
+        match self.acquire() {
+            Acquired::Granted(grant) => grant,
+            other => panic!("not served at once: {other:?}"),
+        }
+    }
+
+    /// An acquire that waits.
+    fn wait(&mut self) -> Waiter {
+        match self.acquire() {
+            Acquired::Queued => self.arrived - 1,
+            other => panic!("does not wait: {other:?}"),
+        }
+    }
+
+    fn try_acquire(&mut self) -> Result<Grant<Link>> {
+        let outcome = self.machine.try_acquire(self.now);
+        self.settle();
+        outcome
+    }
+
+    fn found_dead(&mut self, grant: &Grant<Link>, waiter: Waiter) -> Acquired<Link> {
+        let place = self.places[waiter as usize];
+        let acquired = self.machine.found_dead(grant.lease, place, self.now, || waiter);
+        self.settle();
+        acquired
+    }
+
+    fn cancel(&mut self, waiter: Waiter) -> Option<Waiter> {
+        let cancelled = self.machine.cancel(self.places[waiter as usize]);
+        self.settle();
+        cancelled
+    }
+
+    /// What was delivered since the last look.
+    fn deliveries(&mut self) -> Vec<(Waiter, Result<Grant<Link>>)> {
+        std::mem::take(&mut self.delivered)
+    }
+
+    /// The one delivery since the last look, which is a connection.
+    fn delivery(&mut self) -> (Waiter, Grant<Link>) {
+        let mut deliveries = self.deliveries();
+        assert_eq!(deliveries.len(), 1, "{deliveries:?}");
+        let (waiter, grant) = deliveries.remove(0);
+        (waiter, grant.expect("a connection"))
+    }
+
+    fn refusals(&mut self) -> Vec<(Waiter, Error)> {
+        let deliveries = self.deliveries().into_iter();
+        deliveries.map(|(waiter, refusal)| (waiter, refusal.expect_err("a refusal"))).collect()
+    }
+
+    fn release(&mut self, lease: LeaseId, condition: Condition) -> bool {
+        let taken = self.machine.release(lease, condition, self.now);
+        self.settle();
+        taken
+    }
+
+    /// Gives an opened connection back, which is fine.
+    fn give_back(&mut self, grant: &Grant<Link>) {
+        assert!(self.release(grant.lease, open(self.now)));
+    }
+
+    fn job(&mut self) -> Job<Link> {
+        self.machine.next_job().expect("a job")
+    }
+
+    fn has_job(&self) -> bool {
+        self.machine.waiting_jobs() > 0
+    }
+
+    fn job_done(&mut self, job: &Job<Link>, outcome: Result<Condition>) {
+        self.machine.job_done(job.slot, outcome, self.now);
+        self.settle();
+    }
+
+    /// A worker takes the next job, which is this one, and succeeds.
+    fn work(&mut self, task: Task) {
+        let job = self.job();
+        assert_eq!(job.task, task);
+        let condition = if task == Task::Close { unopened() } else { open(self.now) };
+        self.job_done(&job, Ok(condition));
+    }
+
+    /// A worker takes the next job, which is this one, and fails.
+    fn fail(&mut self, task: Task) {
+        self.fail_with(task, Error::new(Code::Unavailable, "connection refused"));
+    }
+
+    fn fail_with(&mut self, task: Task, error: Error) {
+        let job = self.job();
+        assert_eq!(job.task, task);
+        self.job_done(&job, Err(error));
+    }
+
+    fn begin_dial(&mut self, waited: bool) -> DialPermit {
+        let permit = self.machine.begin_lease_dial(waited, self.now);
+        self.settle();
+        permit
+    }
+
+    fn end_dial(&mut self, failure: Option<Error>) {
+        self.machine.end_lease_dial(failure, self.now);
+        self.settle();
+    }
+
+    fn close(&mut self) {
+        self.machine.close(self.now);
+        self.settle();
+    }
+
+    /// Takes this many connections and opens them.
+    fn take_opened(&mut self, count: usize) -> Vec<Grant<Link>> {
+        let mut grants = Vec::new();
+        while grants.len() < count {
+            match self.acquire() {
+                Acquired::Granted(grant) => grants.push(grant),
+                Acquired::Queued => {
+                    self.work(Task::Dial);
+                    grants.push(self.delivery().1);
+                }
+                Acquired::Refused(error) => panic!("{error}"),
+            }
+        }
+        grants
+    }
+
+    /// A pool in which this many opened connections are idle; the last one came back last.
+    fn with_idle(&mut self, count: usize) -> Vec<Link> {
+        let grants = self.take_opened(count);
+        grants.iter().for_each(|grant| self.give_back(grant));
+        grants.iter().map(|grant| grant.connection).collect()
+    }
+
+    /// available, used, pending, total.
+    fn numbers(&self) -> (u32, u32, u32, u32) {
+        let status = self.machine.status();
+        (status.available, status.used, status.pending, status.total)
+    }
+}
+
+/// A connection that is open and fine.
+fn open(at: Instant) -> Condition {
+    Condition {
+        fate: Fate::Reuse,
+        is_open: true,
+        opened_at: Some(at),
+        keep_alive_until: None,
+        answered_at: None,
+    }
+}
+
+fn unopened() -> Condition {
+    Condition {
+        fate: Fate::Reuse,
+        is_open: false,
+        opened_at: None,
+        keep_alive_until: None,
+        answered_at: None,
+    }
+}
+
+fn refused() -> Error {
+    Error::new(Code::Unavailable, "connection refused")
+}
+
+fn refusal(acquired: Acquired<Link>) -> Error {
+    match acquired {
+        Acquired::Refused(error) => error,
+        other => panic!("not refused: {other:?}"),
+    }
+}

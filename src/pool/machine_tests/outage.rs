@@ -1,0 +1,258 @@
+//! A server that can't be reached.
+
+use super::*;
+use crate::config::Validation;
+
+/// A pool whose first dial has just failed, and which nobody uses.
+fn in_outage(change: impl FnOnce(&mut Options)) -> Pool {
+    let mut pool = Pool::new(change);
+    let grant = pool.take();
+    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    pool.end_dial(Some(refused()));
+    pool.release(grant.lease, unopened());
+    pool
+}
+
+fn retry_at(pool: &Pool) -> Instant {
+    pool.machine.outage_retry_at().expect("an outage")
+}
+
+#[test]
+fn rule_10_a_caller_learns_the_truth_at_once() {
+    let mut pool = in_outage(|_| {});
+    pool.wait();
+    let refusals = pool.refusals();
+    let (_, error) = &refusals[0];
+    assert_eq!(error.code(), Code::Unavailable);
+    assert!(error.message().contains("connection refused"), "{error}");
+    assert_eq!(error.retry_after(), Some(retry_at(&pool) - pool.now));
+    let error = pool.try_acquire().unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable);
+    let permit = pool.begin_dial(false);
+    assert!(matches!(permit, DialPermit::Refused(error) if error.code() == Code::Unavailable));
+    assert_eq!(pool.numbers(), (2, 0, 0, 2), "the minimum stays");
+}
+
+#[test]
+fn rule_10_without_validation_and_preconnect_nobody_is_refused() {
+    let mut pool = in_outage(|o| o.validation = Validation::None);
+    pool.take();
+    pool.try_acquire().unwrap();
+    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+}
+
+#[test]
+fn rule_10_one_probe_at_a_time_and_not_before_its_time() {
+    let mut pool = in_outage(|o| o.max_connecting = 8);
+    let mut last = pool.now;
+    for failures in 2..12 {
+        let due = retry_at(&pool);
+        assert!(due - last <= ms(5000).min(ms(50 << (failures - 2))));
+        assert_eq!(pool.machine.alarm(), Some(due));
+        assert!(!pool.has_job(), "a probe before its time");
+        pool.pass_with_alarms(due - pool.now);
+        assert_eq!(pool.machine.waiting_jobs(), 1);
+        for _ in 0..5 {
+            pool.wait();
+        }
+        assert_eq!(pool.machine.waiting_jobs(), 1, "one probe, however many ask");
+        assert!(matches!(pool.begin_dial(false), DialPermit::Refused(_)));
+        last = pool.now;
+        pool.fail(Task::Dial);
+        assert_eq!(pool.refusals().len(), 5);
+    }
+}
+
+#[test]
+fn rule_10_the_first_waiter_gets_the_probe_and_the_others_the_truth() {
+    let mut pool = in_outage(|_| {});
+    pool.pass(ms(60));
+    let waiters: Vec<_> = (0..3).map(|_| pool.wait()).collect();
+    let refused: Vec<_> = pool.refusals().iter().map(|(waiter, _)| *waiter).collect();
+    assert_eq!(refused, waiters[1..]);
+    pool.work(Task::Dial);
+    assert_eq!(pool.delivery().0, waiters[0]);
+}
+
+#[test]
+fn rule_10_when_the_server_is_back_the_pool_is() {
+    let mut pool = in_outage(|o| o.max_connecting = 3);
+    pool.pass_with_alarms(ms(60));
+    pool.work(Task::Dial);
+    assert_eq!(pool.machine.outage_retry_at(), None);
+    assert_eq!(pool.numbers(), (2, 0, 0, 2));
+    pool.take();
+    pool.take();
+    for _ in 0..3 {
+        pool.wait();
+    }
+    assert_eq!(pool.machine.waiting_jobs(), 3, "all dials at once again");
+    assert!(pool.deliveries().is_empty(), "nobody is refused");
+}
+
+#[test]
+fn rule_10_callers_who_only_try_see_the_server_come_back() {
+    let mut pool = Pool::new(|o| o.min_connections = 0);
+    pool.try_acquire().unwrap();
+    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    pool.end_dial(Some(refused()));
+    assert_eq!(pool.try_acquire().unwrap_err().code(), Code::Unavailable);
+    pool.pass_with_alarms(ms(60));
+    pool.work(Task::Dial);
+    pool.try_acquire().unwrap();
+}
+
+#[test]
+fn rule_10_a_lease_holder_may_be_the_probe() {
+    let mut pool = Pool::new(|_| {});
+    pool.take();
+    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    pool.end_dial(Some(refused()));
+    pool.pass(ms(60));
+    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    assert!(matches!(pool.begin_dial(false), DialPermit::Refused(_)));
+    pool.end_dial(None);
+    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+}
+
+#[test]
+fn rule_10_one_failed_dial_leaves_waiters_for_what_is_in_use() {
+    let mut pool = Pool::new(|_| {});
+    let grants = pool.take_opened(2);
+    let waiter = pool.wait();
+    pool.fail(Task::Dial);
+    assert!(pool.deliveries().is_empty(), "two connections are in use");
+    pool.give_back(&grants[0]);
+    assert_eq!(pool.delivery().0, waiter);
+}
+
+#[test]
+fn rule_10_two_failed_dials_and_no_sign_of_life_refuse_them() {
+    let mut pool = Pool::new(|_| {});
+    pool.take_opened(2);
+    pool.wait();
+    pool.fail(Task::Dial);
+    pool.pass_with_alarms(ms(60));
+    pool.fail(Task::Dial);
+    assert_eq!(pool.refusals().len(), 1);
+}
+
+#[test]
+fn rule_10_a_sign_of_life_keeps_them_waiting() {
+    let mut pool = Pool::new(|_| {});
+    let grants = pool.take_opened(3);
+    pool.wait();
+    let waiter = pool.wait();
+    pool.fail(Task::Dial);
+    pool.pass(ms(10));
+    pool.release(grants[0].lease, Condition { answered_at: Some(pool.now), ..open(pool.now) });
+    pool.delivery();
+    pool.pass_with_alarms(ms(60));
+    pool.fail(Task::Dial);
+    assert!(pool.deliveries().is_empty(), "the server answers on what is open");
+    pool.give_back(&grants[1]);
+    assert_eq!(pool.delivery().0, waiter);
+}
+
+#[test]
+fn rule_10_an_answer_from_before_the_failure_is_no_sign_of_life() {
+    let mut pool = Pool::new(|_| {});
+    let grants = pool.take_opened(3);
+    let answered_at = Some(pool.now);
+    pool.pass(ms(10));
+    pool.wait();
+    pool.wait();
+    pool.fail(Task::Dial);
+    pool.release(grants[0].lease, Condition { answered_at, ..open(pool.now) });
+    pool.delivery();
+    pool.pass_with_alarms(ms(60));
+    pool.fail(Task::Dial);
+    assert_eq!(pool.refusals().len(), 1);
+}
+
+#[test]
+fn rule_10_a_rollback_that_works_is_a_sign_of_life() {
+    let mut pool = Pool::new(|_| {});
+    let grants = pool.take_opened(3);
+    pool.wait();
+    pool.wait();
+    pool.fail(Task::Dial);
+    let second = pool.job();
+    pool.pass(ms(10));
+    pool.release(grants[0].lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
+    pool.work(Task::RollBack);
+    pool.delivery();
+    pool.pass_with_alarms(ms(60));
+    pool.job_done(&second, Err(refused()));
+    assert!(pool.deliveries().is_empty(), "the server answers on what is open");
+}
+
+#[test]
+fn rule_10_wrong_credentials_and_tls_settings_keep_their_code() {
+    for code in [Code::Tls, Code::Unauthorized] {
+        let mut pool = Pool::new(|o| o.preconnect = true);
+        pool.fail_with(Task::Dial, Error::new(code, "no"));
+        pool.fail_with(Task::Dial, Error::new(code, "no"));
+        pool.wait();
+        assert_eq!(pool.refusals()[0].1.code(), code);
+    }
+}
+
+#[test]
+fn rule_10_an_interrupted_dial_is_no_outage() {
+    let mut pool = Pool::new(|_| {});
+    pool.take();
+    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    pool.end_dial(Some(Error::new(Code::Cancelled, "interrupted")));
+    assert_eq!(pool.machine.outage_retry_at(), None);
+    pool.take();
+}
+
+#[test]
+fn rule_10_a_caller_who_comes_between_two_alarms_still_gets_its_try() {
+    let mut pool = Pool::new(|o| o.max_connections = 3);
+    let grants = pool.take_opened(3);
+    pool.release(grants[0].lease, unopened());
+    assert_eq!(pool.numbers(), (0, 2, 0, 2));
+    pool.wait();
+    pool.fail(Task::Dial);
+    let due = retry_at(&pool);
+    pool.tick();
+    pool.cancel(pool.arrived - 1);
+    pool.tick();
+    let waiter = pool.wait();
+    assert_eq!(pool.machine.alarm(), Some(due));
+    pool.pass_with_alarms(due - pool.now);
+    pool.work(Task::Dial);
+    assert_eq!(pool.delivery().0, waiter);
+}
+
+#[test]
+fn rule_10_a_probe_that_hangs_leaves_the_housekeeper_asleep() {
+    let mut pool = in_outage(|_| {});
+    pool.pass_with_alarms(ms(60));
+    assert_eq!(pool.job().task, Task::Dial);
+    pool.wait();
+    assert!(pool.machine.alarm().is_none_or(|alarm| alarm > pool.now + ms(1000)));
+}
+
+#[test]
+fn rule_10_a_probe_under_way_costs_no_connection_that_works() {
+    let mut pool = Pool::new(|o| {
+        o.min_connections = 1;
+        o.idle_timeout = ms(100);
+    });
+    let grants = pool.take_opened(1);
+    pool.wait();
+    pool.fail(Task::Dial);
+    pool.give_back(&grants[0]);
+    let (_, grant) = pool.delivery();
+    pool.give_back(&grant);
+    pool.pass_with_alarms(ms(60));
+    let probe = pool.job();
+    pool.pass_with_alarms(ms(500));
+    assert_eq!(pool.numbers(), (1, 0, 0, 2), "the probe is no connection yet");
+    pool.job_done(&probe, Ok(open(pool.now)));
+    pool.pass_with_alarms(ms(1));
+    assert_eq!(pool.job().connection, grant.connection, "now it is surplus, and idle for long");
+}

@@ -1,0 +1,430 @@
+//! Answers that are errors, or no answers: each gets its code and a message to act on, none
+//! hangs, and the connection works afterwards.
+
+mod support;
+
+use std::io::Write;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use phantomdb::client::{Connection, Request};
+use phantomdb::{Code, Error, Secret};
+use support::fake_server::{FakeServer, PATIENCE, Peer, answer, client, ok, soon};
+
+/// What a client says to these bytes, after which the server hangs up; and that the client then
+/// works again.
+fn error_of(bytes: &[u8]) -> Error {
+    error_with(bytes, |_| {})
+}
+
+fn error_with(bytes: &[u8], change: impl FnOnce(&mut phantomdb::Options)) -> Error {
+    let bytes = bytes.to_vec();
+    let server = FakeServer::start(move |listener| {
+        let mut peer = Peer::accept(listener);
+        peer.request();
+        // The client may hang up before it has all.
+        let _ = peer.0.write_all(&bytes);
+        drop(peer);
+        Peer::accept(listener).serve("{\"databases\":[\"works\"]}");
+    });
+    let mut client = server.client_with(change);
+    let error = client.request(&Request::list_databases(), soon()).unwrap_err();
+    assert!(!error.message().contains('\r') && !error.message().contains('\n'), "{error}");
+    assert!(error.message().chars().count() < 700, "{error}");
+    assert!(client.is_reusable());
+    let answer = client.request(&Request::list_databases(), soon()).unwrap();
+    assert_eq!(answer.text(), "[\"works\"]");
+    server.join();
+    error
+}
+
+#[test]
+fn statuses_and_their_bodies_become_clear_messages() {
+    let html = "<html><head><title>502 Bad Gateway</title><style>x{}</style></head>\r\n<body>nginx";
+    for (status, body, code, retriable, ending) in [
+        (
+            "409 Conflict",
+            "{\"code\":\"EXISTS\",\"message\":\"database `a` exists\",\"details\":{\"name\":\"a\"}}",
+            Code::Http,
+            false,
+            "409 Conflict: database `a` exists (code EXISTS); details: {\"name\":\"a\"}",
+        ),
+        (
+            "404 OK",
+            "{\"error\":\"no such table\"}",
+            Code::Http,
+            false,
+            "404 Not Found: no such table",
+        ),
+        (
+            "400 Bad",
+            "{\"error\":{\"message\":\"syntax\"}}",
+            Code::Http,
+            false,
+            "400 Bad Request: syntax",
+        ),
+        ("500 Oops", "", Code::Http, false, "500 Internal Server Error"),
+        ("502 x", html, Code::Http, true, "502 Bad Gateway: 502 Bad Gateway nginx"),
+        (
+            "503 x",
+            "plain\r\n\x1b[2Jtext",
+            Code::Http,
+            true,
+            "503 Service Unavailable: plain \u{fffd}[2Jtext",
+        ),
+        ("504 x", "", Code::Http, true, "504 Gateway Timeout"),
+        ("429 x", "{}", Code::Http, true, "429 Too Many Requests: {}"),
+        (
+            "401 x",
+            "{\"error\":\"who?\"}",
+            Code::Unauthorized,
+            false,
+            "401 Unauthorized: who?; no token was sent: set the option `token`",
+        ),
+        (
+            "403 x",
+            "",
+            Code::Unauthorized,
+            false,
+            "403 Forbidden; no token was sent: set the option `token`",
+        ),
+    ] {
+        let error = error_of(answer(status, body).as_bytes());
+        assert_eq!(error.code(), code, "{error}");
+        assert_eq!(error.is_retriable(), retriable, "{error}");
+        assert_eq!(error.http_status(), status[..3].parse().ok());
+        let start = "GET /databases on http://127.0.0.1:";
+        assert!(error.message().starts_with(start), "{error}");
+        assert!(error.message().ends_with(&format!(": {ending}")), "{error}");
+    }
+}
+
+#[test]
+fn an_error_leaves_the_socket_in_use() {
+    let (server, _) = FakeServer::answering(&[
+        &answer("404 OK", "{\"error\":\"no such table\"}"),
+        "HTTP/1.1 500 x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        &answer("503 x", &"x".repeat(64 * 1024)),
+        &ok("{}"),
+    ]);
+    let mut client = server.client();
+    let request = Request::health_check();
+    assert_eq!(client.request(&request, soon()).unwrap_err().http_status(), Some(404));
+    assert_eq!(client.request(&request, soon()).unwrap_err().http_status(), Some(500));
+    assert_eq!(client.request(&request, soon()).unwrap_err().http_status(), Some(503));
+    client.request(&request, soon()).unwrap();
+    drop(client);
+    server.join();
+}
+
+#[test]
+fn retry_after_is_passed_on() {
+    let error = error_of(b"HTTP/1.1 503 x\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    let error = error_of(
+        b"HTTP/1.1 503 x\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n",
+    );
+    assert_eq!(error.retry_after(), None);
+}
+
+#[test]
+fn the_token_is_in_no_message_even_if_the_server_repeats_it() {
+    let token = |options: &mut phantomdb::Options| options.token = Some(Secret::new("hush-hush"));
+    let error =
+        error_with(answer("401 x", "{\"error\":\"bad token hush-hush\"}").as_bytes(), token);
+    assert!(!error.message().contains("hush-hush"), "{error}");
+    assert!(error.message().contains("bad token [token]; the token was not accepted"), "{error}");
+    let error = error_with(answer("403 x", "").as_bytes(), token);
+    assert!(error.message().ends_with("the token does not allow this"), "{error}");
+    let error = error_with(b"HTTP/1.1 200 OK\r\n\r\n<hush-hush>", token);
+    assert!(!error.message().contains("hush-hush"), "{error}");
+}
+
+#[test]
+fn redirects_are_not_followed_and_shown_without_credentials() {
+    let error = error_of(
+        b"HTTP/1.1 302 x\r\nLocation: https://user:hush@other/x?token=hush\r\nContent-Length: 0\r\n\r\n",
+    );
+    assert_eq!((error.code(), error.http_status()), (Code::Http, Some(302)));
+    assert!(error.message().contains("redirects to https://other/x; set base_url"), "{error}");
+    assert!(!error.message().contains("hush"), "{error}");
+    let error = error_of(b"HTTP/1.1 304 x\r\n\r\n");
+    assert_eq!(error.http_status(), Some(304));
+}
+
+#[test]
+fn a_200_that_says_error_is_one() {
+    let error = error_of(ok("{\"error\":\"disk full\"}").as_bytes());
+    assert_eq!((error.code(), error.http_status()), (Code::Http, Some(200)));
+    assert!(error.message().ends_with("200 OK, but with an error: disk full"), "{error}");
+}
+
+#[test]
+fn garbage_is_a_protocol_error() {
+    for (bytes, part) in [
+        (&b"SSH-2.0-OpenSSH_9.2\r\n"[..], "SSH-2.0-OpenSSH_9.2"),
+        (b"\x15\x03\x03\x00\x02\x02\x46\r\n", "should base_url begin with https://?"),
+        (b"HTTP/1.1 abc OK\r\n\r\n", "no valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nab", "no valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", "no valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "no valid HTTP"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+            "compressed (gzip)",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<htm>", "not valid JSON"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "no array `databases`"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\"\xff\"", "not UTF-8"),
+    ] {
+        let error = error_of(bytes);
+        assert_eq!(error.code(), Code::Protocol, "{error}");
+        assert!(error.message().contains(part), "{error}");
+        assert!(!error.is_retriable());
+    }
+}
+
+#[test]
+fn half_an_answer_is_a_lost_connection() {
+    for bytes in [
+        &b"HTTP/1.1 200 OK\r\nContent-Le"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"databases\":[\"a\"",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"da",
+    ] {
+        let error = error_of(bytes);
+        assert_eq!(error.code(), Code::ConnectionLost, "{error}");
+        assert!(error.message().contains("in the middle of its answer"), "{error}");
+        assert!(error.is_retriable(), "a GET can be sent again");
+    }
+    let error = error_of(b"");
+    assert_eq!(error.code(), Code::ConnectionLost, "{error}");
+    assert!(error.message().contains("closed the connection without an answer"), "{error}");
+}
+
+#[test]
+fn an_error_whose_body_breaks_off_is_still_that_error() {
+    let error = error_of(b"HTTP/1.1 500 x\r\nContent-Length: 100\r\n\r\n{\"error\":\"hal");
+    assert_eq!((error.code(), error.http_status()), (Code::Http, Some(500)));
+    assert!(error.message().contains("hal"), "{error}");
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused_early() {
+    let small = |options: &mut phantomdb::Options| options.max_response_bytes = 100;
+    let announced = b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n";
+    let error = error_with(announced, small);
+    assert_eq!(error.code(), Code::TooLarge, "{error}");
+    assert!(
+        error.message().ends_with("10737418240 bytes, more than max_response_bytes (100)"),
+        "{error}"
+    );
+    let error = error_of(announced);
+    assert_eq!(error.code(), Code::TooLarge, "{error}");
+    let exact = format!("{{\"databases\":[\"{}\"]}}", "x".repeat(100 - 18));
+    assert_eq!(exact.len(), 100);
+    let (server, _) = FakeServer::answering(&[&ok(&exact), &ok(&exact)]);
+    let mut client = server.client_with(small);
+    for _ in 0..2 {
+        client.request(&Request::list_databases(), soon()).expect("exactly the limit is allowed");
+    }
+    drop(client);
+    server.join();
+}
+
+/// Keeps sending `chunk` until the client hangs up; the client must do that soon.
+fn flood(
+    start: &'static [u8],
+    chunk: Vec<u8>,
+    change: impl FnOnce(&mut phantomdb::Options),
+) -> Error {
+    let server = FakeServer::start(move |listener| {
+        let mut peer = Peer::accept(listener);
+        peer.request();
+        peer.send(start);
+        while peer.0.write_all(&chunk).is_ok() {}
+    });
+    let mut client = server.client_with(change);
+    let error = client.request(&Request::list_databases(), soon()).unwrap_err();
+    server.join();
+    assert!(!client.is_open());
+    error
+}
+
+#[test]
+fn endless_answers_end_at_a_limit() {
+    let error =
+        flood(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", vec![b' '; 65_536], |options| {
+            options.max_response_bytes = 1_000_000;
+        });
+    assert_eq!(error.code(), Code::TooLarge, "{error}");
+    let chunk = format!("8000\r\n{}\r\n", " ".repeat(0x8000)).into_bytes();
+    let error = flood(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunk, |options| {
+        options.max_response_bytes = 1_000_000;
+    });
+    assert_eq!(error.code(), Code::TooLarge, "{error}");
+    for (start, chunk) in [
+        (&b"HTTP/1.1 200 OK\r\n"[..], b"X: y\r\n".repeat(1000)),
+        (b"HTTP/1.1 200 OK\r\nX: ", vec![b'y'; 10_000]),
+        (b"", b"HTTP/1.1 103 x\r\n\r\n".repeat(1000)),
+        (b"", vec![b'x'; 10_000]),
+    ] {
+        let error = flood(start, chunk, |_| {});
+        assert_eq!(error.code(), Code::Protocol, "{error}");
+    }
+    let error = flood(b"HTTP/1.1 500 x\r\n\r\n", vec![b'x'; 10_000], |_| {});
+    assert_eq!((error.code(), error.http_status()), (Code::Http, Some(500)));
+}
+
+#[test]
+fn a_flood_within_the_limit_ends_at_the_deadline() {
+    let error = flood(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"1\r\n \r\n".repeat(1000),
+        |options| options.request_timeout = Duration::from_millis(200),
+    );
+    assert_eq!(error.code(), Code::Timeout, "{error}");
+}
+
+#[test]
+fn bytes_after_an_answer_close_the_socket() {
+    let server = FakeServer::start(|listener| {
+        let mut peer = Peer::accept(listener);
+        peer.request();
+        peer.send(format!("{}HTTP/1.1 200 OK\r\n", ok("{}")).as_bytes());
+        peer.expect_end();
+        Peer::accept(listener).serve("{}");
+    });
+    let mut client = server.client();
+    client.ping(soon()).unwrap();
+    assert!(!client.is_open(), "the next answer would be the wrong one");
+    client.ping(soon()).unwrap();
+    server.join();
+}
+
+fn is_exact(took: Duration, limit: Duration) {
+    assert!(took >= limit, "too early: {took:?}");
+    // The contract is 10 ms on an idle machine; this one runs other tests too.
+    assert!(took < limit + Duration::from_millis(100), "too late: {took:?}");
+}
+
+fn timed(client: &mut Connection, deadline: Duration) -> (Error, Duration) {
+    let start = Instant::now();
+    let error = client.request(&Request::list_databases(), start + deadline).unwrap_err();
+    let took = start.elapsed();
+    assert_eq!(error.code(), Code::Timeout, "{error}");
+    assert!(error.message().starts_with("Timeout: "), "{error}");
+    assert!(error.is_retriable(), "a GET can be sent again");
+    assert!(!client.is_open() && client.is_reusable());
+    (error, took)
+}
+
+#[test]
+fn a_silent_server_is_left_at_the_deadline_whoever_set_it() {
+    let limit = Duration::from_millis(150);
+    for starts in
+        [&b""[..], b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"]
+    {
+        let server = FakeServer::start(move |listener| {
+            for _ in 0..2 {
+                let mut peer = Peer::accept(listener);
+                peer.request();
+                peer.send(starts);
+                peer.expect_end();
+            }
+            Peer::accept(listener).serve("{}");
+        });
+        let mut client = server.client_with(|options| options.request_timeout = limit);
+        let (error, took) = timed(&mut client, PATIENCE);
+        is_exact(took, limit);
+        let what = if starts.is_empty() { "no answer" } else { "no complete answer" };
+        let ending = format!("{what} after 150 ms (request_timeout)");
+        assert!(error.message().ends_with(&ending), "{error}");
+        let short = Duration::from_millis(60);
+        let (error, took) = timed(&mut client, short);
+        is_exact(took, short);
+        assert!(error.message().ends_with("ms (the caller's deadline)"), "{error}");
+        client.ping(soon()).unwrap();
+        server.join();
+    }
+}
+
+#[test]
+fn an_insert_that_times_out_is_not_said_to_be_repeatable() {
+    let server = FakeServer::start(|listener| {
+        let mut peer = Peer::accept(listener);
+        peer.request();
+        peer.expect_end();
+    });
+    let mut client = server.client_with(|o| o.request_timeout = Duration::from_millis(50));
+    let insert = Request::insert("d", "t", "{}").unwrap();
+    let error = client.request(&insert, soon()).unwrap_err();
+    assert_eq!(error.code(), Code::Timeout);
+    assert!(!error.is_retriable());
+    assert!(
+        error.message().ends_with("it is not known whether the request took effect"),
+        "{error}"
+    );
+    server.join();
+}
+
+#[test]
+fn a_server_that_stops_reading_is_left_at_the_deadline() {
+    let (done, is_done) = mpsc::channel();
+    let server = FakeServer::start(move |listener| {
+        let _peer = Peer::accept(listener);
+        is_done.recv().unwrap();
+    });
+    let limit = Duration::from_millis(200);
+    let mut client = server.client_with(|options| options.request_timeout = limit);
+    let row = format!("{{\"blob\":\"{}\"}}", "y".repeat(30_000_000));
+    let insert = Request::insert("d", "t", &row).unwrap();
+    let start = Instant::now();
+    let error = client.request(&insert, soon()).unwrap_err();
+    assert_eq!(error.code(), Code::Timeout, "{error}");
+    is_exact(start.elapsed(), limit);
+    assert!(!client.is_open());
+    done.send(()).unwrap();
+    server.join();
+}
+
+#[test]
+fn a_refusal_before_the_whole_body_was_read_is_heard() {
+    let server = FakeServer::start(|listener| {
+        let peer = &mut Peer::accept(listener);
+        let mut head = [0; 100];
+        std::io::Read::read_exact(&mut peer.0, &mut head).unwrap();
+        peer.send(answer("413 x", "{\"error\":\"too large\"}").as_bytes());
+        // Neither read nor closed until the client has understood.
+        let mut rest = Vec::new();
+        let _ = std::io::Read::read_to_end(&mut peer.0, &mut rest);
+        assert!(rest.len() < 30_000_000, "the client sent it all");
+        Peer::accept(listener).serve("{}");
+    });
+    let mut client = server.client();
+    let row = format!("{{\"blob\":\"{}\"}}", "y".repeat(30_000_000));
+    let error = client.request(&Request::insert("d", "t", &row).unwrap(), soon()).unwrap_err();
+    assert_eq!(error.http_status(), Some(413), "{error}");
+    assert!(!client.is_open(), "half of the request is still unsent");
+    client.ping(soon()).unwrap();
+    server.join();
+}
+
+#[test]
+fn nobody_listening_is_unavailable() {
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    for host in ["127.0.0.1", "localhost", "[::1]"] {
+        let url = format!("http://{host}:{port}");
+        let error = client(&url, |_| {}).ping(soon()).unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{error}");
+        assert!(error.is_retriable());
+        assert!(error.message().starts_with(&format!("no connection to {url}: ")), "{error}");
+        if host == "127.0.0.1" {
+            assert!(error.message().ends_with("connection refused; is the server running there?"));
+        }
+    }
+    let error = client("http://no-such-host.invalid", |_| {}).ping(soon()).unwrap_err();
+    assert!(matches!(error.code(), Code::Unavailable | Code::Timeout), "{error}");
+    assert!(error.message().contains("no-such-host.invalid"), "{error}");
+}

@@ -1,0 +1,425 @@
+//! TLS: who is trusted, who is not and why, and how TLS ends.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use phantomdb::client::{Connection, Request};
+use phantomdb::{Code, Error, Options};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use support::fake_server::{PATIENCE, client, ok, soon};
+
+/// A certificate with its key.
+struct Pair {
+    certificate: rcgen::Certificate,
+    key: KeyPair,
+}
+
+/// An authority that signs.
+struct Authority {
+    certificate: rcgen::Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Authority {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        Authority::named(&format!("authority {}", NUMBER.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn named(name: &str) -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Authority { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    fn sign(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Pair {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Pair { certificate, key }
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).unwrap();
+        roots
+    }
+}
+
+fn server_config(pair: &Pair, clients: Option<RootCertStore>) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => builder.with_client_cert_verifier(
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
+        ),
+    };
+    let key = PrivateKeyDer::Pkcs8(pair.key.serialize_der().into());
+    let mut config = builder.with_single_cert(vec![pair.certificate.der().clone()], key).unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+/// A file that is gone with the test.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(text: &str) -> TempFile {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("phantomdb-tls-{}-{number}.pem", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        TempFile(path)
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+type Stream = StreamOwned<ServerConnection, TcpStream>;
+
+/// Accepts one connection, and hands it to a script. What TLS makes of the client shows there.
+struct TlsServer {
+    url: String,
+    script: JoinHandle<()>,
+}
+
+impl TlsServer {
+    fn start(
+        host: &str,
+        config: Arc<ServerConfig>,
+        script: impl FnOnce(Stream, &TcpListener) + Send + 'static,
+    ) -> TlsServer {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{host}:{}", listener.local_addr().unwrap().port());
+        let script = thread::spawn(move || script(accept(&listener, config), &listener));
+        TlsServer { url, script }
+    }
+
+    fn join(self) {
+        self.script.join().unwrap();
+    }
+}
+
+fn accept(listener: &TcpListener, config: Arc<ServerConfig>) -> Stream {
+    let (socket, _) = listener.accept().unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_nodelay(true).unwrap();
+    StreamOwned::new(ServerConnection::new(config).unwrap(), socket)
+}
+
+/// Reads a request and answers it, if TLS gets that far.
+fn serve(stream: &mut Stream) -> std::io::Result<()> {
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while !text.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        text.push(byte[0]);
+    }
+    stream.write_all(ok("{\"databases\":[\"safe\"]}").as_bytes())?;
+    stream.flush()
+}
+
+fn trusting(url: &str, authority: &Authority) -> (Connection, TempFile) {
+    let file = TempFile::new(&authority.certificate.pem());
+    let path = file.0.clone();
+    (client(url, |options| options.tls_ca_file = Some(path)), file)
+}
+
+/// What a client that trusts `authority` says to a server with `pair`.
+fn refusal(
+    host: &str,
+    pair: &Pair,
+    authority: &Authority,
+    clients: Option<RootCertStore>,
+) -> Error {
+    let server = TlsServer::start(host, server_config(pair, clients), |mut stream, _| {
+        assert!(serve(&mut stream).is_err(), "TLS must not get that far");
+    });
+    let (mut client, _file) = trusting(&server.url, authority);
+    let error = client.request(&Request::list_databases(), soon()).unwrap_err();
+    assert_eq!(error.code(), Code::Tls, "{error}");
+    assert!(!error.is_retriable() && !client.is_open() && client.is_reusable());
+    assert!(error.message().contains(&server.url), "{error}");
+    server.join();
+    error
+}
+
+#[test]
+fn a_trusted_server_is_spoken_to_over_one_session() {
+    for (name, host) in [("localhost", "localhost"), ("127.0.0.1", "127.0.0.1")] {
+        let authority = Authority::new();
+        let pair = authority.sign(name, |_| {});
+        let server = TlsServer::start(host, server_config(&pair, None), |mut stream, _| {
+            for _ in 0..10 {
+                serve(&mut stream).unwrap();
+            }
+            // The farewell of TLS comes first: no error.
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        });
+        let (mut client, _file) = trusting(&server.url, &authority);
+        for _ in 0..5 {
+            let answer = client.request(&Request::list_databases(), soon()).unwrap();
+            assert_eq!(answer.text(), "[\"safe\"]");
+            assert!(client.probe(), "session tickets are no reason to close");
+            client.ping(soon()).unwrap();
+        }
+        client.close(PATIENCE);
+        server.join();
+    }
+}
+
+#[test]
+fn each_reason_not_to_trust_a_server_is_told_in_plain_words() {
+    let authority = Authority::new();
+    let other = Authority::new();
+    let good = authority.sign("localhost", |_| {});
+    let error = refusal("localhost", &good, &other, None);
+    assert!(error.message().contains("signed by an unknown authority"), "{error}");
+    assert!(error.message().contains("set tls_ca_file"), "{error}");
+
+    let (old, new) = (Authority::named("same"), Authority::named("same"));
+    let error = refusal("localhost", &new.sign("localhost", |_| {}), &old, None);
+    assert!(error.message().contains("renew tls_ca_file"), "{error}");
+
+    let error = refusal("127.0.0.1", &good, &authority, None);
+    assert!(error.message().contains("is for another host name"), "{error}");
+
+    let expired = authority.sign("localhost", |params| {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    });
+    let error = refusal("localhost", &expired, &authority, None);
+    assert!(error.message().contains("has expired"), "{error}");
+
+    let early = authority.sign("localhost", |params| {
+        params.not_before = rcgen::date_time_ymd(3001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(3002, 1, 1);
+    });
+    let error = refusal("localhost", &early, &authority, None);
+    assert!(error.message().contains("not valid yet"), "{error}");
+
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let error = refusal("localhost", &Pair { certificate, key }, &authority, None);
+    assert!(error.message().contains("self-signed"), "{error}");
+}
+
+#[test]
+fn a_client_certificate_is_sent_where_it_is_wanted() {
+    let authority = Authority::new();
+    let pair = authority.sign("localhost", |_| {});
+    let ca = TempFile::new(&authority.certificate.pem());
+    let mine = authority.sign("me", |_| {});
+    let chain = TempFile::new(&mine.certificate.pem());
+    let key = TempFile::new(&mine.key.serialize_pem());
+    let config = server_config(&pair, Some(authority.roots()));
+    let server = TlsServer::start("localhost", config, |mut stream, _| {
+        serve(&mut stream).unwrap();
+        assert_eq!(stream.conn.peer_certificates().unwrap().len(), 1);
+    });
+    let mut with = client(&server.url, |options| {
+        options.tls_ca_file = Some(ca.0.clone());
+        options.tls_cert_file = Some(chain.0.clone());
+        options.tls_key_file = Some(key.0.clone());
+    });
+    with.ping(soon()).unwrap();
+    server.join();
+
+    let error = refusal("localhost", &pair, &authority, Some(authority.roots()));
+    assert!(error.message().contains("wants a client certificate; set tls_cert_file"), "{error}");
+
+    let stranger = Authority::new().sign("me", |_| {});
+    let chain = TempFile::new(&stranger.certificate.pem());
+    let key = TempFile::new(&stranger.key.serialize_pem());
+    let config = server_config(&pair, Some(authority.roots()));
+    let server = TlsServer::start("localhost", config, |mut stream, _| {
+        assert!(serve(&mut stream).is_err());
+    });
+    let mut wrong = client(&server.url, |options| {
+        options.tls_ca_file = Some(ca.0.clone());
+        options.tls_cert_file = Some(chain.0.clone());
+        options.tls_key_file = Some(key.0.clone());
+    });
+    let error = wrong.ping(soon()).unwrap_err();
+    assert_eq!(error.code(), Code::Tls, "{error}");
+    assert!(error.message().contains("refused the client certificate in tls_cert_file"), "{error}");
+    server.join();
+}
+
+#[test]
+fn tls_files_are_checked_when_the_endpoint_is_made() {
+    let authority = Authority::new();
+    let one = authority.sign("me", |_| {});
+    let two = authority.sign("me", |_| {});
+    let chain = TempFile::new(&one.certificate.pem());
+    let key = TempFile::new(&one.key.serialize_pem());
+    let wrong_key = TempFile::new(&two.key.serialize_pem());
+    let refused = |cert: &TempFile, key: &TempFile| {
+        let options = Options {
+            base_url: "https://localhost".to_owned(),
+            tls_cert_file: Some(cert.0.clone()),
+            tls_key_file: Some(key.0.clone()),
+            ..Options::default()
+        };
+        let error = phantomdb::client::Endpoint::new(&options).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument);
+        error.message().to_owned()
+    };
+    assert!(refused(&chain, &wrong_key).starts_with("tls_key_file: is not the private key"));
+    assert!(refused(&chain, &chain).contains("holds no private key"));
+    assert!(refused(&key, &key).contains("holds no certificate"));
+}
+
+#[test]
+fn a_silent_handshake_ends_at_connect_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let (authority, limit) = (Authority::new(), Duration::from_millis(150));
+    let file = TempFile::new(&authority.certificate.pem());
+    let mut client = client(&url, |options| {
+        options.tls_ca_file = Some(file.0.clone());
+        options.connect_timeout = limit;
+    });
+    let start = Instant::now();
+    let error = client.ping(soon()).unwrap_err();
+    let took = start.elapsed();
+    assert_eq!(error.code(), Code::Timeout, "{error}");
+    assert!(
+        error.message().contains("after 150 ms (connect_timeout): the server did not complete")
+    );
+    assert!(took >= limit && took < limit * 2, "{took:?}");
+
+    let interrupter = client.interrupter();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| client.ping(soon()).unwrap_err());
+        // Connected: the first bytes of the handshake are there.
+        let (first, _) = listener.accept().unwrap();
+        let (second, _) = listener.accept().unwrap();
+        second.peek(&mut [0]).unwrap();
+        interrupter.interrupt();
+        assert_eq!(waiting.join().unwrap().code(), Code::Cancelled);
+        drop(first);
+    });
+}
+
+#[test]
+fn a_server_without_tls_is_told_apart() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let script = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let _ = socket.read(&mut [0; 16]);
+        let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let _ = socket.read_to_end(&mut Vec::new());
+    });
+    let (mut client, _file) = trusting(&url, &Authority::new());
+    let error = client.ping(soon()).unwrap_err();
+    assert_eq!(error.code(), Code::Tls, "{error}");
+    assert!(error.message().contains("should base_url begin with http://?"), "{error}");
+    script.join().unwrap();
+}
+
+#[test]
+fn an_answer_that_ends_without_the_farewell_of_tls_must_be_complete_json() {
+    for (body, good) in [("{\"status\":\"ok\"}", true), ("{\"status\":", false), ("", false)] {
+        let authority = Authority::new();
+        let pair = authority.sign("localhost", |_| {});
+        let server =
+            TlsServer::start("localhost", server_config(&pair, None), move |mut stream, _| {
+                let mut text = [0; 4];
+                stream.read_exact(&mut text).unwrap();
+                let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+                stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+                stream.flush().unwrap();
+                // The request's rest stays unread in TLS, not in the socket: no reset, just an end.
+                stream.sock.shutdown(std::net::Shutdown::Write).unwrap();
+                let _ = stream.sock.read_to_end(&mut Vec::new());
+            });
+        let (mut client, _file) = trusting(&server.url, &authority);
+        let result = client.request(&Request::health_check(), soon());
+        match result {
+            Ok(answer) => assert!(good && answer.text() == body),
+            Err(error) => {
+                assert!(!good, "{error}");
+                assert_eq!(error.code(), Code::ConnectionLost, "{error}");
+            }
+        }
+        drop(client);
+        server.join();
+    }
+}
+
+#[test]
+fn a_stale_session_is_noticed_and_replaced() {
+    let authority = Authority::new();
+    let pair = authority.sign("localhost", |_| {});
+    let config = server_config(&pair, None);
+    let again = config.clone();
+    let (closed, is_closed) = mpsc::channel();
+    let server = TlsServer::start("localhost", config, move |mut stream, listener| {
+        serve(&mut stream).unwrap();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+        drop(stream);
+        closed.send(()).unwrap();
+        serve(&mut accept(listener, again)).unwrap();
+    });
+    let (mut client, _file) = trusting(&server.url, &authority);
+    client.ping(soon()).unwrap();
+    is_closed.recv().unwrap();
+    let end = soon();
+    while client.probe() && client.is_open() {
+        assert!(Instant::now() < end);
+        thread::yield_now();
+    }
+    client.request(&Request::list_databases(), soon()).unwrap();
+    server.join();
+}
+
+#[test]
+fn notes_between_the_tls_layers_do_not_end_an_idle_session() {
+    let authority = Authority::new();
+    let pair = authority.sign("localhost", |_| {});
+    let (answered, is_answered) = mpsc::channel();
+    let (noted, is_noted) = mpsc::channel();
+    let server = TlsServer::start("localhost", server_config(&pair, None), move |mut stream, _| {
+        serve(&mut stream).unwrap();
+        is_answered.recv().unwrap();
+        stream.conn.refresh_traffic_keys().unwrap();
+        stream.flush().unwrap();
+        noted.send(()).unwrap();
+        serve(&mut stream).unwrap();
+    });
+    let (mut client, _file) = trusting(&server.url, &authority);
+    client.ping(soon()).unwrap();
+    let opened = client.opened_at().unwrap();
+    answered.send(()).unwrap();
+    is_noted.recv().unwrap();
+    assert!(client.probe(), "new keys are no reason to close");
+    client.request(&Request::list_databases(), soon()).unwrap();
+    assert_eq!(client.opened_at(), Some(opened));
+    server.join();
+}
