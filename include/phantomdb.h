@@ -302,6 +302,9 @@ typedef struct phantomdb_connection phantomdb_connection;
  * `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
  * `_request`, `_query`, `_status`, `_status_json`, `_set_token`, `_close`.
  *
+ * A forked child finds each pool of its parent empty and usable, and the parent notices nothing
+ * of it. Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
+ *
  * Made by `phantomdb_pool_create`, ended by `phantomdb_pool_close`. A closed pool's handle stays
  * harmless for ever: calls with it return `PHANTOMDB_ERR_CLOSED`.
  */

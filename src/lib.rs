@@ -7,8 +7,10 @@
 pub mod client;
 mod config;
 mod error;
+mod fork;
 mod pool;
 mod sync;
+mod threads;
 
 #[cfg(feature = "capi")]
 pub mod capi;

@@ -56,7 +56,7 @@ pub struct phantomdb_connection {
 
 pub(super) fn find(connection: *mut phantomdb_connection) -> Result<Arc<LeaseEntry>> {
     match CONNECTIONS.find(connection) {
-        Found::Live(entry) => Ok(entry),
+        Found::Live(entry) => entry.lease.check_process().map(|()| entry),
         _ => Err(unknown(connection)),
     }
 }

@@ -60,6 +60,11 @@ impl<T> Table<T> {
         Table { kind, places: RwLock::new(Places { all: Vec::new(), free: Vec::new() }) }
     }
 
+    /// Keeps other threads from changing the table as long as the result lives; for a fork.
+    pub fn hold(&self) -> impl Drop + '_ {
+        self.places.write()
+    }
+
     /// Gives the thing a handle; `None` if there are more things than handles can name.
     pub fn insert<H>(&self, thing: T) -> Option<*mut H> {
         let mut places = self.places.write();

@@ -9,12 +9,13 @@ use super::connection::{CONNECTIONS, LeaseEntry, phantomdb_connection};
 use super::error::phantomdb_error;
 use super::handles::{Found, Kind, Table, number};
 use super::options::{self, from_ms, phantomdb_pool_options};
-use super::result::{self, phantomdb_result};
+use super::result::{self, RESULTS, phantomdb_result};
 use super::status::phantomdb_status;
 use super::structs;
 use crate::client::{Answer, Request};
 use crate::config::Secret;
 use crate::error::{Code, Error, Result};
+use crate::fork;
 use crate::pool::{Lease, Pool};
 
 static POOLS: Table<Pool> = Table::new(Kind::Pool);
@@ -24,10 +25,18 @@ static POOLS: Table<Pool> = Table::new(Kind::Pool);
 /// `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
 /// `_request`, `_query`, `_status`, `_status_json`, `_set_token`, `_close`.
 ///
+/// A forked child finds each pool of its parent empty and usable, and the parent notices nothing
+/// of it. Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
+///
 /// Made by `phantomdb_pool_create`, ended by `phantomdb_pool_close`. A closed pool's handle stays
 /// harmless for ever: calls with it return `PHANTOMDB_ERR_CLOSED`.
 pub struct phantomdb_pool {
     _private: (),
+}
+
+fn hold_tables() -> Box<dyn FnOnce(fork::Side)> {
+    let held = (POOLS.hold(), CONNECTIONS.hold(), RESULTS.hold());
+    Box::new(move |_| drop(held))
 }
 
 fn find(pool: *mut phantomdb_pool) -> Result<Arc<Pool>> {
@@ -63,6 +72,7 @@ pub unsafe extern "C" fn phantomdb_pool_create(
             let output = output("pool", pool)?;
             *output = ptr::null_mut();
             let made = Pool::new(options::read(options)?)?;
+            fork::hold_during_fork(hold_tables);
             *output = POOLS.insert(made).ok_or_else(|| too_many("pools"))?;
             Ok(())
         })
@@ -178,13 +188,14 @@ fn take_back(
     let is_of_this_pool = |entry: &LeaseEntry| entry.pool == number(pool);
     let entry = CONNECTIONS.remove(connection, is_of_this_pool);
     find(pool)?;
-    entry.ok_or_else(|| match CONNECTIONS.find(connection) {
+    let entry = entry.ok_or_else(|| match CONNECTIONS.find(connection) {
         Found::Live(_) => Error::new(
             Code::InvalidHandle,
             "connection: the handle belongs to another pool; release it there",
         ),
         _ => super::connection::unknown(connection),
-    })
+    })?;
+    entry.lease.check_process().map(|()| entry)
 }
 
 /// Acquires a connection, sends one request on it and gives it back.

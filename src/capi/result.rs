@@ -11,7 +11,7 @@ use super::pool::too_many;
 use crate::client::{self, Answer};
 use crate::error::{Code, Error, Result};
 
-static RESULTS: Table<Answer> = Table::new(Kind::Result);
+pub(super) static RESULTS: Table<Answer> = Table::new(Kind::Result);
 
 /// An answer. It can be read as JSON text, and, without any JSON library, as a table (rows and
 /// columns; an object is a table of one row) or as a list of names.

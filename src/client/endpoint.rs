@@ -1,8 +1,10 @@
 //! Where the connections of a pool go.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{HeaderValue, Uri};
@@ -12,7 +14,6 @@ use super::resolve::Resolver;
 use super::tls::Tls;
 use crate::config::{self, Options, Secret};
 use crate::error::{Error, Result};
-use crate::sync::RwLock;
 
 /// The server of a pool: URL, token, TLS settings, time-outs. Its connections share it by `Arc`;
 /// any thread may use it.
@@ -21,7 +22,8 @@ pub struct Endpoint {
     url: BaseUrl,
     pub(super) resolver: Resolver,
     pub(super) tls: Option<Tls>,
-    token: RwLock<Option<Token>>,
+    /// Not behind a lock, which a forked child might inherit held.
+    token: ArcSwapOption<Token>,
     pub(super) request_timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) max_response_bytes: u64,
@@ -65,7 +67,7 @@ impl Endpoint {
             resolver: Resolver::new(&url.host, url.port),
             url,
             tls,
-            token: RwLock::new(None),
+            token: ArcSwapOption::empty(),
             request_timeout: options.request_timeout,
             connect_timeout: options.connect_timeout,
             max_response_bytes: options.max_response_bytes,
@@ -73,6 +75,22 @@ impl Endpoint {
         };
         endpoint.set_token(options.token.clone())?;
         Ok(endpoint)
+    }
+
+    /// The same endpoint for a forked child, with nothing in it that a thread of the parent may
+    /// have been at work on.
+    #[must_use]
+    pub fn reborn(&self) -> Endpoint {
+        Endpoint {
+            url: self.url.clone(),
+            resolver: self.resolver.reborn(),
+            tls: self.tls.as_ref().map(Tls::reborn),
+            token: ArcSwapOption::new(self.token.load_full()),
+            request_timeout: self.request_timeout,
+            connect_timeout: self.connect_timeout,
+            max_response_bytes: self.max_response_bytes,
+            http: self.http.clone(),
+        }
     }
 
     /// The base URL, for messages. It can't hold secrets: a URL with a password is refused.
@@ -96,18 +114,18 @@ impl Endpoint {
                 Some(Token { secret, header })
             }
         };
-        *self.token.write() = token;
+        self.token.store(token.map(Arc::new));
         Ok(())
     }
 
     /// The value of the Authorization header.
     pub(super) fn authorization(&self) -> Option<HeaderValue> {
-        self.token.read().as_ref().map(|token| token.header.clone())
+        self.token.load().as_ref().map(|token| token.header.clone())
     }
 
     /// A text of the server without the token, which some servers repeat in their errors.
     pub(super) fn redacted(&self, text: String) -> String {
-        match &*self.token.read() {
+        match &*self.token.load() {
             // A shorter one is no secret, and would tear the text apart.
             Some(token) if token.secret.expose().len() >= 4 => {
                 text.replace(token.secret.expose(), "[token]")
@@ -154,7 +172,7 @@ fn http_config() -> Config {
 }
 
 /// `http[s]://host[:port][/prefix]`, checked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct BaseUrl {
     text: String,
     is_https: bool,

@@ -5,11 +5,15 @@
 //! socket without waiting, or send without the risk of SIGPIPE on every platform: hence libc.
 #![allow(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
-use std::mem::size_of;
+use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
+
+use crate::fork;
+use crate::sync::Mutex;
 
 /// The last stretch before a deadline is waited for with `poll`, which is exact to a millisecond;
 /// SO_RCVTIMEO is rounded up to the kernel's ticks (up to 10 ms).
@@ -31,10 +35,43 @@ pub(super) enum Peek {
     Gone,
 }
 
+/// The descriptors of all sockets of this process, so that a forked child can close its copies:
+/// as long as it has them, the server does not learn of a close in the parent.
+static OPEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+
 /// A TCP socket. Shared with whoever may cut it; only its owner reads and writes.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    /// There until the drop.
+    stream: Option<TcpStream>,
+    generation: u64,
+}
+
+fn hold_open_sockets() -> Box<dyn FnOnce(fork::Side)> {
+    let mut open = OPEN.lock();
+    Box::new(move |side| {
+        if side == fork::Side::Child {
+            for fd in mem::take(&mut *open) {
+                // SAFETY: the descriptor is this process's copy of an open one. The `Socket` that
+                // it belongs to is of the parent's generation and does not close it again.
+                unsafe { libc::close(fd) };
+            }
+        }
+    })
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let mut open = OPEN.lock();
+        let Some(stream) = self.stream.take() else { return };
+        if self.generation == fork::generation() {
+            open.remove(&stream.as_raw_fd());
+            drop(stream);
+        } else {
+            // Closed at the fork; by now the number may be another file's.
+            let _ = stream.into_raw_fd();
+        }
+    }
 }
 
 impl Socket {
@@ -42,11 +79,19 @@ impl Socket {
     pub(super) fn new(address: &SocketAddr) -> io::Result<Socket> {
         let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        fork::hold_during_fork(hold_open_sockets);
+        // Held, so that no fork comes between making the descriptor and noting it.
+        let mut open = OPEN.lock();
         // SAFETY: socket takes plain numbers and returns a new descriptor or -1.
         let fd = check(unsafe { libc::socket(family, kind, 0) })?;
+        open.insert(fd);
         // SAFETY: the descriptor is new, open, and owned by nobody else.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Socket { stream: TcpStream::from(fd) })
+        Ok(Socket { stream: Some(TcpStream::from(fd)), generation: fork::generation() })
+    }
+
+    fn stream(&self) -> &TcpStream {
+        self.stream.as_ref().expect("the stream is there until the drop")
     }
 
     /// Connects; `TimedOut` if that lasts beyond `until`.
@@ -57,16 +102,16 @@ impl Socket {
                 if !self.wait(libc::POLLOUT, until)? {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
-                if let Some(error) = self.stream.take_error()? {
+                if let Some(error) = self.stream().take_error()? {
                     return Err(error);
                 }
                 // A socket that was shut down while it connected is ready without an error.
-                self.stream.peer_addr()?;
+                self.stream().peer_addr()?;
             }
             Err(error) => return Err(error),
         }
-        self.stream.set_nonblocking(false)?;
-        self.stream.set_nodelay(true)?;
+        self.stream().set_nonblocking(false)?;
+        self.stream().set_nodelay(true)?;
         self.set_option(libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
         #[cfg(target_os = "linux")]
         {
@@ -77,7 +122,7 @@ impl Socket {
     }
 
     fn start_connecting(&self, address: &SocketAddr) -> io::Result<()> {
-        let fd = self.stream.as_raw_fd();
+        let fd = self.stream().as_raw_fd();
         let result = match address {
             SocketAddr::V4(v4) => {
                 // SAFETY: all zeros is a valid sockaddr_in, a struct of plain numbers.
@@ -113,7 +158,7 @@ impl Socket {
         // SAFETY: the pointer and length describe `value`, which outlives the call.
         let result = unsafe {
             libc::setsockopt(
-                self.stream.as_raw_fd(),
+                self.stream().as_raw_fd(),
                 level,
                 name,
                 (&raw const value).cast(),
@@ -128,7 +173,7 @@ impl Socket {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let millis = left.as_micros().div_ceil(1000).min(libc::c_int::MAX as u128);
-            let mut entry = libc::pollfd { fd: self.stream.as_raw_fd(), events, revents: 0 };
+            let mut entry = libc::pollfd { fd: self.stream().as_raw_fd(), events, revents: 0 };
             // SAFETY: the pointer is to one pollfd, which outlives the call.
             match check(unsafe { libc::poll(&raw mut entry, 1, millis as libc::c_int) }) {
                 Ok(0) if Instant::now() >= until => return Ok(false),
@@ -165,9 +210,9 @@ impl Socket {
             } else {
                 if patience.is_zero() || *patience > left - EXACT / 2 {
                     *patience = left / 2;
-                    self.stream.set_read_timeout(Some(*patience))?;
+                    self.stream().set_read_timeout(Some(*patience))?;
                 }
-                let received = (&self.stream).read(buffer);
+                let received = (self.stream()).read(buffer);
                 if matches!(&received, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
                     // Ended early: what is left now calls for another patience.
                     *patience = Duration::ZERO;
@@ -199,7 +244,7 @@ impl Socket {
         // SAFETY: the pointer and length describe `buffer`, which outlives the call.
         let count = unsafe {
             libc::recv(
-                self.stream.as_raw_fd(),
+                self.stream().as_raw_fd(),
                 buffer.as_mut_ptr().cast(),
                 buffer.len(),
                 flags | libc::MSG_DONTWAIT,
@@ -227,7 +272,7 @@ impl Socket {
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
             // SAFETY: the pointer and length describe `bytes`, which outlives the call.
             let count = unsafe {
-                libc::send(self.stream.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags)
+                libc::send(self.stream().as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags)
             };
             match usize::try_from(count).map_err(|_| io::Error::last_os_error()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -245,12 +290,12 @@ impl Socket {
     /// Cuts the socket in both directions: whoever waits for it wakes. Allowed from any thread.
     pub(super) fn cut(&self) {
         // It fails only if there is nothing to cut any more.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = self.stream().shutdown(Shutdown::Both);
     }
 
     /// Says that nothing more will be sent, and waits for the peer's end until `until`.
     pub(super) fn finish(&self, until: Instant) {
-        if self.stream.shutdown(Shutdown::Write).is_err() {
+        if self.stream().shutdown(Shutdown::Write).is_err() {
             return;
         }
         let mut sink = [0; 4096];

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
@@ -22,11 +23,14 @@ pub(super) struct Tls {
     identity: Option<Identity>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    key: Arc<PrivateKeyDer<'static>>,
 }
+
+/// How many sessions are remembered for a quicker handshake; one server needs few.
+const SESSIONS: usize = 16;
 
 impl Tls {
     /// Reads the files that the options name; errors name the option.
@@ -49,6 +53,17 @@ impl Tls {
             let _ = config.set(Ok(built));
         }
         Ok(Tls { server, config, identity })
+    }
+
+    /// The same in a forked child: with a session cache of its own, since the parent's may be locked.
+    pub(super) fn reborn(&self) -> Tls {
+        let config = OnceLock::new();
+        if let Some(Ok(parents)) = self.config.get() {
+            let mut own = ClientConfig::clone(parents);
+            own.resumption = Resumption::in_memory_sessions(SESSIONS);
+            let _ = config.set(Ok(Arc::new(own)));
+        }
+        Tls { server: self.server.clone(), config, identity: self.identity.clone() }
     }
 
     /// A new TLS session, with nothing said yet.
@@ -75,7 +90,7 @@ impl Identity {
             };
             Error::invalid_argument("tls_key_file", format_args!("{}: {why}", key_file.display()))
         })?;
-        Ok(Identity { chain, key })
+        Ok(Identity { chain, key: Arc::new(key) })
     }
 }
 
@@ -144,6 +159,7 @@ fn build(roots: RootCertStore, identity: Option<&Identity>) -> Result<Arc<Client
             })?,
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(Arc::new(config))
 }
 

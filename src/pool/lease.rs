@@ -1,5 +1,6 @@
 //! A connection in the hands of a caller.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -38,6 +39,11 @@ impl Pooled {
         work(&mut self.client.lock().connection)
     }
 
+    /// Cuts what is in flight on it, and whatever is tried later.
+    pub fn interrupt_for_good(&self) {
+        self.interrupter.interrupt_for_good();
+    }
+
     /// Cuts what is in flight on it at this moment.
     pub fn interrupt(&self) {
         self.interrupter.interrupt();
@@ -46,7 +52,7 @@ impl Pooled {
     /// Cuts what is in flight, refuses what comes later, and closes the socket.
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
-        self.interrupter.interrupt_for_good();
+        self.interrupt_for_good();
         self.client.lock().connection.close(Duration::ZERO);
     }
 
@@ -107,6 +113,7 @@ impl Lease {
     /// after [`Lease::interrupt`], `Busy` while another thread has a request on it, `Closed`
     /// if the pool was closed and took the connection back.
     pub fn request(&self, request: &Request) -> Result<Answer> {
+        self.check_process()?;
         let deadline = Instant::now() + self.shared.options().request_timeout;
         let Some(mut client) = self.connection.client.try_lock() else {
             if self.connection.is_cut() {
@@ -135,7 +142,24 @@ impl Lease {
     /// Cuts the request in flight, which then fails with `Cancelled`; without one, does nothing.
     /// May be called from any thread.
     pub fn interrupt(&self) {
-        self.connection.interrupt();
+        if !self.shared.is_inherited() {
+            self.connection.interrupt();
+        }
+    }
+
+    /// Says whether it is of use in this process.
+    ///
+    /// # Errors
+    /// `InvalidHandle` in a forked child, if the parent acquired it: it belongs to the parent.
+    pub fn check_process(&self) -> Result<()> {
+        if !self.shared.is_inherited() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::InvalidHandle,
+            "connection: the handle belongs to the parent process, which acquired it before the \
+             fork; acquire another from the same pool",
+        ))
     }
 
     /// The connection will be closed instead of reused when it is released.
@@ -151,6 +175,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if self.shared.is_inherited() {
+            // What belongs to the parent is leaked, not dropped.
+            mem::forget((self.shared.clone(), self.connection.clone()));
+            return;
+        }
         let condition = self.connection.condition(self.is_discarded.load(Ordering::Relaxed));
         self.shared.step(|machine, now| machine.release(self.id, condition, now));
     }

@@ -245,9 +245,10 @@ impl<C: Clone, W> Machine<C, W> {
         self.jobs.len()
     }
 
-    /// The next job for a worker.
+    /// The next job for a worker. Dials go first: somebody waits for them, and they are few.
     pub fn next_job(&mut self) -> Option<Job<C>> {
-        self.jobs.pop_front()
+        let dial = self.jobs.iter().position(|job| job.task == Task::Dial);
+        self.jobs.remove(dial.unwrap_or(0))
     }
 
     /// The caller's place in the order of arrival, for [`Machine::acquire`].
@@ -401,7 +402,9 @@ impl<C: Clone, W> Machine<C, W> {
                 return DialPermit::Refused(outage.error(now));
             }
         }
-        if self.dials_under_way() < self.options.max_connecting as usize {
+        // Whoever asks first must not pass those that wait.
+        let ahead = if waited { 0 } else { self.lease_dials_waiting };
+        if self.dials_under_way() + ahead < self.options.max_connecting as usize {
             self.lease_dials += 1;
             return DialPermit::Granted;
         }
@@ -412,6 +415,7 @@ impl<C: Clone, W> Machine<C, W> {
     /// A holder who got [`DialPermit::Wait`] gives up.
     pub fn give_up_lease_dial(&mut self, now: Instant) {
         self.lease_dials_waiting -= 1;
+        self.effects.dial_ended = true;
         self.balance(now);
     }
 
@@ -669,7 +673,7 @@ impl<C: Clone, W> Machine<C, W> {
         if let Some(until) = usable_until {
             self.want_alarm(until);
         }
-        if !self.options.idle_timeout.is_zero() {
+        if !self.options.idle_timeout.is_zero() && self.surplus() > 0 {
             self.want_alarm(now + self.options.idle_timeout);
         }
     }
@@ -724,9 +728,10 @@ impl<C: Clone, W> Machine<C, W> {
         self.total() < self.options.max_connections as usize && self.may_dial(now)
     }
 
-    /// Connections on their way to waiters.
+    /// Connections on their way to waiters. One that is being cleaned is not: a rollback may
+    /// hang, and nobody shall wait for it while another connection could be opened.
     fn supply(&self) -> usize {
-        self.count(State::Dialing) + self.count(State::Cleaning) + self.count(State::Validating)
+        self.count(State::Dialing) + self.count(State::Validating)
     }
 
     /// Restores the second promise of this module, and the minimum.

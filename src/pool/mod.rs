@@ -5,6 +5,7 @@
 
 mod gate;
 mod handoff;
+mod incarnation;
 mod lease;
 mod machine;
 #[cfg(test)]
@@ -17,11 +18,13 @@ mod waiters;
 mod workers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::{Answer, Endpoint, Request};
 use crate::config::{MAX_DURATION, Options, Secret};
 use crate::error::Result;
+use incarnation::Incarnation;
 use shared::Shared;
 
 pub use lease::Lease;
@@ -31,6 +34,8 @@ pub use machine::Status;
 ///
 /// All methods may be called from any thread at any time. Dropping the pool closes it without
 /// waiting: connections that callers hold stay usable until they are dropped too.
+///
+/// A forked child finds the pool empty and usable; the parent notices nothing of it.
 ///
 /// ```no_run
 /// use phantomdb::{Options, Pool, Request};
@@ -44,8 +49,8 @@ pub use machine::Status;
 /// ```
 #[derive(Debug)]
 pub struct Pool {
-    shared: Arc<Shared>,
-    endpoint: Arc<Endpoint>,
+    first: Incarnation,
+    is_closed: AtomicBool,
 }
 
 impl Pool {
@@ -56,8 +61,8 @@ impl Pool {
     /// `InvalidArgument` or `Tls`, naming the option that can't be used.
     pub fn new(options: Options) -> Result<Pool> {
         options.check()?;
-        let endpoint = Arc::new(Endpoint::new(&options)?);
-        Ok(Pool { shared: Shared::new(options, endpoint.clone()), endpoint })
+        let endpoint = Endpoint::new(&options)?;
+        Ok(Pool { first: Incarnation::new(options, endpoint), is_closed: AtomicBool::new(false) })
     }
 
     /// Waits for a connection, at most `acquire_timeout`.
@@ -66,7 +71,7 @@ impl Pool {
     /// `Timeout`, `Closed`, `Overloaded`, and in an outage `Unavailable` (or `Tls` or
     /// `Unauthorized`) with the root cause and when to try again.
     pub fn acquire(&self) -> Result<Lease> {
-        self.acquire_timeout(self.shared.options().acquire_timeout)
+        self.acquire_timeout(self.options().acquire_timeout)
     }
 
     /// Waits for a connection, at most `timeout`; zero means no wait, as [`Pool::try_acquire`],
@@ -76,7 +81,7 @@ impl Pool {
     /// As [`Pool::acquire`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Lease> {
         let started = Instant::now();
-        self.shared.acquire(started, started + timeout.min(MAX_DURATION))
+        self.shared().acquire(started, started + timeout.min(MAX_DURATION))
     }
 
     /// Takes a connection if one is free, without waiting and without the network.
@@ -84,7 +89,7 @@ impl Pool {
     /// # Errors
     /// `WouldBlock` if none is free, `Closed`, and in an outage as [`Pool::acquire`].
     pub fn try_acquire(&self) -> Result<Lease> {
-        self.shared.try_acquire()
+        self.shared().try_acquire()
     }
 
     /// Acquires a connection, sends one request on it and releases it.
@@ -100,22 +105,22 @@ impl Pool {
     /// # Errors
     /// `InvalidArgument` for a token that no HTTP header can carry; the old one stays then.
     pub fn set_token(&self, token: Option<Secret>) -> Result<()> {
-        self.endpoint.set_token(token)
+        self.incarnation().endpoint.set_token(token)
     }
 
     /// The numbers of this moment. Never waits for the network.
     pub fn status(&self) -> Status {
-        self.shared.status()
+        self.shared().status()
     }
 
     /// The options that the pool was made with.
     pub fn options(&self) -> &Options {
-        self.shared.options()
+        self.first.shared.options()
     }
 
     /// Whether [`Pool::close`] was called.
     pub fn is_closed(&self) -> bool {
-        self.shared.is_closing()
+        self.is_closed.load(Ordering::SeqCst)
     }
 
     /// Closes the pool and returns when nothing of it is left: no socket and no thread.
@@ -123,12 +128,15 @@ impl Pool {
     /// Waiters fail at once. Connections in use get `close_timeout` to come back and are then
     /// cut: a request in flight on them fails with `Closed`. Calling it again does nothing.
     pub fn close(&self) {
-        self.shared.close();
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.shared().close();
     }
-}
 
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.shared.begin_close();
+    fn incarnation(&self) -> &Incarnation {
+        self.first.in_this_process(&self.is_closed)
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.incarnation().shared
     }
 }

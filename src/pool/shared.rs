@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-
 use super::gate::SlotGate;
 use super::handoff::Handoff;
 use super::lease::{Lease, Pooled};
@@ -14,6 +13,7 @@ use super::workers::Workers;
 use crate::client::{Connection, Endpoint};
 use crate::config::Options;
 use crate::error::Result;
+use crate::fork;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The machine of a real pool.
@@ -28,6 +28,8 @@ pub struct Core {
 /// One pool, as its callers, leases and workers share it.
 pub struct Shared {
     options: Options,
+    /// The process that made it; see `fork`.
+    generation: u64,
     core: Mutex<Core>,
     dial_ended: Condvar,
     drained: Condvar,
@@ -54,10 +56,11 @@ impl Shared {
             };
             Shared {
                 core: Mutex::new(Core {
-                    machine: Machine::new(options.clone(), Instant::now(), fastrand::u64(..), make),
+                    machine: Machine::new(options.clone(), Instant::now(), seed(), make),
                     workers: Workers::default(),
                 }),
                 options,
+                generation: fork::generation(),
                 dial_ended: Condvar::new(),
                 drained: Condvar::new(),
                 job_ready: Condvar::new(),
@@ -67,6 +70,12 @@ impl Shared {
         });
         shared.carry_out(shared.lock());
         shared
+    }
+
+    /// Whether it belongs to the parent of this process. Then its lock may be held for ever by a
+    /// thread that this process does not have, and nothing in it may be touched or dropped.
+    pub fn is_inherited(&self) -> bool {
+        self.generation != fork::generation()
     }
 
     pub fn options(&self) -> &Options {
@@ -198,7 +207,7 @@ impl Shared {
             machine.connections_with_workers()
         });
         for connection in with_workers {
-            connection.interrupt();
+            connection.interrupt_for_good();
         }
     }
 
@@ -250,4 +259,10 @@ impl Shared {
     pub(super) fn linger(&self) -> Duration {
         if self.is_closing() { Duration::ZERO } else { Duration::from_millis(250) }
     }
+}
+
+/// Decides a pool's jitter. Forked children inherit the generator's state, and must not come back
+/// to a lost server in step; hence the process's number.
+fn seed() -> u64 {
+    fastrand::u64(..) ^ u64::from(std::process::id()) << 32
 }

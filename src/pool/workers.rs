@@ -5,7 +5,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use super::lease::Pooled;
@@ -13,6 +12,7 @@ use super::machine::{Condition, Job, Task};
 use super::shared::{PoolMachine, Shared};
 use crate::config::Options;
 use crate::error::{Code, Error, Result};
+use crate::threads;
 
 /// How long a worker without a job stays.
 const WORKER_LINGER: Duration = Duration::from_secs(10);
@@ -66,8 +66,7 @@ impl Shared {
                 Role::Worker => ("phantomdb-work", work),
                 Role::Housekeeper => ("phantomdb-keep", keep_house),
             };
-            let spawned = Builder::new().name(name.to_owned()).spawn(move || run(&shared));
-            match spawned {
+            match threads::spawn(name, move || run(&shared)) {
                 Ok(thread) => {
                     let mut threads = self.threads.lock();
                     threads.retain(|thread| !thread.is_finished());
@@ -102,8 +101,7 @@ fn work(shared: &Arc<Shared>) {
             break;
         }
         core.workers.idle += 1;
-        let (guard, is_over) =
-            shared.job_ready.wait_until(core, Instant::now() + WORKER_LINGER);
+        let (guard, is_over) = shared.job_ready.wait_until(core, Instant::now() + WORKER_LINGER);
         core = guard;
         core.workers.idle -= 1;
         if is_over && core.machine.waiting_jobs() == 0 {

@@ -55,9 +55,10 @@ fn rule_02_each_slot_is_in_one_state_through_its_whole_life() {
     pool.wait();
     assert_eq!(pool.numbers(), (0, 2, 1, 3));
     pool.fail(Task::Ping);
-    pool.work(Task::Close);
-    assert_eq!(pool.numbers(), (0, 2, 1, 3));
+    assert_eq!(pool.numbers(), (0, 2, 1, 4));
     pool.work(Task::Dial);
+    assert_eq!(pool.numbers(), (0, 3, 0, 4));
+    pool.work(Task::Close);
     assert_eq!(pool.numbers(), (0, 3, 0, 3));
 }
 

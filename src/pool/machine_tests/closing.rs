@@ -69,7 +69,7 @@ fn rule_19_what_no_worker_has_begun_is_not_begun() {
     pool.release(grants[1].lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
     pool.wait();
     pool.wait();
-    assert_eq!(pool.machine.waiting_jobs(), 3, "a ping, a rollback and a dial");
+    assert_eq!(pool.machine.waiting_jobs(), 4, "a ping, a rollback and two dials");
     pool.close();
     assert!(pool.machine.connections_with_workers().is_empty());
     pool.work(Task::Close);

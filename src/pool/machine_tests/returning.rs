@@ -132,10 +132,11 @@ fn rule_14_a_ping_that_fails_leads_to_a_new_connection_in_the_same_acquire() {
     pool.pass(ms(500));
     let waiter = pool.wait();
     pool.fail(Task::Ping);
-    let close = pool.job();
-    assert_eq!((close.task, close.connection), (Task::Close, idle[0]));
+    // Somebody waits for the dial, and nobody for the close, so it is the next job.
     pool.work(Task::Dial);
     assert_eq!(pool.delivery().0, waiter);
+    let close = pool.job();
+    assert_eq!((close.task, close.connection), (Task::Close, idle[0]));
 }
 
 #[test]
@@ -186,4 +187,16 @@ fn rule_14_whoever_found_a_dead_connection_is_not_refused_for_the_crowd() {
     assert!(matches!(pool.found_dead(&dead, unlucky), Acquired::Queued));
     pool.work(Task::Dial);
     assert_eq!(pool.delivery().0, unlucky);
+}
+
+#[test]
+fn rule_08_nobody_waits_for_a_rollback_while_another_connection_can_be_opened() {
+    let mut pool = Pool::new(|o| o.min_connections = 0);
+    let grants = pool.take_opened(1);
+    pool.release(grants[0].lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
+    let rollback = pool.job();
+    assert_eq!(rollback.task, Task::RollBack);
+    let waiter = pool.wait();
+    pool.work(Task::Dial);
+    assert_eq!(pool.delivery().0, waiter);
 }
