@@ -117,6 +117,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+
+
 /**
  * The version of the ABI that this header describes: the number behind `libphantomdb.so.`. It is raised
  * with every incompatible change, and apart from the library's version.
@@ -237,6 +239,20 @@ typedef enum phantomdb_validation {
 } phantomdb_validation;
 
 /**
+ * How much a message to `phantomdb_pool_options.log` matters.
+ */
+typedef enum phantomdb_log_level {
+    /**
+     * Good to know.
+     */
+    PHANTOMDB_LOG_INFO = 0,
+    /**
+     * Something is wrong, and the pool deals with it.
+     */
+    PHANTOMDB_LOG_WARNING = 1,
+} phantomdb_log_level;
+
+/**
  * The type of a cell; see `phantomdb_result_cell_kind`.
  */
 typedef enum phantomdb_cell_kind {
@@ -262,13 +278,15 @@ typedef enum phantomdb_cell_kind {
     PHANTOMDB_CELL_JSON = 4,
 } phantomdb_cell_kind;
 
+typedef struct State State;
+
 /**
  * A connection that was acquired from a pool, and is yours until you release it.
  *
  * `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
  * `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
  * `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`,
- * `_request`, `_interrupt`.
+ * `_request`, `_interrupt`, `_set_owner`.
  *
  * One request at a time runs on it: a second thread that tries meanwhile gets
  * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
@@ -300,7 +318,8 @@ typedef struct phantomdb_connection phantomdb_connection;
  * A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
  *
  * `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
- * `_request`, `_query`, `_status`, `_status_json`, `_set_token`, `_close`.
+ * `_request`, `_query`, `_status`, `_status_json`, `_stats_json`, `_metrics`, `_reset`, `_resize`,
+ * `_set_token`, `_close`.
  *
  * A forked child finds each pool of its parent empty and usable, and the parent notices nothing
  * of it. Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
@@ -445,6 +464,27 @@ typedef struct phantomdb_pool_options {
      * How large an answer's body may be, in bytes. Default 67108864 (64 MiB); more than 0.
      */
     uint64_t max_response_bytes;
+    /**
+     * After how long a connection that was acquired and not released is reported to `log` and
+     * counted as leaked. Nothing is taken back. Default 0: never.
+     */
+    int64_t leak_threshold_ms;
+    /**
+     * Called with what happens to the pool: leaked connections, the beginning and the end of an
+     * outage. Default NULL: nobody is told.
+     *
+     * It is called on a thread of the library, one message at a time, with no lock held, and not
+     * any more when `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;
+     * `message` is valid during the call. It must not close the pool or wait for a connection
+     * of it: that gets `PHANTOMDB_ERR_WOULD_DEADLOCK`.
+     */
+    void (*log)(int32_t level,
+                const char *message,
+                void *user_data);
+    /**
+     * Handed to `log` as it is. Default NULL.
+     */
+    void *log_user_data;
     /**
      * 1 opens `min_connections` at create, in the background; 0, the default, opens each at
      * its first request.
@@ -702,6 +742,51 @@ int32_t phantomdb_pool_status_json(struct phantomdb_pool *pool,
                                    struct phantomdb_error *error);
 
 /**
+ * What the pool has done so far, as JSON: acquires by outcome, histograms of how long they and
+ * the use of connections took, connections created and closed by reason. Reading it holds up
+ * nobody.
+ *
+ * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_stats_json(struct phantomdb_pool *pool,
+                                  struct phantomdb_result **result,
+                                  struct phantomdb_error *error);
+
+/**
+ * The statistics and the status as OpenMetrics text, for Prometheus and its like.
+ *
+ * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_metrics(struct phantomdb_pool *pool,
+                               struct phantomdb_result **result,
+                               struct phantomdb_error *error);
+
+/**
+ * Retires every connection that is open now: idle ones at once, others when they are released.
+ * Callers notice nothing. For a server that moved, or certificates that changed.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_reset(struct phantomdb_pool *pool,
+                             struct phantomdb_error *error);
+
+/**
+ * Changes `min_connections` and `max_connections` while the pool is in use. Connections above a
+ * smaller maximum close: idle ones at once, others when they are released.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` (nothing is changed then),
+ * `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_resize(struct phantomdb_pool *pool,
+                              uint32_t min_connections,
+                              uint32_t max_connections,
+                              struct phantomdb_error *error);
+
+/**
  * Changes the bearer token; NULL sends none. Every request that starts afterwards uses it.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a token that no HTTP header can carry (the old one
@@ -720,7 +805,8 @@ int32_t phantomdb_pool_set_token(struct phantomdb_pool *pool,
  *
  * Closing a pool twice, or from two threads at once, is fine.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_WOULD_DEADLOCK` from within a callback of
+ * the library, which then closes nothing.
  */
 int32_t phantomdb_pool_close(struct phantomdb_pool *pool,
                              struct phantomdb_error *error);
@@ -887,6 +973,16 @@ int32_t phantomdb_connection_request(struct phantomdb_connection *connection,
                                      uint64_t body_length,
                                      struct phantomdb_result **result,
                                      struct phantomdb_error *error);
+
+/**
+ * Names who has the connection, for the report of a leak (`leak_threshold_ms`): the id of a
+ * request, say, or a place in the program. Forgotten at the release.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`.
+ */
+int32_t phantomdb_connection_set_owner(struct phantomdb_connection *connection,
+                                       const char *owner,
+                                       struct phantomdb_error *error);
 
 /**
  * Cuts the request that another thread has in flight on this connection: it fails with

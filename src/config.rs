@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -39,6 +40,49 @@ impl fmt::Debug for Secret {
         f.write_str("[secret]")
     }
 }
+
+/// How much a log message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Good to know.
+    Info,
+    /// Something is wrong, and the pool deals with it.
+    Warning,
+}
+
+/// Where a pool tells what happens to it: leaked leases, the beginning and the end of an outage.
+///
+/// It is called on a thread of the pool, one message at a time, with no lock held. It must not
+/// close the pool or wait for a connection of it: that is refused with `WouldDeadlock`.
+#[derive(Clone)]
+pub struct Logger(Arc<Log>);
+
+type Log = dyn Fn(LogLevel, &str) + Send + Sync;
+
+impl Logger {
+    /// Messages go to `log`.
+    pub fn new(log: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Self {
+        Logger(Arc::new(log))
+    }
+
+    pub(crate) fn log(&self, level: LogLevel, message: &str) {
+        (self.0)(level, message);
+    }
+}
+
+impl fmt::Debug for Logger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Logger")
+    }
+}
+
+impl PartialEq for Logger {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Logger {}
 
 /// Everything that can be set on a pool.
 ///
@@ -80,6 +124,8 @@ pub struct Options {
     pub max_waiters: u32,
     /// How many connections may be opening at once.
     pub max_connecting: u32,
+    /// After how long an acquired connection counts as leaked and is reported; zero: never.
+    pub leak_threshold: Duration,
     /// How long a request may take, connecting included.
     pub request_timeout: Duration,
     /// How long opening a connection may take: name look-up, TCP and TLS together.
@@ -96,6 +142,8 @@ pub struct Options {
     pub tls_key_file: Option<PathBuf>,
     /// How large an answer's body may be.
     pub max_response_bytes: u64,
+    /// Where the pool tells what happens to it; `None`: nowhere.
+    pub log: Option<Logger>,
 }
 
 impl Default for Options {
@@ -113,6 +161,7 @@ impl Default for Options {
             validation_timeout: Duration::from_secs(1),
             max_waiters: 10_000,
             max_connecting: 2,
+            leak_threshold: Duration::ZERO,
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
@@ -121,6 +170,7 @@ impl Default for Options {
             tls_cert_file: None,
             tls_key_file: None,
             max_response_bytes: 64 * 1024 * 1024,
+            log: None,
         }
     }
 }
@@ -142,16 +192,7 @@ impl Options {
     }
 
     fn check_counts(&self) -> Result<()> {
-        in_range("max_connections", self.max_connections, 1, MAX_CONNECTIONS_LIMIT)?;
-        if self.min_connections > self.max_connections {
-            return Err(Error::invalid_argument(
-                "min_connections",
-                format_args!(
-                    "{} is more than max_connections ({})",
-                    self.min_connections, self.max_connections
-                ),
-            ));
-        }
+        check_size(self.min_connections, self.max_connections)?;
         in_range("max_connecting", self.max_connecting, 1, MAX_CONNECTIONS_LIMIT)?;
         in_range("max_response_bytes", self.max_response_bytes, 1, i64::MAX as u64)
     }
@@ -173,6 +214,7 @@ impl Options {
             ("max_lifetime", self.max_lifetime),
             ("validate_after", self.validate_after),
             ("close_timeout", self.close_timeout),
+            ("leak_threshold", self.leak_threshold),
         ];
         for (name, value) in must_be_positive.into_iter().chain(zero_has_a_meaning) {
             if value > MAX_DURATION {
@@ -200,6 +242,16 @@ impl Options {
             _ => Ok(()),
         }
     }
+}
+
+/// Says whether a pool can have these bounds.
+pub(crate) fn check_size(min: u32, max: u32) -> Result<()> {
+    in_range("max_connections", max, 1, MAX_CONNECTIONS_LIMIT)?;
+    if min > max {
+        let why = format_args!("{min} is more than max_connections ({max})");
+        return Err(Error::invalid_argument("min_connections", why));
+    }
+    Ok(())
 }
 
 /// Says whether a token can be sent in an HTTP header; never shows it.

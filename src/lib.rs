@@ -16,6 +16,8 @@ mod threads;
 pub mod capi;
 
 pub use client::{Answer, Request};
-pub use config::{MAX_CONNECTIONS_LIMIT, MAX_DURATION, Options, Secret, Validation};
+pub use config::{
+    LogLevel, Logger, MAX_CONNECTIONS_LIMIT, MAX_DURATION, Options, Secret, Validation,
+};
 pub use error::{Code, Error, Result};
 pub use pool::{Lease, Pool, Status};

@@ -261,7 +261,7 @@ fn rule_19_close_fails_waiters_at_once_and_leaves_nothing() {
     eventually("the waiter is queued", || pool.status().pending == 1);
     let closer = {
         let pool = pool.clone();
-        thread::spawn(move || pool.close())
+        thread::spawn(move || pool.close().unwrap())
     };
     let error = waiter.join().unwrap();
     assert_eq!((error.code(), error.message()), (Code::Closed, "Connection pool is closed"));
@@ -269,7 +269,7 @@ fn rule_19_close_fails_waiters_at_once_and_leaves_nothing() {
     held.request(&Request::list_databases()).unwrap();
     drop(held);
     closer.join().unwrap();
-    pool.close();
+    pool.close().unwrap();
     assert_eq!(pool.status().total, 0);
     assert_eq!(pool.acquire().unwrap_err().code(), Code::Closed);
     assert_eq!(pool.try_acquire().unwrap_err().code(), Code::Closed);
@@ -283,7 +283,7 @@ fn rule_19_leases_that_do_not_come_back_are_cut() {
     let pool = Pool::new(Options { close_timeout: Duration::ZERO, ..options(&server) }).unwrap();
     let held = pool.acquire().unwrap();
     held.request(&Request::list_databases()).unwrap();
-    pool.close();
+    pool.close().unwrap();
     assert_eq!(held.request(&Request::list_databases()).unwrap_err().code(), Code::Closed);
     assert_eq!(server_figure(&server, "connections_open"), 1);
     drop(held);

@@ -25,7 +25,7 @@ pub(super) struct LeaseEntry {
 /// `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
 /// `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
 /// `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`,
-/// `_request`, `_interrupt`.
+/// `_request`, `_interrupt`, `_set_owner`.
 ///
 /// One request at a time runs on it: a second thread that tries meanwhile gets
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
@@ -382,6 +382,25 @@ pub unsafe extern "C" fn phantomdb_connection_request(
         run(connection, result, error, || {
             let body = bytes("body", body, body_length)?;
             Request::raw(text("method", method)?, text("path", path)?, body)
+        })
+    }
+}
+
+/// Names who has the connection, for the report of a leak (`leak_threshold_ms`): the id of a
+/// request, say, or a place in the program. Forgotten at the release.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_set_owner(
+    connection: *mut phantomdb_connection,
+    owner: *const c_char,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            find(connection)?.lease.set_owner(text("owner", owner)?);
+            Ok(())
         })
     }
 }

@@ -1,6 +1,6 @@
 //! `phantomdb_pool_options`.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_void};
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::call::{call, optional_text, text};
 use super::structs::{self, Sized32};
-use crate::config::{Options, Secret, Validation};
+use crate::config::{LogLevel, Logger, Options, Secret, Validation};
 use crate::error::{Error, Result};
 
 /// How an idle connection is checked before it is handed out;
@@ -23,6 +23,16 @@ pub enum phantomdb_validation {
     PHANTOMDB_VALIDATION_PING = 1,
     /// Do not check.
     PHANTOMDB_VALIDATION_NONE = 2,
+}
+
+/// How much a message to `phantomdb_pool_options.log` matters.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum phantomdb_log_level {
+    /// Good to know.
+    PHANTOMDB_LOG_INFO = 0,
+    /// Something is wrong, and the pool deals with it.
+    PHANTOMDB_LOG_WARNING = 1,
 }
 
 /// Everything that can be set on a pool. Fill it with `phantomdb_pool_options_init`, then change
@@ -82,6 +92,20 @@ pub struct phantomdb_pool_options {
     pub close_timeout_ms: i64,
     /// How large an answer's body may be, in bytes. Default 67108864 (64 MiB); more than 0.
     pub max_response_bytes: u64,
+    /// After how long a connection that was acquired and not released is reported to `log` and
+    /// counted as leaked. Nothing is taken back. Default 0: never.
+    pub leak_threshold_ms: i64,
+    /// Called with what happens to the pool: leaked connections, the beginning and the end of an
+    /// outage. Default NULL: nobody is told.
+    ///
+    /// It is called on a thread of the library, one message at a time, with no lock held, and not
+    /// any more when `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;
+    /// `message` is valid during the call. It must not close the pool or wait for a connection
+    /// of it: that gets `PHANTOMDB_ERR_WOULD_DEADLOCK`.
+    pub log:
+        Option<unsafe extern "C" fn(level: i32, message: *const c_char, user_data: *mut c_void)>,
+    /// Handed to `log` as it is. Default NULL.
+    pub log_user_data: *mut c_void,
     /// 1 opens `min_connections` at create, in the background; 0, the default, opens each at
     /// its first request.
     pub preconnect: i32,
@@ -142,6 +166,9 @@ fn defaults() -> phantomdb_pool_options {
         connect_timeout_ms: to_ms(options.connect_timeout),
         close_timeout_ms: to_ms(options.close_timeout),
         max_response_bytes: options.max_response_bytes,
+        leak_threshold_ms: to_ms(options.leak_threshold),
+        log: None,
+        log_user_data: ptr::null_mut(),
         preconnect: i32::from(options.preconnect),
         reserved: 0,
     }
@@ -187,6 +214,35 @@ pub(super) unsafe fn read(options: *const phantomdb_pool_options) -> Result<Opti
         tls_cert_file: file("tls_cert_file", given.tls_cert_file)?,
         tls_key_file: file("tls_key_file", given.tls_key_file)?,
         max_response_bytes: given.max_response_bytes,
+        leak_threshold: from_ms("leak_threshold_ms", given.leak_threshold_ms)?,
+        log: given.log.map(|log| logger(log, given.log_user_data)),
+    })
+}
+
+/// What the program handed over for its own callback; the library only hands it back.
+#[derive(Clone, Copy)]
+struct UserData(*mut c_void);
+
+// SAFETY: the library never follows the pointer; whoever sets a callback that is called on
+// another thread answers for what it leads to.
+unsafe impl Send for UserData {}
+// SAFETY: as above; the callback is called by one thread at a time.
+unsafe impl Sync for UserData {}
+
+fn logger(
+    log: unsafe extern "C" fn(i32, *const c_char, *mut c_void),
+    user_data: *mut c_void,
+) -> Logger {
+    let user_data = UserData(user_data);
+    Logger::new(move |level, message| {
+        let UserData(user_data) = { user_data };
+        let level = match level {
+            LogLevel::Info => phantomdb_log_level::PHANTOMDB_LOG_INFO,
+            LogLevel::Warning => phantomdb_log_level::PHANTOMDB_LOG_WARNING,
+        };
+        let message = CString::new(message.replace('\0', "?")).expect("it has no NUL any more");
+        // SAFETY: the program gave this function for this purpose; the message ends with a NUL.
+        unsafe { log(level as i32, message.as_ptr(), user_data) };
     })
 }
 

@@ -23,7 +23,8 @@ static POOLS: Table<Pool> = Table::new(Kind::Pool);
 /// A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
 ///
 /// `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
-/// `_request`, `_query`, `_status`, `_status_json`, `_set_token`, `_close`.
+/// `_request`, `_query`, `_status`, `_status_json`, `_stats_json`, `_metrics`, `_reset`, `_resize`,
+/// `_set_token`, `_close`.
 ///
 /// A forked child finds each pool of its parent empty and usable, and the parent notices nothing
 /// of it. Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
@@ -297,8 +298,80 @@ pub unsafe extern "C" fn phantomdb_pool_status_json(
 ) -> i32 {
     // SAFETY: the caller promises that the pointers are NULL or valid.
     unsafe {
-        call(error, || result::answer(result, || Answer::from_json(find(pool)?.status().to_json())))
+        call(error, || {
+            result::answer(result, || Ok(Answer::from_text(find(pool)?.status().to_json())))
+        })
     }
+}
+
+/// What the pool has done so far, as JSON: acquires by outcome, histograms of how long they and
+/// the use of connections took, connections created and closed by reason. Reading it holds up
+/// nobody.
+///
+/// On success `*result` holds the text, to be freed with `phantomdb_result_free`.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_stats_json(
+    pool: *mut phantomdb_pool,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that the pointers are NULL or valid.
+    unsafe {
+        call(error, || result::answer(result, || Ok(Answer::from_text(find(pool)?.stats_json()))))
+    }
+}
+
+/// The statistics and the status as OpenMetrics text, for Prometheus and its like.
+///
+/// On success `*result` holds the text, to be freed with `phantomdb_result_free`.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_metrics(
+    pool: *mut phantomdb_pool,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that the pointers are NULL or valid.
+    unsafe {
+        call(error, || result::answer(result, || Ok(Answer::from_text(find(pool)?.metrics()))))
+    }
+}
+
+/// Retires every connection that is open now: idle ones at once, others when they are released.
+/// Callers notice nothing. For a server that moved, or certificates that changed.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_reset(
+    pool: *mut phantomdb_pool,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe {
+        call(error, || {
+            find(pool)?.reset();
+            Ok(())
+        })
+    }
+}
+
+/// Changes `min_connections` and `max_connections` while the pool is in use. Connections above a
+/// smaller maximum close: idle ones at once, others when they are released.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` (nothing is changed then),
+/// `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_resize(
+    pool: *mut phantomdb_pool,
+    min_connections: u32,
+    max_connections: u32,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call(error, || find(pool)?.resize(min_connections, max_connections)) }
 }
 
 /// Changes the bearer token; NULL sends none. Every request that starts afterwards uses it.
@@ -328,7 +401,8 @@ pub unsafe extern "C" fn phantomdb_pool_set_token(
 ///
 /// Closing a pool twice, or from two threads at once, is fine.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_WOULD_DEADLOCK` from within a callback of
+/// the library, which then closes nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_close(
     pool: *mut phantomdb_pool,
@@ -342,7 +416,7 @@ pub unsafe extern "C" fn phantomdb_pool_close(
                 Found::Gone => return Ok(()),
                 Found::Unknown => return Err(unknown(pool)),
             };
-            found.close();
+            found.close()?;
             POOLS.remove(pool, |_| true);
             Ok(())
         })

@@ -22,7 +22,7 @@ impl DialGate for SlotGate {
         let (mut has_waited, mut is_over) = (false, false);
         // The machine counted the dials of workers when it asked for them.
         while !core.machine.is_dialed_by_worker(self.slot) {
-            match core.machine.begin_lease_dial(has_waited, Instant::now()) {
+            match core.machine.begin_lease_dial(self.slot, has_waited, Instant::now()) {
                 DialPermit::Granted => break,
                 DialPermit::Refused(error) => return Err(error),
                 DialPermit::Wait => has_waited = true,
@@ -47,7 +47,7 @@ impl DialGate for SlotGate {
         let Some(shared) = self.shared.upgrade() else { return };
         shared.step(|machine, now| {
             if !machine.is_dialed_by_worker(self.slot) {
-                machine.end_lease_dial(outcome.err().cloned(), now);
+                machine.end_lease_dial(self.slot, outcome.err(), now);
             }
         });
     }

@@ -1,7 +1,7 @@
 //! A pool in one process, and in the children that this process forks.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::shared::Shared;
@@ -12,6 +12,41 @@ use crate::sync::Mutex;
 
 /// Held while a child makes its own incarnation of a pool, so that no fork catches it half made.
 static BIRTH: Mutex<()> = Mutex::new(());
+
+/// What was changed on a pool since it was made, and holds in children too. Without a lock, which
+/// a child might inherit held.
+#[derive(Debug)]
+pub struct Lasting {
+    is_closed: AtomicBool,
+    /// The minimum in the upper half, the maximum in the lower.
+    size: AtomicU64,
+}
+
+impl Lasting {
+    pub fn new(options: &Options) -> Self {
+        let lasting = Lasting { is_closed: AtomicBool::new(false), size: AtomicU64::new(0) };
+        lasting.set_size(options.min_connections, options.max_connections);
+        lasting
+    }
+
+    pub fn set_closed(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
+    }
+
+    pub fn set_size(&self, min: u32, max: u32) {
+        self.size.store(u64::from(min) << 32 | u64::from(max), Ordering::SeqCst);
+    }
+
+    fn apply_to(&self, options: &mut Options) {
+        let size = self.size.load(Ordering::SeqCst);
+        options.min_connections = (size >> 32) as u32;
+        options.max_connections = size as u32;
+    }
+}
 
 /// What a pool is in one process. A child leaves its parent's alone and makes its own.
 #[derive(Debug)]
@@ -36,23 +71,24 @@ impl Incarnation {
     }
 
     /// The incarnation that belongs to this process.
-    pub fn in_this_process(&self, is_closed: &AtomicBool) -> &Incarnation {
+    pub fn in_this_process(&self, lasting: &Lasting) -> &Incarnation {
         let mut incarnation = self;
         while incarnation.shared.is_inherited() {
             incarnation = match incarnation.in_child.get() {
                 Some(child) => child,
-                None => incarnation.bear_child(is_closed),
+                None => incarnation.bear_child(lasting),
             };
         }
         incarnation
     }
 
-    fn bear_child(&self, is_closed: &AtomicBool) -> &Incarnation {
+    fn bear_child(&self, lasting: &Lasting) -> &Incarnation {
         let _birth = BIRTH.lock();
         self.in_child.get_or_init(|| {
-            let options = self.shared.options().clone();
+            let mut options = self.shared.options().clone();
+            lasting.apply_to(&mut options);
             let child = Incarnation::new(options, self.endpoint.reborn());
-            if is_closed.load(Ordering::SeqCst) {
+            if lasting.is_closed() {
                 child.shared.begin_close();
             }
             Box::new(child)

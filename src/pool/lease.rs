@@ -17,6 +17,7 @@ pub struct Pooled {
     client: Mutex<Client>,
     interrupter: Interrupter,
     is_cut: AtomicBool,
+    owner: Mutex<Owner>,
 }
 
 #[derive(Debug)]
@@ -25,12 +26,16 @@ struct Client {
     answered_at: Option<Instant>,
 }
 
+/// Who has a connection, in the words of the program.
+type Owner = Option<Arc<str>>;
+
 impl Pooled {
     pub fn new(connection: Connection) -> Self {
         Pooled {
             interrupter: connection.interrupter(),
             client: Mutex::new(Client { connection, answered_at: None }),
             is_cut: AtomicBool::new(false),
+            owner: Mutex::default(),
         }
     }
 
@@ -54,6 +59,10 @@ impl Pooled {
         self.is_cut.store(true, Ordering::SeqCst);
         self.interrupt_for_good();
         self.client.lock().connection.close(Duration::ZERO);
+    }
+
+    pub fn owner(&self) -> Owner {
+        self.owner.lock().clone()
     }
 
     pub fn is_cut(&self) -> bool {
@@ -97,12 +106,21 @@ pub struct Lease {
     shared: Arc<Shared>,
     id: LeaseId,
     connection: Arc<Pooled>,
+    acquired_at: Instant,
     is_discarded: AtomicBool,
+    has_owner: AtomicBool,
 }
 
 impl Lease {
     pub(super) fn new(shared: Arc<Shared>, id: LeaseId, connection: Arc<Pooled>) -> Self {
-        Lease { shared, id, connection, is_discarded: AtomicBool::new(false) }
+        Lease {
+            shared,
+            id,
+            connection,
+            acquired_at: Instant::now(),
+            is_discarded: AtomicBool::new(false),
+            has_owner: AtomicBool::new(false),
+        }
     }
 
     /// Sends a request and waits for the answer, at most `request_timeout`.
@@ -162,6 +180,13 @@ impl Lease {
         ))
     }
 
+    /// Names who has the connection, for the report of a leak: a request's id, say, or the place in
+    /// the program. It is forgotten at the release.
+    pub fn set_owner(&self, owner: &str) {
+        *self.connection.owner.lock() = Some(owner.into());
+        self.has_owner.store(true, Ordering::Relaxed);
+    }
+
     /// The connection will be closed instead of reused when it is released.
     pub fn mark_discarded(&self) {
         self.is_discarded.store(true, Ordering::Relaxed);
@@ -180,7 +205,14 @@ impl Drop for Lease {
             mem::forget((self.shared.clone(), self.connection.clone()));
             return;
         }
+        if self.has_owner.load(Ordering::Relaxed) {
+            *self.connection.owner.lock() = None;
+        }
         let condition = self.connection.condition(self.is_discarded.load(Ordering::Relaxed));
-        self.shared.step(|machine, now| machine.release(self.id, condition, now));
+        let now = self.shared.step(|machine, now| {
+            machine.release(self.id, condition, now);
+            now
+        });
+        self.shared.stats().count_use(now.saturating_duration_since(self.acquired_at));
     }
 }

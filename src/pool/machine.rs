@@ -11,159 +11,27 @@
 
 #[cfg(test)]
 mod checks;
+mod messages;
+mod slot;
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::outage::Outage;
+use super::stats::{CloseReason, Stats};
+use super::status::Status;
 use super::waiters::{Place, Waiters};
 use crate::config::{Options, Validation};
 use crate::error::{Code, Error};
+use slot::{STATES, Slot, State};
 
-/// Where a slot is; it is in exactly one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Nobody has it; it can be handed out.
-    Idle,
-    /// A caller has it.
-    Leased,
-    /// A worker opens it.
-    Dialing,
-    /// A worker rolls its transaction back.
-    Cleaning,
-    /// A worker asks the server whether it still answers on it.
-    Validating,
-    /// A worker closes it; the server may count it until that is done.
-    Closing,
-    /// It does not exist and counts for nothing.
-    Vacant,
-}
+pub use messages::*;
 
-const STATES: usize = State::Vacant as usize + 1;
-
-#[derive(Debug)]
-struct Slot<C> {
-    state: State,
-    /// Counts the leases, so that one that has ended can't be given back.
-    generation: u32,
-    connection: Option<C>,
-    is_open: bool,
-    idle_since: Instant,
-    opened_at: Option<Instant>,
-    retire_at: Option<Instant>,
-    usable_until: Option<Instant>,
-}
-
-/// Names one lease of one slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LeaseId {
-    slot: usize,
-    generation: u32,
-}
-
-/// A connection handed to a caller.
-#[derive(Debug)]
-pub struct Grant<C> {
-    pub lease: LeaseId,
-    pub connection: C,
-    /// The caller must look at the socket first; see [`Machine::found_dead`].
-    pub probe: bool,
-}
-
-/// The immediate outcome of an acquire.
-#[derive(Debug)]
-pub enum Acquired<C> {
-    Granted(Grant<C>),
-    Queued,
-    Refused(Error),
-}
-
-/// What is to become of a connection that comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    Reuse,
-    RollBack,
-    Discard,
-}
-
-/// The condition in which a connection comes back, or leaves a worker.
-#[derive(Clone, Copy, Debug)]
-pub struct Condition {
-    pub fate: Fate,
-    pub is_open: bool,
-    pub opened_at: Option<Instant>,
-    /// When the server said that it closes this connection.
-    pub keep_alive_until: Option<Instant>,
-    /// The last time that the server answered on it.
-    pub answered_at: Option<Instant>,
-}
-
-/// Work that may block, for a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
-    Dial,
-    RollBack,
-    Ping,
-    Close,
-}
-
-/// A task on the connection of a slot.
-#[derive(Debug)]
-pub struct Job<C> {
-    pub task: Task,
-    pub slot: usize,
-    pub connection: C,
-}
-
-/// Whether the holder of a lease may open its connection now.
-#[derive(Debug)]
-pub enum DialPermit {
-    Granted,
-    /// Ask again when a dial has ended.
-    Wait,
-    Refused(Error),
-}
-
-/// What the driver carries out after it let go of the lock.
-#[derive(Debug)]
-pub struct Effects<C, W> {
-    /// Waiters and what each of them gets.
-    pub deliveries: Vec<(W, Result<Grant<C>, Error>)>,
-    /// How many new jobs wait for a worker.
-    pub new_jobs: usize,
-    /// The housekeeper must wake earlier than it was told.
-    pub alarm_moved: bool,
-    /// A dial ended, so that a lease holder who waits to dial may ask again.
-    pub dial_ended: bool,
-}
-
-/// The numbers that describe a pool at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Connections that can be handed out at once.
-    pub available: u32,
-    /// Connections that callers have.
-    pub used: u32,
-    /// Callers that wait for a connection.
-    pub pending: u32,
-    /// All connections: available, used, and those being opened, checked, cleaned or closed.
-    pub total: u32,
-    /// The option `min_connections`.
-    pub min: u32,
-    /// The option `max_connections`.
-    pub max: u32,
-}
-
-impl Status {
-    /// The numbers as a JSON object.
-    pub fn to_json(&self) -> String {
-        let Status { available, used, pending, total, min, max } = self;
-        format!(
-            r#"{{"available":{available},"used":{used},"pending":{pending},"total":{total},"min":{min},"max":{max}}}"#
-        )
-    }
-}
+/// By how much of its lifetime a connection may be retired early, so that those that were opened
+/// together are not retired together.
+const LIFETIME_JITTER: f64 = 0.1;
 
 /// The state machine. `C` is a connection, `W` the means to wake a waiter.
 pub struct Machine<C, W> {
@@ -179,9 +47,12 @@ pub struct Machine<C, W> {
     lease_dials: usize,
     lease_dials_waiting: usize,
     outage: Option<Outage>,
+    /// How often the pool was reset.
+    epoch: u64,
     is_closing: bool,
     alarm: Option<Instant>,
     chance: fastrand::Rng,
+    stats: Arc<Stats>,
     effects: Effects<C, W>,
 }
 
@@ -206,9 +77,11 @@ impl<C: Clone, W> Machine<C, W> {
             lease_dials: 0,
             lease_dials_waiting: 0,
             outage: None,
+            epoch: 0,
             is_closing: false,
             alarm: None,
             chance: fastrand::Rng::with_seed(seed),
+            stats: Arc::default(),
             effects: Effects::none(),
         };
         machine.balance(now);
@@ -224,6 +97,11 @@ impl<C: Clone, W> Machine<C, W> {
             min: self.options.min_connections,
             max: self.options.max_connections,
         }
+    }
+
+    /// What the pool has done so far.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
     }
 
     pub fn is_closing(&self) -> bool {
@@ -327,7 +205,7 @@ impl<C: Clone, W> Machine<C, W> {
         waiter: impl FnOnce() -> W,
     ) -> Acquired<C> {
         if self.holds(lease) {
-            self.vacate(lease.slot);
+            self.vacate(lease.slot, CloseReason::Dead);
         }
         let outcome = if self.is_closing {
             Acquired::Refused(Error::closed())
@@ -355,43 +233,46 @@ impl<C: Clone, W> Machine<C, W> {
 
     /// A worker has done its job on this slot; `outcome` says how it left the connection.
     pub fn job_done(&mut self, slot: usize, outcome: Result<Condition, Error>, now: Instant) {
-        let state = self.slots[slot].state;
-        if state == State::Dialing {
-            self.effects.dial_ended = true;
-            match &outcome {
-                Ok(_) => self.outage = None,
-                Err(cause) => self.note_failed_dial(cause.clone(), now),
-            }
-        }
-        if matches!(state, State::Cleaning | State::Validating) && outcome.is_ok() {
-            self.note_sign_of_life(Some(now));
-        }
-        match (state, outcome) {
-            (State::Closing, _) => {
-                self.vacate(slot);
+        match self.slots[slot].state {
+            State::Dialing => self.dial_done(slot, outcome, now),
+            State::Closing => {
+                self.vacate(slot, self.slots[slot].close_reason);
                 self.balance(now);
             }
-            (_, Ok(condition)) => self.settle(slot, condition, now),
-            (State::Dialing, Err(_)) => {
-                self.vacate(slot);
-                self.balance(now);
+            _ => match outcome {
+                Ok(condition) => {
+                    self.note_sign_of_life(Some(now));
+                    self.settle(slot, condition, now);
+                }
+                Err(_) => {
+                    self.start_closing(slot, CloseReason::Dead);
+                    self.balance(now);
+                }
+            },
+        }
+    }
+
+    fn dial_done(&mut self, slot: usize, outcome: Result<Condition, Error>, now: Instant) {
+        self.note_dial_end(slot, outcome.as_ref().err(), now);
+        match outcome {
+            Ok(condition) => {
+                self.settle(slot, condition, now);
+                self.retire_replaced();
             }
-            (_, Err(_)) => {
-                self.start(Task::Close, slot);
+            Err(_) => {
+                self.vacate(slot, CloseReason::Broken);
                 self.balance(now);
             }
         }
-        if state == State::Dialing {
-            // What was needed until now may be surplus, and idle for long.
-            if let Some(due) = self.next_due(now) {
-                self.want_alarm(due);
-            }
+        // What was needed until now may be surplus, and idle for long.
+        if let Some(due) = self.next_due(now) {
+            self.want_alarm(due);
         }
     }
 
     /// Whether the holder of a lease may open its connection now. A holder who got
     /// [`DialPermit::Wait`] says so with `waited` when it asks again.
-    pub fn begin_lease_dial(&mut self, waited: bool, now: Instant) -> DialPermit {
+    pub fn begin_lease_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialPermit {
         if waited {
             self.lease_dials_waiting -= 1;
         }
@@ -406,6 +287,7 @@ impl<C: Clone, W> Machine<C, W> {
         let ahead = if waited { 0 } else { self.lease_dials_waiting };
         if self.dials_under_way() + ahead < self.options.max_connecting as usize {
             self.lease_dials += 1;
+            self.slots[slot].epoch = self.epoch;
             return DialPermit::Granted;
         }
         self.lease_dials_waiting += 1;
@@ -419,13 +301,13 @@ impl<C: Clone, W> Machine<C, W> {
         self.balance(now);
     }
 
-    /// The dial of a lease's holder ended.
-    pub fn end_lease_dial(&mut self, failure: Option<Error>, now: Instant) {
+    /// The dial of the holder of this slot's lease ended.
+    pub fn end_lease_dial(&mut self, slot: usize, failure: Option<&Error>, now: Instant) {
         self.lease_dials -= 1;
-        self.effects.dial_ended = true;
-        match failure {
-            None => self.outage = None,
-            Some(cause) => self.note_failed_dial(cause, now),
+        self.note_dial_end(slot, failure, now);
+        if self.slots[slot].state == State::Vacant {
+            // It was cut meanwhile.
+            self.note_socket(slot, false, CloseReason::Closed);
         }
         self.balance(now);
     }
@@ -435,11 +317,46 @@ impl<C: Clone, W> Machine<C, W> {
         self.slots[slot].state == State::Dialing
     }
 
+    /// Retires every connection that is open now, each as soon as nobody uses it.
+    pub fn reset(&mut self, now: Instant) {
+        self.epoch += 1;
+        for slot in mem::take(&mut self.idle) {
+            if self.slots[slot].is_open {
+                self.start_closing(slot, CloseReason::Reset);
+            } else {
+                self.idle.push_back(slot);
+            }
+        }
+        self.balance(now);
+    }
+
+    /// Changes the bounds. Connections above a smaller maximum close: idle ones now, others as
+    /// soon as they come back.
+    pub fn resize(&mut self, min: u32, max: u32, now: Instant) {
+        self.options.min_connections = min;
+        self.options.max_connections = max;
+        while self.is_over_max() {
+            // The one that is handed out last.
+            let Some(slot) = self.idle.pop_front() else { break };
+            if self.slots[slot].is_open {
+                self.start_closing(slot, CloseReason::Resized);
+            } else {
+                self.vacate(slot, CloseReason::Resized);
+            }
+        }
+        self.balance(now);
+        if let Some(due) = self.next_due(now) {
+            self.want_alarm(due);
+        }
+    }
+
     /// Does what is due: retires and closes idle connections, tries a lost server again.
     pub fn tick(&mut self, now: Instant) {
         if !self.is_closing {
             self.close_expired(now);
+            self.replace_retiring(now);
         }
+        self.report_leaks(now);
         self.balance(now);
         self.alarm = self.next_due(now);
     }
@@ -457,13 +374,14 @@ impl<C: Clone, W> Machine<C, W> {
             self.effects.deliveries.push((waiter, Err(Error::closed())));
         }
         while let Some(slot) = self.idle.pop_front() {
-            self.start(Task::Close, slot);
+            self.start_closing(slot, CloseReason::Closed);
         }
         // Work that no worker has begun is not begun any more, except closing.
         for job in mem::take(&mut self.jobs) {
             match job.task {
-                Task::Dial => self.vacate(job.slot),
-                Task::RollBack | Task::Ping | Task::Close => self.start(Task::Close, job.slot),
+                Task::Dial => self.vacate(job.slot, CloseReason::Closed),
+                Task::RollBack | Task::Ping => self.start_closing(job.slot, CloseReason::Closed),
+                Task::Close => self.start(Task::Close, job.slot),
             }
         }
         self.effects.dial_ended = true;
@@ -484,7 +402,7 @@ impl<C: Clone, W> Machine<C, W> {
         for slot in 0..self.slots.len() {
             if self.slots[slot].state == State::Leased {
                 connections.push(self.connection(slot));
-                self.vacate(slot);
+                self.vacate(slot, CloseReason::Closed);
             }
         }
         connections
@@ -518,41 +436,43 @@ impl<C: Clone, W> Machine<C, W> {
     fn add_slot(&mut self, state: State, now: Instant) -> usize {
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.counts[State::Vacant as usize] += 1;
-            self.slots.push(Slot {
-                state: State::Vacant,
-                generation: 0,
-                connection: None,
-                is_open: false,
-                idle_since: now,
-                opened_at: None,
-                retire_at: None,
-                usable_until: None,
-            });
+            self.slots.push(Slot::vacant(now));
             self.slots.len() - 1
         });
         let connection = (self.make)(slot);
-        let entry = &mut self.slots[slot];
-        entry.connection = Some(connection);
-        entry.is_open = false;
-        entry.idle_since = now;
-        entry.opened_at = None;
-        entry.retire_at = None;
-        entry.usable_until = None;
+        self.slots[slot].fill(connection, self.epoch, now);
         self.set_state(slot, state);
         slot
     }
 
-    fn vacate(&mut self, slot: usize) {
+    fn vacate(&mut self, slot: usize, reason: CloseReason) {
+        self.note_socket(slot, false, reason);
         self.slots[slot].connection = None;
         self.set_state(slot, State::Vacant);
         self.vacant.push(slot);
+    }
+
+    /// Takes note that the slot's socket is gone (for `reason`), or that there is a new one.
+    fn note_socket(&mut self, slot: usize, is_open: bool, reason: CloseReason) {
+        if self.slots[slot].is_open {
+            self.stats.count_close(reason);
+        }
+        self.slots[slot].is_open = is_open;
     }
 
     fn connection(&self, slot: usize) -> C {
         self.slots[slot].connection.clone().expect("a slot that is not vacant has a connection")
     }
 
+    fn start_closing(&mut self, slot: usize, reason: CloseReason) {
+        self.slots[slot].close_reason = reason;
+        self.start(Task::Close, slot);
+    }
+
     fn start(&mut self, task: Task, slot: usize) {
+        if task == Task::Dial {
+            self.slots[slot].epoch = self.epoch;
+        }
         self.set_state(
             slot,
             match task {
@@ -566,14 +486,17 @@ impl<C: Clone, W> Machine<C, W> {
         self.effects.new_jobs += 1;
     }
 
-    fn grant(&mut self, slot: usize, probe: bool) -> Grant<C> {
+    fn grant(&mut self, slot: usize, probe: bool, now: Instant) -> Grant<C> {
         self.set_state(slot, State::Leased);
-        self.slots[slot].generation = self.slots[slot].generation.wrapping_add(1);
-        Grant {
-            lease: LeaseId { slot, generation: self.slots[slot].generation },
-            connection: self.connection(slot),
-            probe,
+        let entry = &mut self.slots[slot];
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.leased_at = now;
+        entry.is_leak_reported = false;
+        let lease = LeaseId { slot, generation: entry.generation };
+        if !self.options.leak_threshold.is_zero() {
+            self.want_alarm(now + self.options.leak_threshold);
         }
+        Grant { lease, connection: self.connection(slot), probe }
     }
 
     /// Hands out the idle connection that was used last, if it may be handed out as it is.
@@ -581,9 +504,9 @@ impl<C: Clone, W> Machine<C, W> {
     fn grant_idle(&mut self, validation: Validation, now: Instant) -> Option<Grant<C>> {
         while let Some(&slot) = self.idle.back() {
             let entry = &self.slots[slot];
-            if entry.usable_until.is_some_and(|until| until <= now) {
+            if entry.is_spent(now) {
                 self.idle.pop_back();
-                self.start(Task::Close, slot);
+                self.start_closing(slot, CloseReason::Lifetime);
                 continue;
             }
             if !entry.is_open && self.outage.is_some() && self.dials_before_handing_out() {
@@ -601,7 +524,7 @@ impl<C: Clone, W> Machine<C, W> {
                 self.start(Task::Ping, slot);
                 return None;
             }
-            return Some(self.grant(slot, is_stale && validation == Validation::Socket));
+            return Some(self.grant(slot, is_stale && validation == Validation::Socket, now));
         }
         None
     }
@@ -622,33 +545,63 @@ impl<C: Clone, W> Machine<C, W> {
             return None;
         }
         let slot = self.add_slot(State::Leased, now);
-        Some(self.grant(slot, false))
+        Some(self.grant(slot, false, now))
     }
 
     /// A connection is back from a caller or a worker: on to the next step of its life.
     fn settle(&mut self, slot: usize, condition: Condition, now: Instant) {
-        self.note_opening(slot, &condition);
-        let is_spent = self.slots[slot].usable_until.is_some_and(|until| until <= now);
-        match condition.fate {
+        let came_from = self.slots[slot].state;
+        self.note_condition(slot, &condition);
+        match self.reason_to_close(slot, &condition, now) {
             // Once: what a rollback leaves in a transaction is closed.
-            Fate::RollBack if !self.is_closing && self.slots[slot].state == State::Leased => {
+            _ if condition.fate == Fate::RollBack
+                && came_from == State::Leased
+                && !self.is_closing =>
+            {
                 self.start(Task::RollBack, slot);
             }
-            Fate::Reuse if !self.is_closing && !is_spent && self.is_worth_keeping(slot) => {
-                match self.waiters.pop() {
-                    Some(waiter) => {
-                        let grant = self.grant(slot, false);
-                        self.effects.deliveries.push((waiter, Ok(grant)));
-                    }
-                    None => self.park(slot, now),
+            None => match self.waiters.pop() {
+                Some(waiter) => {
+                    let grant = self.grant(slot, false, now);
+                    self.effects.deliveries.push((waiter, Ok(grant)));
                 }
+                None => self.park(slot, now),
+            },
+            Some(reason) if condition.is_open || condition.fate == Fate::RollBack => {
+                self.start_closing(slot, reason);
             }
-            _ if condition.is_open || condition.fate == Fate::RollBack => {
-                self.start(Task::Close, slot);
-            }
-            _ => self.vacate(slot),
+            Some(reason) => self.vacate(slot, reason),
         }
         self.balance(now);
+    }
+
+    fn reason_to_close(
+        &self,
+        slot: usize,
+        condition: &Condition,
+        now: Instant,
+    ) -> Option<CloseReason> {
+        let entry = &self.slots[slot];
+        if self.is_closing {
+            Some(CloseReason::Closed)
+        } else if condition.fate == Fate::Discard {
+            Some(CloseReason::Discarded)
+        } else if condition.fate == Fate::RollBack {
+            Some(CloseReason::Broken)
+        } else if self.is_over_max() {
+            Some(CloseReason::Resized)
+        } else if entry.is_spent(now) || (entry.is_open && self.is_replaced(slot)) {
+            Some(CloseReason::Lifetime)
+        } else if entry.epoch < self.epoch && entry.is_open {
+            Some(CloseReason::Reset)
+        } else {
+            (!self.is_worth_keeping(slot)).then_some(CloseReason::Broken)
+        }
+    }
+
+    /// Whether a smaller maximum leaves no room for all that are not on their way out.
+    fn is_over_max(&self) -> bool {
+        self.total() - self.count(State::Closing) > self.options.max_connections as usize
     }
 
     /// A connection without a socket is worth no more than a new one: waiters get one that is
@@ -664,7 +617,7 @@ impl<C: Clone, W> Machine<C, W> {
         self.set_state(slot, State::Idle);
         let entry = &mut self.slots[slot];
         entry.idle_since = now;
-        let usable_until = entry.usable_until;
+        let (usable_until, replace_at) = (entry.usable_until, entry.replace_at);
         if entry.is_open {
             self.idle.push_back(slot);
         } else {
@@ -673,35 +626,47 @@ impl<C: Clone, W> Machine<C, W> {
         if let Some(until) = usable_until {
             self.want_alarm(until);
         }
+        if let Some(at) = replace_at.filter(|at| *at > now && self.wants_successor(slot)) {
+            self.want_alarm(at);
+        }
         if !self.options.idle_timeout.is_zero() && self.surplus() > 0 {
             self.want_alarm(now + self.options.idle_timeout);
         }
     }
 
-    fn note_opening(&mut self, slot: usize, condition: &Condition) {
-        let entry = &mut self.slots[slot];
-        entry.is_open = condition.is_open;
-        if entry.opened_at != condition.opened_at {
-            entry.opened_at = condition.opened_at;
-            let lifetime = self.options.max_lifetime;
-            entry.retire_at = condition
-                .opened_at
-                .filter(|_| !lifetime.is_zero())
-                .map(|at| at + lifetime.mul_f64(1.0 - 0.1 * self.chance.f64()));
+    fn note_condition(&mut self, slot: usize, condition: &Condition) {
+        if !condition.is_open {
+            self.note_socket(slot, false, CloseReason::Broken);
         }
-        entry.usable_until = match (entry.retire_at, condition.keep_alive_until) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
+        let most = self.options.max_lifetime;
+        let lifetime =
+            (!most.is_zero()).then(|| most.mul_f64(1.0 - LIFETIME_JITTER * self.chance.f64()));
+        let lead = (most / 20).min(self.options.connect_timeout);
+        self.slots[slot].note(condition, lifetime, lead);
     }
 
-    fn note_failed_dial(&mut self, cause: Error, now: Instant) {
-        if cause.code() == Code::Cancelled {
+    fn note_dial_end(&mut self, slot: usize, failure: Option<&Error>, now: Instant) {
+        self.effects.dial_ended = true;
+        match failure {
             // The caller's doing, which tells nothing of the server.
-            return;
+            Some(cause) if cause.code() == Code::Cancelled => {}
+            Some(cause) => {
+                self.stats.count_dial(false);
+                if self.outage.is_none() {
+                    self.effects.events.push(Event::OutageBegan(cause.clone()));
+                }
+                let previous = self.outage.take();
+                self.outage = Some(Outage::after(previous, cause, now, self.chance.f64()));
+            }
+            None => {
+                self.stats.count_dial(true);
+                self.note_socket(slot, true, CloseReason::Broken);
+                if let Some(outage) = self.outage.take() {
+                    let lasted = outage.age(now);
+                    self.effects.events.push(Event::OutageEnded { lasted });
+                }
+            }
         }
-        let outage = Outage::after(self.outage.take(), cause, now, self.chance.f64());
-        self.outage = Some(outage);
     }
 
     fn note_sign_of_life(&mut self, answered_at: Option<Instant>) {
@@ -828,17 +793,79 @@ impl<C: Clone, W> Machine<C, W> {
     fn close_expired(&mut self, now: Instant) {
         let mut kept = VecDeque::with_capacity(self.idle.len());
         for slot in mem::take(&mut self.idle) {
-            let is_past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-            let is_surplus = self.surplus() > 0 && is_past(self.idle_expiry(slot));
-            if is_past(self.slots[slot].usable_until) || (is_surplus && self.slots[slot].is_open) {
-                self.start(Task::Close, slot);
-            } else if is_surplus {
-                self.vacate(slot);
+            let is_idle_for_long = self.idle_expiry(slot).is_some_and(|at| at <= now);
+            let reason = if self.slots[slot].is_spent(now) {
+                Some(CloseReason::Lifetime)
+            } else if self.surplus() > 0 && is_idle_for_long {
+                Some(CloseReason::Idle)
             } else {
-                kept.push_back(slot);
+                None
+            };
+            match reason {
+                None => kept.push_back(slot),
+                Some(reason) if self.slots[slot].is_open => self.start_closing(slot, reason),
+                Some(reason) => self.vacate(slot, reason),
             }
         }
         self.idle = kept;
+    }
+
+    /// Opens the successor of an idle connection that is about to be retired, if the minimum
+    /// needs one and there is room for it.
+    fn replace_retiring(&mut self, now: Instant) {
+        for index in 0..self.idle.len() {
+            let slot = self.idle[index];
+            let is_time = self.slots[slot].replace_at.is_some_and(|at| at <= now);
+            if is_time && self.wants_successor(slot) && self.may_grow(now) {
+                self.slots[slot].replace_at = None;
+                self.slots[slot].has_successor = true;
+                let successor = self.add_slot(State::Vacant, now);
+                self.start(Task::Dial, successor);
+            }
+        }
+    }
+
+    fn retire_replaced(&mut self) {
+        for slot in mem::take(&mut self.idle) {
+            if self.is_replaced(slot) {
+                self.start_closing(slot, CloseReason::Lifetime);
+            } else {
+                self.idle.push_back(slot);
+            }
+        }
+    }
+
+    fn is_replaced(&self, slot: usize) -> bool {
+        self.slots[slot].has_successor && self.surplus() > 0
+    }
+
+    fn wants_successor(&self, slot: usize) -> bool {
+        self.slots[slot].is_open && self.surplus() == 0 && self.dials_before_handing_out()
+    }
+
+    fn report_leaks(&mut self, now: Instant) {
+        let threshold = self.options.leak_threshold;
+        if threshold.is_zero() {
+            return;
+        }
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Leased) {
+            let age = now.saturating_duration_since(slot.leased_at);
+            if age < threshold || slot.is_leak_reported {
+                continue;
+            }
+            slot.is_leak_reported = true;
+            self.stats.count_leak();
+            if let Some(connection) = slot.connection.clone() {
+                self.effects.events.push(Event::Leak { connection, age });
+            }
+        }
+    }
+
+    fn next_leak(&self) -> Option<Instant> {
+        let threshold = self.options.leak_threshold;
+        let unreported = |slot: &&Slot<C>| slot.state == State::Leased && !slot.is_leak_reported;
+        let oldest = self.slots.iter().filter(unreported).map(|slot| slot.leased_at).min();
+        oldest.filter(|_| !threshold.is_zero()).map(|at| at + threshold)
     }
 
     /// When to try a lost server again. Once that time has come, the end of the dial under way
@@ -851,8 +878,14 @@ impl<C: Clone, W> Machine<C, W> {
     fn next_due(&self, now: Instant) -> Option<Instant> {
         let expiry = self.idle.iter().filter_map(|slot| self.idle_expiry(*slot));
         let expiry = expiry.min().filter(|_| self.surplus() > 0);
-        let retirement = self.idle.iter().filter_map(|slot| self.slots[*slot].usable_until).min();
-        [expiry, retirement, self.next_retry(now)].into_iter().flatten().min()
+        let idle = self.idle.iter().map(|slot| &self.slots[*slot]);
+        let retirement = idle.filter_map(|slot| slot.usable_until).min();
+        let successor = self.idle.iter().filter(|slot| self.wants_successor(**slot));
+        // One that is due and can't be had now is looked for again when a dial ends.
+        let successor = successor.filter_map(|slot| self.slots[*slot].replace_at);
+        let successor = successor.filter(|at| *at > now).min();
+        let due = [expiry, retirement, successor, self.next_leak(), self.next_retry(now)];
+        due.into_iter().flatten().min()
     }
 
     fn want_alarm(&mut self, at: Instant) {
@@ -892,11 +925,5 @@ impl<C: Clone, W> Machine<C, W> {
                 status.pending, self.options.max_waiters, status.used, status.max
             ),
         )
-    }
-}
-
-impl<C, W> Effects<C, W> {
-    fn none() -> Self {
-        Effects { deliveries: Vec::new(), new_jobs: 0, alarm_moved: false, dial_ended: false }
     }
 }

@@ -7,6 +7,7 @@ mod gate;
 mod handoff;
 mod incarnation;
 mod lease;
+mod log;
 mod machine;
 #[cfg(test)]
 mod machine_tests;
@@ -14,21 +15,23 @@ mod outage;
 mod shared;
 #[cfg(test)]
 mod simulation;
+mod stats;
+mod status;
 mod waiters;
 mod workers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::{Answer, Endpoint, Request};
-use crate::config::{MAX_DURATION, Options, Secret};
+use crate::config::{MAX_DURATION, Options, Secret, check_size};
 use crate::error::Result;
-use incarnation::Incarnation;
+use crate::threads;
+use incarnation::{Incarnation, Lasting};
 use shared::Shared;
 
 pub use lease::Lease;
-pub use machine::Status;
+pub use status::Status;
 
 /// A pool of connections to one PhantomDB server.
 ///
@@ -44,13 +47,13 @@ pub use machine::Status;
 /// let databases = lease.request(&Request::list_databases())?;
 /// println!("{}", databases.text());
 /// drop(lease);
-/// pool.close();
+/// pool.close()?;
 /// # Ok::<(), phantomdb::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Pool {
     first: Incarnation,
-    is_closed: AtomicBool,
+    lasting: Lasting,
 }
 
 impl Pool {
@@ -62,7 +65,8 @@ impl Pool {
     pub fn new(options: Options) -> Result<Pool> {
         options.check()?;
         let endpoint = Endpoint::new(&options)?;
-        Ok(Pool { first: Incarnation::new(options, endpoint), is_closed: AtomicBool::new(false) })
+        let lasting = Lasting::new(&options);
+        Ok(Pool { first: Incarnation::new(options, endpoint), lasting })
     }
 
     /// Waits for a connection, at most `acquire_timeout`.
@@ -113,6 +117,36 @@ impl Pool {
         self.shared().status()
     }
 
+    /// What the pool has done so far, as a JSON object: acquires by outcome, histograms of how
+    /// long they and the leases took, connections created and closed by reason.
+    pub fn stats_json(&self) -> String {
+        self.shared().stats().to_json()
+    }
+
+    /// The statistics and the status as OpenMetrics text, for Prometheus and its like.
+    pub fn metrics(&self) -> String {
+        let shared = self.shared();
+        shared.stats().to_metrics(shared.status())
+    }
+
+    /// Retires every connection that is open now: idle ones at once, others when they come back.
+    /// Callers notice nothing.
+    pub fn reset(&self) {
+        self.shared().step(|machine, now| machine.reset(now));
+    }
+
+    /// Changes `min_connections` and `max_connections`. Connections above a smaller maximum close:
+    /// idle ones at once, others when they come back.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, and then nothing is changed.
+    pub fn resize(&self, min_connections: u32, max_connections: u32) -> Result<()> {
+        check_size(min_connections, max_connections)?;
+        self.lasting.set_size(min_connections, max_connections);
+        self.shared().step(|machine, now| machine.resize(min_connections, max_connections, now));
+        Ok(())
+    }
+
     /// The options that the pool was made with.
     pub fn options(&self) -> &Options {
         self.first.shared.options()
@@ -120,20 +154,25 @@ impl Pool {
 
     /// Whether [`Pool::close`] was called.
     pub fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::SeqCst)
+        self.lasting.is_closed()
     }
 
     /// Closes the pool and returns when nothing of it is left: no socket and no thread.
     ///
     /// Waiters fail at once. Connections in use get `close_timeout` to come back and are then
     /// cut: a request in flight on them fails with `Closed`. Calling it again does nothing.
-    pub fn close(&self) {
-        self.is_closed.store(true, Ordering::SeqCst);
-        self.shared().close();
+    ///
+    /// # Errors
+    /// `WouldDeadlock` when called from within a callback of the pool, and nothing is closed then.
+    pub fn close(&self) -> Result<()> {
+        if !threads::is_ours() {
+            self.lasting.set_closed();
+        }
+        self.shared().close()
     }
 
     fn incarnation(&self) -> &Incarnation {
-        self.first.in_this_process(&self.is_closed)
+        self.first.in_this_process(&self.lasting)
     }
 
     fn shared(&self) -> &Arc<Shared> {

@@ -11,6 +11,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Outage {
     cause: Error,
+    began_at: Instant,
     failures: u32,
     /// Failures since the server last answered on some connection.
     silent_failures: u32,
@@ -21,16 +22,17 @@ pub struct Outage {
 impl Outage {
     /// The outage after one more failed dial. `chance` is uniform in 0 to 1: full jitter, so
     /// that many pools of many processes don't come back in step.
-    pub fn after(previous: Option<Outage>, cause: Error, now: Instant, chance: f64) -> Outage {
-        let (failures, silent_failures) =
-            previous.map_or((0, 0), |outage| (outage.failures, outage.silent_failures));
+    pub fn after(previous: Option<Outage>, cause: &Error, now: Instant, chance: f64) -> Outage {
+        let (failures, silent_failures, began_at) =
+            previous.map_or((0, 0, now), |it| (it.failures, it.silent_failures, it.began_at));
         let failures = failures.saturating_add(1);
         let ceiling = FIRST_DELAY
             .saturating_mul(1u32.checked_shl(failures - 1).unwrap_or(u32::MAX))
             .min(LONGEST_DELAY);
         Outage {
-            cause,
+            cause: cause.clone(),
             failures,
+            began_at,
             silent_failures: silent_failures.saturating_add(1),
             failed_at: now,
             retry_at: now + ceiling.mul_f64(chance),
@@ -48,6 +50,11 @@ impl Outage {
         if answered_at > self.failed_at {
             self.silent_failures = 0;
         }
+    }
+
+    /// How long ago the first dial failed.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began_at)
     }
 
     pub fn cause(&self) -> &Error {
@@ -87,7 +94,7 @@ mod tests {
         let mut outage = None;
         let mut delays = Vec::new();
         for _ in 0..40 {
-            let next = Outage::after(outage, Error::new(Code::Unavailable, "refused"), now, 1.0);
+            let next = Outage::after(outage, &Error::new(Code::Unavailable, "refused"), now, 1.0);
             delays.push((next.retry_at - now).as_millis());
             outage = Some(next);
         }
@@ -98,12 +105,12 @@ mod tests {
     #[test]
     fn rule_10_the_caller_learns_the_cause_and_when_to_retry() {
         let now = Instant::now();
-        let outage = Outage::after(None, Error::new(Code::Timeout, "no answer"), now, 1.0);
+        let outage = Outage::after(None, &Error::new(Code::Timeout, "no answer"), now, 1.0);
         let error = outage.error(now);
         assert_eq!(error.code(), Code::Unavailable);
         assert_eq!(error.retry_after(), Some(FIRST_DELAY));
         assert!(error.message().contains("no answer"));
-        let outage = Outage::after(None, Error::new(Code::Tls, "expired"), now, 1.0);
+        let outage = Outage::after(None, &Error::new(Code::Tls, "expired"), now, 1.0);
         assert_eq!(outage.error(now).code(), Code::Tls);
     }
 }

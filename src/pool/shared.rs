@@ -2,19 +2,23 @@
 
 use std::cell::OnceCell;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::gate::SlotGate;
 use super::handoff::Handoff;
 use super::lease::{Lease, Pooled};
-use super::machine::{Acquired, Grant, Machine, Status};
+use super::machine::{Acquired, Event, Grant, Machine};
+use super::stats::{Outcome, Stats};
+use super::status::Status;
+use super::waiters::Place;
 use super::workers::Workers;
 use crate::client::{Connection, Endpoint};
 use crate::config::Options;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::fork;
 use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::threads;
 
 /// The machine of a real pool.
 pub type PoolMachine = Machine<Arc<Pooled>, Arc<Handoff>>;
@@ -23,6 +27,8 @@ pub type PoolMachine = Machine<Arc<Pooled>, Arc<Handoff>>;
 pub struct Core {
     pub machine: PoolMachine,
     pub workers: Workers,
+    /// What the log is to be told, by the housekeeper.
+    pub events: Vec<Event<Arc<Pooled>>>,
 }
 
 /// One pool, as its callers, leases and workers share it.
@@ -30,6 +36,8 @@ pub struct Shared {
     options: Options,
     /// The process that made it; see `fork`.
     generation: u64,
+    /// Counted and read without the lock.
+    stats: Arc<Stats>,
     core: Mutex<Core>,
     dial_ended: Condvar,
     drained: Condvar,
@@ -48,19 +56,18 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub fn new(options: Options, endpoint: Arc<Endpoint>) -> Arc<Shared> {
-        let shared = Arc::new_cyclic(|shared| {
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
             let shared = shared.clone();
             let make = move |slot| {
                 let gate = Arc::new(SlotGate { shared: shared.clone(), slot });
                 Arc::new(Pooled::new(Connection::new(endpoint.clone(), gate)))
             };
+            let machine = Machine::new(options.clone(), Instant::now(), seed(), make);
             Shared {
-                core: Mutex::new(Core {
-                    machine: Machine::new(options.clone(), Instant::now(), seed(), make),
-                    workers: Workers::default(),
-                }),
                 options,
                 generation: fork::generation(),
+                stats: machine.stats().clone(),
+                core: Mutex::new(Core { machine, workers: Workers::default(), events: Vec::new() }),
                 dial_ended: Condvar::new(),
                 drained: Condvar::new(),
                 job_ready: Condvar::new(),
@@ -80,6 +87,10 @@ impl Shared {
 
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    pub fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     pub fn status(&self) -> Status {
@@ -105,10 +116,14 @@ impl Shared {
 
     /// Lets go of the lock and carries out the machine's effects.
     pub fn carry_out(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) {
-        let Core { machine, workers } = &mut *core;
-        let effects = machine.take_effects();
+        let Core { machine, workers, events } = &mut *core;
+        let mut effects = machine.take_effects();
         let is_closing = machine.is_closing();
-        let new_threads = workers.reserve_threads(machine, &self.options);
+        if self.options.log.is_some() {
+            events.append(&mut effects.events);
+        }
+        let has_events = !events.is_empty();
+        let new_threads = workers.reserve_threads(machine, &self.options, has_events);
         drop(core);
         for (handoff, delivery) in effects.deliveries {
             handoff.deliver(delivery);
@@ -116,7 +131,7 @@ impl Shared {
         for _ in 0..effects.new_jobs {
             self.job_ready.notify_one();
         }
-        if effects.alarm_moved {
+        if effects.alarm_moved || has_events {
             self.alarm_moved.notify_one();
         }
         if effects.dial_ended {
@@ -132,7 +147,21 @@ impl Shared {
         }
     }
 
+    /// Waits for a connection until `deadline`.
     pub fn acquire(self: &Arc<Self>, started: Instant, deadline: Instant) -> Result<Lease> {
+        let mut has_waited = false;
+        let outcome = self.acquire_uncounted(started, deadline, &mut has_waited);
+        let waited = if has_waited { started.elapsed() } else { Duration::ZERO };
+        self.stats.count_acquire(Outcome::of(&outcome, has_waited), waited);
+        outcome
+    }
+
+    fn acquire_uncounted(
+        self: &Arc<Self>,
+        started: Instant,
+        deadline: Instant,
+        has_waited: &mut bool,
+    ) -> Result<Lease> {
         let handoff = OnceCell::new();
         let waiter = || Arc::clone(handoff.get_or_init(Default::default));
         let (place, mut acquired) = self.step(|machine, now| {
@@ -143,19 +172,20 @@ impl Shared {
             let grant = match acquired {
                 Acquired::Granted(grant) => grant,
                 Acquired::Refused(error) => return Err(error),
-                Acquired::Queued => match waiter().wait_until(deadline) {
-                    Some(delivery) => delivery?,
-                    None => {
-                        let gave_up = self.step(|machine, now| {
-                            let error = machine.timeout_error(now - started);
-                            machine.cancel(place).map(|_| error)
-                        });
-                        match gave_up {
+                Acquired::Queued if threads::is_ours() => {
+                    self.step(|machine, _| machine.cancel(place));
+                    return Err(would_deadlock("acquire"));
+                }
+                Acquired::Queued => {
+                    *has_waited = true;
+                    match waiter().wait_until(deadline) {
+                        Some(delivery) => delivery?,
+                        None => match self.give_up(place, started) {
                             Some(error) => return Err(error),
                             None => waiter().wait()?,
-                        }
+                        },
                     }
-                },
+                }
             };
             let lease = grant.lease;
             match self.check(grant) {
@@ -168,8 +198,19 @@ impl Shared {
         }
     }
 
+    /// Takes a waiter whose deadline passed out of the queue; `None` if it was served just before,
+    /// and then the delivery is on its way.
+    fn give_up(self: &Arc<Self>, place: Place, started: Instant) -> Option<Error> {
+        self.step(|machine, now| {
+            let error = machine.timeout_error(now.saturating_duration_since(started));
+            machine.cancel(place).map(|_| error)
+        })
+    }
+
     pub fn try_acquire(self: &Arc<Self>) -> Result<Lease> {
-        let grant = self.step(|machine, now| machine.try_acquire(now))?;
+        let outcome = self.step(|machine, now| machine.try_acquire(now));
+        self.stats.count_acquire(Outcome::of(&outcome, false), Duration::ZERO);
+        let grant = outcome?;
         if grant.probe {
             // A dead one lost its socket in the probe and opens a new one at its first request.
             grant.connection.probe();
@@ -211,7 +252,10 @@ impl Shared {
         }
     }
 
-    pub fn close(self: &Arc<Self>) {
+    pub fn close(self: &Arc<Self>) -> Result<()> {
+        if threads::is_ours() {
+            return Err(would_deadlock("close"));
+        }
         let deadline = Instant::now() + self.options.close_timeout;
         self.begin_close();
         let mut core = self.lock();
@@ -233,6 +277,7 @@ impl Shared {
         }
         drop(core);
         self.join_threads();
+        Ok(())
     }
 
     /// Waits until the pool's threads are gone; they end by themselves once it is drained.
@@ -259,6 +304,13 @@ impl Shared {
     pub(super) fn linger(&self) -> Duration {
         if self.is_closing() { Duration::ZERO } else { Duration::from_millis(250) }
     }
+}
+
+fn would_deadlock(what: &str) -> Error {
+    Error::new(
+        Code::WouldDeadlock,
+        format!("{what} was called from within a callback of the library, for which it would wait"),
+    )
 }
 
 /// Decides a pool's jitter. Forked children inherit the generator's state, and must not come back

@@ -3,6 +3,7 @@
 //! Threads start when there is something for them to do, and workers end when there has been
 //! nothing for a while: a pool that nobody uses has no threads.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,14 +43,20 @@ impl Workers {
     }
 
     /// Counts in, and names, the threads that are missing.
-    pub fn reserve_threads(&mut self, machine: &PoolMachine, options: &Options) -> Vec<Role> {
+    pub fn reserve_threads(
+        &mut self,
+        machine: &PoolMachine,
+        options: &Options,
+        has_events: bool,
+    ) -> Vec<Role> {
         let mut roles = Vec::new();
         let most = options.max_connecting as usize + SPARE_WORKERS;
         while self.running < most && machine.waiting_jobs() > self.idle + roles.len() {
             self.running += 1;
             roles.push(Role::Worker);
         }
-        if !self.has_housekeeper && machine.alarm().is_some() && !machine.is_drained() {
+        let is_due = has_events || (machine.alarm().is_some() && !machine.is_drained());
+        if !self.has_housekeeper && is_due {
             self.has_housekeeper = true;
             roles.push(Role::Housekeeper);
         }
@@ -137,7 +144,17 @@ fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
 
 fn keep_house(shared: &Arc<Shared>) {
     let mut core = shared.lock();
-    while !core.machine.is_drained() {
+    loop {
+        if !core.events.is_empty() {
+            let events = mem::take(&mut core.events);
+            drop(core);
+            shared.log(events);
+            core = shared.lock();
+            continue;
+        }
+        if core.machine.is_drained() {
+            break;
+        }
         match core.machine.alarm() {
             None => core = shared.alarm_moved.wait(core),
             Some(alarm) if Instant::now() < alarm => {

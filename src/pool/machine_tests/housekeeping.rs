@@ -56,8 +56,49 @@ fn rule_16_the_keep_alive_hint_is_respected() {
 }
 
 #[test]
-fn rule_16_a_retired_connection_is_closed_and_replaced_though_it_belongs_to_the_minimum() {
-    let mut pool = Pool::new(|o| o.max_lifetime = ms(1000));
+fn rule_16_a_successor_is_open_before_a_connection_of_the_minimum_is_retired() {
+    let mut pool = Pool::new(|o| {
+        o.max_lifetime = ms(1000);
+        o.min_connections = 1;
+    });
+    let idle = pool.with_idle(1);
+    while !pool.has_job() {
+        pool.pass_with_alarms(ms(1));
+    }
+    assert_eq!(pool.numbers(), (1, 0, 0, 2), "the old one is there until the new one is");
+    pool.work(Task::Dial);
+    let close = pool.job();
+    assert_eq!((close.task, close.connection), (Task::Close, idle[0]));
+    assert_eq!(pool.numbers(), (1, 0, 0, 2));
+    pool.job_done(&close, Ok(unopened()));
+    assert_eq!(pool.numbers(), (1, 0, 0, 1));
+}
+
+#[test]
+fn rule_16_a_replaced_connection_that_is_in_use_goes_when_it_comes_back() {
+    let mut pool = Pool::new(|o| {
+        o.max_lifetime = ms(1000);
+        o.min_connections = 1;
+    });
+    let idle = pool.with_idle(1);
+    let opened_at = pool.now;
+    while !pool.has_job() {
+        pool.pass_with_alarms(ms(1));
+    }
+    let grant = pool.take();
+    assert_eq!(grant.connection, idle[0]);
+    pool.work(Task::Dial);
+    pool.release(grant.lease, open(opened_at));
+    pool.work(Task::Close);
+    assert_eq!(pool.numbers(), (1, 0, 0, 1));
+}
+
+#[test]
+fn rule_16_without_room_for_a_successor_the_minimum_is_refilled_afterwards() {
+    let mut pool = Pool::new(|o| {
+        o.max_lifetime = ms(1000);
+        o.max_connections = 2;
+    });
     pool.with_idle(2);
     pool.pass_with_alarms(ms(1000));
     pool.work(Task::Close);

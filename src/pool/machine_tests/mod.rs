@@ -4,6 +4,7 @@ mod acquiring;
 mod closing;
 mod dialing;
 mod housekeeping;
+mod living;
 mod outage;
 mod returning;
 
@@ -183,13 +184,13 @@ impl Pool {
     }
 
     fn begin_dial(&mut self, waited: bool) -> DialPermit {
-        let permit = self.machine.begin_lease_dial(waited, self.now);
+        let permit = self.machine.begin_lease_dial(0, waited, self.now);
         self.settle();
         permit
     }
 
     fn end_dial(&mut self, failure: Option<Error>) {
-        self.machine.end_lease_dial(failure, self.now);
+        self.machine.end_lease_dial(0, failure.as_ref(), self.now);
         self.settle();
     }
 

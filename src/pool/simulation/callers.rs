@@ -261,7 +261,7 @@ impl World {
 
     fn asks_to_dial(&mut self, number: u32, waited: bool) {
         let link = self.callers[number as usize].link;
-        match self.machine.begin_lease_dial(waited, self.now) {
+        match self.machine.begin_lease_dial(self.slot_of(number), waited, self.now) {
             DialPermit::Granted => {
                 self.tell(|| format!("caller {number} dials {link}"));
                 self.check_dial_start(self.plan.fails_fast());
@@ -289,6 +289,10 @@ impl World {
                 self.gives_back(number);
             }
         }
+    }
+
+    fn slot_of(&self, number: u32) -> usize {
+        self.callers[number as usize].lease.expect("it has a connection").slot()
     }
 
     /// A dial ended, and everybody who waits to dial hears of it, sooner or later.
@@ -336,7 +340,7 @@ impl World {
         self.tell(|| format!("caller {number} dialled {link}: {failure:?}"));
         self.dials.by_leases -= 1;
         self.note_dial_end(failure.as_ref());
-        self.machine.end_lease_dial(failure.clone(), self.now);
+        self.machine.end_lease_dial(self.slot_of(number), failure.as_ref(), self.now);
         if self.callers[number as usize].is_cut {
             self.network.close(link);
         }

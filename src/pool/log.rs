@@ -1,0 +1,43 @@
+//! Tells the program's log what happens to the pool.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::lease::Pooled;
+use super::machine::Event;
+use super::shared::Shared;
+use crate::config::LogLevel;
+
+impl Shared {
+    pub(super) fn log(&self, events: Vec<Event<Arc<Pooled>>>) {
+        let Some(log) = &self.options().log else { return };
+        for event in events {
+            let (level, message) = worded(&event);
+            // A callback that panics must not end the housekeeper.
+            let _ = catch_unwind(AssertUnwindSafe(|| log.log(level, &message)));
+        }
+    }
+}
+
+fn worded(event: &Event<Arc<Pooled>>) -> (LogLevel, String) {
+    match event {
+        Event::Leak { connection, age } => {
+            let owner = match connection.owner() {
+                Some(owner) => format!("by `{owner}`"),
+                None => "(by whom is not known: it has no owner tag)".to_owned(),
+            };
+            let message = format!(
+                "A connection was acquired {:.1} s ago {owner} and not released; it may be leaked",
+                age.as_secs_f64()
+            );
+            (LogLevel::Warning, message)
+        }
+        Event::OutageBegan(cause) => {
+            (LogLevel::Warning, format!("The server can't be reached: {}", cause.message()))
+        }
+        Event::OutageEnded { lasted } => (
+            LogLevel::Info,
+            format!("The server can be reached again after {:.1} s", lasted.as_secs_f64()),
+        ),
+    }
+}

@@ -1,0 +1,121 @@
+//! What the machine is told and what it answers.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+
+/// Names one lease of one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseId {
+    pub(super) slot: usize,
+    pub(super) generation: u32,
+}
+
+impl LeaseId {
+    /// The slot that is leased.
+    #[cfg(test)]
+    pub fn slot(self) -> usize {
+        self.slot
+    }
+}
+
+/// A connection handed to a caller.
+#[derive(Debug)]
+pub struct Grant<C> {
+    pub lease: LeaseId,
+    pub connection: C,
+    /// The caller must look at the socket first; see [`Machine::found_dead`].
+    pub probe: bool,
+}
+
+/// The immediate outcome of an acquire.
+#[derive(Debug)]
+pub enum Acquired<C> {
+    Granted(Grant<C>),
+    Queued,
+    Refused(Error),
+}
+
+/// What is to become of a connection that comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Reuse,
+    RollBack,
+    Discard,
+}
+
+/// The condition in which a connection comes back, or leaves a worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Condition {
+    pub fate: Fate,
+    pub is_open: bool,
+    pub opened_at: Option<Instant>,
+    /// When the server said that it closes this connection.
+    pub keep_alive_until: Option<Instant>,
+    /// The last time that the server answered on it.
+    pub answered_at: Option<Instant>,
+}
+
+/// Work that may block, for a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    Dial,
+    RollBack,
+    Ping,
+    Close,
+}
+
+/// A task on the connection of a slot.
+#[derive(Debug)]
+pub struct Job<C> {
+    pub task: Task,
+    pub slot: usize,
+    pub connection: C,
+}
+
+/// Whether the holder of a lease may open its connection now.
+#[derive(Debug)]
+pub enum DialPermit {
+    Granted,
+    /// Ask again when a dial has ended.
+    Wait,
+    Refused(Error),
+}
+
+/// What the driver carries out after it let go of the lock.
+#[derive(Debug)]
+pub struct Effects<C, W> {
+    /// Waiters and what each of them gets.
+    pub deliveries: Vec<(W, Result<Grant<C>, Error>)>,
+    /// How many new jobs wait for a worker.
+    pub new_jobs: usize,
+    /// The housekeeper must wake earlier than it was told.
+    pub alarm_moved: bool,
+    /// A dial ended, so that a lease holder who waits to dial may ask again.
+    pub dial_ended: bool,
+    /// What the log is to be told.
+    pub events: Vec<Event<C>>,
+}
+
+impl<C, W> Effects<C, W> {
+    pub(super) fn none() -> Self {
+        Effects {
+            deliveries: Vec::new(),
+            new_jobs: 0,
+            alarm_moved: false,
+            dial_ended: false,
+            events: Vec::new(),
+        }
+    }
+}
+
+/// Something that people want to know of.
+#[derive(Debug)]
+pub enum Event<C> {
+    /// A lease is out for longer than `leak_threshold`.
+    Leak { connection: C, age: Duration },
+    /// A dial failed, after none had.
+    OutageBegan(Error),
+    /// A dial succeeded, after some had failed.
+    OutageEnded { lasted: Duration },
+}
