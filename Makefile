@@ -1,0 +1,102 @@
+# `make help` lists the targets. The scripts in scripts/ and tests/ do the work; here is what
+# they depend on.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# Where rustup puts cargo; it is not in the PATH of every non-interactive shell.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DOCDIR ?= $(PREFIX)/share/doc/phantomdb
+
+export TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+export LIB_DIR := $(TARGET_DIR)/lib
+export INCLUDE_DIR := $(CURDIR)/include
+export DEVSERVER := $(TARGET_DIR)/debug/phantomdb-devserver
+export VERSION := $(shell sed -n '/^\[package\]/,/^\[dep/ s/^version = "\(.*\)"/\1/p' Cargo.toml)
+export ABI := $(shell sed -n 's/^\#define PHANTOMDB_ABI_VERSION //p' include/phantomdb.h)
+export MAKE
+
+LIBRARY := $(LIB_DIR)/libphantomdb.so.$(VERSION)
+SETUP_BUILD := $(TARGET_DIR)/setup-build
+SETUP_TEST := $(TARGET_DIR)/setup-test
+
+.PHONY: help setup build header devserver demo install install-strip uninstall fmt clean \
+	test lint test-rust test-header test-abi test-c test-install test-demo abi-bless
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: $(SETUP_TEST) ## install what building and testing need, or say what to install
+	@echo 'Everything is there.'
+
+$(TARGET_DIR)/setup-%: scripts/setup $(wildcard rust-toolchain.toml)
+	@scripts/setup $*
+	@mkdir -p $(@D) && touch $@
+
+$(SETUP_TEST): $(SETUP_BUILD)
+
+build: $(LIBRARY) ## build the shared and the static library
+
+# With its real prerequisites, so that `sudo make install` after `make build` needs no cargo.
+$(LIBRARY): Cargo.toml Cargo.lock build.rs cbindgen.toml include/phantomdb.h scripts/build \
+		$(shell find src -name '*.rs') | $(SETUP_BUILD)
+	@scripts/build
+
+header: $(SETUP_BUILD) ## regenerate include/phantomdb.h from src/capi
+	@scripts/header
+
+devserver: $(SETUP_BUILD) ## build the development server
+	@cargo build --locked --package phantomdb-devserver
+
+demo: build devserver ## load and query real data, from C and from C++
+	@scripts/demo
+
+install: $(LIBRARY) ## install under PREFIX (/usr/local); also LIBDIR, INCLUDEDIR, DOCDIR, DESTDIR
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' \
+		DESTDIR='$(DESTDIR)' STRIP='$(STRIP)' scripts/install
+
+install-strip: STRIP := strip
+install-strip: install ## as install, with the shared library's local symbols removed
+
+uninstall: ## remove what install with the same variables put there
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' \
+		DESTDIR='$(DESTDIR)' scripts/install --remove
+
+test: $(SETUP_TEST) ## check everything that must hold
+	@scripts/test lint test-rust build test-header test-abi test-c test-install test-demo
+
+lint: $(SETUP_TEST) ## rustfmt, clippy and shellcheck
+	@scripts/lint
+
+test-rust: $(SETUP_TEST) ## the Rust tests, of the library and of the development server
+	@cargo test --locked --workspace --all-features
+
+test-header: $(SETUP_TEST) build devserver ## the headers alone, and the programs in their comments
+	@tests/header/run
+
+test-abi: $(SETUP_TEST) build ## exported symbols, signatures, struct layouts and how it is linked
+	@tests/abi/run
+
+abi-bless: $(SETUP_TEST) ## accept the ABI of include/phantomdb.h as it is now
+	@tests/abi/describe --write
+
+test-c: $(SETUP_TEST) build devserver ## the C and C++ tests, also under valgrind
+	@BUILD_DIR='$(TARGET_DIR)/tests-c' tests/c/run
+
+test-install: $(SETUP_TEST) build devserver ## programs outside the tree against an installed copy
+	@tests/install/run
+
+test-demo: $(SETUP_TEST) build devserver ## the demo, in a pipe
+	@scripts/demo --check
+
+fmt: $(SETUP_TEST) ## format the Rust code
+	@cargo fmt --all
+
+clean: ## remove everything that was built
+	@cargo clean
