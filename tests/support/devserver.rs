@@ -66,12 +66,17 @@ impl Drop for DevServer {
 }
 
 fn binary() -> PathBuf {
+    built("phantomdb-devserver")
+}
+
+/// A program of this workspace, as cargo built it beside the tests.
+pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let folder = test.parent().and_then(|deps| deps.parent()).expect("target/debug/deps/test");
-    let binary = folder.join("phantomdb-devserver");
+    let binary = folder.join(name);
     assert!(
         binary.exists(),
-        "{} is missing: run `make test`, or `cargo build --workspace` first",
+        "{} is missing: run `make test`, or `cargo build --workspace --examples` first",
         binary.display()
     );
     binary
