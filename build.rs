@@ -9,18 +9,28 @@ fn main() {
     generate_header();
 }
 
+/// The files that the header is made of, in the order in which it shows them.
+#[cfg(feature = "capi")]
+const SOURCES: [&str; 7] =
+    ["version", "error", "options", "status", "pool", "connection", "result"];
+
 /// Writes the header into the build folder. `make header` copies it to include/, and a test
 /// compares the two.
 #[cfg(feature = "capi")]
 fn generate_header() {
-    for input in ["src/capi", "cbindgen.toml"] {
-        println!("cargo::rerun-if-changed={input}");
+    println!("cargo::rerun-if-changed=cbindgen.toml");
+    let folder = |name| std::path::PathBuf::from(std::env::var(name).expect("cargo sets it"));
+    let root = folder("CARGO_MANIFEST_DIR");
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml"));
+    let mut builder = cbindgen::Builder::new().with_config(config.expect("cbindgen.toml is valid"));
+    for source in SOURCES {
+        let path = root.join(format!("src/capi/{source}.rs"));
+        println!("cargo::rerun-if-changed={}", path.display());
+        builder = builder.with_src(path);
     }
-    let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    let folder = std::env::var("OUT_DIR").expect("cargo sets it");
-    match cbindgen::generate(root) {
+    match builder.generate() {
         Ok(bindings) => {
-            bindings.write_to_file(std::path::Path::new(&folder).join("phantomdb.h"));
+            bindings.write_to_file(folder("OUT_DIR").join("phantomdb.h"));
         }
         // While the code doesn't parse, the compiler has the better message.
         Err(error) => println!("cargo::warning=phantomdb.h was not generated: {error}"),

@@ -85,6 +85,9 @@
  * When a call fails, its outputs are NULL and nothing is left to free. Texts and structs that
  * you pass in are yours throughout; the library keeps no pointer to them.
  *
+ * phantomdb_pool_close waits, up to close_timeout_ms, for connections that are out. Release yours
+ * before you close the pool in the same thread.
+ *
  * Handles (phantomdb_pool *, phantomdb_connection *, phantomdb_result *) look like pointers but are
  * checked numbers, never followed. One that is NULL, made up, released or freed already, or of
  * the wrong kind gets PHANTOMDB_ERR_INVALID_HANDLE, one of a closed pool PHANTOMDB_ERR_CLOSED; always,
@@ -116,8 +119,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-
 
 /**
  * The version of the ABI that this header describes: the number behind `libphantomdb.so.`. It is raised
@@ -278,8 +279,6 @@ typedef enum phantomdb_cell_kind {
     PHANTOMDB_CELL_JSON = 4,
 } phantomdb_cell_kind;
 
-typedef struct State State;
-
 /**
  * A connection that was acquired from a pool, and is yours until you release it.
  *
@@ -372,7 +371,8 @@ typedef struct phantomdb_code_info {
  * what you like; all texts are copied by `phantomdb_pool_create` and may go afterwards.
  *
  * Times are in milliseconds, at most 365 days. A value that makes no sense is refused by
- * `phantomdb_pool_create`, with an error that begins with the option's name.
+ * `phantomdb_pool_create`, with an error that begins with the option's name (of a time without
+ * its `_ms`).
  */
 typedef struct phantomdb_pool_options {
     /**
@@ -698,7 +698,7 @@ int32_t phantomdb_pool_discard(struct phantomdb_pool *pool,
 int32_t phantomdb_pool_request(struct phantomdb_pool *pool,
                                const char *method,
                                const char *path,
-                               const uint8_t *body,
+                               const void *body,
                                uint64_t body_length,
                                struct phantomdb_result **result,
                                struct phantomdb_error *error);
@@ -881,7 +881,7 @@ int32_t phantomdb_connection_insert(struct phantomdb_connection *connection,
 
 /**
  * Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the answer is a
- * table. A blank condition is refused.
+ * table, with its columns in the server's order. A blank condition is refused.
  */
 int32_t phantomdb_connection_select(struct phantomdb_connection *connection,
                                     const char *database,
@@ -969,7 +969,7 @@ int32_t phantomdb_connection_rollback_transaction(struct phantomdb_connection *c
 int32_t phantomdb_connection_request(struct phantomdb_connection *connection,
                                      const char *method,
                                      const char *path,
-                                     const uint8_t *body,
+                                     const void *body,
                                      uint64_t body_length,
                                      struct phantomdb_result **result,
                                      struct phantomdb_error *error);
@@ -1083,7 +1083,8 @@ int32_t phantomdb_result_cell_double(const struct phantomdb_result *result,
                                      struct phantomdb_error *error);
 
 /**
- * A cell as true or false. `PHANTOMDB_ERR_TYPE` for anything else.
+ * A cell as true or false; the numbers 1 and 0 are those too, because SQL often has no others.
+ * `PHANTOMDB_ERR_TYPE` for anything else.
  */
 int32_t phantomdb_result_cell_bool(const struct phantomdb_result *result,
                                    uint64_t row,
@@ -1108,8 +1109,8 @@ int32_t phantomdb_result_item(const struct phantomdb_result *result,
                               struct phantomdb_error *error);
 
 /**
- * How many rows an insert, update, delete or other statement changed; -1 if the server did not
- * say.
+ * How many rows an update, a delete or another statement changed; -1 if the server did not say,
+ * as after an insert.
  */
 int32_t phantomdb_result_affected_rows(const struct phantomdb_result *result,
                                        int64_t *count,

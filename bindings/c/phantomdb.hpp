@@ -58,8 +58,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <iterator>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -238,6 +240,14 @@ enum class validation : std::int32_t {
     none = PHANTOMDB_VALIDATION_NONE,
 };
 
+/// How much a message to options::log matters.
+enum class log_level : std::int32_t {
+    /// Good to know.
+    info = PHANTOMDB_LOG_INFO,
+    /// Something is wrong, and the pool deals with it.
+    warning = PHANTOMDB_LOG_WARNING,
+};
+
 /// Everything that can be set on a pool. A new one holds the library's defaults; phantomdb.h
 /// says what each option means and which values it takes. What makes no sense is refused by
 /// pool's constructor, with an invalid_argument that begins with the option's name.
@@ -272,6 +282,15 @@ struct options {
     std::chrono::milliseconds connect_timeout;
     /// How long close() waits for connections to be released before it cuts them.
     std::chrono::milliseconds close_timeout;
+    /// After how long a connection that was not released is reported to log and counted as
+    /// leaked; zero means never.
+    std::chrono::milliseconds leak_threshold;
+    /// Called with what happens to the pool: leaked connections, outages; empty: nobody is told.
+    ///
+    /// It is called on a thread of the library, one message at a time, and not any more when
+    /// pool::close() has returned. It must not close the pool or wait for a connection of it:
+    /// that throws would_deadlock. What it throws itself is dropped.
+    std::function<void(log_level level, std::string_view message)> log;
     /// Open min_connections at create, in the background.
     bool preconnect;
     /// A PEM file with the certificates that may sign the server's; without, the system's.
@@ -305,6 +324,7 @@ private:
           request_timeout(from.request_timeout_ms),
           connect_timeout(from.connect_timeout_ms),
           close_timeout(from.close_timeout_ms),
+          leak_threshold(from.leak_threshold_ms),
           preconnect(from.preconnect != 0),
           max_response_bytes(from.max_response_bytes) {}
 
@@ -868,6 +888,13 @@ public:
         });
     }
 
+    /// Names who has the connection, for the report of a leak (options::leak_threshold).
+    void set_owner(std::string_view owner) {
+        const detail::text o("owner", owner);
+        detail::call(
+            [&](auto *e) { return ::phantomdb_connection_set_owner(connection_, o.get(), e); });
+    }
+
     /// For functions of phantomdb.h; the lease keeps it.
     ::phantomdb_connection *native_handle() const noexcept { return connection_; }
 
@@ -932,9 +959,12 @@ class pool {
 public:
     /// Makes a pool; opens no connection unless options::preconnect asks for it. Throws
     /// invalid_argument or tls_error, what() beginning with the option that can't be used.
-    explicit pool(const options &chosen = options()) : handle_(create(chosen)) {}
+    explicit pool(const options &chosen = options())
+        : log_(chosen.log ? std::make_unique<logger>(chosen.log) : nullptr),
+          handle_(create(chosen, log_.get())) {}
 
-    pool(pool &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    pool(pool &&other) noexcept
+        : log_(std::move(other.log_)), handle_(std::exchange(other.handle_, nullptr)) {}
 
     pool &operator=(pool &&other) noexcept {
         pool(std::move(other)).swap(*this);
@@ -947,7 +977,10 @@ public:
     }
 
     /// Exchanges two pools.
-    void swap(pool &other) noexcept { std::swap(handle_, other.handle_); }
+    void swap(pool &other) noexcept {
+        std::swap(log_, other.log_);
+        std::swap(handle_, other.handle_);
+    }
 
     /// Waits for a connection, at most options::acquire_timeout. Callers are served in the order
     /// in which they came.
@@ -1019,6 +1052,34 @@ public:
         return std::string(now.text());
     }
 
+    /// What the pool has done so far, as JSON: acquires by outcome, histograms of times,
+    /// connections created and closed by reason.
+    std::string stats_json() const {
+        const result now = detail::answer(
+            [&](auto **r, auto *e) { return ::phantomdb_pool_stats_json(handle_, r, e); });
+        return std::string(now.text());
+    }
+
+    /// The statistics and the status as OpenMetrics text, for Prometheus and its like.
+    std::string metrics() const {
+        const result now = detail::answer(
+            [&](auto **r, auto *e) { return ::phantomdb_pool_metrics(handle_, r, e); });
+        return std::string(now.text());
+    }
+
+    /// Retires every connection that is open now: idle ones at once, others when they are
+    /// released. Callers notice nothing.
+    void reset() {
+        detail::call([&](auto *e) { return ::phantomdb_pool_reset(handle_, e); });
+    }
+
+    /// Changes options::min_connections and options::max_connections while the pool is in use.
+    void resize(std::uint32_t min_connections, std::uint32_t max_connections) {
+        detail::call([&](auto *e) {
+            return ::phantomdb_pool_resize(handle_, min_connections, max_connections, e);
+        });
+    }
+
     /// Changes the bearer token for every request that starts afterwards; without one, none is
     /// sent. Throws invalid_argument for one that no HTTP header can carry.
     void set_token(std::optional<std::string_view> token) {
@@ -1038,7 +1099,18 @@ public:
     ::phantomdb_pool *native_handle() const noexcept { return handle_; }
 
 private:
-    static ::phantomdb_pool *create(const options &chosen) {
+    using logger = std::function<void(log_level, std::string_view)>;
+
+    /// What the library calls; nothing may be thrown into it.
+    static void pass_on(std::int32_t level, const char *message, void *to) noexcept {
+        try {
+            (*static_cast<const logger *>(to))(static_cast<log_level>(level), message);
+        } catch (...) {
+            // There is nobody left to tell.
+        }
+    }
+
+    static ::phantomdb_pool *create(const options &chosen, logger *log) {
         const detail::text base_url("base_url", chosen.base_url);
         const detail::text token("token", chosen.token);
         const detail::text ca("tls_ca_file", chosen.tls_ca_file);
@@ -1065,6 +1137,9 @@ private:
         given.request_timeout_ms = chosen.request_timeout.count();
         given.connect_timeout_ms = chosen.connect_timeout.count();
         given.close_timeout_ms = chosen.close_timeout.count();
+        given.leak_threshold_ms = chosen.leak_threshold.count();
+        given.log = log == nullptr ? nullptr : pass_on;
+        given.log_user_data = log;
         given.max_response_bytes = chosen.max_response_bytes;
         given.preconnect = chosen.preconnect ? 1 : 0;
 
@@ -1073,6 +1148,8 @@ private:
         return made;
     }
 
+    /// At an address of its own, which stays when the pool is moved.
+    std::unique_ptr<logger> log_;
     ::phantomdb_pool *handle_;
 };
 

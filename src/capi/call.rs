@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use std::panic::{self, AssertUnwindSafe};
 use std::slice;
 use std::sync::Once;
@@ -110,7 +110,7 @@ pub unsafe fn optional_text<'a>(name: &str, text: *const c_char) -> Result<Optio
 ///
 /// # Safety
 /// `bytes` is NULL or points to `length` bytes that stay unchanged for `'a`.
-pub unsafe fn bytes<'a>(name: &str, bytes: *const u8, length: u64) -> Result<Option<&'a [u8]>> {
+pub unsafe fn bytes<'a>(name: &str, bytes: *const c_void, length: u64) -> Result<Option<&'a [u8]>> {
     let length =
         usize::try_from(length).ok().filter(|length| *length <= isize::MAX as usize).ok_or_else(
             || Error::invalid_argument(name, format_args!("can't be {length} bytes long")),
@@ -125,7 +125,7 @@ pub unsafe fn bytes<'a>(name: &str, bytes: *const u8, length: u64) -> Result<Opt
         return Ok(None);
     }
     // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
-    Ok(Some(unsafe { slice::from_raw_parts(bytes, length) }))
+    Ok(Some(unsafe { slice::from_raw_parts(bytes.cast(), length) }))
 }
 
 /// The place of a mandatory output.

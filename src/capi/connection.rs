@@ -1,6 +1,6 @@
 //! `phantomdb_connection` and its calls: the operations of a database.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use super::call::{bytes, call, optional_text, text};
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn phantomdb_connection_insert(
 }
 
 /// Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the answer is a
-/// table. A blank condition is refused.
+/// table, with its columns in the server's order. A blank condition is refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_select(
     connection: *mut phantomdb_connection,
@@ -372,7 +372,7 @@ pub unsafe extern "C" fn phantomdb_connection_request(
     connection: *mut phantomdb_connection,
     method: *const c_char,
     path: *const c_char,
-    body: *const u8,
+    body: *const c_void,
     body_length: u64,
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,

@@ -13,23 +13,15 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 mod call;
-mod handles;
-mod structs;
-
-// In the order in which the header shows them.
-mod version;
-
-mod error;
-
-mod options;
-
-mod status;
-
-mod pool;
-
 mod connection;
-
+mod error;
+mod handles;
+mod options;
+mod pool;
 mod result;
+mod status;
+mod structs;
+mod version;
 
 pub use connection::*;
 pub use error::*;

@@ -1,6 +1,7 @@
 //! `phantomdb_pool_options`.
 
 use std::ffi::{CString, c_char, c_void};
+use std::mem::offset_of;
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::OnceLock;
@@ -39,7 +40,8 @@ pub enum phantomdb_log_level {
 /// what you like; all texts are copied by `phantomdb_pool_create` and may go afterwards.
 ///
 /// Times are in milliseconds, at most 365 days. A value that makes no sense is refused by
-/// `phantomdb_pool_create`, with an error that begins with the option's name.
+/// `phantomdb_pool_create`, with an error that begins with the option's name (of a time without
+/// its `_ms`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct phantomdb_pool_options {
@@ -115,7 +117,7 @@ pub struct phantomdb_pool_options {
 
 // SAFETY: `repr(C)`, begins with a u32; integers and pointers, for which any bytes are a value.
 unsafe impl Sized32 for phantomdb_pool_options {
-    const FIRST_SIZE: usize = size_of::<phantomdb_pool_options>();
+    const FIRST_SIZE: usize = offset_of!(phantomdb_pool_options, reserved) + size_of::<i32>();
     const NAME: &'static str = "options";
     const INIT: &'static str = "phantomdb_pool_options_init";
 }
@@ -198,23 +200,23 @@ pub(super) unsafe fn read(options: *const phantomdb_pool_options) -> Result<Opti
         token: unsafe { optional_text("token", given.token) }?.map(Secret::new),
         min_connections: given.min_connections,
         max_connections: given.max_connections,
-        acquire_timeout: from_ms("acquire_timeout_ms", given.acquire_timeout_ms)?,
-        idle_timeout: from_ms("idle_timeout_ms", given.idle_timeout_ms)?,
-        max_lifetime: from_ms("max_lifetime_ms", given.max_lifetime_ms)?,
-        validate_after: from_ms("validate_after_ms", given.validate_after_ms)?,
+        acquire_timeout: from_ms("acquire_timeout", given.acquire_timeout_ms)?,
+        idle_timeout: from_ms("idle_timeout", given.idle_timeout_ms)?,
+        max_lifetime: from_ms("max_lifetime", given.max_lifetime_ms)?,
+        validate_after: from_ms("validate_after", given.validate_after_ms)?,
         validation: validation(given.validation)?,
-        validation_timeout: from_ms("validation_timeout_ms", given.validation_timeout_ms)?,
+        validation_timeout: from_ms("validation_timeout", given.validation_timeout_ms)?,
         max_waiters: given.max_waiters,
         max_connecting: given.max_connecting,
-        request_timeout: from_ms("request_timeout_ms", given.request_timeout_ms)?,
-        connect_timeout: from_ms("connect_timeout_ms", given.connect_timeout_ms)?,
-        close_timeout: from_ms("close_timeout_ms", given.close_timeout_ms)?,
+        request_timeout: from_ms("request_timeout", given.request_timeout_ms)?,
+        connect_timeout: from_ms("connect_timeout", given.connect_timeout_ms)?,
+        close_timeout: from_ms("close_timeout", given.close_timeout_ms)?,
         preconnect: flag("preconnect", given.preconnect)?,
         tls_ca_file: file("tls_ca_file", given.tls_ca_file)?,
         tls_cert_file: file("tls_cert_file", given.tls_cert_file)?,
         tls_key_file: file("tls_key_file", given.tls_key_file)?,
         max_response_bytes: given.max_response_bytes,
-        leak_threshold: from_ms("leak_threshold_ms", given.leak_threshold_ms)?,
+        leak_threshold: from_ms("leak_threshold", given.leak_threshold_ms)?,
         log: given.log.map(|log| logger(log, given.log_user_data)),
     })
 }

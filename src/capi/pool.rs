@@ -1,6 +1,6 @@
 //! `phantomdb_pool` and its calls.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
 
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn phantomdb_pool_request(
     pool: *mut phantomdb_pool,
     method: *const c_char,
     path: *const c_char,
-    body: *const u8,
+    body: *const c_void,
     body_length: u64,
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,

@@ -308,7 +308,8 @@ pub unsafe extern "C" fn phantomdb_result_cell_double(
     unsafe { read_cell(result, (row, column), value, error, |cell| cell.double()) }
 }
 
-/// A cell as true or false. `PHANTOMDB_ERR_TYPE` for anything else.
+/// A cell as true or false; the numbers 1 and 0 are those too, because SQL often has no others.
+/// `PHANTOMDB_ERR_TYPE` for anything else.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_bool(
     result: *const phantomdb_result,
@@ -353,8 +354,8 @@ pub unsafe extern "C" fn phantomdb_result_item(
     unsafe { lend(result, text, length, error, read) }
 }
 
-/// How many rows an insert, update, delete or other statement changed; -1 if the server did not
-/// say.
+/// How many rows an update, a delete or another statement changed; -1 if the server did not say,
+/// as after an insert.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_affected_rows(
     result: *const phantomdb_result,

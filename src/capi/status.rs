@@ -1,5 +1,6 @@
 //! `phantomdb_status`.
 
+use std::mem::offset_of;
 use std::ptr;
 
 use super::call::call;
@@ -29,7 +30,7 @@ pub struct phantomdb_status {
 
 // SAFETY: `repr(C)`, begins with a u32, integers only.
 unsafe impl Sized32 for phantomdb_status {
-    const FIRST_SIZE: usize = size_of::<phantomdb_status>();
+    const FIRST_SIZE: usize = offset_of!(phantomdb_status, max) + size_of::<u32>();
     const NAME: &'static str = "status";
     const INIT: &'static str = "phantomdb_status_init";
 }

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 /// # Safety
 /// The implementor is `repr(C)`, begins with a `u32`, and any bytes are a valid value of it.
 pub unsafe trait Sized32: Copy {
-    /// The size of its first version: nobody was ever told of a smaller one.
+    /// The size of its first version, up to what was its last member then: nobody was ever told
+    /// of a smaller one.
     const FIRST_SIZE: usize;
     /// How its argument is called.
     const NAME: &'static str;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::machine::{Condition, Fate, LeaseId};
 use super::shared::Shared;
 use crate::client::{Answer, Connection, Interrupter, Request};
+use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result};
 use crate::sync::Mutex;
 
@@ -132,7 +133,8 @@ impl Lease {
     /// if the pool was closed and took the connection back.
     pub fn request(&self, request: &Request) -> Result<Answer> {
         self.check_process()?;
-        let deadline = Instant::now() + self.shared.options().request_timeout;
+        // The client knows `request_timeout`; the caller has no deadline of its own.
+        let deadline = Instant::now() + MAX_DURATION;
         let Some(mut client) = self.connection.client.try_lock() else {
             if self.connection.is_cut() {
                 return Err(Error::closed());

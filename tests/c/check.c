@@ -66,7 +66,7 @@ void check_run(const char *name, void (*test)(void)) {
     about[0] = '\0';
     test();
     bool passed = failures == before;
-    if (passed) cases_passed++; else cases_failed++;
+    *(passed ? &cases_passed : &cases_failed) += 1;
     printf("%s %s\n", passed ? "ok    " : "FAILED", name);
     fflush(stdout);
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -14,10 +15,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MOST_CONNECTIONS = 256, DRIP_MS = 5, LARGEST_REQUEST = 64 * 1024 };
+enum { MOST_OPEN = 64, DRIP_MS = 5, LARGEST_REQUEST = 64 * 1024 };
 
+/* One connection and its thread; its place is used again when the thread has ended. */
 typedef struct visit {
     fake_server *server;
+    enum { FREE, OPEN, ENDED } state;
     pthread_t thread;
     int socket;
     uint64_t number;
@@ -33,8 +36,8 @@ struct fake_server {
     pthread_mutex_t lock; /* guards what follows */
     uint64_t requests;
     uint64_t last_connection;
-    uint64_t visits;
-    visit all[MOST_CONNECTIONS];
+    uint64_t connections;
+    visit all[MOST_OPEN];
 };
 
 static void need(bool is_so, const char *what) {
@@ -89,7 +92,8 @@ static bool read_request(visit *at) {
 static fake_step next_step(visit *at) {
     fake_server *server = at->server;
     pthread_mutex_lock(&server->lock);
-    size_t index = server->requests < server->step_count ? server->requests : server->step_count - 1;
+    size_t last = server->step_count - 1;
+    size_t index = server->requests < last ? server->requests : last;
     server->requests++;
     server->last_connection = at->number;
     fake_step step = server->steps[index];
@@ -111,7 +115,9 @@ static bool go_on(visit *at, fake_then then) {
     switch (then) {
     case FAKE_KEEP: return true;
     case FAKE_CLOSE: return false;
-    case FAKE_RESET: setsockopt(at->socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset); return false;
+    case FAKE_RESET:
+        setsockopt(at->socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        return false;
     case FAKE_HOLD: wait_for(at->server, at->socket, POLLRDHUP, -1); return false;
     case FAKE_DRIP: pour(at, DRIP_MS, 1); return false;
     case FAKE_FLOOD: pour(at, 0, 64 * 1024); return false;
@@ -119,14 +125,39 @@ static bool go_on(visit *at, fake_then then) {
     return false;
 }
 
+static bool send_step(visit *at, const fake_step *step) {
+    if (step->bytes == NULL) return true;
+    size_t length = step->length != 0 ? step->length : strlen(step->bytes);
+    if (!send_all(at, step->bytes, length)) return false;
+    if (step->body == NULL) return true;
+    char rest[4096];
+    int size = snprintf(rest, sizeof rest, "Content-Length: %zu\r\n\r\n%s", strlen(step->body),
+                        step->body);
+    need(size > 0 && (size_t)size < sizeof rest, "a body larger than a test can mean");
+    return send_all(at, rest, (size_t)size);
+}
+
 static void *serve(void *argument) {
     visit *at = argument;
     while (read_request(at)) {
         fake_step step = next_step(at);
-        size_t length = step.bytes == NULL ? 0 : step.length != 0 ? step.length : strlen(step.bytes);
-        if (!send_all(at, step.bytes, length) || !go_on(at, step.then)) break;
+        if (!send_step(at, &step) || !go_on(at, step.then)) break;
     }
     close(at->socket);
+    pthread_mutex_lock(&at->server->lock);
+    at->state = ENDED;
+    pthread_mutex_unlock(&at->server->lock);
+    return NULL;
+}
+
+/* A place for one more; the lock is held. */
+static visit *free_place(fake_server *server) {
+    for (int i = 0; i < MOST_OPEN; i++) {
+        visit *at = &server->all[i];
+        if (at->state == ENDED) pthread_join(at->thread, NULL);
+        if (at->state != OPEN) return at;
+    }
+    need(false, "more connections at once than a test can mean");
     return NULL;
 }
 
@@ -135,12 +166,14 @@ static void *accept_all(void *argument) {
     while (wait_for(server, server->listener, POLLIN, -1)) {
         int socket = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
         if (socket < 0) continue;
+        /* An answer sent in two pieces is not to wait for the client's acknowledgement. */
+        setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
         pthread_mutex_lock(&server->lock);
-        need(server->visits < MOST_CONNECTIONS, "more connections than a test can mean");
-        visit *at = &server->all[server->visits++];
-        *at = (visit){.server = server, .socket = socket, .number = server->visits};
-        pthread_mutex_unlock(&server->lock);
+        visit *at = free_place(server);
+        *at = (visit){.server = server, .state = OPEN, .socket = socket};
+        at->number = ++server->connections;
         need(pthread_create(&at->thread, NULL, serve, at) == 0, "no thread");
+        pthread_mutex_unlock(&server->lock);
     }
     return NULL;
 }
@@ -177,7 +210,9 @@ fake_server *fake_server_start(const fake_step *steps, size_t count) {
 void fake_server_stop(fake_server *server) {
     eventfd_write(server->stop, 1);
     pthread_join(server->acceptor, NULL);
-    for (uint64_t i = 0; i < server->visits; i++) pthread_join(server->all[i].thread, NULL);
+    for (int i = 0; i < MOST_OPEN; i++) {
+        if (server->all[i].state != FREE) pthread_join(server->all[i].thread, NULL);
+    }
     close(server->listener);
     close(server->stop);
     pthread_mutex_destroy(&server->lock);
@@ -201,7 +236,7 @@ uint64_t fake_server_requests(fake_server *server) {
 }
 
 uint64_t fake_server_connections(fake_server *server) {
-    return locked(server, &server->visits);
+    return locked(server, &server->connections);
 }
 
 uint64_t fake_server_last_connection(fake_server *server) {

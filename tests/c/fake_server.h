@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What it does when the bytes of a step are sent. */
 typedef enum fake_then {
     FAKE_KEEP,  /* waits for the next request on this connection */
@@ -20,6 +24,8 @@ typedef struct fake_step {
     const char *bytes; /* NULL for none */
     size_t length;     /* 0 for as many as there are before the NUL */
     fake_then then;
+    const char *body; /* or NULL; sent after the bytes, which are a head without its blank line,
+                       * and a Content-Length that is right */
 } fake_step;
 
 typedef struct fake_server fake_server;
@@ -41,5 +47,9 @@ uint64_t fake_server_last_connection(fake_server *server);
 
 /* The URL of a port on which nobody listens. */
 const char *url_of_nobody(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

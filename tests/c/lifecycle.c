@@ -1,5 +1,7 @@
 /* Pools and their connections from create to close: who gets what, when, and what is left. */
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 
 #include "devserver.h"
 #include "fake_server.h"
@@ -8,8 +10,7 @@
 static devserver server;
 
 static const fake_step good = {
-    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n"
-    "{\"databases\":[]}", 0, FAKE_KEEP};
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n", 0, FAKE_KEEP, "{\"databases\":[]}"};
 
 static phantomdb_pool *pool_of(uint32_t min, uint32_t max) {
     phantomdb_pool_options options = options_for(server.url);
@@ -248,6 +249,105 @@ static void the_surplus_closes_when_it_is_idle(void) {
     closed(pool);
 }
 
+static void resize_acts_at_once(void) {
+    phantomdb_pool *pool = pool_of(0, 1);
+    phantomdb_connection *first = acquired(pool);
+    phantomdb_connection *second = NULL;
+    phantomdb_error error;
+    CHECK_INT(phantomdb_pool_try_acquire(pool, &second, NULL), PHANTOMDB_ERR_WOULD_BLOCK);
+    CHECK_OK(phantomdb_pool_resize(pool, 0, 2, &error), &error);
+    second = acquired(pool);
+    use(first);
+    use(second);
+    CHECK_OK(phantomdb_pool_resize(pool, 1, 1, &error), &error);
+    released(pool, first);
+    released(pool, second);
+    settled(pool, 1);
+    CHECK_CODE(phantomdb_pool_resize(pool, 2, 1, &error), PHANTOMDB_ERR_INVALID_ARGUMENT, &error,
+               "min_connections");
+    CHECK_CODE(phantomdb_pool_resize(pool, 0, 0, &error), PHANTOMDB_ERR_INVALID_ARGUMENT, &error,
+               "max_connections");
+    CHECK_INT(status_of(pool).max, 1);
+    closed(pool);
+}
+
+static void reset_replaces_every_connection(void) {
+    fake_server *fake = fake_server_start(&good, 1);
+    phantomdb_pool_options options = options_for(fake_server_url(fake));
+    options.min_connections = 1;
+    phantomdb_pool *pool = new_pool(&options);
+    phantomdb_connection *connection = acquired(pool);
+    phantomdb_error error;
+    use(connection);
+    CHECK_OK(phantomdb_pool_reset(pool, &error), &error);
+    use(connection);
+    released(pool, connection);
+    settled(pool, 1);
+    connection = acquired(pool);
+    use(connection);
+    CHECK_INT(fake_server_last_connection(fake), 2);
+    released(pool, connection);
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+static const char *text_given_by(int32_t (*ask)(phantomdb_pool *, phantomdb_result **,
+                                                phantomdb_error *),
+                                 phantomdb_pool *pool, phantomdb_result **result) {
+    phantomdb_error error;
+    CHECK_OK(ask(pool, result, &error), &error);
+    return text_of(*result);
+}
+
+static void statistics(void) {
+    phantomdb_pool *pool = pool_of(1, 1);
+    phantomdb_connection *held = acquired(pool);
+    phantomdb_connection *none = NULL;
+    CHECK_INT(phantomdb_pool_acquire_timeout(pool, 1, &none, NULL), PHANTOMDB_ERR_TIMEOUT);
+    phantomdb_result *result = NULL;
+    CHECK_HAS(text_given_by(phantomdb_pool_stats_json, pool, &result), "\"timed_out\":1");
+    CHECK_INT(phantomdb_result_free(result), PHANTOMDB_OK);
+    CHECK_HAS(text_given_by(phantomdb_pool_metrics, pool, &result), "# TYPE phantomdb_pool_");
+    CHECK_HAS(text_of(result), "# EOF\n");
+    CHECK_INT(phantomdb_result_free(result), PHANTOMDB_OK);
+    released(pool, held);
+    closed(pool);
+}
+
+typedef struct told {
+    phantomdb_pool *pool;
+    atomic_int messages;
+    int32_t close_code;
+    char message[512];
+} told;
+
+static void listen_to(int32_t level, const char *message, void *user_data) {
+    told *all = user_data;
+    if (level == PHANTOMDB_LOG_WARNING && all->messages == 0) {
+        snprintf(all->message, sizeof all->message, "%s", message);
+        all->close_code = phantomdb_pool_close(all->pool, NULL);
+    }
+    all->messages++;
+}
+
+static void leaks_are_told_to_the_log(void) {
+    told all = {0};
+    phantomdb_pool_options options = options_for(server.url);
+    options.leak_threshold_ms = 50;
+    options.log = listen_to;
+    options.log_user_data = &all;
+    all.pool = new_pool(&options);
+    phantomdb_connection *held = acquired(all.pool);
+    phantomdb_error error;
+    CHECK_OK(phantomdb_connection_set_owner(held, "request 42", &error), &error);
+    EVENTUALLY(all.messages > 0);
+    CHECK_INT(all.close_code, PHANTOMDB_ERR_WOULD_DEADLOCK);
+    CHECK_HAS(all.message, "request 42");
+    use(held);
+    released(all.pool, held);
+    closed(all.pool);
+}
+
 enum { WAITERS = 8 };
 
 typedef struct line {
@@ -364,7 +464,7 @@ static void *request_without_end(void *connection) {
 }
 
 static void close_cuts_a_request_in_flight(void) {
-    const fake_step silence = {NULL, 0, FAKE_HOLD};
+    const fake_step silence = {NULL, 0, FAKE_HOLD, NULL};
     fake_server *fake = fake_server_start(&silence, 1);
     phantomdb_pool_options options = options_for(fake_server_url(fake));
     options.close_timeout_ms = 0;
@@ -449,6 +549,10 @@ int main(void) {
     check_run("a pool grows to its maximum and no further",
               a_pool_grows_to_its_maximum_and_no_further);
     check_run("the surplus closes when it is idle", the_surplus_closes_when_it_is_idle);
+    check_run("resize acts at once", resize_acts_at_once);
+    check_run("reset replaces every connection", reset_replaces_every_connection);
+    check_run("statistics", statistics);
+    check_run("leaks are told to the log", leaks_are_told_to_the_log);
     check_run("waiters are served in order", waiters_are_served_in_order);
     check_run("waiters fail when the pool closes", waiters_fail_when_the_pool_closes);
     check_run("close waits for a connection to come back",

@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,7 +25,9 @@ static int entries(const char *folder) {
     DIR *listing = opendir(folder);
     if (listing == NULL) return -1;
     int count = 0;
-    for (struct dirent *entry; (entry = readdir(listing)) != NULL;) count += entry->d_name[0] != '.';
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+        count += entry->d_name[0] != '.';
+    }
     closedir(listing);
     return count;
 }
@@ -43,7 +46,10 @@ void look_again(void) {
 
 phantomdb_pool_options options_for(const char *url) {
     phantomdb_pool_options options;
-    CHECK_INT(phantomdb_pool_options_init(&options, sizeof options), PHANTOMDB_OK);
+    if (phantomdb_pool_options_init(&options, sizeof options) != PHANTOMDB_OK) {
+        fputs("this phantomdb.h and this library do not belong together\n", stderr);
+        exit(1);
+    }
     options.base_url = url;
     return options;
 }
@@ -80,13 +86,18 @@ void closed(phantomdb_pool *pool) {
     CHECK_OK(phantomdb_pool_close(pool, &error), &error);
 }
 
-static bool is_settled(phantomdb_pool *pool, uint32_t total) {
+static bool is_at_rest(phantomdb_pool *pool, const uint32_t *total) {
     phantomdb_status now = status_of(pool);
-    return now.available == total && now.total == total && now.used == 0 && now.pending == 0;
+    return now.available == now.total && now.used == 0 && now.pending == 0 &&
+           (total == NULL || now.total == *total);
+}
+
+void at_rest(phantomdb_pool *pool) {
+    EVENTUALLY(is_at_rest(pool, NULL));
 }
 
 void settled(phantomdb_pool *pool, uint32_t total) {
-    EVENTUALLY(is_settled(pool, total));
+    EVENTUALLY(is_at_rest(pool, &total));
 }
 
 const char *text_of(const phantomdb_result *result) {

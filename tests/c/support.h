@@ -51,6 +51,9 @@ phantomdb_connection *acquired(phantomdb_pool *pool);
 void released(phantomdb_pool *pool, phantomdb_connection *connection);
 void closed(phantomdb_pool *pool);
 
+/* Waits until the pool is at rest: all its connections are free, and nobody waits. */
+void at_rest(phantomdb_pool *pool);
+
 /* Waits until the pool holds `total` connections, all of them free, and nobody waits. */
 void settled(phantomdb_pool *pool, uint32_t total);
 

@@ -1,0 +1,156 @@
+#include "misuse_table.h"
+
+#define CALL(function, ...)                                              \
+    static int32_t call_##function(void *const *a, phantomdb_error *e) { \
+        (void)a;                                                         \
+        (void)e;                                                         \
+        return phantomdb_##function(__VA_ARGS__);                        \
+    }
+#define CALL_THAT_CANNOT_FAIL(function, argument)                        \
+    static int32_t call_##function(void *const *a, phantomdb_error *e) { \
+        (void)a;                                                         \
+        (void)e;                                                         \
+        (void)phantomdb_##function(argument);                            \
+        return PHANTOMDB_OK;                                             \
+    }
+
+CALL_THAT_CANNOT_FAIL(version, )
+CALL_THAT_CANNOT_FAIL(abi_version, )
+CALL_THAT_CANNOT_FAIL(code_table, a[0])
+CALL_THAT_CANNOT_FAIL(code_name, INT32_MIN)
+CALL(pool_options_init, a[0], sizeof(phantomdb_pool_options))
+CALL(status_init, a[0], sizeof(phantomdb_status))
+CALL(pool_create, a[0], a[1], e)
+CALL(pool_acquire, a[0], a[1], e)
+CALL(pool_acquire_timeout, a[0], 10000, a[1], e)
+CALL(pool_try_acquire, a[0], a[1], e)
+CALL(pool_release, a[0], a[1], e)
+CALL(pool_discard, a[0], a[1], e)
+CALL(pool_request, a[0], a[1], a[2], a[3], 2, a[4], e)
+CALL(pool_query, a[0], a[1], a[2], a[3], a[4], e)
+CALL(pool_status, a[0], a[1], e)
+CALL(pool_status_json, a[0], a[1], e)
+CALL(pool_stats_json, a[0], a[1], e)
+CALL(pool_metrics, a[0], a[1], e)
+CALL(pool_reset, a[0], e)
+CALL(pool_resize, a[0], 1, 4, e)
+CALL(pool_set_token, a[0], a[1], e)
+CALL(pool_close, a[0], e)
+CALL(connection_health_check, a[0], a[1], e)
+CALL(connection_list_databases, a[0], a[1], e)
+CALL(connection_create_database, a[0], a[1], a[2], e)
+CALL(connection_drop_database, a[0], a[1], a[2], e)
+CALL(connection_list_tables, a[0], a[1], a[2], e)
+CALL(connection_create_table, a[0], a[1], a[2], a[3], a[4], e)
+CALL(connection_drop_table, a[0], a[1], a[2], a[3], e)
+CALL(connection_insert, a[0], a[1], a[2], a[3], a[4], e)
+CALL(connection_select, a[0], a[1], a[2], a[3], a[4], e)
+CALL(connection_update, a[0], a[1], a[2], a[3], a[4], a[5], e)
+CALL(connection_delete, a[0], a[1], a[2], a[3], a[4], e)
+CALL(connection_execute_query, a[0], a[1], a[2], a[3], a[4], e)
+CALL(connection_begin_transaction, a[0], a[1], a[2], e)
+CALL(connection_commit_transaction, a[0], a[1], a[2], e)
+CALL(connection_rollback_transaction, a[0], a[1], a[2], e)
+CALL(connection_request, a[0], a[1], a[2], a[3], 2, a[4], e)
+CALL(connection_interrupt, a[0], e)
+CALL(connection_set_owner, a[0], a[1], e)
+CALL(result_text, a[0], a[1], a[2], e)
+CALL(result_row_count, a[0], a[1], e)
+CALL(result_column_count, a[0], a[1], e)
+CALL(result_column_name, a[0], 0, a[1], a[2], e)
+CALL(result_column_index, a[0], a[1], a[2], e)
+CALL(result_cell_kind, a[0], 0, 0, a[1], e)
+CALL(result_cell_is_null, a[0], 0, 0, a[1], e)
+CALL(result_cell_text, a[0], 0, 0, a[1], a[2], e)
+CALL(result_cell_int64, a[0], 0, 0, a[1], e)
+CALL(result_cell_double, a[0], 0, 0, a[1], e)
+CALL(result_cell_bool, a[0], 0, 0, a[1], e)
+CALL(result_item_count, a[0], a[1], e)
+CALL(result_item, a[0], 0, a[1], a[2], e)
+CALL(result_affected_rows, a[0], a[1], e)
+CALL(result_free, a[0])
+
+#define ROW(name, traits, ...) {"phantomdb_" #name, traits, call_##name, {__VA_ARGS__}}
+#define A_POOL {POOL, "pool", NULL}
+#define A_CONNECTION {CONNECTION, "connection", NULL}
+#define A_RESULT {RESULT, "result", NULL}
+#define DATABASE {TEXT, "database", "d"}
+#define TABLE {TEXT, "table", "t"}
+#define ANSWER {OPTIONAL_OUT_HANDLE, "result", NULL}
+#define OUT(name) {OUT_VALUE, #name, NULL}
+#define LENT {OUT_TEXT, "text", NULL}
+#define LENGTH {OPTIONAL_OUT_VALUE, "length", NULL}
+
+const misuse_row misuse_rows[] = {
+    ROW(version, HAS_NO_ERROR | CANNOT_FAIL, {NO_ARGUMENT, NULL, NULL}),
+    ROW(abi_version, HAS_NO_ERROR | CANNOT_FAIL, {NO_ARGUMENT, NULL, NULL}),
+    ROW(code_table, HAS_NO_ERROR | CANNOT_FAIL, {OPTIONAL_OUT_VALUE, "count", NULL}),
+    ROW(code_name, HAS_NO_ERROR | CANNOT_FAIL, {NO_ARGUMENT, NULL, NULL}),
+    ROW(pool_options_init, HAS_NO_ERROR, {STRUCT, "options", NULL}),
+    ROW(status_init, HAS_NO_ERROR, {STRUCT, "status", NULL}),
+
+    ROW(pool_create, PLAIN, {OPTIONS, "options", NULL}, {OUT_HANDLE, "pool", NULL}),
+    ROW(pool_acquire, PLAIN, A_POOL, {OUT_HANDLE, "connection", NULL}),
+    ROW(pool_acquire_timeout, PLAIN, A_POOL, {OUT_HANDLE, "connection", NULL}),
+    ROW(pool_try_acquire, PLAIN, A_POOL, {OUT_HANDLE, "connection", NULL}),
+    ROW(pool_release, ENDS_ITS_HANDLE, A_POOL, A_CONNECTION),
+    ROW(pool_discard, ENDS_ITS_HANDLE, A_POOL, A_CONNECTION),
+    ROW(pool_request, PLAIN, A_POOL, {TEXT, "method", "POST"}, {TEXT, "path", "/p"},
+        {BYTES, "body", "{}"}, ANSWER),
+    ROW(pool_query, PLAIN, A_POOL, DATABASE, {TEXT, "sql", "SELECT 1"},
+        {OPTIONAL_TEXT, "parameters", "[]"}, ANSWER),
+    ROW(pool_status, PLAIN, A_POOL, {STRUCT, "status", NULL}),
+    ROW(pool_status_json, PLAIN, A_POOL, ANSWER),
+    ROW(pool_stats_json, PLAIN, A_POOL, ANSWER),
+    ROW(pool_metrics, PLAIN, A_POOL, ANSWER),
+    ROW(pool_reset, PLAIN, A_POOL),
+    ROW(pool_resize, PLAIN, A_POOL),
+    ROW(pool_set_token, PLAIN, A_POOL, {OPTIONAL_TEXT, "token", "hush"}),
+    ROW(pool_close, ENDS_ITS_HANDLE, A_POOL),
+
+    ROW(connection_health_check, PLAIN, A_CONNECTION, ANSWER),
+    ROW(connection_list_databases, PLAIN, A_CONNECTION, ANSWER),
+    ROW(connection_create_database, PLAIN, A_CONNECTION, {TEXT, "name", "d"}, ANSWER),
+    ROW(connection_drop_database, PLAIN, A_CONNECTION, DATABASE, ANSWER),
+    ROW(connection_list_tables, PLAIN, A_CONNECTION, DATABASE, ANSWER),
+    ROW(connection_create_table, PLAIN, A_CONNECTION, DATABASE, {TEXT, "name", "t"},
+        {TEXT, "columns", "[]"}, ANSWER),
+    ROW(connection_drop_table, PLAIN, A_CONNECTION, DATABASE, TABLE, ANSWER),
+    ROW(connection_insert, PLAIN, A_CONNECTION, DATABASE, TABLE, {TEXT, "row", "{}"}, ANSWER),
+    ROW(connection_select, PLAIN, A_CONNECTION, DATABASE, TABLE,
+        {OPTIONAL_TEXT, "condition", "a=1"}, ANSWER),
+    ROW(connection_update, PLAIN, A_CONNECTION, DATABASE, TABLE, {TEXT, "data", "{}"},
+        {OPTIONAL_TEXT, "condition", "a=1"}, ANSWER),
+    ROW(connection_delete, PLAIN, A_CONNECTION, DATABASE, TABLE, {TEXT, "condition", "a=1"},
+        ANSWER),
+    ROW(connection_execute_query, PLAIN, A_CONNECTION, DATABASE, {TEXT, "sql", "SELECT 1"},
+        {OPTIONAL_TEXT, "parameters", "[]"}, ANSWER),
+    ROW(connection_begin_transaction, PLAIN, A_CONNECTION, {OPTIONAL_TEXT, "database", "d"},
+        ANSWER),
+    ROW(connection_commit_transaction, NEEDS_TRANSACTION, A_CONNECTION,
+        {OPTIONAL_TEXT, "transaction_id", "t1"}, ANSWER),
+    ROW(connection_rollback_transaction, NEEDS_TRANSACTION, A_CONNECTION,
+        {OPTIONAL_TEXT, "transaction_id", "t1"}, ANSWER),
+    ROW(connection_request, PLAIN, A_CONNECTION, {TEXT, "method", "POST"}, {TEXT, "path", "/p"},
+        {BYTES, "body", "{}"}, ANSWER),
+    ROW(connection_interrupt, PLAIN, A_CONNECTION),
+    ROW(connection_set_owner, PLAIN, A_CONNECTION, {TEXT, "owner", "me"}),
+
+    ROW(result_text, PLAIN, A_RESULT, LENT, LENGTH),
+    ROW(result_row_count, PLAIN, A_RESULT, OUT(count)),
+    ROW(result_column_count, PLAIN, A_RESULT, OUT(count)),
+    ROW(result_column_name, PLAIN, A_RESULT, LENT, LENGTH),
+    ROW(result_column_index, PLAIN, A_RESULT, {TEXT, "name", "max"}, OUT(column)),
+    ROW(result_cell_kind, PLAIN, A_RESULT, OUT(value)),
+    ROW(result_cell_is_null, PLAIN, A_RESULT, OUT(value)),
+    ROW(result_cell_text, PLAIN, A_RESULT, LENT, LENGTH),
+    ROW(result_cell_int64, PLAIN, A_RESULT, OUT(value)),
+    ROW(result_cell_double, PLAIN, A_RESULT, OUT(value)),
+    ROW(result_cell_bool, PLAIN, A_RESULT, OUT(value)),
+    ROW(result_item_count, OF_A_LIST, A_RESULT, OUT(count)),
+    ROW(result_item, OF_A_LIST, A_RESULT, LENT, LENGTH),
+    ROW(result_affected_rows, PLAIN, A_RESULT, OUT(count)),
+    ROW(result_free, HAS_NO_ERROR | ENDS_ITS_HANDLE, A_RESULT),
+};
+
+const size_t misuse_row_count = sizeof misuse_rows / sizeof *misuse_rows;

@@ -1,0 +1,238 @@
+/* Options that make no sense are refused at create, by name, and show no secret. */
+#include <string.h>
+
+#include "support.h"
+
+#define HUGE_TIME (366LL * 24 * 60 * 60 * 1000)
+#define SECRET "hush-hush"
+
+static phantomdb_pool_options options;
+
+/* Creates a pool of the options, which must be refused with a message that begins so. */
+static void refused(const char *name, const char *part) {
+    check_about("%s", name);
+    phantomdb_pool *pool = (phantomdb_pool *)&options;
+    phantomdb_error error;
+    if (CHECK_CODE(phantomdb_pool_create(&options, &pool, &error), PHANTOMDB_ERR_INVALID_ARGUMENT,
+                   &error, part)) {
+        CHECK(strncmp(error.message, name, strlen(name)) == 0);
+        CHECK_HAS(error.message, name);
+        CHECK_LACKS(error.message, SECRET);
+        CHECK(!error.retriable);
+    }
+    CHECK(pool == NULL);
+    options = options_for("http://localhost:8080");
+}
+
+static void taken(const char *name) {
+    check_about("%s", name);
+    closed(new_pool(&options));
+    options = options_for("http://localhost:8080");
+}
+
+#define REFUSED(member, value, part) \
+    do {                             \
+        options.member = value;      \
+        refused(#member, part);      \
+    } while (0)
+#define TAKEN(member, value)    \
+    do {                        \
+        options.member = value; \
+        taken(#member);         \
+    } while (0)
+
+static void the_defaults(void) {
+    CHECK_INT(options.struct_size, sizeof options);
+    CHECK_TEXT(options.base_url, "http://localhost:8080");
+    CHECK(options.token == NULL);
+    CHECK_INT(options.min_connections, 2);
+    CHECK_INT(options.max_connections, 10);
+    CHECK_INT(options.max_connecting, 2);
+    CHECK_INT(options.max_waiters, 10000);
+    CHECK_INT(options.validation, PHANTOMDB_VALIDATION_SOCKET);
+    CHECK_INT(options.acquire_timeout_ms, 30000);
+    CHECK_INT(options.idle_timeout_ms, 60000);
+    CHECK_INT(options.max_lifetime_ms, 30 * 60 * 1000);
+    CHECK_INT(options.validate_after_ms, 500);
+    CHECK_INT(options.validation_timeout_ms, 1000);
+    CHECK_INT(options.request_timeout_ms, 30000);
+    CHECK_INT(options.connect_timeout_ms, 5000);
+    CHECK_INT(options.close_timeout_ms, 5000);
+    CHECK_INT(options.max_response_bytes, 64 * 1024 * 1024);
+    CHECK_INT(options.leak_threshold_ms, 0);
+    CHECK(options.log == NULL && options.log_user_data == NULL);
+    CHECK_INT(options.preconnect, 0);
+    taken("the defaults");
+}
+
+static void counts(void) {
+    REFUSED(max_connections, 0, "0 is not between 1 and 65535");
+    REFUSED(max_connections, 65536, "65536");
+    REFUSED(max_connections, UINT32_MAX, "65535");
+    REFUSED(min_connections, 11, "11 is more than max_connections (10)");
+    REFUSED(min_connections, UINT32_MAX, "max_connections");
+    REFUSED(max_connecting, 0, "between 1");
+    REFUSED(max_response_bytes, 0, "between 1");
+    REFUSED(max_response_bytes, UINT64_MAX, "between 1");
+    TAKEN(min_connections, 0);
+    TAKEN(min_connections, 10);
+    TAKEN(max_connections, 65535);
+    TAKEN(max_waiters, 0);
+    TAKEN(max_waiters, UINT32_MAX);
+    TAKEN(max_response_bytes, 1);
+}
+
+static void times(void) {
+    REFUSED(acquire_timeout_ms, -1, "negative");
+    REFUSED(idle_timeout_ms, -1, "negative");
+    REFUSED(max_lifetime_ms, INT64_MIN, "negative");
+    REFUSED(validate_after_ms, -1, "negative");
+    REFUSED(validation_timeout_ms, -1, "negative");
+    REFUSED(request_timeout_ms, -1, "negative");
+    REFUSED(connect_timeout_ms, -1, "negative");
+    REFUSED(close_timeout_ms, -1, "negative");
+    REFUSED(leak_threshold_ms, -1, "negative");
+    options.acquire_timeout_ms = 0;
+    refused("acquire_timeout", "more than zero");
+    options.validation_timeout_ms = 0;
+    refused("validation_timeout", "more than zero");
+    options.request_timeout_ms = 0;
+    refused("request_timeout", "more than zero");
+    options.connect_timeout_ms = 0;
+    refused("connect_timeout", "more than zero");
+    options.acquire_timeout_ms = HUGE_TIME;
+    refused("acquire_timeout", "365 days");
+    options.idle_timeout_ms = INT64_MAX;
+    refused("idle_timeout", "365 days");
+    options.max_lifetime_ms = HUGE_TIME;
+    refused("max_lifetime", "365 days");
+    options.validate_after_ms = HUGE_TIME;
+    refused("validate_after", "365 days");
+    options.validation_timeout_ms = HUGE_TIME;
+    refused("validation_timeout", "365 days");
+    options.request_timeout_ms = INT64_MAX;
+    refused("request_timeout", "365 days");
+    options.connect_timeout_ms = HUGE_TIME;
+    refused("connect_timeout", "365 days");
+    options.close_timeout_ms = HUGE_TIME;
+    refused("close_timeout", "365 days");
+    options.leak_threshold_ms = HUGE_TIME;
+    refused("leak_threshold", "365 days");
+    TAKEN(idle_timeout_ms, 0);
+    TAKEN(max_lifetime_ms, 0);
+    TAKEN(validate_after_ms, 0);
+    TAKEN(close_timeout_ms, 0);
+    TAKEN(acquire_timeout_ms, 365LL * 24 * 60 * 60 * 1000);
+}
+
+static void choices(void) {
+    REFUSED(validation, -1, "phantomdb_validation");
+    REFUSED(validation, 3, "phantomdb_validation");
+    REFUSED(preconnect, 2, "neither 0 nor 1");
+    REFUSED(preconnect, -1, "neither 0 nor 1");
+    TAKEN(validation, PHANTOMDB_VALIDATION_PING);
+    TAKEN(validation, PHANTOMDB_VALIDATION_NONE);
+}
+
+static void urls(void) {
+    static const struct {
+        const char *url;
+        const char *part;
+    } bad[] = {
+        {NULL, "NULL"},
+        {"", "empty"},
+        {"localhost:8080", "http://"},
+        {"ftp://localhost", "http or https"},
+        {"unix:///tmp/socket", "http or https"},
+        {"http://", "no host"},
+        {"http://:8080", "no host"},
+        {"http://localhost:0", "port"},
+        {"http://localhost:65536", "port"},
+        {"http://localhost:80x", "port"},
+        {"http://local host", "space"},
+        {"http://localhost/\r\nX-Evil: 1", "control character"},
+        {"http://h\xc3\xa9te", "non-ASCII"},
+        {"http://[::1", "IPv6"},
+        {"http://localhost?a=b", "query"},
+        {"http://localhost#a", "fragment"},
+        {"http://me:" SECRET "@localhost", "token"},
+        {"https://" SECRET "@localhost/db", "token"},
+        {"http://\xff", "UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        REFUSED(base_url, bad[i].url, bad[i].part);
+    }
+    TAKEN(base_url, "http://localhost/");
+    TAKEN(base_url, "HTTP://[::1]:8080/a/b//");
+    TAKEN(base_url, "http://127.0.0.1");
+}
+
+static void tokens(void) {
+    REFUSED(token, SECRET "\nX-Evil: 1", "line break");
+    REFUSED(token, SECRET "\r", "line break");
+    REFUSED(token, SECRET " " SECRET, "space");
+    REFUSED(token, SECRET "\xc3\xa9", "non-ASCII");
+    REFUSED(token, "", "empty");
+    REFUSED(token, SECRET "\xff", "UTF-8");
+    TAKEN(token, SECRET);
+}
+
+static void tls_refused(const char *name, const char *part) {
+    options.base_url = "https://localhost";
+    check_about("%s", name);
+    phantomdb_pool *pool = NULL;
+    phantomdb_error error;
+    int32_t code = phantomdb_pool_create(&options, &pool, &error);
+    CHECK(code == PHANTOMDB_ERR_INVALID_ARGUMENT || code == PHANTOMDB_ERR_TLS);
+    CHECK(strncmp(error.message, name, strlen(name)) == 0);
+    CHECK_HAS(error.message, part);
+    CHECK(pool == NULL);
+    options = options_for("http://localhost:8080");
+}
+
+static void tls_files(void) {
+    options.tls_ca_file = "/no/such/ca.pem";
+    tls_refused("tls_ca_file", "/no/such/ca.pem");
+    options.tls_ca_file = "/dev/null";
+    tls_refused("tls_ca_file", "certificate");
+    options.tls_ca_file = "/";
+    tls_refused("tls_ca_file", "/");
+    options.tls_cert_file = "/no/such/cert.pem";
+    tls_refused("tls_cert_file", "needs tls_key_file");
+    options.tls_key_file = "/no/such/key.pem";
+    tls_refused("tls_key_file", "needs tls_cert_file");
+    options.tls_cert_file = "/no/such/cert.pem";
+    options.tls_key_file = "/no/such/key.pem";
+    tls_refused("tls_cert_file", "/no/such/cert.pem");
+    REFUSED(tls_ca_file, "/no/such/ca.pem", "https://");
+}
+
+static void texts_may_go_after_create(void) {
+    char url[64];
+    char token[64];
+    strcpy(url, "http://localhost:1");
+    strcpy(token, SECRET);
+    options.base_url = url;
+    options.token = token;
+    options.connect_timeout_ms = 1000;
+    phantomdb_pool *pool = new_pool(&options);
+    memset(url, 'x', sizeof url);
+    memset(token, 'x', sizeof token);
+    phantomdb_status status = status_of(pool);
+    CHECK_INT(status.available, 2);
+    closed(pool);
+    options = options_for("http://localhost:8080");
+}
+
+int main(void) {
+    options = options_for("http://localhost:8080");
+    check_run("the defaults", the_defaults);
+    check_run("counts", counts);
+    check_run("times", times);
+    check_run("choices", choices);
+    check_run("URLs", urls);
+    check_run("tokens", tokens);
+    check_run("TLS files", tls_files);
+    check_run("texts may go after create", texts_may_go_after_create);
+    return check_end();
+}
