@@ -37,9 +37,13 @@ impl World {
 
     fn check_numbers(&mut self) {
         let options = &self.plan.options;
-        assert!(self.network.sockets() <= options.max_connections as usize, "rule 1: capacity");
-        assert!(self.dials.under_way() <= options.max_connecting as usize, "rule 9: dials");
         let status = self.machine.status();
+        assert!(status.total <= self.ceiling, "rule 18: more than before a resize");
+        assert!(self.network.sockets() <= self.ceiling as usize, "rule 1: capacity");
+        if !self.is_closing {
+            self.ceiling = options.max_connections.max(status.total);
+        }
+        assert!(self.dials.under_way() <= options.max_connecting as usize, "rule 9: dials");
         let links = self.network.links();
         let held = links.iter().filter(|link| matches!(link.holder, Holder::Caller(_))).count();
         assert_eq!(status.used as usize, held, "rule 22: used");
@@ -190,6 +194,8 @@ impl World {
         assert_eq!(link.holder, Holder::Pool, "rule 2: handed out while somebody has it");
         assert!(!link.is_dirty, "rule 13: handed out without a rollback");
         assert!(!link.is_open() || !self.is_spent(link), "rule 16: handed out past its life");
+        let is_old = link.is_open() && link.opened_at < self.last_reset;
+        assert!(!is_old, "rule 18: handed out though it is older than the reset");
         for other in links.iter().filter(|other| other.holder == Holder::Pool && other.is_open()) {
             assert!(
                 (link.is_open() && other.returned <= link.returned) || self.is_spent(other),

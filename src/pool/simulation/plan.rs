@@ -13,6 +13,8 @@ pub struct Plan {
     pub server_trouble: u32,
     pub breakage: u32,
     pub cancellation: u32,
+    /// Resets and resizes.
+    pub changes: u32,
     pub rough_release: u32,
     pub longest_pause: Duration,
     pub longest_use: Duration,
@@ -56,6 +58,7 @@ impl Plan {
             server_trouble: one_of(random, &[0, 1, 5]),
             breakage: one_of(random, &[0, 5, 20]),
             cancellation: one_of(random, &[0, 5, 20]),
+            changes: one_of(random, &[0, 0, 2, 10]),
             rough_release: one_of(random, &[0, 10, 50]),
             longest_pause: one_of(random, &[ms(2), ms(20), ms(500)]),
             longest_use: one_of(random, &[ms(2), ms(50), ms(2000)]),

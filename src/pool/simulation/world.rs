@@ -52,6 +52,10 @@ pub struct World {
     pub dials: Dials,
     pub free_workers: usize,
     pub returns: u64,
+    /// The most connections that may exist: those that a resize found too many may stay until
+    /// they come back.
+    pub ceiling: u32,
+    pub last_reset: Option<Instant>,
     pub is_closing: bool,
     pub is_calm: bool,
     chaos_left: u32,
@@ -80,6 +84,8 @@ impl World {
             started: now,
             random,
             free_workers: plan.options.max_connecting as usize + 8,
+            ceiling: plan.options.max_connections,
+            last_reset: None,
             plan,
             network: Network::new(),
             callers: Vec::new(),
@@ -260,6 +266,9 @@ impl World {
         if self.chance(self.plan.cancellation) {
             self.cancel_one();
         }
+        if self.chance(self.plan.changes) {
+            self.change();
+        }
         for _ in 0..self.random.usize(..=self.plan.largest_burst) {
             self.new_caller();
         }
@@ -270,6 +279,24 @@ impl World {
         };
         let pause = self.up_to(pause);
         self.after(pause, Event::Chaos);
+    }
+
+    /// The pool is reset or resized.
+    fn change(&mut self) {
+        if self.random.bool() {
+            self.tell(|| "reset".to_owned());
+            self.last_reset = Some(self.now);
+            self.machine.reset(self.now);
+        } else {
+            let min = self.random.u32(0..=4);
+            let max = self.random.u32(min.max(1)..=8);
+            self.tell(|| format!("resize to {min}..{max}"));
+            self.plan.options.min_connections = min;
+            self.plan.options.max_connections = max;
+            self.ceiling = max.max(self.machine.status().total);
+            self.machine.resize(min, max, self.now);
+        }
+        self.settle();
     }
 
     fn break_one(&mut self) {
