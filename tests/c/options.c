@@ -35,6 +35,12 @@ static void taken(const char *name) {
         options.member = value;      \
         refused(#member, part);      \
     } while (0)
+/* Times are named in messages without their unit. */
+#define REFUSED_TIME(name, value, part) \
+    do {                                \
+        options.name##_ms = value;      \
+        refused(#name, part);           \
+    } while (0)
 #define TAKEN(member, value)    \
     do {                        \
         options.member = value; \
@@ -83,41 +89,28 @@ static void counts(void) {
 }
 
 static void times(void) {
-    REFUSED(acquire_timeout_ms, -1, "negative");
-    REFUSED(idle_timeout_ms, -1, "negative");
-    REFUSED(max_lifetime_ms, INT64_MIN, "negative");
-    REFUSED(validate_after_ms, -1, "negative");
-    REFUSED(validation_timeout_ms, -1, "negative");
-    REFUSED(request_timeout_ms, -1, "negative");
-    REFUSED(connect_timeout_ms, -1, "negative");
-    REFUSED(close_timeout_ms, -1, "negative");
-    REFUSED(leak_threshold_ms, -1, "negative");
-    options.acquire_timeout_ms = 0;
-    refused("acquire_timeout", "more than zero");
-    options.validation_timeout_ms = 0;
-    refused("validation_timeout", "more than zero");
-    options.request_timeout_ms = 0;
-    refused("request_timeout", "more than zero");
-    options.connect_timeout_ms = 0;
-    refused("connect_timeout", "more than zero");
-    options.acquire_timeout_ms = HUGE_TIME;
-    refused("acquire_timeout", "365 days");
-    options.idle_timeout_ms = INT64_MAX;
-    refused("idle_timeout", "365 days");
-    options.max_lifetime_ms = HUGE_TIME;
-    refused("max_lifetime", "365 days");
-    options.validate_after_ms = HUGE_TIME;
-    refused("validate_after", "365 days");
-    options.validation_timeout_ms = HUGE_TIME;
-    refused("validation_timeout", "365 days");
-    options.request_timeout_ms = INT64_MAX;
-    refused("request_timeout", "365 days");
-    options.connect_timeout_ms = HUGE_TIME;
-    refused("connect_timeout", "365 days");
-    options.close_timeout_ms = HUGE_TIME;
-    refused("close_timeout", "365 days");
-    options.leak_threshold_ms = HUGE_TIME;
-    refused("leak_threshold", "365 days");
+    REFUSED_TIME(acquire_timeout, -1, "negative");
+    REFUSED_TIME(idle_timeout, -1, "negative");
+    REFUSED_TIME(max_lifetime, INT64_MIN, "negative");
+    REFUSED_TIME(validate_after, -1, "negative");
+    REFUSED_TIME(validation_timeout, -1, "negative");
+    REFUSED_TIME(request_timeout, -1, "negative");
+    REFUSED_TIME(connect_timeout, -1, "negative");
+    REFUSED_TIME(close_timeout, -1, "negative");
+    REFUSED_TIME(leak_threshold, -1, "negative");
+    REFUSED_TIME(acquire_timeout, 0, "more than zero");
+    REFUSED_TIME(validation_timeout, 0, "more than zero");
+    REFUSED_TIME(request_timeout, 0, "more than zero");
+    REFUSED_TIME(connect_timeout, 0, "more than zero");
+    REFUSED_TIME(acquire_timeout, HUGE_TIME, "365 days");
+    REFUSED_TIME(idle_timeout, INT64_MAX, "365 days");
+    REFUSED_TIME(max_lifetime, HUGE_TIME, "365 days");
+    REFUSED_TIME(validate_after, HUGE_TIME, "365 days");
+    REFUSED_TIME(validation_timeout, HUGE_TIME, "365 days");
+    REFUSED_TIME(request_timeout, INT64_MAX, "365 days");
+    REFUSED_TIME(connect_timeout, HUGE_TIME, "365 days");
+    REFUSED_TIME(close_timeout, HUGE_TIME, "365 days");
+    REFUSED_TIME(leak_threshold, HUGE_TIME, "365 days");
     TAKEN(idle_timeout_ms, 0);
     TAKEN(max_lifetime_ms, 0);
     TAKEN(validate_after_ms, 0);
