@@ -9,10 +9,13 @@
 //! - if more callers wait than connections are on their way to them, then there is nothing
 //!   left to give: no idle connection may be handed out and no dial may be started.
 
+mod changes;
 #[cfg(test)]
 mod checks;
+mod dialing;
 mod messages;
 mod slot;
+mod upkeep;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -252,162 +255,6 @@ impl<C: Clone, W> Machine<C, W> {
         }
     }
 
-    fn dial_done(&mut self, slot: usize, outcome: Result<Condition, Error>, now: Instant) {
-        self.note_dial_end(slot, outcome.as_ref().err(), now);
-        match outcome {
-            Ok(condition) => {
-                self.settle(slot, condition, now);
-                self.retire_replaced();
-            }
-            Err(_) => {
-                self.vacate(slot, CloseReason::Broken);
-                self.balance(now);
-            }
-        }
-        // What was needed until now may be surplus, and idle for long.
-        if let Some(due) = self.next_due(now) {
-            self.want_alarm(due);
-        }
-    }
-
-    /// Whether the holder of a lease may open its connection now. A holder who got
-    /// [`DialPermit::Wait`] says so with `waited` when it asks again.
-    pub fn begin_lease_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialPermit {
-        if waited {
-            self.lease_dials_waiting -= 1;
-        }
-        if let Some(outage) = &self.outage {
-            if self.dials_before_handing_out()
-                && (outage.retry_at() > now || self.dials_under_way() > 0)
-            {
-                return DialPermit::Refused(outage.error(now));
-            }
-        }
-        // Whoever asks first must not pass those that wait.
-        let ahead = if waited { 0 } else { self.lease_dials_waiting };
-        if self.dials_under_way() + ahead < self.options.max_connecting as usize {
-            self.lease_dials += 1;
-            self.slots[slot].epoch = self.epoch;
-            return DialPermit::Granted;
-        }
-        self.lease_dials_waiting += 1;
-        DialPermit::Wait
-    }
-
-    /// A holder who got [`DialPermit::Wait`] gives up.
-    pub fn give_up_lease_dial(&mut self, now: Instant) {
-        self.lease_dials_waiting -= 1;
-        self.effects.dial_ended = true;
-        self.balance(now);
-    }
-
-    /// The dial of the holder of this slot's lease ended.
-    pub fn end_lease_dial(&mut self, slot: usize, failure: Option<&Error>, now: Instant) {
-        self.lease_dials -= 1;
-        self.note_dial_end(slot, failure, now);
-        if self.slots[slot].state == State::Vacant {
-            // It was cut meanwhile.
-            self.note_socket(slot, false, CloseReason::Closed);
-        }
-        self.balance(now);
-    }
-
-    /// Whether a worker (and not the holder of a lease) opens this slot.
-    pub fn is_dialed_by_worker(&self, slot: usize) -> bool {
-        self.slots[slot].state == State::Dialing
-    }
-
-    /// Retires every connection that is open now, each as soon as nobody uses it.
-    pub fn reset(&mut self, now: Instant) {
-        self.epoch += 1;
-        for slot in mem::take(&mut self.idle) {
-            if self.slots[slot].is_open {
-                self.start_closing(slot, CloseReason::Reset);
-            } else {
-                self.idle.push_back(slot);
-            }
-        }
-        self.balance(now);
-    }
-
-    /// Changes the bounds. Connections above a smaller maximum close: idle ones now, others as
-    /// soon as they come back.
-    pub fn resize(&mut self, min: u32, max: u32, now: Instant) {
-        self.options.min_connections = min;
-        self.options.max_connections = max;
-        while self.is_over_max() {
-            // The one that is handed out last.
-            let Some(slot) = self.idle.pop_front() else { break };
-            if self.slots[slot].is_open {
-                self.start_closing(slot, CloseReason::Resized);
-            } else {
-                self.vacate(slot, CloseReason::Resized);
-            }
-        }
-        self.balance(now);
-        if let Some(due) = self.next_due(now) {
-            self.want_alarm(due);
-        }
-    }
-
-    /// Does what is due: retires and closes idle connections, tries a lost server again.
-    pub fn tick(&mut self, now: Instant) {
-        if !self.is_closing {
-            self.close_expired(now);
-            self.replace_retiring(now);
-        }
-        self.report_leaks(now);
-        self.balance(now);
-        self.alarm = self.next_due(now);
-    }
-
-    /// When [`Machine::tick`] wants to be called next.
-    pub fn alarm(&self) -> Option<Instant> {
-        self.alarm
-    }
-
-    /// Refuses every waiter, now and from now on, and closes what is idle. Leases stay until
-    /// they come back or are [cut](Machine::cut).
-    pub fn close(&mut self, now: Instant) {
-        self.is_closing = true;
-        while let Some(waiter) = self.waiters.pop() {
-            self.effects.deliveries.push((waiter, Err(Error::closed())));
-        }
-        while let Some(slot) = self.idle.pop_front() {
-            self.start_closing(slot, CloseReason::Closed);
-        }
-        // Work that no worker has begun is not begun any more, except closing.
-        for job in mem::take(&mut self.jobs) {
-            match job.task {
-                Task::Dial => self.vacate(job.slot, CloseReason::Closed),
-                Task::RollBack | Task::Ping => self.start_closing(job.slot, CloseReason::Closed),
-                Task::Close => self.start(Task::Close, job.slot),
-            }
-        }
-        self.effects.dial_ended = true;
-        self.balance(now);
-    }
-
-    /// The connections that workers open, clean or validate at this moment.
-    pub fn connections_with_workers(&self) -> Vec<C> {
-        let with_worker = |slot: &&Slot<C>| {
-            matches!(slot.state, State::Dialing | State::Cleaning | State::Validating)
-        };
-        self.slots.iter().filter(with_worker).filter_map(|slot| slot.connection.clone()).collect()
-    }
-
-    /// Takes every lease away from its holder, and gives the connections, to be closed.
-    pub fn cut(&mut self) -> Vec<C> {
-        let mut connections = Vec::new();
-        for slot in 0..self.slots.len() {
-            if self.slots[slot].state == State::Leased {
-                connections.push(self.connection(slot));
-                self.vacate(slot, CloseReason::Closed);
-            }
-        }
-        connections
-    }
-
     fn count(&self, state: State) -> usize {
         self.counts[state as usize]
     }
@@ -419,12 +266,6 @@ impl<C: Clone, W> Machine<C, W> {
     fn holds(&self, lease: LeaseId) -> bool {
         let slot = &self.slots[lease.slot];
         slot.state == State::Leased && slot.generation == lease.generation
-    }
-
-    /// With validation or preconnect on, nobody gets a new connection before it is open, and
-    /// so learns of an outage from the acquire.
-    fn dials_before_handing_out(&self) -> bool {
-        self.options.validation != Validation::None || self.options.preconnect
     }
 
     fn set_state(&mut self, slot: usize, state: State) {
@@ -599,11 +440,6 @@ impl<C: Clone, W> Machine<C, W> {
         }
     }
 
-    /// Whether a smaller maximum leaves no room for all that are not on their way out.
-    fn is_over_max(&self) -> bool {
-        self.total() - self.count(State::Closing) > self.options.max_connections as usize
-    }
-
     /// A connection without a socket is worth no more than a new one: waiters get one that is
     /// open, and the surplus needs none.
     fn is_worth_keeping(&self, slot: usize) -> bool {
@@ -645,54 +481,6 @@ impl<C: Clone, W> Machine<C, W> {
         self.slots[slot].note(condition, lifetime, lead);
     }
 
-    fn note_dial_end(&mut self, slot: usize, failure: Option<&Error>, now: Instant) {
-        self.effects.dial_ended = true;
-        match failure {
-            // The caller's doing, which tells nothing of the server.
-            Some(cause) if cause.code() == Code::Cancelled => {}
-            Some(cause) => {
-                self.stats.count_dial(false);
-                if self.outage.is_none() {
-                    self.effects.events.push(Event::OutageBegan(cause.clone()));
-                }
-                let previous = self.outage.take();
-                self.outage = Some(Outage::after(previous, cause, now, self.chance.f64()));
-            }
-            None => {
-                self.stats.count_dial(true);
-                self.note_socket(slot, true, CloseReason::Broken);
-                if let Some(outage) = self.outage.take() {
-                    let lasted = outage.age(now);
-                    self.effects.events.push(Event::OutageEnded { lasted });
-                }
-            }
-        }
-    }
-
-    fn note_sign_of_life(&mut self, answered_at: Option<Instant>) {
-        if let (Some(outage), Some(answered_at)) = (&mut self.outage, answered_at) {
-            outage.note_sign_of_life(answered_at);
-        }
-    }
-
-    fn dials_under_way(&self) -> usize {
-        self.count(State::Dialing) + self.lease_dials
-    }
-
-    /// Whether the pool may start one more dial. Holders of leases go first.
-    fn may_dial(&self, now: Instant) -> bool {
-        let limit = match &self.outage {
-            None => self.options.max_connecting as usize,
-            Some(outage) if outage.retry_at() <= now => 1,
-            Some(_) => 0,
-        };
-        self.dials_under_way() + self.lease_dials_waiting < limit
-    }
-
-    fn may_grow(&self, now: Instant) -> bool {
-        self.total() < self.options.max_connections as usize && self.may_dial(now)
-    }
-
     /// Connections on their way to waiters. One that is being cleaned is not: a rollback may
     /// hang, and nobody shall wait for it while another connection could be opened.
     fn supply(&self) -> usize {
@@ -726,172 +514,6 @@ impl<C: Clone, W> Machine<C, W> {
         self.probe(now);
         if let Some(retry_at) = self.next_retry(now) {
             self.want_alarm(retry_at);
-        }
-    }
-
-    /// In an outage, callers learn the truth at once instead of waiting for their time-out;
-    /// but a server that was heard from since may still give them a connection that is in use.
-    fn refuse_the_hopeless(&mut self, now: Instant) {
-        let Some(outage) = &self.outage else { return };
-        if !self.dials_before_handing_out()
-            || self.may_dial(now)
-            || (self.count(State::Leased) > 0 && !outage.is_confirmed())
-        {
-            return;
-        }
-        let error = outage.error(now);
-        while self.waiters.len() > self.supply() {
-            let Some(waiter) = self.waiters.pop_last() else { return };
-            self.effects.deliveries.push((waiter, Err(error.clone())));
-        }
-    }
-
-    fn refill(&mut self, now: Instant) {
-        while self.total() < self.options.min_connections as usize {
-            if !self.options.preconnect {
-                if self.waiters.len() > self.supply() {
-                    // The slot is better used for the next dial than by an unopened connection.
-                    return;
-                }
-                let slot = self.add_slot(State::Vacant, now);
-                self.park(slot, now);
-            } else if self.may_dial(now) {
-                let slot = self.add_slot(State::Vacant, now);
-                self.start(Task::Dial, slot);
-            } else {
-                return;
-            }
-        }
-    }
-
-    /// Tries a lost server again though nobody waits: callers who only try never wait, and a
-    /// burst of callers after a quiet time is not to find an outage that is long over.
-    fn probe(&mut self, now: Instant) {
-        if self.outage.is_none() || !self.dials_before_handing_out() || !self.may_dial(now) {
-            return;
-        }
-        let unopened = self.idle.front().copied().filter(|slot| !self.slots[*slot].is_open);
-        if let Some(slot) = unopened {
-            self.idle.pop_front();
-            self.start(Task::Dial, slot);
-        } else if self.may_grow(now) {
-            let slot = self.add_slot(State::Vacant, now);
-            self.start(Task::Dial, slot);
-        }
-    }
-
-    fn surplus(&self) -> usize {
-        let staying = self.total() - self.count(State::Closing) - self.count(State::Dialing);
-        staying.saturating_sub(self.options.min_connections as usize)
-    }
-
-    fn idle_expiry(&self, slot: usize) -> Option<Instant> {
-        let timeout = self.options.idle_timeout;
-        (!timeout.is_zero()).then(|| self.slots[slot].idle_since + timeout)
-    }
-
-    fn close_expired(&mut self, now: Instant) {
-        let mut kept = VecDeque::with_capacity(self.idle.len());
-        for slot in mem::take(&mut self.idle) {
-            let is_idle_for_long = self.idle_expiry(slot).is_some_and(|at| at <= now);
-            let reason = if self.slots[slot].is_spent(now) {
-                Some(CloseReason::Lifetime)
-            } else if self.surplus() > 0 && is_idle_for_long {
-                Some(CloseReason::Idle)
-            } else {
-                None
-            };
-            match reason {
-                None => kept.push_back(slot),
-                Some(reason) if self.slots[slot].is_open => self.start_closing(slot, reason),
-                Some(reason) => self.vacate(slot, reason),
-            }
-        }
-        self.idle = kept;
-    }
-
-    /// Opens the successor of an idle connection that is about to be retired, if the minimum
-    /// needs one and there is room for it.
-    fn replace_retiring(&mut self, now: Instant) {
-        for index in 0..self.idle.len() {
-            let slot = self.idle[index];
-            let is_time = self.slots[slot].replace_at.is_some_and(|at| at <= now);
-            if is_time && self.wants_successor(slot) && self.may_grow(now) {
-                self.slots[slot].replace_at = None;
-                self.slots[slot].has_successor = true;
-                let successor = self.add_slot(State::Vacant, now);
-                self.start(Task::Dial, successor);
-            }
-        }
-    }
-
-    fn retire_replaced(&mut self) {
-        for slot in mem::take(&mut self.idle) {
-            if self.is_replaced(slot) {
-                self.start_closing(slot, CloseReason::Lifetime);
-            } else {
-                self.idle.push_back(slot);
-            }
-        }
-    }
-
-    fn is_replaced(&self, slot: usize) -> bool {
-        self.slots[slot].has_successor && self.surplus() > 0
-    }
-
-    fn wants_successor(&self, slot: usize) -> bool {
-        self.slots[slot].is_open && self.surplus() == 0 && self.dials_before_handing_out()
-    }
-
-    fn report_leaks(&mut self, now: Instant) {
-        let threshold = self.options.leak_threshold;
-        if threshold.is_zero() {
-            return;
-        }
-        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Leased) {
-            let age = now.saturating_duration_since(slot.leased_at);
-            if age < threshold || slot.is_leak_reported {
-                continue;
-            }
-            slot.is_leak_reported = true;
-            self.stats.count_leak();
-            if let Some(connection) = slot.connection.clone() {
-                self.effects.events.push(Event::Leak { connection, age });
-            }
-        }
-    }
-
-    fn next_leak(&self) -> Option<Instant> {
-        let threshold = self.options.leak_threshold;
-        let unreported = |slot: &&Slot<C>| slot.state == State::Leased && !slot.is_leak_reported;
-        let oldest = self.slots.iter().filter(unreported).map(|slot| slot.leased_at).min();
-        oldest.filter(|_| !threshold.is_zero()).map(|at| at + threshold)
-    }
-
-    /// When to try a lost server again. Once that time has come, the end of the dial under way
-    /// is what matters next.
-    fn next_retry(&self, now: Instant) -> Option<Instant> {
-        let retry_at = self.outage.as_ref()?.retry_at();
-        (self.dials_before_handing_out() && !self.is_closing && retry_at > now).then_some(retry_at)
-    }
-
-    fn next_due(&self, now: Instant) -> Option<Instant> {
-        let expiry = self.idle.iter().filter_map(|slot| self.idle_expiry(*slot));
-        let expiry = expiry.min().filter(|_| self.surplus() > 0);
-        let idle = self.idle.iter().map(|slot| &self.slots[*slot]);
-        let retirement = idle.filter_map(|slot| slot.usable_until).min();
-        let successor = self.idle.iter().filter(|slot| self.wants_successor(**slot));
-        // One that is due and can't be had now is looked for again when a dial ends.
-        let successor = successor.filter_map(|slot| self.slots[*slot].replace_at);
-        let successor = successor.filter(|at| *at > now).min();
-        let due = [expiry, retirement, successor, self.next_leak(), self.next_retry(now)];
-        due.into_iter().flatten().min()
-    }
-
-    fn want_alarm(&mut self, at: Instant) {
-        if self.alarm.is_none_or(|alarm| at < alarm) {
-            self.alarm = Some(at);
-            self.effects.alarm_moved = true;
         }
     }
 
