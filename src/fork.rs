@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{StaticMutex, StaticMutexGuard};
 
 /// On which side of a fork something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ struct Holds {
 }
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
-static HOLDS: Mutex<Holds> = Mutex::new(Holds { all: Vec::new(), is_installed: false });
+static HOLDS: StaticMutex<Holds> = StaticMutex::new(Holds { all: Vec::new(), is_installed: false });
 
 thread_local! {
     /// What this thread holds while it forks.
@@ -40,6 +40,11 @@ thread_local! {
 /// generation belongs to the parent.
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
+}
+
+/// The number of this process; always the same to the model checker, whose runs can be repeated.
+pub fn process_id() -> u32 {
+    if cfg!(shuttle) { 0 } else { std::process::id() }
 }
 
 /// Calls `hold` before every fork from now on, and what it returned after it, on both sides, in
@@ -58,7 +63,7 @@ pub fn hold_during_fork(hold: Hold) {
 }
 
 extern "C" fn before() {
-    let holds: MutexGuard<'static, Holds> = HOLDS.lock();
+    let holds: StaticMutexGuard<'static, Holds> = HOLDS.lock();
     let mut held: Vec<Release> = holds.all.iter().map(|hold| hold()).collect();
     held.insert(0, Box::new(move |_| drop(holds)));
     HELD.set(held);

@@ -4,107 +4,17 @@
 //! made after a fork owes nothing to threads that are gone, while parking_lot's global table of
 //! parked threads may stay locked for ever in a child. A panic is caught where it happens and
 //! must not make the pool unusable, so poisoning is of no use.
+//!
+//! Under the model checker (`--cfg shuttle`) they are its own; see `model`.
 
-use std::ops::{Deref, DerefMut};
-use std::sync::{self, PoisonError};
-use std::time::Instant;
+mod plain;
 
-/// A mutual exclusion lock.
-#[derive(Debug, Default)]
-pub struct Mutex<T>(sync::Mutex<T>);
+#[cfg(not(shuttle))]
+pub use plain::{Condvar, Mutex, MutexGuard, RwLock};
+/// For statics. The model checker's locks do not outlive one of its runs, so these are never its.
+pub use plain::{Mutex as StaticMutex, MutexGuard as StaticMutexGuard};
+#[cfg(not(shuttle))]
+pub use std::sync::atomic;
 
-/// Holds a [`Mutex`].
-#[derive(Debug)]
-pub struct MutexGuard<'a, T>(sync::MutexGuard<'a, T>);
-
-/// What threads that hold a [`Mutex`] wait on.
-#[derive(Debug, Default)]
-pub struct Condvar(sync::Condvar);
-
-/// A lock for many readers or one writer.
-#[derive(Debug, Default)]
-pub struct RwLock<T>(sync::RwLock<T>);
-
-impl<T> Mutex<T> {
-    pub const fn new(value: T) -> Self {
-        Mutex(sync::Mutex::new(value))
-    }
-
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The lock, if nobody holds it.
-    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        match self.0.try_lock() {
-            Ok(guard) => Some(MutexGuard(guard)),
-            Err(sync::TryLockError::Poisoned(error)) => Some(MutexGuard(error.into_inner())),
-            Err(sync::TryLockError::WouldBlock) => None,
-        }
-    }
-}
-
-impl<T> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T> DerefMut for MutexGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.0
-    }
-}
-
-impl Condvar {
-    pub const fn new() -> Self {
-        Condvar(sync::Condvar::new())
-    }
-
-    pub fn notify_one(&self) {
-        self.0.notify_one();
-    }
-
-    pub fn notify_all(&self) {
-        self.0.notify_all();
-    }
-
-    /// Waits for a notification. May wake without one.
-    #[must_use]
-    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        MutexGuard(self.0.wait(guard.0).unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Waits for a notification until `deadline`; says whether that passed first. May wake
-    /// without either.
-    #[must_use]
-    pub fn wait_until<'a, T>(
-        &self,
-        guard: MutexGuard<'a, T>,
-        deadline: Instant,
-    ) -> (MutexGuard<'a, T>, bool) {
-        let timeout = deadline.saturating_duration_since(Instant::now());
-        if timeout.is_zero() {
-            return (guard, true);
-        }
-        let (guard, outcome) =
-            self.0.wait_timeout(guard.0, timeout).unwrap_or_else(PoisonError::into_inner);
-        (MutexGuard(guard), outcome.timed_out())
-    }
-}
-
-impl<T> RwLock<T> {
-    pub const fn new(value: T) -> Self {
-        RwLock(sync::RwLock::new(value))
-    }
-
-    pub fn read(&self) -> sync::RwLockReadGuard<'_, T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn write(&self) -> sync::RwLockWriteGuard<'_, T> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+#[cfg(shuttle)]
+pub use crate::model::locks::{Condvar, Mutex, MutexGuard, atomic};

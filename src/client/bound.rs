@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::clock;
+
 /// Until when a step may last, and whose limit that is, for the message when it passes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
@@ -14,12 +16,12 @@ pub(super) struct Bound {
 impl Bound {
     /// The caller's own deadline.
     pub(super) fn caller(until: Instant) -> Bound {
-        Bound { until, started: Instant::now(), name: "the caller's deadline" }
+        Bound { until, started: clock::now(), name: "the caller's deadline" }
     }
 
     /// The stricter of this bound and one that begins now.
     pub(super) fn at_most(self, limit: Duration, name: &'static str) -> Bound {
-        let started = Instant::now();
+        let started = clock::now();
         match started.checked_add(limit) {
             Some(until) if until < self.until => Bound { until, started, name },
             _ => self,
@@ -27,7 +29,7 @@ impl Bound {
     }
 
     pub(super) fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        self.until.saturating_duration_since(clock::now())
     }
 }
 

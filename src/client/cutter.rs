@@ -1,12 +1,12 @@
 //! Cutting a request in flight from another thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
 use super::resolve::Event;
 use super::socket::Socket;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The part of a connection that other threads may touch.
 #[derive(Debug, Default)]

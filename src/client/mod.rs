@@ -6,28 +6,37 @@
 //!
 //! HTTP is ureq's work; the socket below it is this module's own, because every wait has to end at
 //! an absolute deadline or when another thread says so.
+//!
+//! For the model checker (see `crate::model`), what speaks HTTP and TCP is replaced; the part that
+//! threads share is not.
 
 mod answer;
 mod bound;
 mod buffers;
 mod cell;
+#[cfg_attr(shuttle, path = "model/connection.rs")]
 mod connection;
 mod cutter;
+#[cfg_attr(shuttle, path = "model/dial.rs")]
 mod dial;
 mod endpoint;
 mod excerpt;
 mod gate;
 mod json;
+#[cfg(not(shuttle))]
 mod outcome;
 mod refusal;
 mod resolve;
 mod routes;
+#[cfg_attr(shuttle, path = "model/socket.rs")]
 mod socket;
 mod station;
 mod table;
 mod text;
 mod tls;
+#[cfg(not(shuttle))]
 mod transport;
+#[cfg_attr(shuttle, path = "model/wire.rs")]
 mod wire;
 
 pub use answer::{Answer, Names};

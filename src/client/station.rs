@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::bound::Bound;
 use super::cutter::Cutter;
@@ -10,6 +10,7 @@ use super::dial;
 use super::endpoint::Endpoint;
 use super::gate::{DialGate, Interrupter};
 use super::wire::Wire;
+use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::sync::Mutex;
 
@@ -118,9 +119,9 @@ impl Station {
         if let Some(mut wire) = self.take_wire() {
             if order.fresh || !wire.probe() {
                 self.discard(wire);
-            } else if wire.keep_alive_until.is_some_and(|until| until <= Instant::now()) {
+            } else if wire.keep_alive_until.is_some_and(|until| until <= clock::now()) {
                 // The server is about to close it, and would with the request on its way.
-                let until = Instant::now() + REPLACE_LINGER.min(order.bound.left() / 2);
+                let until = clock::now() + REPLACE_LINGER.min(order.bound.left() / 2);
                 wire.finish(until);
                 self.discard(wire);
             } else {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::machine::DialPermit;
 use super::shared::Shared;
 use crate::client::{DialGate, Interrupter};
+use crate::clock;
 use crate::error::{Code, Error, Result};
 
 /// The gate of one slot's connection.
@@ -22,13 +23,13 @@ impl DialGate for SlotGate {
         let (mut has_waited, mut is_over) = (false, false);
         // The machine counted the dials of workers when it asked for them.
         while !core.machine.is_dialed_by_worker(self.slot) {
-            match core.machine.begin_lease_dial(self.slot, has_waited, Instant::now()) {
+            match core.machine.begin_lease_dial(self.slot, has_waited, clock::now()) {
                 DialPermit::Granted => break,
                 DialPermit::Refused(error) => return Err(error),
                 DialPermit::Wait => has_waited = true,
             }
             if cut.is_cut() || is_over {
-                core.machine.give_up_lease_dial(Instant::now());
+                core.machine.give_up_lease_dial(clock::now());
                 shared.carry_out(core);
                 return Err(gave_up(cut.is_cut()));
             }

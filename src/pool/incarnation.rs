@@ -1,17 +1,17 @@
 //! A pool in one process, and in the children that this process forks.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::shared::Shared;
 use crate::client::Endpoint;
 use crate::config::Options;
 use crate::fork;
-use crate::sync::Mutex;
+use crate::sync::StaticMutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Held while a child makes its own incarnation of a pool, so that no fork catches it half made.
-static BIRTH: Mutex<()> = Mutex::new(());
+static BIRTH: StaticMutex<()> = StaticMutex::new(());
 
 /// What was changed on a pool since it was made, and holds in children too. Without a lock, which
 /// a child might inherit held.

@@ -2,15 +2,16 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::machine::{Condition, Fate, LeaseId};
 use super::shared::Shared;
 use crate::client::{Answer, Connection, Interrupter, Request};
+use crate::clock;
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result};
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The connection of one slot.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ impl Lease {
             shared,
             id,
             connection,
-            acquired_at: Instant::now(),
+            acquired_at: clock::now(),
             is_discarded: AtomicBool::new(false),
             has_owner: AtomicBool::new(false),
         }
@@ -134,7 +135,7 @@ impl Lease {
     pub fn request(&self, request: &Request) -> Result<Answer> {
         self.check_process()?;
         // The client knows `request_timeout`; the caller has no deadline of its own.
-        let deadline = Instant::now() + MAX_DURATION;
+        let deadline = clock::now() + MAX_DURATION;
         let Some(mut client) = self.connection.client.try_lock() else {
             if self.connection.is_cut() {
                 return Err(Error::closed());
@@ -154,7 +155,7 @@ impl Lease {
                 return Err(Error::closed());
             }
             Err(error) if error.http_status().is_none() => {}
-            _ => client.answered_at = Some(Instant::now()),
+            _ => client.answered_at = Some(clock::now()),
         }
         outcome
     }

@@ -9,11 +9,13 @@ mod incarnation;
 mod lease;
 mod log;
 mod machine;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod machine_tests;
+#[cfg(all(test, shuttle))]
+mod model;
 mod outage;
 mod shared;
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod simulation;
 mod stats;
 mod status;
@@ -21,9 +23,10 @@ mod waiters;
 mod workers;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::client::{Answer, Endpoint, Request};
+use crate::clock;
 use crate::config::{MAX_DURATION, Options, Secret, check_size};
 use crate::error::Result;
 use crate::threads;
@@ -84,7 +87,7 @@ impl Pool {
     /// # Errors
     /// As [`Pool::acquire`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Lease> {
-        let started = Instant::now();
+        let started = clock::now();
         self.shared().acquire(started, started + timeout.min(MAX_DURATION))
     }
 

@@ -14,6 +14,7 @@ use super::status::Status;
 use super::waiters::Place;
 use super::workers::Workers;
 use crate::client::{Connection, Endpoint};
+use crate::clock;
 use crate::config::Options;
 use crate::error::{Code, Error, Result};
 use crate::fork;
@@ -45,7 +46,7 @@ pub struct Shared {
     pub(super) job_ready: Condvar,
     /// Signals the housekeeper that its alarm moved.
     pub(super) alarm_moved: Condvar,
-    pub(super) threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    pub(super) threads: Mutex<Vec<threads::JoinHandle>>,
 }
 
 impl fmt::Debug for Shared {
@@ -62,7 +63,7 @@ impl Shared {
                 let gate = Arc::new(SlotGate { shared: shared.clone(), slot });
                 Arc::new(Pooled::new(Connection::new(endpoint.clone(), gate)))
             };
-            let machine = Machine::new(options.clone(), Instant::now(), seed(), make);
+            let machine = Machine::new(options.clone(), clock::now(), seed(), make);
             Shared {
                 options,
                 generation: fork::generation(),
@@ -107,7 +108,7 @@ impl Shared {
 
     /// Tells the machine what happened and carries out what follows from it.
     pub fn step<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine, Instant) -> R) -> R {
-        let now = Instant::now();
+        let now = clock::now();
         let mut core = self.lock();
         let outcome = event(&mut core.machine, now);
         self.carry_out(core);
@@ -151,7 +152,11 @@ impl Shared {
     pub fn acquire(self: &Arc<Self>, started: Instant, deadline: Instant) -> Result<Lease> {
         let mut has_waited = false;
         let outcome = self.acquire_uncounted(started, deadline, &mut has_waited);
-        let waited = if has_waited { started.elapsed() } else { Duration::ZERO };
+        let waited = if has_waited {
+            clock::now().saturating_duration_since(started)
+        } else {
+            Duration::ZERO
+        };
         self.stats.count_acquire(Outcome::of(&outcome, has_waited), waited);
         outcome
     }
@@ -173,8 +178,11 @@ impl Shared {
                 Acquired::Granted(grant) => grant,
                 Acquired::Refused(error) => return Err(error),
                 Acquired::Queued if threads::is_ours() => {
-                    self.step(|machine, _| machine.cancel(place));
-                    return Err(would_deadlock("acquire"));
+                    match self.step(|machine, _| machine.cancel(place)) {
+                        Some(_) => return Err(would_deadlock("acquire")),
+                        // It was served just before, and the delivery is on its way.
+                        None => waiter().wait()?,
+                    }
                 }
                 Acquired::Queued => {
                     *has_waited = true;
@@ -256,7 +264,7 @@ impl Shared {
         if threads::is_ours() {
             return Err(would_deadlock("close"));
         }
-        let deadline = Instant::now() + self.options.close_timeout;
+        let deadline = clock::now() + self.options.close_timeout;
         self.begin_close();
         let mut core = self.lock();
         while core.machine.status().used > 0 {
@@ -273,7 +281,14 @@ impl Shared {
         }
         let mut core = self.lock();
         while !core.machine.is_drained() {
-            core = self.drained.wait(core);
+            core = match core.take_orphan() {
+                Some(job) => {
+                    drop(core);
+                    self.do_job(job);
+                    self.lock()
+                }
+                None => self.drained.wait(core),
+            };
         }
         drop(core);
         self.join_threads();
@@ -287,14 +302,14 @@ impl Shared {
             core = self.drained.wait(core);
         }
         drop(core);
-        loop {
-            let Some(thread) = self.threads.lock().pop() else { return };
+        // Under the lock, so that of two closes neither returns while the other still joins.
+        for thread in self.threads.lock().drain(..) {
             // A panic of the thread was reported where it happened.
             let _ = thread.join();
         }
     }
 
-    /// A thread of the pool ended, and the lock says so.
+    /// A thread of the pool ended, or could not be started, and the lock says so.
     pub(super) fn note_thread_end(&self) {
         self.drained.notify_all();
     }
@@ -316,5 +331,5 @@ fn would_deadlock(what: &str) -> Error {
 /// Decides a pool's jitter. Forked children inherit the generator's state, and must not come back
 /// to a lost server in step; hence the process's number.
 fn seed() -> u64 {
-    fastrand::u64(..) ^ u64::from(std::process::id()) << 32
+    fastrand::u64(..) ^ u64::from(fork::process_id()) << 32
 }

@@ -6,11 +6,12 @@
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::lease::Pooled;
 use super::machine::{Condition, Job, Task};
-use super::shared::{PoolMachine, Shared};
+use super::shared::{Core, PoolMachine, Shared};
+use crate::clock;
 use crate::config::Options;
 use crate::error::{Code, Error, Result};
 use crate::threads;
@@ -73,22 +74,43 @@ impl Shared {
                 Role::Worker => ("phantomdb-work", work),
                 Role::Housekeeper => ("phantomdb-keep", keep_house),
             };
+            // From before the start, so that a thread that ends at once is joined by a close too.
+            let mut threads = self.threads.lock();
             match threads::spawn(name, move || run(&shared)) {
                 Ok(thread) => {
-                    let mut threads = self.threads.lock();
                     threads.retain(|thread| !thread.is_finished());
                     threads.push(thread);
                 }
                 // No thread to be had: the next event on the pool tries again.
                 Err(_) => {
+                    drop(threads);
                     let mut core = self.lock();
                     match role {
                         Role::Worker => core.workers.running -= 1,
                         Role::Housekeeper => core.workers.has_housekeeper = false,
                     }
+                    drop(core);
+                    self.note_thread_end();
                 }
             }
         }
+    }
+
+    pub(super) fn do_job(self: &Arc<Self>, job: Job<Arc<Pooled>>) {
+        let slot = job.slot;
+        let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(self, job)))
+            .unwrap_or_else(|_| Err(Error::new(Code::Panic, "A worker of the pool panicked")));
+        self.step(|machine, now| machine.job_done(slot, outcome, now));
+    }
+}
+
+impl Core {
+    /// A job that no worker is there for, because the system has no thread to be had.
+    pub(super) fn take_orphan(&mut self) -> Option<Job<Arc<Pooled>>> {
+        if self.workers.running > 0 {
+            return None;
+        }
+        self.machine.next_job()
     }
 }
 
@@ -97,10 +119,7 @@ fn work(shared: &Arc<Shared>) {
     loop {
         if let Some(job) = core.machine.next_job() {
             drop(core);
-            let slot = job.slot;
-            let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(shared, job)))
-                .unwrap_or_else(|_| Err(Error::new(Code::Panic, "A worker of the pool panicked")));
-            shared.step(|machine, now| machine.job_done(slot, outcome, now));
+            shared.do_job(job);
             core = shared.lock();
             continue;
         }
@@ -108,7 +127,7 @@ fn work(shared: &Arc<Shared>) {
             break;
         }
         core.workers.idle += 1;
-        let (guard, is_over) = shared.job_ready.wait_until(core, Instant::now() + WORKER_LINGER);
+        let (guard, is_over) = shared.job_ready.wait_until(core, clock::now() + WORKER_LINGER);
         core = guard;
         core.workers.idle -= 1;
         if is_over && core.machine.waiting_jobs() == 0 {
@@ -122,7 +141,7 @@ fn work(shared: &Arc<Shared>) {
 
 fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
     let options = shared.options();
-    let within = |timeout: Duration| Instant::now() + timeout;
+    let within = |timeout: Duration| clock::now() + timeout;
     job.connection.with_connection(|connection| match job.task {
         Task::Dial => connection.open(within(options.connect_timeout)),
         Task::RollBack => {
@@ -157,11 +176,11 @@ fn keep_house(shared: &Arc<Shared>) {
         }
         match core.machine.alarm() {
             None => core = shared.alarm_moved.wait(core),
-            Some(alarm) if Instant::now() < alarm => {
+            Some(alarm) if clock::now() < alarm => {
                 core = shared.alarm_moved.wait_until(core, alarm).0;
             }
             Some(_) => {
-                core.machine.tick(Instant::now());
+                core.machine.tick(clock::now());
                 shared.carry_out(core);
                 core = shared.lock();
             }

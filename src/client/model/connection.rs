@@ -1,0 +1,142 @@
+//! A connection to the server of the model checker: the shipped one without HTTP.
+//!
+//! The answer to a request is the number of the socket that it went over. `GET /silence` is never
+//! answered; what begins a transaction, or ends one, is known by its path.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::answer::{Answer, Expected};
+use super::bound::Bound;
+use super::endpoint::Endpoint;
+use super::gate::{DialGate, Interrupter};
+use super::routes::{Kind, Request};
+use super::station::{Order, Station};
+use crate::clock;
+use crate::error::{Code, Error, Result};
+
+pub struct Connection {
+    station: Arc<Station>,
+    transaction: Option<String>,
+}
+
+impl Connection {
+    pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialGate>) -> Connection {
+        Connection { station: Station::new(endpoint, gate), transaction: None }
+    }
+
+    pub fn open(&mut self, deadline: Instant) -> Result<()> {
+        if self.is_open() {
+            return Ok(());
+        }
+        self.in_flight(|connection| {
+            let station = &connection.station;
+            let wire = station.dial(&Bound::caller(deadline))?;
+            station.keep(wire);
+            Ok(())
+        })
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.station.with_wire(|_| ()).is_some()
+    }
+
+    pub fn probe(&mut self) -> bool {
+        let alive = self.station.with_wire(|wire| wire.probe()).unwrap_or(true);
+        if !alive {
+            self.station.discard_kept();
+        }
+        alive
+    }
+
+    pub fn ping(&mut self, deadline: Instant) -> Result<()> {
+        self.exchange("/health", deadline).map(drop)
+    }
+
+    pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Answer> {
+        let answer = self.exchange(&request.target, deadline)?;
+        match request.kind {
+            Kind::Plain => {}
+            Kind::Begin => self.transaction = Some("1".to_owned()),
+            Kind::Commit(_) | Kind::Rollback(_) => self.transaction = None,
+        }
+        Ok(answer)
+    }
+
+    pub fn transaction(&self) -> Option<&str> {
+        self.transaction.as_deref()
+    }
+
+    pub fn rollback(&mut self, deadline: Instant) -> Result<()> {
+        if self.transaction.is_none() {
+            return Ok(());
+        }
+        self.request(&Request::rollback_transaction(None)?, deadline).map(drop)
+    }
+
+    pub fn is_reusable(&self) -> bool {
+        self.transaction.is_none()
+    }
+
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter::new(Arc::clone(&self.station))
+    }
+
+    pub fn close(&mut self, linger: Duration) {
+        self.transaction = None;
+        if let Some(mut wire) = self.station.take_wire() {
+            wire.finish(clock::now() + linger);
+            self.station.discard(wire);
+        }
+    }
+
+    pub fn opened_at(&self) -> Option<Instant> {
+        self.station.with_wire(|wire| wire.opened_at)
+    }
+
+    pub fn keep_alive_until(&self) -> Option<Instant> {
+        self.station.with_wire(|wire| wire.keep_alive_until).flatten()
+    }
+
+    fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.station.cutter.begin();
+        let result = work(self);
+        if self.station.cutter.end() {
+            self.station.discard_kept();
+        }
+        result
+    }
+
+    fn exchange(&mut self, target: &str, deadline: Instant) -> Result<Answer> {
+        self.in_flight(|connection| {
+            let station = &connection.station;
+            let bound = Bound::caller(deadline);
+            let wire = station.wire(&Order { bound, head: 0, body: 0, fresh: false })?;
+            shuttle::thread::yield_now();
+            let is_silent = target == "/silence";
+            if is_silent && !wire.socket.hang(bound.until) {
+                station.discard(wire);
+                return Err(Error::new(Code::Timeout, "Timeout: no answer"));
+            }
+            if wire.socket.is_cut() {
+                station.discard(wire);
+                return Err(Error::new(Code::Cancelled, "the request was interrupted"));
+            }
+            let text = wire.number.to_string();
+            station.keep(wire);
+            Ok(Answer::read(Expected::Anything, 200, text.into_bytes(), None).expect("is JSON"))
+        })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.station.discard_kept();
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,36 @@
+//! An open connection to the server of the model checker.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::socket::Socket;
+use crate::clock;
+use crate::model::server;
+
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) socket: Arc<Socket>,
+    pub(super) number: u64,
+    pub(super) opened_at: Instant,
+    pub(super) keep_alive_until: Option<Instant>,
+}
+
+impl Wire {
+    pub(super) fn new(socket: Arc<Socket>, number: u64) -> Wire {
+        Wire { socket, number, opened_at: clock::now(), keep_alive_until: None }
+    }
+
+    pub(super) fn probe(&mut self) -> bool {
+        server::is_alive()
+    }
+
+    pub(super) fn finish(&mut self, _until: Instant) {
+        shuttle::thread::yield_now();
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        server::close(self.number);
+    }
+}

@@ -1,0 +1,135 @@
+//! Threads of the pool that come and go while callers do.
+
+use std::sync::{Mutex, Weak};
+
+use super::*;
+use crate::config::Logger;
+
+#[test]
+fn rule_06_a_worker_that_is_about_to_leave_misses_no_job() {
+    // Long enough for workers to find that there is nothing to do.
+    let explore = Explore::with(0, 1, Validation::Socket).time(60 * SECOND);
+    explore.run(|pool| {
+        let callers = [(); 3].map(|()| {
+            caller(&pool, |pool| {
+                let lease = pool.acquire()?;
+                use_lease(&lease)?;
+                lease.discard();
+                Ok::<_, Error>(())
+            })
+        });
+        for caller in callers {
+            done(caller).expect("everybody is served");
+        }
+        check_quiet(&pool);
+        close(&pool);
+    });
+}
+
+#[test]
+fn rule_17_idle_connections_are_closed_while_others_are_acquired() {
+    let explore = Explore::with(0, 2, Validation::Socket)
+        .options(|options| options.idle_timeout = SECOND)
+        .time(100 * SECOND);
+    explore.run(|pool| {
+        let callers = [(); 3].map(|()| caller(&pool, visit));
+        for caller in callers {
+            done(caller).expect("everybody is served");
+        }
+        // Nothing but the housekeeper's alarm closes them now; without, this never ends.
+        server::wait_for_sockets(|sockets| sockets == 0);
+        close(&pool);
+    });
+}
+
+#[test]
+fn rule_18_a_pool_is_reset_and_resized_amid_its_callers() {
+    Explore::with(1, 2, Validation::Socket).run(|pool| {
+        let callers = [(); 3].map(|()| caller(&pool, visit));
+        pause();
+        pool.reset();
+        pause();
+        pool.resize(0, 1).expect("a fine size");
+        for caller in callers {
+            done(caller).expect("everybody is served");
+        }
+        let status = pool.status();
+        assert_eq!((status.used, status.pending), (0, 0), "rule 6: {status:?}");
+        close(&pool);
+    });
+}
+
+#[test]
+fn rule_19_the_housekeeper_leaves_when_the_pool_is_closed() {
+    let explore =
+        Explore::with(0, 2, Validation::Socket).options(|options| options.idle_timeout = SECOND);
+    explore.run(|pool| {
+        let callers = [(); 2].map(|()| {
+            caller(&pool, |pool| match visit(pool) {
+                Err(error) if error.code() != Code::Closed => panic!("{error}"),
+                _ => {}
+            })
+        });
+        pause();
+        close(&pool);
+        for caller in callers {
+            done(caller);
+        }
+    });
+}
+
+#[test]
+fn rule_19_close_needs_no_thread_that_the_system_does_not_have() {
+    let explore = Explore::with(0, 2, Validation::None).must_see(&["refused"]);
+    explore.run(|pool| {
+        let callers = [(); 3].map(|()| {
+            caller(&pool, |pool| match pool.acquire() {
+                Ok(lease) => {
+                    if let Err(error) = use_lease(&lease) {
+                        assert_eq!(error.code(), Code::Closed, "{error}");
+                    }
+                    lease.discard();
+                }
+                Err(error) => assert_eq!(error.code(), Code::Closed, "{error}"),
+            })
+        });
+        threads::refuse(3);
+        pause();
+        close(&pool);
+        for caller in callers {
+            done(caller);
+        }
+        if !threads::is_refusing() {
+            saw("refused");
+        }
+    });
+}
+
+#[test]
+fn rule_06_an_acquire_refused_in_a_callback_takes_no_connection_with_it() {
+    let pool_of_callback: Arc<Mutex<Weak<Pool>>> = Arc::default();
+    let callback = pool_of_callback.clone();
+    let log = Logger::new(move |_, _| {
+        let pool = callback.lock().unwrap().upgrade();
+        if let Some(lease) = pool.map(|pool| pool.acquire()) {
+            match lease {
+                Ok(_) => saw("served in the callback"),
+                Err(error) if error.code() == Code::WouldDeadlock => saw("refused"),
+                Err(_) => saw("closed"),
+            }
+        }
+    });
+    let explore = Explore::with(0, 1, Validation::None)
+        .options(|options| options.log = Some(log))
+        .dials(&[Dial::Fails])
+        .must_see(&["refused", "served in the callback"]);
+    explore.run(move |pool| {
+        *pool_of_callback.lock().unwrap() = Arc::downgrade(&pool);
+        let callers = [(); 2].map(|()| caller(&pool, |pool| drop(visit(pool))));
+        for caller in callers {
+            done(caller);
+        }
+        pause();
+        close(&pool);
+    });
+}

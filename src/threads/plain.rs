@@ -1,0 +1,40 @@
+//! Threads of the operating system.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::thread::Builder;
+
+pub type JoinHandle = std::thread::JoinHandle<()>;
+
+thread_local! {
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is a thread that [`spawn`] started: it runs a callback of the program, which must
+/// not wait for the library.
+pub fn is_ours() -> bool {
+    IS_OURS.get()
+}
+
+/// Starts a thread that gets none of the program's signals: those are for its own threads.
+pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle> {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // A thread is born with the mask of the one that starts it.
+    // SAFETY: sigfillset initialises the set that pthread_sigmask then reads; the old mask is
+    // written to a local of the right type.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let thread = Builder::new().name(name.to_owned()).spawn(|| {
+        IS_OURS.set(true);
+        run();
+    });
+    // SAFETY: pthread_sigmask can't fail with these arguments, so `before` is initialised.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    thread
+}
