@@ -27,7 +27,8 @@ SETUP_BUILD := $(TARGET_DIR)/setup-build
 SETUP_TEST := $(TARGET_DIR)/setup-test
 
 .PHONY: help setup build header devserver demo install install-strip uninstall fmt clean \
-	test lint test-rust test-header test-abi test-c test-install test-demo abi-bless
+	test lint test-rust test-model test-header test-abi test-c test-fork test-install test-demo \
+	abi-bless rules soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -69,13 +70,30 @@ uninstall: ## remove what install with the same variables put there
 		DESTDIR='$(DESTDIR)' scripts/install --remove
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test lint test-rust build test-header test-abi test-c test-install test-demo
+	@scripts/test lint test-rust test-model build test-header test-abi test-c test-fork test-install test-demo
 
 lint: $(SETUP_TEST) ## rustfmt, clippy and shellcheck
 	@scripts/lint
 
 test-rust: $(SETUP_TEST) ## the Rust tests, of the library and of the development server
 	@cargo test --locked --workspace --all-features
+
+# In a folder of its own, because the flag changes every dependency.
+MODEL := RUSTFLAGS='--cfg shuttle' CARGO_TARGET_DIR='$(TARGET_DIR)/model' \
+	cargo test --locked --package phantomdb --lib
+
+test-model: $(SETUP_TEST) ## the model checker on the pool's locking
+	@$(MODEL) model::
+
+rules: $(SETUP_TEST) ## write docs/rules.md anew
+	@PHANTOMDB_BLESS=1 cargo test --locked --test rules
+
+SOAK_SEEDS ?= 100000
+SOAK_SCALE ?= 20
+
+soak: $(SETUP_TEST) ## the simulation with SOAK_SEEDS seeds, the model checker SOAK_SCALE times as long
+	@PHANTOMDB_SIM_SEEDS='$(SOAK_SEEDS)' cargo test --locked --release --lib simulation
+	@PHANTOMDB_MODEL_SCALE='$(SOAK_SCALE)' $(MODEL) --release model::
 
 test-header: $(SETUP_TEST) build devserver ## the headers alone, and the programs in their comments
 	@tests/header/run
@@ -88,6 +106,9 @@ abi-bless: $(SETUP_TEST) ## accept the ABI of include/phantomdb.h as it is now
 
 test-c: $(SETUP_TEST) build devserver ## the C and C++ tests, also under valgrind
 	@BUILD_DIR='$(TARGET_DIR)/tests-c' tests/c/run
+
+test-fork: $(SETUP_TEST) build devserver ## a pool and the children of its process
+	@tests/fork/run
 
 test-install: $(SETUP_TEST) build devserver ## programs outside the tree against an installed copy
 	@tests/install/run

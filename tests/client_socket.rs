@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use phantomdb::client::{Connection, DialGate, Endpoint, Interrupter, Request};
 use phantomdb::{Code, Error, Options, Result};
 use support::fake_server::{
-    FakeServer, OpenGate, PATIENCE, Peer, assert_nobody_waits, client, ok, soon,
+    FakeServer, OpenGate, PATIENCE, Peer, assert_nobody_waits, client, is_done_with, ok, soon,
 };
 
 fn insert() -> Request {
@@ -106,7 +106,7 @@ fn a_socket_closed_after_its_answer_is_replaced() {
     let mut client = server.client();
     for _ in 0..3 {
         client.request(&insert(), soon()).unwrap();
-        assert!(!client.is_open() && client.is_reusable() && client.probe());
+        assert!(is_done_with(&client) && client.probe());
     }
     assert_eq!(client.request(&insert(), soon()).unwrap_err().http_status(), Some(404));
     server.join();
@@ -308,7 +308,7 @@ fn an_interrupt_cuts_the_request_in_flight_and_no_other() {
             back - cut
         });
         assert!(cut < Duration::from_millis(100), "{cut:?}");
-        assert!(!client.is_open());
+        assert!(is_done_with(&client));
         interrupter.interrupt();
     }
     client.ping(soon()).expect("an interrupt while idle touches no later request");

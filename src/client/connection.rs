@@ -69,7 +69,7 @@ impl Connection {
     ///
     /// `Unavailable`, `Timeout`, `Tls`, `Cancelled`, or what the gate returned.
     pub fn open(&mut self, deadline: Instant) -> Result<()> {
-        if self.is_open() {
+        if self.station.with_wire(|_| ()).is_some() {
             return Ok(());
         }
         self.in_flight(|connection| {
@@ -81,9 +81,10 @@ impl Connection {
     }
 
     /// Whether there is a socket. It may have been closed by the server since it was last used:
-    /// see [`Connection::probe`].
+    /// see [`Connection::probe`]. It may also be of no use any more, and wait to be closed: see
+    /// [`Connection::is_reusable`].
     pub fn is_open(&self) -> bool {
-        self.station.with_wire(|_| ()).is_some()
+        self.station.with_wire(|_| ()).is_some() || self.station.has_spent()
     }
 
     /// Looks whether the socket is open and silent, without waiting: one system call (more if TLS
@@ -155,10 +156,11 @@ impl Connection {
         }
     }
 
-    /// Whether the next user can have it: no transaction is open. Nothing unread, half-sent or
-    /// broken can be left, since a request that ends so closes its socket.
+    /// Whether the next user can have it: no transaction is open, and no request left its socket
+    /// with something unread, half-sent or broken. (The same user may go on all the same: the next
+    /// request closes such a socket and opens another.)
     pub fn is_reusable(&self) -> bool {
-        self.transaction.is_none()
+        self.transaction.is_none() && !self.station.has_spent()
     }
 
     /// A handle to cut what this connection has in flight, for other threads.
@@ -173,6 +175,7 @@ impl Connection {
     pub fn close(&mut self, linger: Duration) {
         self.transaction = None;
         self.agent = None;
+        self.station.finish_spent(linger);
         if let Some(mut wire) = self.station.take_wire() {
             wire.finish(Instant::now() + linger);
             self.station.discard(wire);
@@ -394,8 +397,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Interrupters keep the station alive; the socket must not wait for them.
-        self.station.discard_kept();
+        // Interrupters keep the station alive; the sockets must not wait for them.
+        self.station.discard_all();
     }
 }
 

@@ -293,21 +293,23 @@ impl Socket {
         let _ = self.stream().shutdown(Shutdown::Both);
     }
 
-    /// Says that nothing more will be sent, and waits for the peer's end until `until`.
-    pub(super) fn finish(&self, until: Instant) {
+    /// Says that nothing more will be sent, and waits for the peer's end until `until`; true if it
+    /// has come, or the connection is gone.
+    pub(super) fn finish(&self, until: Instant) -> bool {
         if self.stream().shutdown(Shutdown::Write).is_err() {
-            return;
+            return true;
         }
         let mut sink = [0; 4096];
         while let Ok(true) = self.wait(libc::POLLIN, until) {
             match self.recv_at_once(&mut sink) {
-                Ok(0) => return,
-                Ok(_) if Instant::now() >= until => return,
+                Ok(0) => return true,
+                Ok(_) if Instant::now() >= until => return false,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
+                Err(_) => return true,
             }
         }
+        false
     }
 }
 

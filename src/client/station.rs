@@ -32,6 +32,9 @@ pub(super) struct Station {
 struct State {
     /// The idle socket; taken out while a request uses it, and put back only if that ended well.
     wire: Option<Wire>,
+    /// A socket that a request left in a state that nobody can trust. It is open still, so that
+    /// it can be closed with a farewell, and the server doesn't count it beside its successor.
+    spent: Option<Wire>,
     order: Option<Order>,
     report: Report,
 }
@@ -133,6 +136,7 @@ impl Station {
 
     /// Opens a socket; asks the gate first and tells it afterwards.
     pub(super) fn dial(self: &Arc<Station>, bound: &Bound) -> Result<Wire> {
+        self.finish_spent(REPLACE_LINGER.min(bound.left() / 2));
         let interrupter = Interrupter::new(Arc::clone(self));
         self.cutter.set_at_gate(true);
         let entered = if self.cutter.is_cut() {
@@ -158,6 +162,29 @@ impl Station {
         )
     }
 
+    /// Lays a socket aside that is of no use any more, until it is closed. The server is told now;
+    /// its own end is waited for later.
+    pub(super) fn lay_aside(&self, mut wire: Wire) {
+        let is_over = wire.finish(clock::now());
+        self.cutter.forget_socket();
+        if !is_over {
+            self.state.lock().spent = Some(wire);
+        }
+    }
+
+    /// Whether a socket was laid aside.
+    pub(super) fn has_spent(&self) -> bool {
+        self.state.lock().spent.is_some()
+    }
+
+    /// Closes the socket that was laid aside, if one was, with a farewell.
+    pub(super) fn finish_spent(&self, linger: Duration) {
+        let spent = self.state.lock().spent.take();
+        if let Some(mut wire) = spent {
+            wire.finish(clock::now() + linger);
+        }
+    }
+
     pub(super) fn take_wire(&self) -> Option<Wire> {
         self.state.lock().wire.take()
     }
@@ -171,6 +198,12 @@ impl Station {
     pub(super) fn discard(&self, wire: Wire) {
         self.cutter.forget_socket();
         drop(wire);
+    }
+
+    /// Closes whatever is open, without a word.
+    pub(super) fn discard_all(&self) {
+        self.discard_kept();
+        drop(self.state.lock().spent.take());
     }
 
     /// Closes the kept socket, if there is one.

@@ -184,6 +184,10 @@ impl Drop for Exchange {
             wire.used = true;
             wire.buffers.shrink();
             self.station.keep(wire);
+        } else if self.received == 0 {
+            // The server may be at work on the request, and not look at the socket before that is
+            // done: until then it counts it.
+            self.station.lay_aside(wire);
         } else {
             self.station.discard(wire);
         }

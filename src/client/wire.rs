@@ -273,14 +273,14 @@ impl Wire {
         }
     }
 
-    /// Says goodbye and waits for the peer's end until `until`.
-    pub(super) fn finish(&mut self, until: Instant) {
+    /// Says goodbye and waits for the peer's end until `until`; says whether it has come.
+    pub(super) fn finish(&mut self, until: Instant) -> bool {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
             // A farewell that can't be sent at once is not worth waiting for.
             while tls.wants_write() && tls.write_tls(&mut AtOnce(&self.socket)).is_ok() {}
         }
-        self.socket.finish(until);
+        self.socket.finish(until)
     }
 }
 

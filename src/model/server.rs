@@ -31,6 +31,8 @@ struct Server {
     coming_dials: VecDeque<Dial>,
     /// How many more sockets turn out to be closed when somebody looks.
     dying: usize,
+    /// How many requests, and dials of workers, have begun so far.
+    begun: usize,
     complaints: Vec<String>,
     waiting: Vec<Thread>,
 }
@@ -56,7 +58,7 @@ pub fn let_die(sockets: usize) {
 }
 
 pub fn begin_dial() -> (u64, Dial) {
-    with(|server| {
+    let dial = with(|server| {
         server.last_socket += 1;
         let number = server.last_socket;
         server.sockets.insert(number);
@@ -68,7 +70,9 @@ pub fn begin_dial() -> (u64, Dial) {
             server.complain(format!("rule 9: {} dials at once", server.dials.len()));
         }
         (number, server.coming_dials.pop_front().unwrap_or_default())
-    })
+    });
+    wake();
+    dial
 }
 
 pub fn end_dial(number: u64, is_open: bool) {
@@ -86,9 +90,29 @@ pub fn close(number: u64) {
     wake();
 }
 
+/// A connection has something in flight from now on, which can be cut.
+pub fn begin_flight() {
+    with(|server| server.begun += 1);
+    wake();
+}
+
+/// Waits until so many requests and dials of workers have begun.
+pub fn wait_for_flights(begun: usize) {
+    wait_until(|server| server.begun >= begun);
+}
+
 /// Waits until the number of open sockets is as wanted.
 pub fn wait_for_sockets(is_as_wanted: impl Fn(usize) -> bool) {
-    while !is_as_wanted(with(|server| server.sockets.len() - server.dials.len())) {
+    wait_until(|server| is_as_wanted(server.sockets.len() - server.dials.len()));
+}
+
+/// Waits until so many dials are under way.
+pub fn wait_for_dials(dials: usize) {
+    wait_until(|server| server.dials.len() == dials);
+}
+
+fn wait_until(is_so: impl Fn(&Server) -> bool) {
+    while !with(|server| is_so(server)) {
         with(|server| server.waiting.push(thread::current()));
         thread::park();
     }

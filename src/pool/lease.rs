@@ -87,8 +87,10 @@ impl Pooled {
         Condition {
             fate: if connection.transaction().is_some() {
                 Fate::RollBack
-            } else if is_discarded || !connection.is_reusable() {
+            } else if is_discarded {
                 Fate::Discard
+            } else if !connection.is_reusable() {
+                Fate::Broken
             } else {
                 Fate::Reuse
             },

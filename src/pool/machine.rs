@@ -427,7 +427,7 @@ impl<C: Clone, W> Machine<C, W> {
             Some(CloseReason::Closed)
         } else if condition.fate == Fate::Discard {
             Some(CloseReason::Discarded)
-        } else if condition.fate == Fate::RollBack {
+        } else if matches!(condition.fate, Fate::RollBack | Fate::Broken) {
             Some(CloseReason::Broken)
         } else if self.is_over_max() {
             Some(CloseReason::Resized)

@@ -28,7 +28,9 @@ impl Outage {
         let failures = failures.saturating_add(1);
         let ceiling = FIRST_DELAY
             .saturating_mul(1u32.checked_shl(failures - 1).unwrap_or(u32::MAX))
-            .min(LONGEST_DELAY);
+            .min(LONGEST_DELAY)
+            // Nobody shall wait longer for the end of an outage than it has lasted.
+            .min(now.saturating_duration_since(began_at).max(FIRST_DELAY));
         Outage {
             cause: cause.clone(),
             failures,
@@ -90,16 +92,18 @@ mod tests {
 
     #[test]
     fn rule_10_the_delay_doubles_from_50_ms_to_5_s() {
-        let now = Instant::now();
+        let mut now = Instant::now();
         let mut outage = None;
         let mut delays = Vec::new();
         for _ in 0..40 {
             let next = Outage::after(outage, &Error::new(Code::Unavailable, "refused"), now, 1.0);
             delays.push((next.retry_at - now).as_millis());
+            now = next.retry_at;
             outage = Some(next);
         }
-        assert_eq!(delays[..8], [50, 100, 200, 400, 800, 1600, 3200, 5000]);
-        assert!(delays[8..].iter().all(|delay| *delay == 5000));
+        // Each is at most as long as the outage so far.
+        assert_eq!(delays[..9], [50, 50, 100, 200, 400, 800, 1600, 3200, 5000]);
+        assert!(delays[9..].iter().all(|delay| *delay == 5000));
     }
 
     #[test]

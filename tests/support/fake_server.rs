@@ -108,6 +108,11 @@ impl DialGate for OpenGate {
     fn wake(&self) {}
 }
 
+/// Whether no later request will use the socket of the last one.
+pub fn is_done_with(client: &Connection) -> bool {
+    !client.is_open() || !client.is_reusable()
+}
+
 /// One accepted connection.
 pub struct Peer(pub TcpStream);
 

@@ -14,6 +14,7 @@ use super::routes::{Kind, Request};
 use super::station::{Order, Station};
 use crate::clock;
 use crate::error::{Code, Error, Result};
+use crate::model::server;
 
 pub struct Connection {
     station: Arc<Station>,
@@ -100,6 +101,7 @@ impl Connection {
 
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         self.station.cutter.begin();
+        server::begin_flight();
         let result = work(self);
         if self.station.cutter.end() {
             self.station.discard_kept();

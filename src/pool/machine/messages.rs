@@ -41,7 +41,10 @@ pub enum Acquired<C> {
 pub enum Fate {
     Reuse,
     RollBack,
+    /// Its user does not want it to be reused.
     Discard,
+    /// A request left it unfit for reuse.
+    Broken,
 }
 
 /// The condition in which a connection comes back, or leaves a worker.

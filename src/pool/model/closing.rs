@@ -157,3 +157,31 @@ fn rule_19_a_pool_dropped_amid_releases_leaves_nothing() {
         }
     });
 }
+
+#[test]
+fn rule_19_close_waits_for_leases_of_a_pool_without_threads() {
+    Explore::with(0, 2, Validation::None).run(|pool| {
+        let leases = [(); 2].map(|()| pool.acquire().expect("there is room"));
+        let callers = leases.map(|lease| caller(&pool, move |_| drop(lease)));
+        close(&pool);
+        for caller in callers {
+            done(caller);
+        }
+    });
+}
+
+#[test]
+fn rule_19_close_joins_a_thread_that_is_only_just_started() {
+    Explore::with(0, 2, Validation::None).run(|pool| {
+        let leases = [(); 2].map(|()| pool.acquire().expect("there is room"));
+        let callers = leases.map(|lease| {
+            use_lease(&lease).expect("the dial opens");
+            // Whoever gives a connection back to be closed starts the worker that does it.
+            caller(&pool, move |_| lease.discard())
+        });
+        close(&pool);
+        for caller in callers {
+            done(caller);
+        }
+    });
+}

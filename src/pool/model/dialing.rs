@@ -103,6 +103,28 @@ fn rule_07_an_interrupt_reaches_a_lease_holder_wherever_it_is() {
 }
 
 #[test]
+fn rule_07_one_interrupt_is_enough_and_reaches_no_one_else() {
+    let explore = Explore::with(0, 2, Validation::None)
+        .options(|options| options.max_connecting = 1)
+        .dials(&[Dial::Hangs]);
+    explore.run(|pool| {
+        let leases = [(); 2].map(|()| Arc::new(pool.try_acquire().expect("there is room")));
+        let [first, second] = leases.clone();
+        let dialing = caller(&pool, move |_| use_lease(&first));
+        server::wait_for_dials(1);
+        let waiting = caller(&pool, move |_| use_lease(&second));
+        server::wait_for_flights(2);
+        leases[1].interrupt();
+        assert_eq!(done(waiting).unwrap_err().code(), Code::Cancelled);
+        leases[0].interrupt();
+        assert_eq!(done(dialing).unwrap_err().code(), Code::Cancelled);
+        drop(leases);
+        check_quiet(&pool);
+        close(&pool);
+    });
+}
+
+#[test]
 fn rule_07_an_interrupt_wakes_who_waits_at_the_gate() {
     let explore = Explore::with(0, 2, Validation::None)
         .options(|options| {
@@ -119,6 +141,32 @@ fn rule_07_an_interrupt_wakes_who_waits_at_the_gate() {
             let error = done(caller).expect_err("both dials hang");
             assert_eq!(error.code(), Code::Closed, "{error}");
         }
+    });
+}
+
+#[test]
+fn rule_08_a_second_dial_does_not_wait_for_the_first() {
+    Explore::with(0, 3, Validation::Socket).run(|pool| {
+        let callers = [(); 2].map(|()| {
+            caller(&pool, |pool| {
+                let lease = pool.acquire()?;
+                use_lease(&lease).map(|_| lease.discard())
+            })
+        });
+        for caller in callers {
+            done(caller).expect("everybody is served");
+        }
+        pool.resize(0, 1).expect("a fine size");
+        let lease = pool.acquire().expect("there is room");
+        server::expect_dials(&[Dial::Hangs]);
+        let callers = [(); 2].map(|()| caller(&pool, visit));
+        pause();
+        pool.resize(0, 3).expect("a fine size");
+        for caller in callers {
+            done(caller).expect("the second dial serves both");
+        }
+        drop(lease);
+        close(&pool);
     });
 }
 

@@ -1,0 +1,16 @@
+//! Real faults through real sockets: a proxy that delays, cuts, resets and goes silent, a server
+//! that is killed and comes back, a process that runs out of file descriptors.
+//!
+//! Limits on time are generous: they show that the right time-out ended a wait, on any machine.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod common;
+mod cutting;
+mod descriptors;
+mod dialing;
+mod interrupting;
+mod leaving;
+mod outage;
+mod silence;
