@@ -313,7 +313,7 @@ fn timed(client: &mut Connection, deadline: Duration) -> (Error, Duration) {
     assert_eq!(error.code(), Code::Timeout, "{error}");
     assert!(error.message().starts_with("Timeout: "), "{error}");
     assert!(error.is_retriable(), "a GET can be sent again");
-    assert!(is_done_with(&client));
+    assert!(is_done_with(client));
     (error, took)
 }
 
