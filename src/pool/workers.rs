@@ -12,7 +12,7 @@ use super::lease::Pooled;
 use super::machine::{Condition, Job, Task};
 use super::shared::{Core, PoolMachine, Shared};
 use crate::clock;
-use crate::config::Options;
+use crate::config::{MAX_DURATION, Options};
 use crate::error::{Code, Error, Result};
 use crate::threads;
 
@@ -143,7 +143,8 @@ fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
     let options = shared.options();
     let within = |timeout: Duration| clock::now() + timeout;
     job.connection.with_connection(|connection| match job.task {
-        Task::Dial => connection.open(within(options.connect_timeout)),
+        // The client knows `connect_timeout`, and names it when it passes.
+        Task::Dial => connection.open(within(MAX_DURATION)),
         Task::RollBack => {
             connection.rollback(within(ROLLBACK_TIMEOUT.min(options.request_timeout)))
         }
