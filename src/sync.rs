@@ -9,8 +9,10 @@
 
 mod plain;
 
+#[cfg(feature = "capi")]
+pub use plain::RwLock;
 #[cfg(not(shuttle))]
-pub use plain::{Condvar, Mutex, MutexGuard, RwLock};
+pub use plain::{Condvar, Mutex, MutexGuard};
 /// For statics. The model checker's locks do not outlive one of its runs, so these are never its.
 pub use plain::{Mutex as StaticMutex, MutexGuard as StaticMutexGuard};
 #[cfg(not(shuttle))]

@@ -64,6 +64,10 @@ pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Join
     let thread = shuttle::thread::Builder::new().name(name.to_owned()).spawn(move || {
         IS_OURS.with(|is_ours| is_ours.set(true));
         run();
+        // The system's threads are not gone either as soon as they have nothing left to do.
+        for _ in 0..3 {
+            shuttle::thread::yield_now();
+        }
         RUNNING.set(RUNNING.get() - 1);
         *its_end.is_reached.lock() = true;
         its_end.reached.notify_all();

@@ -17,6 +17,7 @@ pub struct MutexGuard<'a, T>(sync::MutexGuard<'a, T>);
 pub struct Condvar(sync::Condvar);
 
 /// A lock for many readers or one writer.
+#[cfg(feature = "capi")]
 #[derive(Debug, Default)]
 pub struct RwLock<T>(sync::RwLock<T>);
 
@@ -90,6 +91,7 @@ impl Condvar {
     }
 }
 
+#[cfg(feature = "capi")]
 impl<T> RwLock<T> {
     pub const fn new(value: T) -> Self {
         RwLock(sync::RwLock::new(value))

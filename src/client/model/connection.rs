@@ -39,7 +39,7 @@ impl Connection {
     }
 
     pub fn is_open(&self) -> bool {
-        self.station.with_wire(|_| ()).is_some()
+        self.station.with_wire(|_| ()).is_some() || self.station.has_spent()
     }
 
     pub fn probe(&mut self) -> bool {
@@ -76,7 +76,7 @@ impl Connection {
     }
 
     pub fn is_reusable(&self) -> bool {
-        self.transaction.is_none()
+        self.transaction.is_none() && !self.station.has_spent()
     }
 
     pub fn interrupter(&self) -> Interrupter {
@@ -85,6 +85,7 @@ impl Connection {
 
     pub fn close(&mut self, linger: Duration) {
         self.transaction = None;
+        self.station.finish_spent(linger);
         if let Some(mut wire) = self.station.take_wire() {
             wire.finish(clock::now() + linger);
             self.station.discard(wire);
@@ -117,11 +118,11 @@ impl Connection {
             shuttle::thread::yield_now();
             let is_silent = target == "/silence";
             if is_silent && !wire.socket.hang(bound.until) {
-                station.discard(wire);
+                station.lay_aside(wire);
                 return Err(Error::new(Code::Timeout, "Timeout: no answer"));
             }
             if wire.socket.is_cut() {
-                station.discard(wire);
+                station.lay_aside(wire);
                 return Err(Error::new(Code::Cancelled, "the request was interrupted"));
             }
             let text = wire.number.to_string();
@@ -133,7 +134,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.station.discard_kept();
+        self.station.discard_all();
     }
 }
 
