@@ -239,6 +239,14 @@ uint64_t fake_server_connections(fake_server *server) {
     return locked(server, &server->connections);
 }
 
+int fake_server_open(fake_server *server) {
+    int open = 0;
+    pthread_mutex_lock(&server->lock);
+    for (int i = 0; i < MOST_OPEN; i++) open += server->all[i].state == OPEN;
+    pthread_mutex_unlock(&server->lock);
+    return open;
+}
+
 uint64_t fake_server_last_connection(fake_server *server) {
     return locked(server, &server->last_connection);
 }

@@ -42,6 +42,9 @@ const char *fake_server_url(const fake_server *server);
 uint64_t fake_server_requests(fake_server *server);
 uint64_t fake_server_connections(fake_server *server);
 
+/* How many connections it has not closed. */
+int fake_server_open(fake_server *server);
+
 /* Which connection, counted from 1, the last request came on. */
 uint64_t fake_server_last_connection(fake_server *server);
 
