@@ -503,8 +503,7 @@ impl<C: Clone, W> Machine<C, W> {
                 let waiter = self.waiters.pop().expect("somebody waits");
                 self.effects.deliveries.push((waiter, Ok(grant)));
             } else if self.may_grow(now) {
-                let slot = self.add_slot(State::Vacant, now);
-                self.start(Task::Dial, slot);
+                self.dial_new(now);
             } else {
                 break;
             }

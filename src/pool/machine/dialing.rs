@@ -129,6 +129,12 @@ impl<C: Clone, W> Machine<C, W> {
         self.total() < self.options.max_connections as usize && self.may_dial(now)
     }
 
+    /// A worker opens one connection more.
+    pub(super) fn dial_new(&mut self, now: Instant) {
+        let slot = self.add_slot(State::Vacant, now);
+        self.start(Task::Dial, slot);
+    }
+
     /// In an outage, callers learn the truth at once instead of waiting for their time-out;
     /// but a server that was heard from since may still give them a connection that is in use.
     pub(super) fn refuse_the_hopeless(&mut self, now: Instant) {
@@ -157,8 +163,7 @@ impl<C: Clone, W> Machine<C, W> {
             self.idle.pop_front();
             self.start(Task::Dial, slot);
         } else if self.may_grow(now) {
-            let slot = self.add_slot(State::Vacant, now);
-            self.start(Task::Dial, slot);
+            self.dial_new(now);
         }
     }
 

@@ -33,8 +33,7 @@ impl<C: Clone, W> Machine<C, W> {
                 let slot = self.add_slot(State::Vacant, now);
                 self.park(slot, now);
             } else if self.may_dial(now) {
-                let slot = self.add_slot(State::Vacant, now);
-                self.start(Task::Dial, slot);
+                self.dial_new(now);
             } else {
                 return;
             }
@@ -80,8 +79,7 @@ impl<C: Clone, W> Machine<C, W> {
             if is_time && self.wants_successor(slot) && self.may_grow(now) {
                 self.slots[slot].replace_at = None;
                 self.slots[slot].has_successor = true;
-                let successor = self.add_slot(State::Vacant, now);
-                self.start(Task::Dial, successor);
+                self.dial_new(now);
             }
         }
     }

@@ -9,11 +9,7 @@ fn rule_09_lease_holders_dial_one_at_a_time() {
     });
     explore.run(|pool| {
         let callers = [(); 3].map(|()| caller(&pool, visit));
-        for caller in callers {
-            done(caller).expect("everybody is served");
-        }
-        check_quiet(&pool);
-        close(&pool);
+        all_are_served(&pool, callers);
     });
 }
 
@@ -24,11 +20,7 @@ fn rule_09_lease_holders_and_growth_share_one_limit() {
     });
     explore.run(|pool| {
         let callers = [(); 3].map(|()| caller(&pool, visit));
-        for caller in callers {
-            done(caller).expect("everybody is served");
-        }
-        check_quiet(&pool);
-        close(&pool);
+        all_are_served(&pool, callers);
     });
 }
 

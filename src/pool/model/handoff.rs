@@ -6,11 +6,7 @@ use super::*;
 fn rule_06_three_callers_of_one_connection_are_served_one_by_one() {
     Explore::with(1, 1, Validation::None).exhaustive(4000).run(|pool| {
         let callers = [(); 3].map(|()| caller(&pool, visit));
-        for caller in callers {
-            done(caller).expect("everybody is served");
-        }
-        check_quiet(&pool);
-        close(&pool);
+        all_are_served(&pool, callers);
     });
 }
 
@@ -18,11 +14,7 @@ fn rule_06_three_callers_of_one_connection_are_served_one_by_one() {
 fn rule_06_four_callers_of_two_connections_are_all_served() {
     Explore::with(0, 2, Validation::Socket).run(|pool| {
         let callers = [(); 4].map(|()| caller(&pool, visit));
-        for caller in callers {
-            done(caller).expect("everybody is served");
-        }
-        check_quiet(&pool);
-        close(&pool);
+        all_are_served(&pool, callers);
     });
 }
 
@@ -54,11 +46,7 @@ fn rule_06_a_rolled_back_connection_serves_the_one_who_waits() {
                 lease.request(&Request::begin_transaction(None)?).map(drop)
             })
         });
-        for caller in callers {
-            done(caller).expect("everybody is served");
-        }
-        check_quiet(&pool);
-        close(&pool);
+        all_are_served(&pool, callers);
     });
 }
 
@@ -70,11 +58,7 @@ fn rule_06_a_connection_found_dead_is_replaced_and_others_go_on() {
         visit(&pool).expect("the first is served");
         server::let_die(1);
         let callers = [(); 3].map(|()| caller(&pool, visit));
-        for caller in callers {
-            done(caller).expect("everybody is served");
-        }
-        check_quiet(&pool);
-        close(&pool);
+        all_are_served(&pool, callers);
     });
 }
 
@@ -84,11 +68,7 @@ fn rule_06_a_connection_that_is_pinged_serves_the_one_who_waits() {
         .options(|options| options.validate_after = Duration::ZERO);
     explore.run(|pool| {
         let callers = [(); 3].map(|()| caller(&pool, visit));
-        for caller in callers {
-            done(caller).expect("everybody is served");
-        }
-        check_quiet(&pool);
-        close(&pool);
+        all_are_served(&pool, callers);
     });
 }
 

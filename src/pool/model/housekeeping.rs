@@ -18,11 +18,7 @@ fn rule_06_a_worker_that_is_about_to_leave_misses_no_job() {
                 Ok::<_, Error>(())
             })
         });
-        for caller in callers {
-            done(caller).expect("everybody is served");
-        }
-        check_quiet(&pool);
-        close(&pool);
+        all_are_served(&pool, callers);
     });
 }
 

@@ -225,6 +225,15 @@ fn check_quiet(pool: &Pool) {
     assert_eq!((status.used, status.pending), (0, 0), "rule 6: {status:?}");
 }
 
+/// Each caller was served; after that the pool is quiet, and closes.
+fn all_are_served<R>(pool: &Pool, callers: impl IntoIterator<Item = JoinHandle<Result<R>>>) {
+    for caller in callers {
+        done(caller).expect("everybody is served");
+    }
+    check_quiet(pool);
+    close(pool);
+}
+
 /// Closes the pool, and nothing of it is left.
 fn close(pool: &Pool) {
     pool.close().expect("this is no thread of the pool");
