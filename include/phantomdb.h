@@ -475,8 +475,8 @@ typedef struct phantomdb_pool_options {
      *
      * It is called on a thread of the library, one message at a time, with no lock held, and not
      * any more when `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;
-     * `message` is valid during the call. It must not close the pool or wait for a connection
-     * of it: that gets `PHANTOMDB_ERR_WOULD_DEADLOCK`.
+     * `message` is valid during the call. What waits (acquire, a request, close) is refused there
+     * with `PHANTOMDB_ERR_WOULD_DEADLOCK`.
      */
     void (*log)(int32_t level,
                 const char *message,

@@ -52,8 +52,8 @@ pub enum LogLevel {
 
 /// Where a pool tells what happens to it: leaked leases, the beginning and the end of an outage.
 ///
-/// It is called on a thread of the pool, one message at a time, with no lock held. It must not
-/// close the pool or wait for a connection of it: that is refused with `WouldDeadlock`.
+/// It is called on a thread of the pool, one message at a time, with no lock held. What
+/// waits (acquire, a request, close) is refused there with `WouldDeadlock`.
 #[derive(Clone)]
 pub struct Logger(Arc<Log>);
 

@@ -13,6 +13,7 @@ mod error;
 mod fork;
 #[cfg(shuttle)]
 mod model;
+mod per_process;
 mod pool;
 mod sync;
 mod threads;

@@ -1,11 +1,55 @@
-//! The library's own threads.
+//! The library's own threads, and the program's callbacks.
 //!
-//! Under the model checker (`--cfg shuttle`) they are its own; see `model`.
+//! Under the model checker (`--cfg shuttle`) the threads are its own; see `model`.
 
 #[cfg(not(shuttle))]
 mod plain;
 
+use std::cell::Cell;
+
 #[cfg(shuttle)]
-pub use crate::model::threads::{JoinHandle, is_ours, spawn};
+use shuttle::thread_local;
+
+#[cfg(shuttle)]
+pub use crate::model::threads::{JoinHandle, spawn};
 #[cfg(not(shuttle))]
-pub use plain::{JoinHandle, is_ours, spawn};
+pub use plain::{JoinHandle, spawn};
+
+use crate::error::{Code, Error, Result};
+
+thread_local! {
+    /// How many callbacks of the program this thread is in.
+    static CALLBACKS: Cell<usize> = Cell::default();
+}
+
+/// Runs a callback of the program. What it calls must not wait for the library meanwhile: see
+/// [`refuse_in_callback`].
+pub fn call_back<R>(callback: impl FnOnce() -> R) -> R {
+    struct Within;
+    impl Drop for Within {
+        fn drop(&mut self) {
+            CALLBACKS.with(|callbacks| callbacks.set(callbacks.get() - 1));
+        }
+    }
+    CALLBACKS.with(|callbacks| callbacks.set(callbacks.get() + 1));
+    let _within = Within;
+    callback()
+}
+
+/// For calls that wait.
+///
+/// # Errors
+/// `WouldDeadlock` from within a callback: it might wait for itself, and it would hold up
+/// whoever else the thread is there for.
+pub fn refuse_in_callback(what: &str) -> Result<()> {
+    if CALLBACKS.with(Cell::get) == 0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::WouldDeadlock,
+        format!(
+            "{what} was called from within a callback of the library, where nothing may wait; \
+             use the asynchronous form, or another thread"
+        ),
+    ))
+}

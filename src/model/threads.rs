@@ -12,10 +12,6 @@ thread_local! {
     static ALL: RefCell<Vec<shuttle::thread::JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
 }
 
-shuttle::thread_local! {
-    static IS_OURS: Cell<bool> = Cell::new(false);
-}
-
 /// A thread of the pool. Unlike shuttle's own, it can be asked whether it has ended.
 #[derive(Debug)]
 pub struct JoinHandle(Arc<End>);
@@ -40,10 +36,6 @@ impl JoinHandle {
     }
 }
 
-pub fn is_ours() -> bool {
-    IS_OURS.with(Cell::get)
-}
-
 /// Lets the system have no thread for the next so many that are asked for.
 pub fn refuse(threads: usize) {
     REFUSED.set(threads);
@@ -62,7 +54,6 @@ pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Join
     let its_end = end.clone();
     RUNNING.set(RUNNING.get() + 1);
     let thread = shuttle::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        IS_OURS.with(|is_ours| is_ours.set(true));
         run();
         // The system's threads are not gone either as soon as they have nothing left to do.
         for _ in 0..3 {

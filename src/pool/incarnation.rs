@@ -1,17 +1,11 @@
 //! A pool in one process, and in the children that this process forks.
 
-use std::mem;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::shared::Shared;
 use crate::client::Endpoint;
 use crate::config::Options;
-use crate::fork;
-use crate::sync::StaticMutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-/// Held while a child makes its own incarnation of a pool, so that no fork catches it half made.
-static BIRTH: StaticMutex<()> = StaticMutex::new(());
 
 /// What was changed on a pool since it was made, and holds in children too. Without a lock, which
 /// a child might inherit held.
@@ -53,56 +47,28 @@ impl Lasting {
 pub struct Incarnation {
     pub shared: Arc<Shared>,
     pub endpoint: Arc<Endpoint>,
-    in_child: OnceLock<Box<Incarnation>>,
 }
 
 impl Incarnation {
     pub fn new(options: Options, endpoint: Endpoint) -> Self {
-        fork::hold_during_fork(|| {
-            let birth = BIRTH.lock();
-            Box::new(move |_| drop(birth))
-        });
         let endpoint = Arc::new(endpoint);
-        Incarnation {
-            shared: Shared::new(options, endpoint.clone()),
-            endpoint,
-            in_child: OnceLock::new(),
-        }
+        Incarnation { shared: Shared::new(options, endpoint.clone()), endpoint }
     }
 
-    /// The incarnation that belongs to this process.
-    pub fn in_this_process(&self, lasting: &Lasting) -> &Incarnation {
-        let mut incarnation = self;
-        while incarnation.shared.is_inherited() {
-            incarnation = match incarnation.in_child.get() {
-                Some(child) => child,
-                None => incarnation.bear_child(lasting),
-            };
+    /// The one of a child of this one's process.
+    pub fn in_child(&self, lasting: &Lasting) -> Self {
+        let mut options = self.shared.options().clone();
+        lasting.apply_to(&mut options);
+        let child = Incarnation::new(options, self.endpoint.reborn());
+        if lasting.is_closed() {
+            child.shared.begin_close();
         }
-        incarnation
-    }
-
-    fn bear_child(&self, lasting: &Lasting) -> &Incarnation {
-        let _birth = BIRTH.lock();
-        self.in_child.get_or_init(|| {
-            let mut options = self.shared.options().clone();
-            lasting.apply_to(&mut options);
-            let child = Incarnation::new(options, self.endpoint.reborn());
-            if lasting.is_closed() {
-                child.shared.begin_close();
-            }
-            Box::new(child)
-        })
+        child
     }
 }
 
 impl Drop for Incarnation {
     fn drop(&mut self) {
-        if self.shared.is_inherited() {
-            // What belongs to the parent is leaked, not dropped.
-            mem::forget(self.shared.clone());
-        } else {
-            self.shared.begin_close();
-        }
+        self.shared.begin_close();
     }
 }

@@ -12,6 +12,7 @@ use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::threads;
 
 /// The connection of one slot.
 #[derive(Debug)]
@@ -133,8 +134,13 @@ impl Lease {
     /// What the server answered (`Http`, `Unauthorized`), what went wrong on the way
     /// (`Unavailable`, `Timeout`, `ConnectionLost`, `Protocol`, `TooLarge`, `Tls`), `Cancelled`
     /// after [`Lease::interrupt`], `Busy` while another thread has a request on it, `Closed`
-    /// if the pool was closed and took the connection back.
+    /// if the pool was closed and took the connection back, `WouldDeadlock` from within a callback.
     pub fn request(&self, request: &Request) -> Result<Answer> {
+        threads::refuse_in_callback("request")?;
+        self.send(request)
+    }
+
+    fn send(&self, request: &Request) -> Result<Answer> {
         self.check_process()?;
         // The client knows `request_timeout`; the caller has no deadline of its own.
         let deadline = clock::now() + MAX_DURATION;

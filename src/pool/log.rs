@@ -7,6 +7,7 @@ use super::lease::Pooled;
 use super::machine::Event;
 use super::shared::Shared;
 use crate::config::LogLevel;
+use crate::threads;
 
 impl Shared {
     pub(super) fn log(&self, events: Vec<Event<Arc<Pooled>>>) {
@@ -14,7 +15,8 @@ impl Shared {
         for event in events {
             let (level, message) = worded(&event);
             // A callback that panics must not end the housekeeper.
-            let _ = catch_unwind(AssertUnwindSafe(|| log.log(level, &message)));
+            let _ =
+                catch_unwind(AssertUnwindSafe(|| threads::call_back(|| log.log(level, &message))));
         }
     }
 }

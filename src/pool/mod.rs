@@ -29,6 +29,7 @@ use crate::client::{Answer, Endpoint, Request};
 use crate::clock;
 use crate::config::{MAX_DURATION, Options, Secret, check_size};
 use crate::error::Result;
+use crate::per_process::PerProcess;
 use crate::threads;
 use incarnation::{Incarnation, Lasting};
 use shared::Shared;
@@ -55,7 +56,7 @@ pub use status::Status;
 /// ```
 #[derive(Debug)]
 pub struct Pool {
-    first: Incarnation,
+    incarnation: PerProcess<Incarnation>,
     lasting: Lasting,
 }
 
@@ -69,7 +70,7 @@ impl Pool {
         options.check()?;
         let endpoint = Endpoint::new(&options)?;
         let lasting = Lasting::new(&options);
-        Ok(Pool { first: Incarnation::new(options, endpoint), lasting })
+        Ok(Pool { incarnation: PerProcess::new(Incarnation::new(options, endpoint)), lasting })
     }
 
     /// Waits for a connection, at most `acquire_timeout`.
@@ -152,7 +153,7 @@ impl Pool {
 
     /// The options that the pool was made with.
     pub fn options(&self) -> &Options {
-        self.first.shared.options()
+        self.incarnation.first().shared.options()
     }
 
     /// Whether [`Pool::close`] was called.
@@ -168,14 +169,23 @@ impl Pool {
     /// # Errors
     /// `WouldDeadlock` when called from within a callback of the pool, and nothing is closed then.
     pub fn close(&self) -> Result<()> {
-        if !threads::is_ours() {
-            self.lasting.set_closed();
-        }
-        self.shared().close()
+        self.close_within(self.options().close_timeout)
+    }
+
+    /// As [`Pool::close`], but connections in use get `timeout` instead of `close_timeout`; with
+    /// zero they are cut at once. A close that waits in another thread ends as early.
+    ///
+    /// # Errors
+    /// As [`Pool::close`].
+    pub fn close_within(&self, timeout: Duration) -> Result<()> {
+        threads::refuse_in_callback("close")?;
+        self.lasting.set_closed();
+        self.shared().close(clock::now() + timeout.min(MAX_DURATION));
+        Ok(())
     }
 
     fn incarnation(&self) -> &Incarnation {
-        self.first.in_this_process(&self.lasting)
+        self.incarnation.own(|parents| parents.in_child(&self.lasting))
     }
 
     fn shared(&self) -> &Arc<Shared> {

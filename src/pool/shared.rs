@@ -16,7 +16,7 @@ use super::workers::Workers;
 use crate::client::{Connection, Endpoint};
 use crate::clock;
 use crate::config::Options;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::fork;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::threads;
@@ -167,6 +167,9 @@ impl Shared {
         deadline: Instant,
         has_waited: &mut bool,
     ) -> Result<Lease> {
+        if deadline > started {
+            threads::refuse_in_callback("acquire")?;
+        }
         let handoff = OnceCell::new();
         let waiter = || Arc::clone(handoff.get_or_init(Default::default));
         let (place, mut acquired) = self.step(|machine, now| {
@@ -177,13 +180,6 @@ impl Shared {
             let grant = match acquired {
                 Acquired::Granted(grant) => grant,
                 Acquired::Refused(error) => return Err(error),
-                Acquired::Queued if threads::is_ours() => {
-                    match self.step(|machine, _| machine.cancel(place)) {
-                        Some(_) => return Err(would_deadlock("acquire")),
-                        // It was served just before, and the delivery is on its way.
-                        None => waiter().wait()?,
-                    }
-                }
                 Acquired::Queued => {
                     *has_waited = true;
                     match waiter().wait_until(deadline) {
@@ -260,11 +256,8 @@ impl Shared {
         }
     }
 
-    pub fn close(self: &Arc<Self>) -> Result<()> {
-        if threads::is_ours() {
-            return Err(would_deadlock("close"));
-        }
-        let deadline = clock::now() + self.options.close_timeout;
+    /// Leases have until `deadline` to come back.
+    pub fn close(self: &Arc<Self>, deadline: Instant) {
         self.begin_close();
         let mut core = self.lock();
         while core.machine.status().used > 0 {
@@ -292,7 +285,6 @@ impl Shared {
         }
         drop(core);
         self.join_threads();
-        Ok(())
     }
 
     /// Waits until the pool's threads are gone; they end by themselves once it is drained.
@@ -319,13 +311,6 @@ impl Shared {
     pub(super) fn linger(&self) -> Duration {
         if self.is_closing() { Duration::ZERO } else { Duration::from_millis(250) }
     }
-}
-
-fn would_deadlock(what: &str) -> Error {
-    Error::new(
-        Code::WouldDeadlock,
-        format!("{what} was called from within a callback of the library, for which it would wait"),
-    )
 }
 
 /// Decides a pool's jitter. Forked children inherit the generator's state, and must not come back

@@ -1,23 +1,12 @@
 //! Threads of the operating system.
 #![allow(unsafe_code)]
 
-use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::thread::Builder;
 
 pub type JoinHandle = std::thread::JoinHandle<()>;
-
-thread_local! {
-    static IS_OURS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this is a thread that [`spawn`] started: it runs a callback of the program, which must
-/// not wait for the library.
-pub fn is_ours() -> bool {
-    IS_OURS.get()
-}
 
 /// Starts a thread that gets none of the program's signals: those are for its own threads.
 pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle> {
@@ -30,10 +19,7 @@ pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Join
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
     }
-    let thread = Builder::new().name(name.to_owned()).spawn(|| {
-        IS_OURS.set(true);
-        run();
-    });
+    let thread = Builder::new().name(name.to_owned()).spawn(run);
     // SAFETY: pthread_sigmask can't fail with these arguments, so `before` is initialised.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     thread

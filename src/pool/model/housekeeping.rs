@@ -102,26 +102,29 @@ fn rule_19_close_needs_no_thread_that_the_system_does_not_have() {
 }
 
 #[test]
-fn rule_06_an_acquire_refused_in_a_callback_takes_no_connection_with_it() {
+fn rule_06_what_a_callback_tries_takes_no_connection_with_it() {
     let pool_of_callback: Arc<Mutex<Weak<Pool>>> = Arc::default();
     let callback = pool_of_callback.clone();
     let log = Logger::new(move |_, _| {
-        let pool = callback.lock().unwrap().upgrade();
-        if let Some(lease) = pool.map(|pool| pool.acquire()) {
-            match lease {
-                Ok(_) => saw("served in the callback"),
-                Err(error) if error.code() == Code::WouldDeadlock => saw("refused"),
-                Err(_) => saw("closed"),
+        let Some(pool) = callback.lock().unwrap().upgrade() else { return };
+        let refused = pool.acquire().expect_err("nothing waits in a callback");
+        assert_eq!(refused.code(), Code::WouldDeadlock, "{refused}");
+        match pool.try_acquire() {
+            Ok(lease) => {
+                let refused = use_lease(&lease).expect_err("nothing waits in a callback");
+                assert_eq!(refused.code(), Code::WouldDeadlock, "{refused}");
+                saw("served in the callback");
             }
+            Err(_) => saw("none was free"),
         }
     });
-    let explore = Explore::with(0, 1, Validation::None)
+    let explore = Explore::with(0, 2, Validation::None)
         .options(|options| options.log = Some(log))
         .dials(&[Dial::Fails])
-        .must_see(&["refused"]);
+        .must_see(&["served in the callback", "none was free"]);
     explore.run(move |pool| {
         *pool_of_callback.lock().unwrap() = Arc::downgrade(&pool);
-        let callers = [(); 2].map(|()| caller(&pool, |pool| drop(visit(pool))));
+        let callers = [(); 3].map(|()| caller(&pool, |pool| drop(visit(pool))));
         for caller in callers {
             done(caller);
         }
