@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use super::outage::Outage;
 use super::stats::{CloseReason, Stats};
 use super::status::Status;
-use super::waiters::{Place, Waiters};
+use super::waiters::{Patience, Place, Waiters};
 use crate::config::{Options, Validation};
 use crate::error::{Code, Error};
 use slot::{STATES, Slot, State};
@@ -137,10 +137,11 @@ impl<C: Clone, W> Machine<C, W> {
         self.waiters.arrive()
     }
 
-    /// Hands out a connection, or queues the caller.
+    /// Hands out a connection, or queues the caller; one with `patience` is told when that ends.
     pub fn acquire(
         &mut self,
         place: Place,
+        patience: Option<Patience>,
         now: Instant,
         waiter: impl FnOnce() -> W,
     ) -> Acquired<C> {
@@ -155,7 +156,7 @@ impl<C: Clone, W> Machine<C, W> {
         if self.waiters.len() >= self.options.max_waiters as usize && !is_coming {
             return Acquired::Refused(self.overloaded());
         }
-        self.waiters.insert(place, waiter());
+        self.queue(place, patience, waiter());
         self.balance(now);
         Acquired::Queued
     }
@@ -204,6 +205,7 @@ impl<C: Clone, W> Machine<C, W> {
         &mut self,
         lease: LeaseId,
         place: Place,
+        patience: Option<Patience>,
         now: Instant,
         waiter: impl FnOnce() -> W,
     ) -> Acquired<C> {
@@ -216,7 +218,7 @@ impl<C: Clone, W> Machine<C, W> {
             Acquired::Granted(grant)
         } else {
             // It was let in before, so `max_waiters` does not stop it now.
-            self.waiters.insert(place, waiter());
+            self.queue(place, patience, waiter());
             Acquired::Queued
         };
         self.balance(now);
@@ -252,6 +254,13 @@ impl<C: Clone, W> Machine<C, W> {
                     self.balance(now);
                 }
             },
+        }
+    }
+
+    fn queue(&mut self, place: Place, patience: Option<Patience>, waiter: W) {
+        self.waiters.insert(place, patience, waiter);
+        if let Some(patience) = patience {
+            self.want_alarm(patience.until);
         }
     }
 

@@ -174,7 +174,7 @@ impl Shared {
         let waiter = || Arc::clone(handoff.get_or_init(Default::default));
         let (place, mut acquired) = self.step(|machine, now| {
             let place = machine.arrive();
-            (place, machine.acquire(place, now, waiter))
+            (place, machine.acquire(place, None, now, waiter))
         });
         loop {
             let grant = match acquired {
@@ -196,7 +196,7 @@ impl Shared {
                 Ok(lease) => return Ok(lease),
                 Err(()) => {
                     acquired =
-                        self.step(|machine, now| machine.found_dead(lease, place, now, waiter));
+                        self.step(|machine, now| machine.found_dead(lease, place, None, now, waiter));
                 }
             }
         }

@@ -1,23 +1,38 @@
 //! The queue of callers that wait for a connection: first come, first served.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
 
 /// A caller's place in the order of arrival; smaller came earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(u64);
 
+/// How long a waiter waits that can't watch the clock itself, because no thread waits for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub since: Instant,
+    pub until: Instant,
+}
+
 /// Waiters in the order of their places. Cancelling one leaves a gap that later calls skip,
 /// so that a storm of cancellations among 100 000 waiters stays linear.
 #[derive(Debug)]
 pub struct Waiters<W> {
-    queue: VecDeque<(Place, Option<W>)>,
+    queue: VecDeque<(Place, Option<Waiter<W>>)>,
+    deadlines: BTreeSet<(Instant, Place)>,
     live: usize,
     next_place: u64,
 }
 
+#[derive(Debug)]
+struct Waiter<W> {
+    waiter: W,
+    patience: Option<Patience>,
+}
+
 impl<W> Waiters<W> {
     pub fn new() -> Self {
-        Waiters { queue: VecDeque::new(), live: 0, next_place: 0 }
+        Waiters { queue: VecDeque::new(), deadlines: BTreeSet::new(), live: 0, next_place: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -36,23 +51,23 @@ impl<W> Waiters<W> {
     }
 
     /// Queues a caller at its place, which may be ahead of later arrivals that wait already.
-    pub fn insert(&mut self, place: Place, waiter: W) {
+    pub fn insert(&mut self, place: Place, patience: Option<Patience>, waiter: W) {
         let index = match self.queue.back() {
             Some((last, _)) if *last > place => {
                 self.queue.partition_point(|(other, _)| *other < place)
             }
             _ => self.queue.len(),
         };
-        self.queue.insert(index, (place, Some(waiter)));
+        self.queue.insert(index, (place, Some(Waiter { waiter, patience })));
+        self.deadlines.extend(patience.map(|patience| (patience.until, place)));
         self.live += 1;
     }
 
     /// Takes the caller that has waited longest.
     pub fn pop(&mut self) -> Option<W> {
-        while let Some((_, waiter)) = self.queue.pop_front() {
+        while let Some((place, waiter)) = self.queue.pop_front() {
             if let Some(waiter) = waiter {
-                self.live -= 1;
-                return Some(waiter);
+                return Some(self.leave(place, waiter));
             }
         }
         None
@@ -60,10 +75,9 @@ impl<W> Waiters<W> {
 
     /// Takes the caller that came last.
     pub fn pop_last(&mut self) -> Option<W> {
-        while let Some((_, waiter)) = self.queue.pop_back() {
+        while let Some((place, waiter)) = self.queue.pop_back() {
             if let Some(waiter) = waiter {
-                self.live -= 1;
-                return Some(waiter);
+                return Some(self.leave(place, waiter));
             }
         }
         None
@@ -73,16 +87,39 @@ impl<W> Waiters<W> {
     pub fn remove(&mut self, place: Place) -> Option<W> {
         let index = self.queue.binary_search_by_key(&place, |(other, _)| *other).ok()?;
         let waiter = self.queue[index].1.take()?;
-        self.live -= 1;
+        let waiter = self.leave(place, waiter);
         if self.queue.len() > 2 * self.live + 16 {
             self.queue.retain(|(_, waiter)| waiter.is_some());
         }
         Some(waiter)
     }
+
+    /// When the first of them is at the end of its patience.
+    pub fn first_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(until, _)| *until)
+    }
+
+    /// The one whose patience ended first, and since when it waits, if that is by `now`.
+    pub fn first_expired(&self, now: Instant) -> Option<(Place, Instant)> {
+        let (_, place) = self.deadlines.first().filter(|(until, _)| *until <= now)?;
+        let index = self.queue.binary_search_by_key(place, |(other, _)| *other).ok()?;
+        let patience = self.queue[index].1.as_ref()?.patience?;
+        Some((*place, patience.since))
+    }
+
+    fn leave(&mut self, place: Place, waiter: Waiter<W>) -> W {
+        self.live -= 1;
+        if let Some(patience) = waiter.patience {
+            self.deadlines.remove(&(patience.until, place));
+        }
+        waiter.waiter
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -91,9 +128,9 @@ mod tests {
         let early = waiters.arrive();
         for name in ["second", "third"] {
             let place = waiters.arrive();
-            waiters.insert(place, name);
+            waiters.insert(place, None, name);
         }
-        waiters.insert(early, "first");
+        waiters.insert(early, None, "first");
         let served: Vec<_> = std::iter::from_fn(|| waiters.pop()).collect();
         assert_eq!(served, ["first", "second", "third"]);
         assert!(waiters.is_empty());
@@ -105,7 +142,7 @@ mod tests {
         let places: Vec<_> = (0..1000)
             .map(|number| {
                 let place = waiters.arrive();
-                waiters.insert(place, number);
+                waiters.insert(place, None, number);
                 place
             })
             .collect();
@@ -116,5 +153,29 @@ mod tests {
         assert_eq!(waiters.len(), 500);
         let served: Vec<_> = std::iter::from_fn(|| waiters.pop()).collect();
         assert_eq!(served, (0..1000).step_by(2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn whoever_leaves_takes_its_deadline_along() {
+        let mut waiters = Waiters::new();
+        let now = Instant::now();
+        let after = |ms| now + Duration::from_millis(ms);
+        let places: Vec<_> = [40, 10, 30, 20]
+            .into_iter()
+            .map(|ms| {
+                let place = waiters.arrive();
+                waiters.insert(place, Some(Patience { since: now, until: after(ms) }), ms);
+                place
+            })
+            .collect();
+        assert_eq!(waiters.first_deadline(), Some(after(10)));
+        assert_eq!(waiters.first_expired(after(9)), None);
+        assert_eq!(waiters.first_expired(after(10)), Some((places[1], now)));
+        assert_eq!(waiters.remove(places[1]), Some(10));
+        assert_eq!(waiters.pop_last(), Some(20));
+        assert_eq!(waiters.first_deadline(), Some(after(30)));
+        assert_eq!(waiters.pop(), Some(40));
+        assert_eq!(waiters.pop(), Some(30));
+        assert_eq!(waiters.first_deadline(), None);
     }
 }

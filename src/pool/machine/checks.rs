@@ -132,6 +132,8 @@ impl<C: Clone, W> Machine<C, W> {
                 "rule 17: no alarm for an idle surplus"
             );
         }
+        let deadline = self.waiters.first_deadline();
+        assert!(!(deadline.is_some() && is_due(deadline)), "rule 3: no alarm for a deadline");
         let retry_at = self.outage_retry_at().filter(|at| *at > now);
         if let Some(retry_at) = retry_at.filter(|_| self.dials_before_handing_out()) {
             assert!(!is_due(Some(retry_at)), "rule 10: no alarm for the next try");

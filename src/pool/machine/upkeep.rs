@@ -7,8 +7,10 @@ use std::time::Instant;
 use super::*;
 
 impl<C: Clone, W> Machine<C, W> {
-    /// Does what is due: retires and closes idle connections, tries a lost server again.
+    /// Does what is due: tells callers that their time is over, retires and closes idle
+    /// connections, tries a lost server again.
     pub fn tick(&mut self, now: Instant) {
+        self.refuse_the_expired(now);
         if !self.is_closing {
             self.close_expired(now);
             self.replace_retiring(now);
@@ -21,6 +23,16 @@ impl<C: Clone, W> Machine<C, W> {
     /// When [`Machine::tick`] wants to be called next.
     pub fn alarm(&self) -> Option<Instant> {
         self.alarm
+    }
+
+    /// Tells waiters whose patience has ended.
+    fn refuse_the_expired(&mut self, now: Instant) {
+        while let Some((place, since)) = self.waiters.first_expired(now) {
+            let error = self.timeout_error(now.saturating_duration_since(since));
+            if let Some(waiter) = self.waiters.remove(place) {
+                self.effects.deliveries.push((waiter, Err(error)));
+            }
+        }
     }
 
     pub(super) fn refill(&mut self, now: Instant) {
@@ -136,7 +148,8 @@ impl<C: Clone, W> Machine<C, W> {
         // One that is due and can't be had now is looked for again when a dial ends.
         let successor = successor.filter_map(|slot| self.slots[*slot].replace_at);
         let successor = successor.filter(|at| *at > now).min();
-        let due = [expiry, retirement, successor, self.next_leak(), self.next_retry(now)];
+        let (patience, leak) = (self.waiters.first_deadline(), self.next_leak());
+        let due = [expiry, retirement, successor, patience, leak, self.next_retry(now)];
         due.into_iter().flatten().min()
     }
 

@@ -88,6 +88,38 @@ fn rule_03_in_an_outage_the_time_out_names_the_cause() {
 }
 
 #[test]
+fn rule_03_who_waits_without_a_thread_is_told_at_its_deadline() {
+    let mut pool = Pool::new(|o| {
+        o.max_connections = 1;
+        o.min_connections = 1;
+        o.idle_timeout = Duration::ZERO;
+    });
+    let grant = pool.take();
+    let (long, short) = (pool.wait_for(ms(300)), pool.wait_for(ms(100)));
+    let for_ever = pool.wait();
+    assert_eq!(pool.machine.alarm(), Some(pool.now + ms(100)));
+    pool.pass_with_alarms(ms(99));
+    assert!(pool.deliveries().is_empty());
+    pool.pass_with_alarms(ms(1));
+    let refusals = pool.refusals();
+    assert_eq!(refusals.len(), 1);
+    assert_eq!(refusals[0].0, short);
+    assert_eq!(
+        refusals[0].1.message(),
+        "Timeout acquiring connection after 0.1 s: 1 of 1 connections in use, 3 waiting"
+    );
+    assert_eq!(pool.cancel(short), None);
+    // The others keep their places.
+    pool.give_back(&grant);
+    let (served, grant) = pool.delivery();
+    assert_eq!(served, long);
+    pool.pass_with_alarms(ms(1000));
+    assert!(pool.deliveries().is_empty(), "whoever was served has no deadline any more");
+    pool.give_back(&grant);
+    assert_eq!(pool.delivery().0, for_ever);
+}
+
+#[test]
 fn rule_04_a_try_takes_what_is_there_and_starts_no_round_trip() {
     let mut pool = Pool::new(|o| {
         o.validation = Validation::Ping;

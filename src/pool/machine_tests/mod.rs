@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::machine::{
     Acquired, Condition, DialPermit, Effects, Fate, Grant, Job, LeaseId, Machine, Task,
 };
-use super::waiters::Place;
+use super::waiters::{Patience, Place};
 use crate::config::Options;
 use crate::error::{Code, Error, Result};
 
@@ -79,10 +79,16 @@ impl Pool {
     }
 
     fn acquire(&mut self) -> Acquired<Link> {
+        self.acquire_with(None)
+    }
+
+    fn acquire_with(&mut self, patience: Option<Duration>) -> Acquired<Link> {
         let (place, waiter) = (self.machine.arrive(), self.arrived);
         self.arrived += 1;
         self.places.push(place);
-        let acquired = self.machine.acquire(place, self.now, || waiter);
+        let patience =
+            patience.map(|time| Patience { since: self.now, until: self.now + time });
+        let acquired = self.machine.acquire(place, patience, self.now, || waiter);
         self.settle();
         acquired
     }
@@ -97,7 +103,16 @@ impl Pool {
 
     /// An acquire that waits.
     fn wait(&mut self) -> Waiter {
-        match self.acquire() {
+        self.wait_with(None)
+    }
+
+    /// An acquire that waits, and leaves it to the machine to say when that is over.
+    fn wait_for(&mut self, patience: Duration) -> Waiter {
+        self.wait_with(Some(patience))
+    }
+
+    fn wait_with(&mut self, patience: Option<Duration>) -> Waiter {
+        match self.acquire_with(patience) {
             Acquired::Queued => self.arrived - 1,
             other => panic!("does not wait: {other:?}"),
         }
@@ -111,7 +126,7 @@ impl Pool {
 
     fn found_dead(&mut self, grant: &Grant<Link>, waiter: Waiter) -> Acquired<Link> {
         let place = self.places[waiter as usize];
-        let acquired = self.machine.found_dead(grant.lease, place, self.now, || waiter);
+        let acquired = self.machine.found_dead(grant.lease, place, None, self.now, || waiter);
         self.settle();
         acquired
     }

@@ -6,7 +6,7 @@ use super::network::{Holder, Server};
 use super::world::{Event, World};
 use crate::error::{Code, Error, Result};
 use crate::pool::machine::{Acquired, Condition, DialPermit, Fate, Grant, LeaseId};
-use crate::pool::waiters::Place;
+use crate::pool::waiters::{Patience, Place};
 
 /// Where a caller is with its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Caller {
     place: Option<Place>,
+    /// Of a caller that leaves it to the machine to watch the clock.
+    patience: Option<Patience>,
     pub phase: Phase,
     /// Counts its phases, so that an event meant for an earlier one is known.
     epoch: u32,
@@ -52,6 +54,7 @@ impl World {
         let timeout = self.plan.options.acquire_timeout;
         self.callers.push(Caller {
             place: None,
+            patience: None,
             phase: Phase::Waiting,
             epoch: 0,
             lease: None,
@@ -70,9 +73,14 @@ impl World {
         let timeout = self.plan.options.acquire_timeout;
         self.tell(|| format!("caller {number} acquires"));
         let place = self.machine.arrive();
-        self.callers[number as usize].place = Some(place);
-        let acquired = self.machine.acquire(place, self.now, || number);
-        self.after(timeout, Event::Deadline(number));
+        let patience = Patience { since: self.now, until: self.now + timeout };
+        let patience = self.random.bool().then_some(patience);
+        let caller = &mut self.callers[number as usize];
+        (caller.place, caller.patience) = (Some(place), patience);
+        let acquired = self.machine.acquire(place, patience, self.now, || number);
+        if patience.is_none() {
+            self.after(timeout, Event::Deadline(number));
+        }
         self.note_acquired(number, acquired);
         self.settle();
     }
@@ -140,6 +148,10 @@ impl World {
                         assert!(is_last, "rule 10: those who came last are refused first");
                         assert!(self.plan.fails_fast() && self.dials.failures > 0, "rule 10");
                         assert!(error.retry_after().is_some(), "rule 10: says when to retry");
+                    }
+                    Code::Timeout => {
+                        let until = self.callers[number as usize].patience.map(|it| it.until);
+                        assert_eq!(until, Some(self.now), "rule 3: not at its deadline");
                     }
                     _ => panic!("a waiter is never refused with: {error}"),
                 }
@@ -221,8 +233,10 @@ impl World {
                 self.tell(|| format!("caller {number} finds connection {link} dead"));
                 self.network.link(link).holder = Holder::Nobody;
                 self.callers[number as usize].lease = None;
-                let acquired = self.machine.found_dead(lease, place, self.now, || number);
-                let is_late = self.callers[number as usize].deadline <= self.now;
+                let caller = &self.callers[number as usize];
+                let patience = caller.patience;
+                let is_late = patience.is_none() && caller.deadline <= self.now;
+                let acquired = self.machine.found_dead(lease, place, patience, self.now, || number);
                 self.note_acquired(number, acquired);
                 let code = self.callers[number as usize].refusal;
                 assert_ne!(code, Some(Code::Overloaded), "rule 14: replaced, not refused");
