@@ -21,7 +21,7 @@ mod threads;
 #[cfg(feature = "capi")]
 pub mod capi;
 
-pub use client::{Answer, Request};
+pub use client::{Answer, Operation, Parameter, Request};
 pub use config::{
     LogLevel, Logger, MAX_CONNECTIONS_LIMIT, MAX_DURATION, Options, Secret, Validation,
 };

@@ -17,6 +17,7 @@ use super::outcome::{self, Failed, Tried};
 use super::routes::{self, Kind, Request};
 use super::station::{Order, Station};
 use super::transport::{NoResolver, StationConnector};
+use super::watch::{Watch, Watched};
 use crate::error::{Code, Error, Result};
 
 const TRANSACTION: HeaderName = HeaderName::from_static("x-phantomdb-transaction");
@@ -45,6 +46,8 @@ pub struct Connection {
     transaction: Option<String>,
     /// Whether the last request, or a part of it, left this machine.
     sent: bool,
+    /// Told of the next request.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 /// A complete HTTP answer.
@@ -60,7 +63,7 @@ impl Connection {
     /// A connection without a socket; nothing is sent before the first request.
     pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialGate>) -> Connection {
         let station = Station::new(endpoint, gate);
-        Connection { station, agent: None, transaction: None, sent: false }
+        Connection { station, agent: None, transaction: None, sent: false, watch: None }
     }
 
     /// Opens the socket (leave to dial, name look-up, TCP, TLS) if there is none.
@@ -135,6 +138,23 @@ impl Connection {
         }
     }
 
+    /// As [`Connection::request`]; `watch` is told when it begins and ends, if it does begin.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request`].
+    pub fn request_watched(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+        watch: Arc<dyn Watch>,
+    ) -> Result<Answer> {
+        self.watch = Some(watch);
+        let outcome = self.request(request, deadline);
+        self.watch = None;
+        outcome
+    }
+
     /// The id of the open transaction, which every request of this connection belongs to.
     pub fn transaction(&self) -> Option<&str> {
         self.transaction.as_deref()
@@ -196,7 +216,9 @@ impl Connection {
     /// Does what interrupters can cut.
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         self.station.cutter.begin();
+        let watched = Watched::begin(self.watch.take(), || self.interrupter());
         let result = work(self);
+        drop(watched);
         if self.station.cutter.end() {
             // The cut may have come when the answer was complete; the socket is gone all the same.
             self.station.discard_kept();

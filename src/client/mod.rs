@@ -23,6 +23,7 @@ mod endpoint;
 mod excerpt;
 mod gate;
 mod json;
+mod operation;
 #[cfg(not(shuttle))]
 mod outcome;
 mod refusal;
@@ -36,6 +37,7 @@ mod text;
 mod tls;
 #[cfg(not(shuttle))]
 mod transport;
+mod watch;
 #[cfg_attr(shuttle, path = "model/wire.rs")]
 mod wire;
 
@@ -44,5 +46,7 @@ pub use cell::{Cell, Kind};
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use gate::{DialGate, Interrupter};
+pub use operation::{Operation, Parameter};
 pub use routes::Request;
 pub use table::Table;
+pub use watch::Watch;

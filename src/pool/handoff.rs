@@ -1,32 +1,27 @@
 //! Where a waiting thread receives its connection.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::lease::Pooled;
-use super::machine::Grant;
-use crate::error::Error;
+use super::lease::Lease;
+use crate::error::Result;
 use crate::sync::{Condvar, Mutex};
 
-/// What a waiter gets.
-pub type Delivery = Result<Grant<Arc<Pooled>>, Error>;
-
-/// A place for one delivery at a time, and for one thread that waits for it.
+/// A place for what an acquire comes to, and for the one thread that waits for it.
 #[derive(Debug, Default)]
 pub struct Handoff {
-    delivery: Mutex<Option<Delivery>>,
+    delivery: Mutex<Option<Result<Lease>>>,
     delivered: Condvar,
 }
 
 impl Handoff {
     /// Gives the waiter what it gets.
-    pub fn deliver(&self, delivery: Delivery) {
+    pub fn deliver(&self, delivery: Result<Lease>) {
         *self.delivery.lock() = Some(delivery);
         self.delivered.notify_one();
     }
 
     /// Waits for the delivery until `deadline`; `None` if it hasn't come by then.
-    pub fn wait_until(&self, deadline: Instant) -> Option<Delivery> {
+    pub fn wait_until(&self, deadline: Instant) -> Option<Result<Lease>> {
         let mut delivery = self.delivery.lock();
         while delivery.is_none() {
             let (guard, is_over) = self.delivered.wait_until(delivery, deadline);
@@ -39,7 +34,7 @@ impl Handoff {
     }
 
     /// Waits for a delivery that is certain to come.
-    pub fn wait(&self) -> Delivery {
+    pub fn wait(&self) -> Result<Lease> {
         let mut delivery = self.delivery.lock();
         loop {
             match delivery.take() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::machine::{Condition, Fate, LeaseId};
 use super::shared::Shared;
-use crate::client::{Answer, Connection, Interrupter, Request};
+use crate::client::{Answer, Connection, Interrupter, Request, Watch};
 use crate::clock;
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result};
@@ -137,10 +137,22 @@ impl Lease {
     /// if the pool was closed and took the connection back, `WouldDeadlock` from within a callback.
     pub fn request(&self, request: &Request) -> Result<Answer> {
         threads::refuse_in_callback("request")?;
-        self.send(request)
+        self.send(|connection, deadline| connection.request(request, deadline))
     }
 
-    fn send(&self, request: &Request) -> Result<Answer> {
+    /// As [`Lease::request`], on a thread of the library; `watch` is told when it begins and ends.
+    pub(crate) fn request_watched(
+        &self,
+        request: &Request,
+        watch: Arc<dyn Watch>,
+    ) -> Result<Answer> {
+        self.send(|connection, deadline| connection.request_watched(request, deadline, watch))
+    }
+
+    fn send(
+        &self,
+        request: impl FnOnce(&mut Connection, Instant) -> Result<Answer>,
+    ) -> Result<Answer> {
         self.check_process()?;
         // The client knows `request_timeout`; the caller has no deadline of its own.
         let deadline = clock::now() + MAX_DURATION;
@@ -157,7 +169,7 @@ impl Lease {
         if self.connection.is_cut() {
             return Err(Error::closed());
         }
-        let outcome = client.connection.request(request, deadline);
+        let outcome = request(&mut client.connection, deadline);
         match &outcome {
             Err(error) if self.connection.is_cut() && error.code() == Code::Cancelled => {
                 return Err(Error::closed());

@@ -3,6 +3,7 @@
 //! `machine` decides, `shared` carries out: it owns the lock, wakes waiters and hands blocking
 //! work to `workers`. `lease` is what a caller holds.
 
+mod acquiring;
 mod gate;
 mod handoff;
 mod incarnation;

@@ -1,28 +1,25 @@
 //! What callers, leases and workers of one pool share: its machine behind one lock.
 
-use std::cell::OnceCell;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::acquiring::Pending;
 use super::gate::SlotGate;
-use super::handoff::Handoff;
-use super::lease::{Lease, Pooled};
-use super::machine::{Acquired, Event, Grant, Machine};
-use super::stats::{Outcome, Stats};
+use super::lease::Pooled;
+use super::machine::{Event, Machine};
+use super::stats::Stats;
 use super::status::Status;
-use super::waiters::Place;
 use super::workers::Workers;
 use crate::client::{Connection, Endpoint};
 use crate::clock;
 use crate::config::Options;
-use crate::error::{Error, Result};
 use crate::fork;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::threads;
 
 /// The machine of a real pool.
-pub type PoolMachine = Machine<Arc<Pooled>, Arc<Handoff>>;
+pub type PoolMachine = Machine<Arc<Pooled>, Arc<Pending>>;
 
 /// What the lock guards.
 pub struct Core {
@@ -126,9 +123,6 @@ impl Shared {
         let has_events = !events.is_empty();
         let new_threads = workers.reserve_threads(machine, &self.options, has_events);
         drop(core);
-        for (handoff, delivery) in effects.deliveries {
-            handoff.deliver(delivery);
-        }
         for _ in 0..effects.new_jobs {
             self.job_ready.notify_one();
         }
@@ -146,87 +140,10 @@ impl Shared {
         if !new_threads.is_empty() {
             self.spawn(new_threads);
         }
-    }
-
-    /// Waits for a connection until `deadline`.
-    pub fn acquire(self: &Arc<Self>, started: Instant, deadline: Instant) -> Result<Lease> {
-        let mut has_waited = false;
-        let outcome = self.acquire_uncounted(started, deadline, &mut has_waited);
-        let waited = if has_waited {
-            clock::now().saturating_duration_since(started)
-        } else {
-            Duration::ZERO
-        };
-        self.stats.count_acquire(Outcome::of(&outcome, has_waited), waited);
-        outcome
-    }
-
-    fn acquire_uncounted(
-        self: &Arc<Self>,
-        started: Instant,
-        deadline: Instant,
-        has_waited: &mut bool,
-    ) -> Result<Lease> {
-        if deadline > started {
-            threads::refuse_in_callback("acquire")?;
+        // Last, because it may lead to the program, which may take its time.
+        for (pending, delivery) in effects.deliveries {
+            pending.deliver(delivery);
         }
-        let handoff = OnceCell::new();
-        let waiter = || Arc::clone(handoff.get_or_init(Default::default));
-        let (place, mut acquired) = self.step(|machine, now| {
-            let place = machine.arrive();
-            (place, machine.acquire(place, None, now, waiter))
-        });
-        loop {
-            let grant = match acquired {
-                Acquired::Granted(grant) => grant,
-                Acquired::Refused(error) => return Err(error),
-                Acquired::Queued => {
-                    *has_waited = true;
-                    match waiter().wait_until(deadline) {
-                        Some(delivery) => delivery?,
-                        None => match self.give_up(place, started) {
-                            Some(error) => return Err(error),
-                            None => waiter().wait()?,
-                        },
-                    }
-                }
-            };
-            let lease = grant.lease;
-            match self.check(grant) {
-                Ok(lease) => return Ok(lease),
-                Err(()) => {
-                    acquired =
-                        self.step(|machine, now| machine.found_dead(lease, place, None, now, waiter));
-                }
-            }
-        }
-    }
-
-    /// Takes a waiter whose deadline passed out of the queue; `None` if it was served just before,
-    /// and then the delivery is on its way.
-    fn give_up(self: &Arc<Self>, place: Place, started: Instant) -> Option<Error> {
-        self.step(|machine, now| {
-            let error = machine.timeout_error(now.saturating_duration_since(started));
-            machine.cancel(place).map(|_| error)
-        })
-    }
-
-    pub fn try_acquire(self: &Arc<Self>) -> Result<Lease> {
-        let outcome = self.step(|machine, now| machine.try_acquire(now));
-        self.stats.count_acquire(Outcome::of(&outcome, false), Duration::ZERO);
-        let grant = outcome?;
-        if grant.probe {
-            // A dead one lost its socket in the probe and opens a new one at its first request.
-            grant.connection.probe();
-        }
-        Ok(Lease::new(self.clone(), grant.lease, grant.connection))
-    }
-
-    fn check(self: &Arc<Self>, grant: Grant<Arc<Pooled>>) -> std::result::Result<Lease, ()> {
-        if grant.probe && !grant.connection.probe() {
-            return Err(());
-        }
-        Ok(Lease::new(self.clone(), grant.lease, grant.connection))
     }
 
     /// Waits for the end of some dial; says whether the deadline passed first.

@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::gate::{DialGate, Interrupter};
 use super::routes::{Kind, Request};
 use super::station::{Order, Station};
+use super::watch::{Watch, Watched};
 use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::model::server;
@@ -19,11 +20,12 @@ use crate::model::server;
 pub struct Connection {
     station: Arc<Station>,
     transaction: Option<String>,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Connection {
     pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialGate>) -> Connection {
-        Connection { station: Station::new(endpoint, gate), transaction: None }
+        Connection { station: Station::new(endpoint, gate), transaction: None, watch: None }
     }
 
     pub fn open(&mut self, deadline: Instant) -> Result<()> {
@@ -62,6 +64,18 @@ impl Connection {
             Kind::Commit(_) | Kind::Rollback(_) => self.transaction = None,
         }
         Ok(answer)
+    }
+
+    pub fn request_watched(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+        watch: Arc<dyn Watch>,
+    ) -> Result<Answer> {
+        self.watch = Some(watch);
+        let outcome = self.request(request, deadline);
+        self.watch = None;
+        outcome
     }
 
     pub fn transaction(&self) -> Option<&str> {
@@ -103,7 +117,9 @@ impl Connection {
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         self.station.cutter.begin();
         server::begin_flight();
+        let watched = Watched::begin(self.watch.take(), || self.interrupter());
         let result = work(self);
+        drop(watched);
         if self.station.cutter.end() {
             self.station.discard_kept();
         }

@@ -86,8 +86,7 @@ impl Pool {
         let (place, waiter) = (self.machine.arrive(), self.arrived);
         self.arrived += 1;
         self.places.push(place);
-        let patience =
-            patience.map(|time| Patience { since: self.now, until: self.now + time });
+        let patience = patience.map(|time| Patience { since: self.now, until: self.now + time });
         let acquired = self.machine.acquire(place, patience, self.now, || waiter);
         self.settle();
         acquired

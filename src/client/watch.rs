@@ -1,0 +1,41 @@
+//! Whoever wants to cut one request, and no other on the same connection.
+
+use std::sync::Arc;
+
+use super::gate::Interrupter;
+
+/// Told when a request begins and when it ends.
+pub trait Watch: Send + Sync {
+    /// It begins: until [`Watch::ends`], the interrupter cuts this request and no other. False if
+    /// it is not wanted any more; then nothing is sent, and the request fails with `Cancelled`.
+    fn begins(&self, interrupter: &Interrupter) -> bool;
+
+    /// It ended, however it did.
+    fn ends(&self);
+}
+
+/// A request under way, whose end is told even if it is a panic.
+pub(super) struct Watched(Option<Arc<dyn Watch>>);
+
+impl Watched {
+    pub(super) fn begin(
+        watch: Option<Arc<dyn Watch>>,
+        interrupter: impl FnOnce() -> Interrupter,
+    ) -> Watched {
+        if let Some(watch) = &watch {
+            let interrupter = interrupter();
+            if !watch.begins(&interrupter) {
+                interrupter.interrupt();
+            }
+        }
+        Watched(watch)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.0 {
+            watch.ends();
+        }
+    }
+}
