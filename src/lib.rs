@@ -1,6 +1,6 @@
 //! A connection pool and client for PhantomDB.
 //!
-//! Arrows go down only: `capi` -> `pool` -> `client` -> `error`, `config`.
+//! Arrows go down only: `capi` -> `executor` -> `pool` -> `client` -> `error`, `config`.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 // The model checker's build has no use for what speaks HTTP.
@@ -10,6 +10,7 @@ pub mod client;
 mod clock;
 mod config;
 mod error;
+mod executor;
 mod fork;
 #[cfg(shuttle)]
 mod model;
@@ -26,4 +27,5 @@ pub use config::{
     LogLevel, Logger, MAX_CONNECTIONS_LIMIT, MAX_DURATION, Options, Secret, Validation,
 };
 pub use error::{Code, Error, Result};
+pub use executor::{Executor, Lane, Ticket};
 pub use pool::{Lease, Pool, Status};

@@ -91,7 +91,7 @@ impl Shared {
     }
 
     /// Takes a connection if one is to be had at once; else waits for it without a thread, until
-    /// its patience ends, and tells the receiver.
+    /// its patience ends, and tells the receiver, which is made only then.
     pub fn start_acquire(
         self: &Arc<Self>,
         since: Instant,
@@ -107,7 +107,7 @@ impl Shared {
         });
         loop {
             let outcome = match acquired {
-                Acquired::Queued => return waiter(place).begin_waiting(receiver()),
+                Acquired::Queued => return waiter(place).begin_waiting(receiver),
                 Acquired::Refused(error) => Err(error),
                 Acquired::Granted(grant) => match self.check(grant) {
                     Ok(lease) => Ok(lease),
@@ -213,12 +213,12 @@ impl Pending {
         }
     }
 
-    fn begin_waiting(self: Arc<Self>, receiver: Receiver) -> Started {
+    fn begin_waiting(self: Arc<Self>, receiver: impl FnOnce() -> Receiver) -> Started {
         let mut state = self.state.lock();
         match std::mem::replace(&mut state.stage, Stage::Over) {
             Stage::OverEarly(outcome) => Started::Over(outcome),
             _ => {
-                state.stage = Stage::Waiting(receiver);
+                state.stage = Stage::Waiting(receiver());
                 drop(state);
                 Started::Waiting(Waiting(self))
             }

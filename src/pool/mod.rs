@@ -13,7 +13,7 @@ mod machine;
 #[cfg(all(test, not(shuttle)))]
 mod machine_tests;
 #[cfg(all(test, shuttle))]
-mod model;
+pub(crate) mod model;
 mod outage;
 mod shared;
 #[cfg(all(test, not(shuttle)))]
@@ -34,7 +34,9 @@ use crate::per_process::PerProcess;
 use crate::threads;
 use incarnation::{Incarnation, Lasting};
 use shared::Shared;
+use waiters::Patience;
 
+pub(crate) use acquiring::{Receiver, Started, Waiting, Withdrawal};
 pub use lease::Lease;
 pub use status::Status;
 
@@ -91,6 +93,19 @@ impl Pool {
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Lease> {
         let started = clock::now();
         self.shared().acquire(started, started + timeout.min(MAX_DURATION))
+    }
+
+    /// Waits for a connection without a thread, at most `timeout` (`acquire_timeout` if `None`). The
+    /// receiver is made only if it has to wait.
+    pub(crate) fn start_acquire(
+        &self,
+        timeout: Option<Duration>,
+        receiver: impl FnOnce() -> Receiver,
+    ) -> Started {
+        let timeout = timeout.unwrap_or(self.options().acquire_timeout).min(MAX_DURATION);
+        let since = clock::now();
+        let patience = Patience { since, until: since + timeout };
+        self.shared().start_acquire(since, Some(patience), receiver)
     }
 
     /// Takes a connection if one is free, without waiting and without the network.

@@ -35,20 +35,20 @@ use crate::model::server::{self, Dial};
 use crate::model::{threads, time};
 
 /// Longer than any scenario lasts.
-const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
-const SECOND: Duration = Duration::from_secs(1);
+pub const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
+pub const SECOND: Duration = Duration::from_secs(1);
 
 thread_local! {
     static SEEN: RefCell<BTreeMap<&'static str, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Notes that something happened that a scenario is there for.
-fn saw(what: &'static str) {
+pub fn saw(what: &'static str) {
     SEEN.with_borrow_mut(|seen| *seen.entry(what).or_default() += 1);
 }
 
 /// How a scenario is explored.
-struct Explore {
+pub struct Explore {
     options: Options,
     random: usize,
     pct: usize,
@@ -60,7 +60,7 @@ struct Explore {
 
 impl Explore {
     /// Pools with so many connections, and time-outs that never pass.
-    fn with(min: u32, max: u32, validation: Validation) -> Explore {
+    pub fn with(min: u32, max: u32, validation: Validation) -> Explore {
         let options = Options {
             min_connections: min,
             max_connections: max,
@@ -85,31 +85,40 @@ impl Explore {
         }
     }
 
-    fn options(mut self, change: impl FnOnce(&mut Options)) -> Explore {
+    pub fn options(mut self, change: impl FnOnce(&mut Options)) -> Explore {
         change(&mut self.options);
         self
     }
 
     /// At most so much time passes; without this, none.
-    fn time(self, time: Duration) -> Explore {
+    pub fn time(self, time: Duration) -> Explore {
         Explore { time, ..self }
     }
 
-    fn dials(self, dials: &'static [Dial]) -> Explore {
+    pub fn dials(self, dials: &'static [Dial]) -> Explore {
         Explore { dials, ..self }
     }
 
     /// What must have happened in some schedule, or the scenario shows nothing.
-    fn must_see(self, must_see: &'static [&'static str]) -> Explore {
+    pub fn must_see(self, must_see: &'static [&'static str]) -> Explore {
         Explore { must_see, ..self }
     }
 
     /// Also runs so many schedules, one after the other, of all that there are.
-    fn exhaustive(self, exhaustive: usize) -> Explore {
+    pub fn exhaustive(self, exhaustive: usize) -> Explore {
         Explore { exhaustive, ..self }
     }
 
     fn run(self, scenario: impl Fn(Arc<Pool>) + Send + Sync + 'static) {
+        self.run_with(Pool::new, scenario);
+    }
+
+    /// Runs a scenario on what `make` makes of the options.
+    pub fn run_with<T: 'static>(
+        self,
+        make: fn(Options) -> Result<T>,
+        scenario: impl Fn(Arc<T>) + Send + Sync + 'static,
+    ) {
         let Explore { options, random, pct, exhaustive, time, dials, must_see } = self;
         let scenario = Arc::new(move || {
             threads::reset();
@@ -117,7 +126,7 @@ impl Explore {
             server::start(options.max_connections, options.max_connecting);
             server::expect_dials(dials);
             time::passing(time, || {
-                scenario(Arc::new(Pool::new(options.clone()).expect("the options are fine")));
+                scenario(Arc::new(make(options.clone()).expect("the options are fine")));
                 threads::join_all();
             });
             server::check();
@@ -180,12 +189,12 @@ fn caller<R: Send + 'static>(
     thread::spawn(move || act(&pool))
 }
 
-fn done<R>(caller: JoinHandle<R>) -> R {
+pub fn done<R>(caller: JoinHandle<R>) -> R {
     caller.join().expect("no caller panics")
 }
 
 /// Lets others go on for a while; how long is up to chance.
-fn pause() {
+pub fn pause() {
     let mut chance = shuttle::rand::thread_rng();
     let most = 1 << chance.gen_range(0..8);
     for _ in 0..chance.gen_range(0..most) {
@@ -194,7 +203,7 @@ fn pause() {
 }
 
 /// Sends a request, and has the connection to itself meanwhile.
-fn use_lease(lease: &Lease) -> Result<u64> {
+pub fn use_lease(lease: &Lease) -> Result<u64> {
     let answer = lease.request(&Request::health_check()).inspect_err(|error| {
         assert_ne!(error.code(), Code::Busy, "rule 6: two callers have one connection");
     })?;
@@ -213,12 +222,12 @@ fn visit(pool: &Pool) -> Result<()> {
 }
 
 /// A request that is never answered.
-fn silence() -> Request {
+pub fn silence() -> Request {
     Request::raw("GET", "/silence", None).expect("a fine request")
 }
 
 /// Nobody has a connection, nobody waits for one, and the machine agrees with itself.
-fn check_quiet(pool: &Pool) {
+pub fn check_quiet(pool: &Pool) {
     let core = pool.shared().lock();
     core.machine.check_invariants(clock::now());
     let status = core.machine.status();
@@ -236,7 +245,12 @@ fn all_are_served<R>(pool: &Pool, callers: impl IntoIterator<Item = JoinHandle<R
 
 /// Closes the pool, and nothing of it is left.
 fn close(pool: &Pool) {
-    pool.close().expect("this is no thread of the pool");
+    pool.close().expect("this is no callback");
+    check_nothing_is_left(pool);
+}
+
+/// Of a pool that is closed.
+pub fn check_nothing_is_left(pool: &Pool) {
     assert_eq!(threads::running(), 0, "rule 19: a thread is left");
     assert_eq!(server::sockets(), 0, "rule 19: a socket is left");
     assert_eq!(pool.status().total, 0, "rule 19: {:?}", pool.status());

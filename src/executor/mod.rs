@@ -1,0 +1,233 @@
+//! Calls that don't wait: what they come to is told to a callback.
+//!
+//! An [`Executor`] is a pool with a `crew`: threads that carry requests out and run callbacks. A
+//! [`Ticket`] cancels one call. Waiting for a connection takes no thread: the pool's queue holds
+//! whoever waits. A [`Lane`] is a lease with the requests that wait for their turn on it.
+
+mod call;
+mod crew;
+mod inline;
+mod lane;
+#[cfg(all(test, shuttle))]
+mod model;
+mod ticket;
+
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::{Answer, Request};
+use crate::config::Options;
+use crate::error::Result;
+use crate::per_process::PerProcess;
+use crate::pool::{Lease, Pool, Started, Withdrawal};
+use call::Call;
+use crew::Crew;
+
+pub use lane::Lane;
+pub use ticket::Ticket;
+
+/// A pool whose calls can also be made without waiting.
+///
+/// Each asynchronous call takes a ticket, to cancel it, and a callback, `done`. If the call returns
+/// `Ok`, the callback runs exactly once: on a thread of the library, never within the call itself,
+/// with no lock held. What waits (acquire, a request, close) is refused in a callback. A
+/// callback that takes its time holds up others.
+///
+/// Like a [`Pool`], it may be used from any thread, and a forked child finds it empty and usable:
+/// calls of its parent are not its own, and their callbacks do not run in it.
+///
+/// ```no_run
+/// use phantomdb::{Executor, Options, Request, Ticket};
+/// let executor = Executor::new(Options::default())?;
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// executor.run(Request::list_databases(), &Ticket::new(), move |answer| {
+///     let _ = sender.send(answer);
+/// })?;
+/// println!("{}", receiver.recv().expect("the callback runs")?.text());
+/// executor.close()?;
+/// # Ok::<(), phantomdb::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Executor {
+    pool: Pool,
+    crew: PerProcess<Arc<Crew>>,
+}
+
+impl Executor {
+    /// Makes a pool, as [`Pool::new`], and no thread yet.
+    ///
+    /// # Errors
+    /// As [`Pool::new`].
+    pub fn new(options: Options) -> Result<Executor> {
+        Ok(Executor { pool: Pool::new(options)?, crew: PerProcess::new(Arc::default()) })
+    }
+
+    /// The pool, for the calls that wait, and for its numbers.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Acquires a connection. `timeout` instead of the option `acquire_timeout`, if it is given.
+    ///
+    /// # Errors
+    /// `Overloaded` if the system has no thread to be had, `Closed`. The callback gets what
+    /// [`Pool::acquire`] would have returned, or `Cancelled`.
+    pub fn acquire(
+        &self,
+        timeout: Option<Duration>,
+        ticket: &Arc<Ticket>,
+        done: impl FnOnce(Result<Lease>) + Send + 'static,
+    ) -> Result<()> {
+        let crew = self.crew();
+        let call = Call::new(ticket, crew.owe_with_thread()?, done);
+        let crew = crew.clone();
+        self.start(timeout, call, move |call, outcome| crew.complete(call, outcome));
+        Ok(())
+    }
+
+    /// Acquires a connection by the shortest way there is: one that is free is returned at once.
+    /// Otherwise `prepare` is called, and `Ok(None)` returned, and the callback that it gave runs
+    /// once, on whichever thread brings the connection or the refusal: maybe within a release, a
+    /// cancel or a close that another part of the program calls. It is for callbacks that do
+    /// nothing but pass on what they get.
+    ///
+    /// # Errors
+    /// As [`Pool::acquire`], but for `Timeout`; and then the callback does not run. Nor does it if
+    /// the ticket is cancelled before this returns.
+    pub fn acquire_direct<D>(
+        &self,
+        timeout: Option<Duration>,
+        prepare: impl FnOnce() -> (Arc<Ticket>, D),
+    ) -> Result<Option<Lease>>
+    where
+        D: FnOnce(Result<Lease>) + Send + 'static,
+    {
+        let prepared = OnceCell::new();
+        let started = self.pool.start_acquire(timeout, || {
+            let (ticket, done) = prepare();
+            let call = Call::new(&ticket, self.crew().owe(), done);
+            let _ = prepared.set(ticket);
+            Box::new(move |outcome| {
+                call.leave_queue();
+                inline::run(move || call.complete(outcome));
+            })
+        });
+        match (started, prepared.get()) {
+            (Started::Over(outcome), _) => outcome.map(Some),
+            (Started::Waiting(waiting), Some(ticket)) if !ticket.wait(&waiting) => {
+                match waiting.withdraw(Withdrawal::Cancelled) {
+                    Some((_, error)) => Err(error),
+                    None => Ok(None),
+                }
+            }
+            (Started::Waiting(_), _) => Ok(None),
+        }
+    }
+
+    /// Acquires a connection, sends one request on it and releases it.
+    ///
+    /// # Errors
+    /// As [`Executor::acquire`]. The callback gets what [`Pool::request`] would have returned, or
+    /// `Cancelled`.
+    pub fn run(
+        &self,
+        request: Request,
+        ticket: &Arc<Ticket>,
+        done: impl FnOnce(Result<Answer>) + Send + 'static,
+    ) -> Result<()> {
+        let crew = self.crew();
+        let call = Call::new(ticket, crew.owe_with_thread()?, done);
+        let crew = crew.clone();
+        self.start(None, call, move |call, lease| match lease {
+            Ok(lease) => crew.request(move |in_request| {
+                let outcome = call.send(&request, &lease);
+                drop(in_request);
+                drop(lease);
+                call.complete(outcome);
+            }),
+            Err(error) => crew.complete(call, Err(error)),
+        });
+        Ok(())
+    }
+
+    /// Sends a request on a connection, after those that were given to it before and are not
+    /// answered yet.
+    ///
+    /// # Errors
+    /// As [`Executor::acquire`]; `InvalidHandle` in a forked child, if the parent acquired the
+    /// connection. The callback gets what [`Lease::request`] would have returned.
+    pub fn run_on(
+        &self,
+        lane: &Arc<Lane>,
+        request: Request,
+        ticket: &Arc<Ticket>,
+        done: impl FnOnce(Result<Answer>) + Send + 'static,
+    ) -> Result<()> {
+        lane.lease().check_process()?;
+        let crew = self.crew();
+        let call = Call::new(ticket, crew.owe_with_thread()?, done);
+        lane.submit(crew, request, call);
+        Ok(())
+    }
+
+    /// Closes the pool as [`Pool::close`] does. Once it has returned, no callback runs, and none
+    /// will.
+    ///
+    /// # Errors
+    /// `WouldDeadlock` from within a callback, and nothing is closed then.
+    pub fn close(&self) -> Result<()> {
+        self.close_within(self.pool.options().close_timeout)
+    }
+
+    /// As [`Executor::close`], but connections in use get `timeout` instead of `close_timeout`.
+    ///
+    /// # Errors
+    /// As [`Executor::close`].
+    pub fn close_within(&self, timeout: Duration) -> Result<()> {
+        self.pool.close_within(timeout)?;
+        self.crew().close();
+        Ok(())
+    }
+
+    fn crew(&self) -> &Arc<Crew> {
+        self.crew.own(|_| Arc::default())
+    }
+
+    /// Starts an acquire whose outcome, whenever it comes, is dealt with by `deal`.
+    fn start<T: 'static>(
+        &self,
+        timeout: Option<Duration>,
+        call: Call<T>,
+        deal: impl FnOnce(Call<T>, Result<Lease>) + Send + 'static,
+    ) {
+        let ticket = call.ticket().clone();
+        let parts = Cell::new(Some((call, deal)));
+        let take = || parts.take().expect("an acquire ends at once or waits, not both");
+        let started = self.pool.start_acquire(timeout, || {
+            let (call, deal) = take();
+            Box::new(move |outcome| {
+                call.leave_queue();
+                deal(call, outcome);
+            })
+        });
+        match started {
+            Started::Over(outcome) => {
+                let (call, deal) = take();
+                deal(call, outcome);
+            }
+            Started::Waiting(waiting) if !ticket.wait(&waiting) => {
+                if let Some((receiver, error)) = waiting.withdraw(Withdrawal::Cancelled) {
+                    receiver(Err(error));
+                }
+            }
+            Started::Waiting(_) => {}
+        }
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.crew().dismiss();
+    }
+}

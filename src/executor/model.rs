@@ -1,0 +1,396 @@
+//! Asynchronous calls under the model checker; see `crate::pool::model`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use shuttle::thread;
+
+use super::{Executor, Lane, Ticket};
+use crate::client::{Answer, Request};
+use crate::config::Validation;
+use crate::error::{Code, Result};
+use crate::model::{server, threads};
+use crate::pool::Lease;
+use crate::pool::model::{
+    Explore, SECOND, check_nothing_is_left, check_quiet, done, pause, saw, silence,
+};
+use crate::sync::{Condvar, Mutex};
+
+/// The callbacks of a scenario: each runs once, and somebody may wait until all have.
+#[derive(Clone, Default)]
+struct Callbacks(Arc<(Mutex<usize>, Condvar)>, Arc<AtomicUsize>);
+
+impl Callbacks {
+    /// A callback that must run; `look` looks at what it gets.
+    fn expect<T: 'static>(
+        &self,
+        look: impl FnOnce(Result<T>) + Send + 'static,
+    ) -> Box<dyn FnOnce(Result<T>) + Send> {
+        let (left, ran) = (self.0.clone(), self.1.clone());
+        *left.0.lock() += 1;
+        // FnOnce: more than once is out of the question, so this is about not at all.
+        Box::new(move |outcome| {
+            look(outcome);
+            ran.fetch_add(1, SeqCst);
+            *left.0.lock() -= 1;
+            left.1.notify_all();
+        })
+    }
+
+    /// Takes back one that was expected, since the call failed at once.
+    fn forget(&self) {
+        *self.0.0.lock() -= 1;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let (left, changed) = &*self.0;
+        let mut left = left.lock();
+        while *left > 0 {
+            left = changed.wait(left);
+        }
+    }
+
+    fn are_over(&self) -> bool {
+        *self.0.0.lock() == 0
+    }
+}
+
+fn health() -> Request {
+    Request::health_check()
+}
+
+fn is_served<T>(outcome: Result<T>) {
+    outcome.map(drop).expect("everybody is served");
+}
+
+/// Of a call that another thread cancels.
+fn is_served_or_cancelled<T>(outcome: Result<T>) {
+    match outcome {
+        Ok(_) => saw("served"),
+        Err(error) => {
+            assert_eq!(error.code(), Code::Cancelled, "{error}");
+            saw("cancelled");
+        }
+    }
+}
+
+fn is_served_or_closed<T>(outcome: Result<T>) {
+    match outcome {
+        Ok(_) => saw("served"),
+        Err(error) => {
+            assert_eq!(error.code(), Code::Closed, "{error}");
+            saw("closed");
+        }
+    }
+}
+
+fn all_have_run(executor: &Executor, callbacks: &Callbacks) {
+    callbacks.wait();
+    // The last connection may be on its way back still.
+    executor.close().expect("this is no callback");
+    check_nothing_is_left(executor.pool());
+}
+
+#[test]
+fn rule_06_requests_of_more_callers_than_connections_are_all_carried_out() {
+    Explore::with(0, 2, Validation::Socket).run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let callers = [(); 2].map(|()| {
+            let (executor, callbacks) = (executor.clone(), callbacks.clone());
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    executor.run(health(), &Ticket::new(), callbacks.expect(is_served)).unwrap();
+                }
+                executor.pool().request(&health()).expect("who waits with a thread is served too");
+            })
+        });
+        callers.into_iter().for_each(done);
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_06_connections_acquired_in_callbacks_go_from_one_to_the_next() {
+    Explore::with(1, 1, Validation::None).run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        for _ in 0..3 {
+            let used = callbacks.expect(is_served::<Answer>);
+            let (its, ticket) = (executor.clone(), Ticket::new());
+            let acquired = callbacks.expect(move |lease: Result<Lease>| {
+                let lane = Lane::new(lease.expect("everybody is served"));
+                its.run_on(&lane, health(), &Ticket::new(), used).unwrap();
+            });
+            executor.acquire(None, &ticket, acquired).unwrap();
+        }
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_07_a_cancelled_call_has_one_outcome_and_loses_no_connection() {
+    let explore = Explore::with(0, 1, Validation::Socket).must_see(&["served", "cancelled"]);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let tickets = [(); 2].map(|()| Ticket::new());
+        let cancelled = tickets.clone();
+        let canceller = thread::spawn(move || {
+            for ticket in cancelled {
+                pause();
+                ticket.cancel().unwrap();
+                ticket.cancel().unwrap();
+            }
+        });
+        let look = callbacks.expect(is_served_or_cancelled::<Answer>);
+        executor.run(health(), &tickets[0], look).unwrap();
+        let look = callbacks.expect(is_served_or_cancelled::<Lease>);
+        executor.acquire(None, &tickets[1], look).unwrap();
+        executor.run(health(), &Ticket::new(), callbacks.expect(is_served)).unwrap();
+        done(canceller);
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_07_a_cancel_reaches_a_request_in_flight_and_no_other() {
+    let explore = Explore::with(0, 1, Validation::Socket).must_see(&["cut"]);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let ticket = Ticket::new();
+        let is_cut = callbacks.expect(|outcome: Result<Answer>| {
+            assert_eq!(outcome.unwrap_err().code(), Code::Cancelled, "it is never answered");
+        });
+        executor.run(silence(), &ticket, is_cut).unwrap();
+        let canceller = thread::spawn(move || {
+            pause();
+            ticket.cancel().unwrap();
+            saw("cut");
+        });
+        for _ in 0..2 {
+            executor.run(health(), &Ticket::new(), callbacks.expect(is_served)).unwrap();
+        }
+        done(canceller);
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_07_requests_on_one_connection_run_in_turn_and_are_cancelled_alone() {
+    let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let lane = Lane::new(executor.pool().acquire().unwrap());
+        let ticket = Ticket::new();
+        let order = Arc::new(AtomicUsize::new(0));
+        let in_turn = |number| {
+            let order = order.clone();
+            callbacks.expect(move |outcome: Result<Answer>| {
+                assert_eq!(order.fetch_add(1, SeqCst), number, "not in turn");
+                is_served(outcome);
+            })
+        };
+        executor.run_on(&lane, health(), &Ticket::new(), in_turn(0)).unwrap();
+        let look = callbacks.expect(is_served_or_cancelled::<Answer>);
+        let canceller = {
+            let ticket = ticket.clone();
+            thread::spawn(move || {
+                pause();
+                ticket.cancel().unwrap();
+            })
+        };
+        executor.run_on(&lane, health(), &ticket, look).unwrap();
+        executor.run_on(&lane, health(), &Ticket::new(), in_turn(1)).unwrap();
+        // It comes back when they are done.
+        drop(lane);
+        done(canceller);
+        executor.run(health(), &Ticket::new(), callbacks.expect(is_served)).unwrap();
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_06_direct_acquires_are_served_by_whoever_releases() {
+    let explore = Explore::with(1, 1, Validation::None).must_see(&["at once", "passed on"]);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let callers = [(); 3].map(|()| {
+            let (executor, callbacks) = (executor.clone(), callbacks.clone());
+            thread::spawn(move || {
+                let prepare = || {
+                    let look = callbacks.expect(|lease: Result<Lease>| {
+                        saw("passed on");
+                        is_served(lease);
+                    });
+                    (Ticket::new(), look)
+                };
+                if let Some(lease) = executor.acquire_direct(None, prepare).unwrap() {
+                    saw("at once");
+                    thread::yield_now();
+                    drop(lease);
+                }
+            })
+        });
+        callers.into_iter().for_each(done);
+        callbacks.wait();
+        check_quiet(executor.pool());
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_07_a_direct_acquire_is_cancelled_or_times_out_or_is_served() {
+    let explore = Explore::with(1, 1, Validation::None).time(SECOND).must_see(&[
+        "served",
+        "cancelled",
+        "timed out",
+    ]);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let lease = executor.pool().acquire().unwrap();
+        let ticket = Ticket::new();
+        let prepare = || {
+            let look =
+                callbacks.expect(|lease: Result<Lease>| match lease.map_err(|it| it.code()) {
+                    Err(Code::Timeout) => saw("timed out"),
+                    Err(Code::Cancelled) => saw("cancelled"),
+                    outcome => {
+                        outcome.expect("nothing else may happen");
+                        saw("served");
+                    }
+                });
+            (ticket.clone(), look)
+        };
+        let waits = executor.acquire_direct(Some(SECOND / 2), prepare).unwrap();
+        assert!(waits.is_none(), "there is only one");
+        let canceller = thread::spawn(move || {
+            pause();
+            ticket.cancel().unwrap();
+        });
+        pause();
+        drop(lease);
+        done(canceller);
+        callbacks.wait();
+        check_quiet(executor.pool());
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_19_once_close_has_returned_every_callback_has_run() {
+    let explore = Explore::with(0, 1, Validation::Socket).must_see(&["served", "closed"]);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let callers = [(); 2].map(|()| {
+            let (executor, callbacks) = (executor.clone(), callbacks.clone());
+            thread::spawn(move || {
+                let look = callbacks.expect(is_served_or_closed::<Answer>);
+                if executor.run(health(), &Ticket::new(), look).is_err() {
+                    callbacks.forget();
+                }
+                let prepare = || (Ticket::new(), callbacks.expect(is_served_or_closed::<Lease>));
+                drop(executor.acquire_direct(None, prepare));
+                let look = callbacks.expect(is_served_or_closed::<Lease>);
+                if executor.acquire(None, &Ticket::new(), look).is_err() {
+                    callbacks.forget();
+                }
+            })
+        });
+        pause();
+        executor.close().expect("this is no callback");
+        check_nothing_is_left(executor.pool());
+        // Those that came after it were refused, and their callbacks with them.
+        callers.into_iter().for_each(done);
+        assert!(callbacks.are_over(), "a callback did not run, or not before the end of close");
+        let error = executor.run(health(), &Ticket::new(), |_| {}).unwrap_err();
+        assert_eq!(error.code(), Code::Closed);
+        assert_eq!(threads::running(), 0, "a thread after close");
+    });
+}
+
+#[test]
+fn rule_19_close_cuts_requests_in_flight_and_in_lanes() {
+    Explore::with(0, 2, Validation::None).run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let is_closed = || {
+            callbacks.expect(|outcome: Result<Answer>| {
+                assert_eq!(outcome.unwrap_err().code(), Code::Closed);
+            })
+        };
+        executor.run(silence(), &Ticket::new(), is_closed()).unwrap();
+        let lane = Lane::new(executor.pool().acquire().unwrap());
+        executor.run_on(&lane, silence(), &Ticket::new(), is_closed()).unwrap();
+        executor.run_on(&lane, silence(), &Ticket::new(), is_closed()).unwrap();
+        executor.close_within(std::time::Duration::ZERO).expect("this is no callback");
+        assert!(callbacks.are_over(), "a callback did not run before the end of close");
+        check_nothing_is_left(executor.pool());
+        let error = executor.run_on(&lane, health(), &Ticket::new(), |_| {}).unwrap_err();
+        assert_eq!(error.code(), Code::Closed);
+    });
+}
+
+#[test]
+fn rule_19_what_waits_is_refused_in_a_callback() {
+    Explore::with(1, 1, Validation::None).run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let its = Arc::downgrade(&executor);
+        let look = callbacks.expect(move |lease: Result<Lease>| {
+            let lease = lease.expect("there is one");
+            let executor = its.upgrade().expect("it is waited for");
+            let would_deadlock = |outcome: Result<()>| {
+                assert_eq!(outcome.unwrap_err().code(), Code::WouldDeadlock);
+            };
+            would_deadlock(executor.close());
+            would_deadlock(executor.pool().acquire().map(drop));
+            would_deadlock(lease.request(&health()).map(drop));
+            assert_eq!(executor.pool().try_acquire().unwrap_err().code(), Code::WouldBlock);
+        });
+        executor.acquire(None, &Ticket::new(), look).unwrap();
+        callbacks.wait();
+        executor.pool().request(&health()).expect("the pool goes on");
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn without_a_thread_to_be_had_a_call_is_refused_or_carried_out() {
+    let explore = Explore::with(0, 2, Validation::None).must_see(&["refused", "served"]);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        threads::refuse(1);
+        let callers = [(); 3].map(|()| {
+            let (executor, callbacks) = (executor.clone(), callbacks.clone());
+            thread::spawn(move || {
+                let look = callbacks.expect(|outcome: Result<Answer>| {
+                    is_served(outcome);
+                    saw("served");
+                });
+                if let Err(error) = executor.run(health(), &Ticket::new(), look) {
+                    assert_eq!(error.code(), Code::Overloaded, "{error}");
+                    callbacks.forget();
+                    saw("refused");
+                }
+            })
+        });
+        callers.into_iter().for_each(done);
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn an_executor_that_is_dropped_still_tells_every_callback() {
+    let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "closed"]);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        for _ in 0..2 {
+            let look = callbacks.expect(is_served_or_closed::<Answer>);
+            executor.run(health(), &Ticket::new(), look).unwrap();
+        }
+        let lease = executor.pool().try_acquire();
+        let look = callbacks.expect(is_served_or_closed::<Lease>);
+        executor.acquire(None, &Ticket::new(), look).unwrap();
+        drop(executor);
+        drop(lease);
+        callbacks.wait();
+        server::wait_for_sockets(|sockets| sockets == 0);
+    });
+}

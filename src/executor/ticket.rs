@@ -1,0 +1,129 @@
+//! What cancels one asynchronous call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::lane::Lane;
+use crate::client::{Interrupter, Watch};
+use crate::error::{Code, Error, Result};
+use crate::fork;
+use crate::pool::{Waiting, Withdrawal};
+use crate::sync::Mutex;
+
+/// Cancels one asynchronous call, from any thread, at any time.
+pub struct Ticket {
+    /// The process that made it.
+    generation: u64,
+    state: Mutex<State>,
+}
+
+struct State {
+    is_cancelled: bool,
+    place: Place,
+}
+
+/// Where a call is, and so what its cancellation has to reach.
+enum Place {
+    New,
+    /// In the pool's queue.
+    Waiting(Waiting),
+    /// Behind others on its connection.
+    InLane(Arc<Lane>),
+    /// On its way from one place to the next; or it is over.
+    Between,
+    InFlight(Interrupter),
+}
+
+impl Ticket {
+    /// A ticket for one call.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new() -> Arc<Ticket> {
+        Arc::new(Ticket {
+            generation: fork::generation(),
+            state: Mutex::new(State { is_cancelled: false, place: Place::New }),
+        })
+    }
+
+    /// Cancels the call: its callback gets `Cancelled`, or the result if that came first. A request
+    /// in flight is cut, and its connection with it; what the server made of it is unknown. Once
+    /// the call is over, or if it was cancelled before, this does nothing.
+    ///
+    /// # Errors
+    /// `InvalidHandle` in a forked child, if the parent made the call.
+    pub fn cancel(self: &Arc<Self>) -> Result<()> {
+        if self.generation != fork::generation() {
+            return Err(Error::new(
+                Code::InvalidHandle,
+                "ticket: the handle belongs to the parent process, which made the call before \
+                 the fork",
+            ));
+        }
+        let mut state = self.state.lock();
+        state.is_cancelled = true;
+        match &state.place {
+            // Under the lock, because the connection's next request must not be hit.
+            Place::InFlight(interrupter) => interrupter.interrupt(),
+            Place::Waiting(waiting) => {
+                let waiting = waiting.clone();
+                drop(state);
+                if let Some((receiver, error)) = waiting.withdraw(Withdrawal::Cancelled) {
+                    receiver(Err(error));
+                }
+            }
+            Place::InLane(lane) => {
+                let lane = lane.clone();
+                drop(state);
+                lane.withdraw(self);
+            }
+            Place::New | Place::Between => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.state.lock().is_cancelled
+    }
+
+    /// The call waits for a connection, unless it has got one by now. False if it is cancelled.
+    pub(super) fn wait(&self, waiting: &Waiting) -> bool {
+        self.enter(Place::Waiting(waiting.clone()))
+    }
+
+    /// The call waits for its turn, unless that has come by now. False if it is cancelled.
+    pub(super) fn wait_in(&self, lane: &Arc<Lane>) -> bool {
+        self.enter(Place::InLane(lane.clone()))
+    }
+
+    fn enter(&self, place: Place) -> bool {
+        let mut state = self.state.lock();
+        if let Place::New = state.place {
+            state.place = place;
+        }
+        !state.is_cancelled
+    }
+
+    /// The call does not wait any more.
+    pub(super) fn leave(&self) {
+        let left = std::mem::replace(&mut self.state.lock().place, Place::Between);
+        // After the lock is released: it may be the last that holds a connection.
+        drop(left);
+    }
+}
+
+impl Watch for Ticket {
+    fn begins(&self, interrupter: &Interrupter) -> bool {
+        let mut state = self.state.lock();
+        state.place = Place::InFlight(interrupter.clone());
+        !state.is_cancelled
+    }
+
+    fn ends(&self) {
+        self.leave();
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").finish_non_exhaustive()
+    }
+}
