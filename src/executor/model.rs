@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use shuttle::thread;
 
@@ -18,7 +19,10 @@ use crate::sync::{Condvar, Mutex};
 
 /// The callbacks of a scenario: each runs once, and somebody may wait until all have.
 #[derive(Clone, Default)]
-struct Callbacks(Arc<(Mutex<usize>, Condvar)>, Arc<AtomicUsize>);
+struct Callbacks {
+    left: Arc<(Mutex<usize>, Condvar)>,
+    running: Arc<AtomicUsize>,
+}
 
 impl Callbacks {
     /// A callback that must run; `look` looks at what it gets.
@@ -26,25 +30,46 @@ impl Callbacks {
         &self,
         look: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Box<dyn FnOnce(Result<T>) + Send> {
-        let (left, ran) = (self.0.clone(), self.1.clone());
+        let Callbacks { left, running } = self.clone();
         *left.0.lock() += 1;
-        // FnOnce: more than once is out of the question, so this is about not at all.
+        // More than once is out of the question for a FnOnce, so this is about not at all.
         Box::new(move |outcome| {
+            running.fetch_add(1, SeqCst);
             look(outcome);
-            ran.fetch_add(1, SeqCst);
+            thread::yield_now();
             *left.0.lock() -= 1;
             left.1.notify_all();
+            running.fetch_sub(1, SeqCst);
         })
+    }
+
+    /// An acquire by the shortest way, whose callback must run if it has to wait.
+    fn acquire_direct(
+        &self,
+        executor: &Executor,
+        ticket: &Arc<Ticket>,
+        timeout: Option<Duration>,
+        look: impl FnOnce(Result<Lease>) + Send + 'static,
+    ) -> Result<Option<Lease>> {
+        let mut is_expected = false;
+        let outcome = executor.acquire_direct(timeout, || {
+            is_expected = true;
+            (ticket.clone(), self.expect(look))
+        });
+        if is_expected && outcome.is_err() {
+            self.forget();
+        }
+        outcome
     }
 
     /// Takes back one that was expected, since the call failed at once.
     fn forget(&self) {
-        *self.0.0.lock() -= 1;
-        self.0.1.notify_all();
+        *self.left.0.lock() -= 1;
+        self.left.1.notify_all();
     }
 
     fn wait(&self) {
-        let (left, changed) = &*self.0;
+        let (left, changed) = &*self.left;
         let mut left = left.lock();
         while *left > 0 {
             left = changed.wait(left);
@@ -52,7 +77,7 @@ impl Callbacks {
     }
 
     fn are_over(&self) -> bool {
-        *self.0.0.lock() == 0
+        *self.left.0.lock() == 0
     }
 }
 
@@ -88,7 +113,13 @@ fn is_served_or_closed<T>(outcome: Result<T>) {
 fn all_have_run(executor: &Executor, callbacks: &Callbacks) {
     callbacks.wait();
     // The last connection may be on its way back still.
+    close(executor, callbacks);
+}
+
+/// Once this has returned, no callback runs, and no thread is left.
+fn close(executor: &Executor, callbacks: &Callbacks) {
     executor.close().expect("this is no callback");
+    assert_eq!(callbacks.running.load(SeqCst), 0, "rule 19: a callback runs after close");
     check_nothing_is_left(executor.pool());
 }
 
@@ -175,6 +206,70 @@ fn rule_07_a_cancel_reaches_a_request_in_flight_and_no_other() {
 }
 
 #[test]
+fn rule_07_a_cancel_that_comes_late_misses_the_next_request() {
+    let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
+    explore.schedules(4000).run_with(Executor::new, |executor| {
+        let lease = executor.pool().acquire().unwrap();
+        let ticket = Ticket::new();
+        let canceller = {
+            let ticket = ticket.clone();
+            thread::spawn(move || ticket.cancel().unwrap())
+        };
+        is_served_or_cancelled(lease.request_watched(&health(), ticket));
+        lease.request(&health()).expect("it is not the one that was cancelled");
+        done(canceller);
+        drop(lease);
+        all_have_run(&executor, &Callbacks::default());
+    });
+}
+
+#[test]
+fn rule_07_a_cancel_that_comes_late_misses_the_next_caller() {
+    let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let ticket = Ticket::new();
+        let look = callbacks.expect(is_served_or_cancelled::<Answer>);
+        executor.run(health(), &ticket, look).unwrap();
+        let next = {
+            let executor = executor.clone();
+            thread::spawn(move || executor.pool().request(&health()).map(drop))
+        };
+        pause();
+        ticket.cancel().unwrap();
+        done(next).expect("it is not the one that was cancelled");
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_07_a_cancel_is_not_lost_while_the_call_is_being_made() {
+    Explore::with(1, 1, Validation::None).run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let is_cancelled = |outcome: Result<Lease>| {
+            assert_eq!(outcome.unwrap_err().code(), Code::Cancelled);
+        };
+        // As long as this is out, nothing else ends their wait.
+        let lease = executor.pool().acquire().unwrap();
+        let tickets = [(); 2].map(|()| Ticket::new());
+        let cancelled = tickets.clone();
+        let canceller = thread::spawn(move || {
+            for ticket in cancelled {
+                ticket.cancel().unwrap();
+            }
+        });
+        executor.acquire(None, &tickets[0], callbacks.expect(is_cancelled)).unwrap();
+        if let Err(error) = callbacks.acquire_direct(&executor, &tickets[1], None, is_cancelled) {
+            assert_eq!(error.code(), Code::Cancelled);
+        }
+        done(canceller);
+        callbacks.wait();
+        drop(lease);
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
 fn rule_07_requests_on_one_connection_run_in_turn_and_are_cancelled_alone() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
     explore.run_with(Executor::new, |executor| {
@@ -216,14 +311,13 @@ fn rule_06_direct_acquires_are_served_by_whoever_releases() {
         let callers = [(); 3].map(|()| {
             let (executor, callbacks) = (executor.clone(), callbacks.clone());
             thread::spawn(move || {
-                let prepare = || {
-                    let look = callbacks.expect(|lease: Result<Lease>| {
-                        saw("passed on");
-                        is_served(lease);
-                    });
-                    (Ticket::new(), look)
+                let look = |lease| {
+                    saw("passed on");
+                    is_served(lease);
                 };
-                if let Some(lease) = executor.acquire_direct(None, prepare).unwrap() {
+                let ticket = Ticket::new();
+                let lease = callbacks.acquire_direct(&executor, &ticket, None, look);
+                if let Some(lease) = lease.expect("nobody cancels it") {
                     saw("at once");
                     thread::yield_now();
                     drop(lease);
@@ -248,20 +342,18 @@ fn rule_07_a_direct_acquire_is_cancelled_or_times_out_or_is_served() {
         let callbacks = Callbacks::default();
         let lease = executor.pool().acquire().unwrap();
         let ticket = Ticket::new();
-        let prepare = || {
-            let look =
-                callbacks.expect(|lease: Result<Lease>| match lease.map_err(|it| it.code()) {
-                    Err(Code::Timeout) => saw("timed out"),
-                    Err(Code::Cancelled) => saw("cancelled"),
-                    outcome => {
-                        outcome.expect("nothing else may happen");
-                        saw("served");
-                    }
-                });
-            (ticket.clone(), look)
+        let look = |lease: Result<Lease>| match lease.map_err(|it| it.code()) {
+            Err(Code::Timeout) => saw("timed out"),
+            Err(Code::Cancelled) => saw("cancelled"),
+            outcome => {
+                outcome.expect("nothing else may happen");
+                saw("served");
+            }
         };
-        let waits = executor.acquire_direct(Some(SECOND / 2), prepare).unwrap();
-        assert!(waits.is_none(), "there is only one");
+        match callbacks.acquire_direct(&executor, &ticket, Some(SECOND / 2), look) {
+            Ok(lease) => assert!(lease.is_none(), "there is only one"),
+            Err(error) => assert_eq!(error.code(), Code::Timeout, "{error}"),
+        }
         let canceller = thread::spawn(move || {
             pause();
             ticket.cancel().unwrap();
@@ -287,8 +379,8 @@ fn rule_19_once_close_has_returned_every_callback_has_run() {
                 if executor.run(health(), &Ticket::new(), look).is_err() {
                     callbacks.forget();
                 }
-                let prepare = || (Ticket::new(), callbacks.expect(is_served_or_closed::<Lease>));
-                drop(executor.acquire_direct(None, prepare));
+                let ticket = Ticket::new();
+                drop(callbacks.acquire_direct(&executor, &ticket, None, is_served_or_closed));
                 let look = callbacks.expect(is_served_or_closed::<Lease>);
                 if executor.acquire(None, &Ticket::new(), look).is_err() {
                     callbacks.forget();
@@ -296,13 +388,55 @@ fn rule_19_once_close_has_returned_every_callback_has_run() {
             })
         });
         pause();
-        executor.close().expect("this is no callback");
-        check_nothing_is_left(executor.pool());
+        close(&executor, &callbacks);
         // Those that came after it were refused, and their callbacks with them.
         callers.into_iter().for_each(done);
         assert!(callbacks.are_over(), "a callback did not run, or not before the end of close");
         let error = executor.run(health(), &Ticket::new(), |_| {}).unwrap_err();
         assert_eq!(error.code(), Code::Closed);
+        assert_eq!(threads::running(), 0, "a thread after close");
+    });
+}
+
+#[test]
+fn rule_19_close_waits_for_callbacks_on_threads_of_the_program() {
+    Explore::with(1, 1, Validation::None).run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let lease = executor.pool().acquire().unwrap();
+        let ticket = Ticket::new();
+        let look = |lease| {
+            is_served_or_closed(lease);
+            pause();
+        };
+        let waits = callbacks.acquire_direct(&executor, &ticket, None, look);
+        assert!(waits.unwrap().is_none());
+        let releaser = thread::spawn(move || drop(lease));
+        pause();
+        close(&executor, &callbacks);
+        done(releaser);
+        assert!(callbacks.are_over());
+    });
+}
+
+#[test]
+fn rule_19_close_waits_for_a_thread_that_is_just_being_started() {
+    let explore = Explore::with(2, 2, Validation::None).schedules(5000);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let caller = {
+            let (executor, callbacks) = (executor.clone(), callbacks.clone());
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let look = callbacks.expect(is_served_or_closed);
+                    if executor.run(health(), &Ticket::new(), look).is_err() {
+                        callbacks.forget();
+                    }
+                }
+            })
+        };
+        pause();
+        close(&executor, &callbacks);
+        done(caller);
         assert_eq!(threads::running(), 0, "a thread after close");
     });
 }
@@ -320,7 +454,7 @@ fn rule_19_close_cuts_requests_in_flight_and_in_lanes() {
         let lane = Lane::new(executor.pool().acquire().unwrap());
         executor.run_on(&lane, silence(), &Ticket::new(), is_closed()).unwrap();
         executor.run_on(&lane, silence(), &Ticket::new(), is_closed()).unwrap();
-        executor.close_within(std::time::Duration::ZERO).expect("this is no callback");
+        executor.close_within(Duration::ZERO).expect("this is no callback");
         assert!(callbacks.are_over(), "a callback did not run before the end of close");
         check_nothing_is_left(executor.pool());
         let error = executor.run_on(&lane, health(), &Ticket::new(), |_| {}).unwrap_err();
@@ -372,6 +506,39 @@ fn without_a_thread_to_be_had_a_call_is_refused_or_carried_out() {
             })
         });
         callers.into_iter().for_each(done);
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn a_thread_stays_as_long_as_a_callback_is_owed() {
+    // Long enough for a thread to find that there is nothing to do.
+    let explore = Explore::with(1, 1, Validation::None).time(60 * SECOND);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let lease = executor.pool().acquire().unwrap();
+        executor.acquire(None, &Ticket::new(), callbacks.expect(is_served)).unwrap();
+        pause();
+        threads::refuse(1);
+        drop(lease);
+        callbacks.wait();
+        threads::refuse(0);
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn requests_take_no_more_threads_than_connections_and_one() {
+    Explore::with(1, 1, Validation::None).run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        for _ in 0..4 {
+            let look = callbacks.expect(|outcome: Result<Answer>| {
+                is_served(outcome);
+                // One for the connection, one for what needs none, and the housekeeper.
+                assert!(threads::running() <= 3, "{} threads", threads::running());
+            });
+            executor.run(health(), &Ticket::new(), look).unwrap();
+        }
         all_have_run(&executor, &callbacks);
     });
 }

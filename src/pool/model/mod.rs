@@ -104,6 +104,11 @@ impl Explore {
         Explore { must_see, ..self }
     }
 
+    /// Under so many schedules of each kind instead of the usual number.
+    pub fn schedules(self, count: usize) -> Explore {
+        Explore { random: count, pct: count, ..self }
+    }
+
     /// Also runs so many schedules, one after the other, of all that there are.
     pub fn exhaustive(self, exhaustive: usize) -> Explore {
         Explore { exhaustive, ..self }
