@@ -11,8 +11,17 @@ fn main() {
 
 /// The files that the header is made of, in the order in which it shows them.
 #[cfg(feature = "capi")]
-const SOURCES: [&str; 7] =
-    ["version", "error", "options", "status", "pool", "connection", "result"];
+const SOURCES: [&str; 9] = [
+    "version",
+    "error",
+    "options",
+    "status",
+    "pool",
+    "connection",
+    "operation",
+    "result",
+    "asynchronous",
+];
 
 /// Writes the header into the build folder. `make header` copies it to include/, and a test
 /// compares the two.

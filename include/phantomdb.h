@@ -77,6 +77,101 @@
  * Nothing is thread-local: a connection may be acquired in one thread, used in a second and
  * released in a third.
  *
+ * Event loops, and threads that must not wait, use the asynchronous forms: phantomdb_pool_run_async,
+ * phantomdb_pool_acquire_async, phantomdb_connection_run_async and their siblings return at once, and
+ * call a function of yours when they are done. phantomdb_cancel ends one early. What holds for all of
+ * them stands at phantomdb_ticket.
+ *
+ *
+ * AN EVENT LOOP
+ *
+ *     #include <phantomdb.h>
+ *     #include <poll.h>
+ *     #include <pthread.h>
+ *     #include <stdio.h>
+ *     #include <sys/eventfd.h>
+ *     #include <unistd.h>
+ *
+ *     typedef struct call {
+ *         const char *what;
+ *         phantomdb_result *result;
+ *         phantomdb_error error;
+ *         struct call *next;
+ *     } call;
+ *
+ *     // The inbox of the loop: callbacks put in, on threads of the library, and the loop takes out.
+ *     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+ *     static call *inbox;
+ *     static int bell;
+ *
+ *     static void on_answer(phantomdb_result *result, const phantomdb_error *error, void *user_data) {
+ *         call *it = user_data;
+ *         it->result = result;
+ *         it->error = *error;
+ *         pthread_mutex_lock(&lock);
+ *         it->next = inbox;
+ *         inbox = it;
+ *         pthread_mutex_unlock(&lock);
+ *         eventfd_write(bell, 1);
+ *     }
+ *
+ *     static call *take_inbox(void) {
+ *         eventfd_t rings;
+ *         eventfd_read(bell, &rings);
+ *         pthread_mutex_lock(&lock);
+ *         call *taken = inbox;
+ *         inbox = NULL;
+ *         pthread_mutex_unlock(&lock);
+ *         return taken;
+ *     }
+ *
+ *     static int show(const call *it) {
+ *         if (it->error.code != PHANTOMDB_OK) {
+ *             fprintf(stderr, "%s: %s\n", it->what, it->error.message);
+ *             return 1;
+ *         }
+ *         const char *json = "";
+ *         phantomdb_result_text(it->result, &json, NULL, NULL);
+ *         printf("%s: %s\n", it->what, json);
+ *         phantomdb_result_free(it->result);
+ *         return 0;
+ *     }
+ *
+ *     int main(int argc, char **argv) {
+ *         phantomdb_error error;
+ *         phantomdb_pool_options options;
+ *         phantomdb_pool_options_init(&options, sizeof options);
+ *         if (argc > 1) options.base_url = argv[1];
+ *         bell = eventfd(0, EFD_NONBLOCK);
+ *
+ *         phantomdb_pool *pool;
+ *         if (phantomdb_pool_create(&options, &pool, &error) != PHANTOMDB_OK) {
+ *             fprintf(stderr, "%s\n", error.message);
+ *             return 1;
+ *         }
+ *         // Both are under way at once, on connections of their own.
+ *         const char *arguments[] = {"alpha"};
+ *         call calls[] = {{.what = "databases"}, {.what = "tables of alpha"}};
+ *         int32_t operations[] = {PHANTOMDB_LIST_DATABASES, PHANTOMDB_LIST_TABLES};
+ *         uint64_t counts[] = {0, 1};
+ *         int open = 0, failed = 0;
+ *         for (int i = 0; i < 2; i++) {
+ *             int32_t code = phantomdb_pool_run_async(pool, operations[i], arguments, counts[i],
+ *                                                     on_answer, &calls[i], NULL, &error);
+ *             if (code == PHANTOMDB_OK) open++;
+ *             else failed = 1;
+ *         }
+ *
+ *         struct pollfd events[] = {{.fd = bell, .events = POLLIN}};
+ *         while (open > 0) {
+ *             poll(events, 1, -1);
+ *             for (call *it = take_inbox(); it != NULL; it = it->next, open--) failed |= show(it);
+ *         }
+ *         phantomdb_pool_close(pool, NULL);
+ *         close(bell);
+ *         return failed;
+ *     }
+ *
  *
  * OWNERSHIP
  *
@@ -92,7 +187,7 @@
  * checked numbers, never followed. One that is NULL, made up, released or freed already, or of
  * the wrong kind gets PHANTOMDB_ERR_INVALID_HANDLE, one of a closed pool PHANTOMDB_ERR_CLOSED; always,
  * from any thread. So releasing twice, or using a connection after its release, is an error
- * that you are told of, and never a crash.
+ * that you are told of, and never a crash. (phantomdb_ticket * is one too; its call's end ends it.)
  *
  * What the library can't check is that other pointers lead where their types say, that texts
  * end with a NUL, and that nobody changes them during the call.
@@ -130,6 +225,11 @@
  * The size of `phantomdb_error.message`, its NUL included.
  */
 #define PHANTOMDB_ERROR_MESSAGE_SIZE 984
+
+/**
+ * In the place of a time: the pool's own, `acquire_timeout_ms` or `close_timeout_ms`.
+ */
+#define PHANTOMDB_POOL_TIMEOUT -1
 
 /**
  * What a call returns, and `phantomdb_error.code` holds. The numbers never change.
@@ -220,6 +320,75 @@ typedef enum phantomdb_code {
 } phantomdb_code;
 
 /**
+ * The operations by number, for `phantomdb_connection_run`, `phantomdb_pool_run` and their
+ * asynchronous forms. Each takes the texts that it names, in this order; those in brackets may be
+ * NULL, or left away at the end. What they mean stands at the function of the same name, such
+ * as `phantomdb_connection_select`. The numbers never change.
+ */
+typedef enum phantomdb_operation {
+    /**
+     * No arguments.
+     */
+    PHANTOMDB_HEALTH_CHECK = 1,
+    /**
+     * No arguments.
+     */
+    PHANTOMDB_LIST_DATABASES = 2,
+    /**
+     * name
+     */
+    PHANTOMDB_CREATE_DATABASE = 3,
+    /**
+     * database
+     */
+    PHANTOMDB_DROP_DATABASE = 4,
+    /**
+     * database
+     */
+    PHANTOMDB_LIST_TABLES = 5,
+    /**
+     * database, name, columns
+     */
+    PHANTOMDB_CREATE_TABLE = 6,
+    /**
+     * database, table
+     */
+    PHANTOMDB_DROP_TABLE = 7,
+    /**
+     * database, table, row
+     */
+    PHANTOMDB_INSERT = 8,
+    /**
+     * database, table, [condition]
+     */
+    PHANTOMDB_SELECT = 9,
+    /**
+     * database, table, data, [condition]
+     */
+    PHANTOMDB_UPDATE = 10,
+    /**
+     * database, table, condition
+     */
+    PHANTOMDB_DELETE = 11,
+    /**
+     * database, sql, [parameters]
+     */
+    PHANTOMDB_EXECUTE_QUERY = 12,
+    /**
+     * [database]; on a connection only
+     */
+    PHANTOMDB_BEGIN_TRANSACTION = 13,
+    /**
+     * [transaction_id]; on a connection only
+     */
+    PHANTOMDB_COMMIT_TRANSACTION = 14,
+    /**
+     * [transaction_id]; on a connection only
+     */
+    PHANTOMDB_ROLLBACK_TRANSACTION = 15,
+} phantomdb_operation;
+
+/**
  * How an idle connection is checked before it is handed out;
  * `phantomdb_pool_options.validation`.
  */
@@ -284,8 +453,8 @@ typedef enum phantomdb_cell_kind {
  *
  * `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
  * `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
- * `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`,
- * `_request`, `_interrupt`, `_set_owner`.
+ * `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`, `_run`,
+ * `_request`, `_interrupt`, `_set_owner`; without waiting `_run_async`, `_request_async`.
  *
  * One request at a time runs on it: a second thread that tries meanwhile gets
  * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
@@ -317,8 +486,9 @@ typedef struct phantomdb_connection phantomdb_connection;
  * A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
  *
  * `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
- * `_request`, `_query`, `_status`, `_status_json`, `_stats_json`, `_metrics`, `_reset`, `_resize`,
- * `_set_token`, `_close`.
+ * `_request`, `_query`, `_run`, `_status`, `_status_json`, `_stats_json`, `_metrics`, `_reset`,
+ * `_resize`, `_set_token`, `_close`, `_close_timeout`; without waiting `_acquire_async`,
+ * `_acquire_direct`, `_run_async`, `_request_async`, `_close_async`.
  *
  * A forked child finds each pool of its parent empty and usable, and the parent notices nothing
  * of it. Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
@@ -347,6 +517,38 @@ typedef struct phantomdb_pool phantomdb_pool;
  * `PHANTOMDB_ERR_TYPE` for a value of another type, or a result that is no table or no list.
  */
 typedef struct phantomdb_result phantomdb_result;
+
+/**
+ * An asynchronous call that is under way; what `phantomdb_cancel` needs.
+ *
+ * An asynchronous call returns at once, and tells its callback later what it has come to. What
+ * they have in common:
+ *
+ * - If the call returns `PHANTOMDB_OK`, its callback runs exactly once: on a thread of the library, never
+ *   within the call, with no lock of the library held. It may run before the call has returned
+ *   (`*ticket` is set by then). If the call returns an error, the callback never runs.
+ * - `error` of the callback is never NULL: its code is `PHANTOMDB_OK` on success. It is lent for the
+ *   time of the callback. What else the callback is handed is its own, as if a waiting call had
+ *   returned it, and NULL unless the code is `PHANTOMDB_OK`.
+ * - `user_data` is handed on as it is. Whatever it leads to must live until the callback has run.
+ * - `*ticket` names the call until its callback runs; it needs no freeing, and later is harmless. `ticket`
+ *   may be NULL for a call that will not be cancelled.
+ * - Texts, bytes and arrays that are passed in are copied: they need to live only during the call.
+ * - In a callback nothing may wait: acquire, every request and close are refused there with
+ *   `PHANTOMDB_ERR_WOULD_DEADLOCK`. Asynchronous calls, `phantomdb_pool_try_acquire`,
+ *   `phantomdb_pool_release`, reading results and all that does not wait may be used. A
+ *   callback that takes its time holds up others: pass the work on.
+ * - A callback must return: no longjmp, no exception out of it, no end of its thread.
+ *
+ * While a call waits for a connection it takes no thread. A request in flight has one to itself;
+ * a pool has at most `max_connections` and one, keeps them for its next calls, and ends them when
+ * there was nothing to do for 10 seconds. In a forked child the calls of the parent do not exist: no
+ * callback of theirs runs, and their tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
+ *
+ * `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
+ * `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
+ */
+typedef struct phantomdb_ticket phantomdb_ticket;
 
 /**
  * A code with its name and text, as `phantomdb_code_table` lists them.
@@ -566,6 +768,56 @@ typedef struct phantomdb_error {
     char message[PHANTOMDB_ERROR_MESSAGE_SIZE];
 } phantomdb_error;
 
+/**
+ * An operation with its name and its arguments, as `phantomdb_operation_table` lists them.
+ */
+typedef struct phantomdb_operation_info {
+    /**
+     * One of `phantomdb_operation`.
+     */
+    int32_t operation;
+    /**
+     * How many arguments it takes.
+     */
+    uint32_t argument_count;
+    /**
+     * How many of them it must have; they come first.
+     */
+    uint32_t required_count;
+    /**
+     * For later versions; zero.
+     */
+    uint32_t reserved;
+    /**
+     * Its name, "list_databases" for example.
+     */
+    const char *name;
+    /**
+     * The names of its arguments.
+     */
+    const char *const *arguments;
+} phantomdb_operation_info;
+
+/**
+ * What an acquire has come to: `connection` is the callback's own, to be released, or NULL.
+ */
+typedef void (*phantomdb_acquire_callback)(struct phantomdb_connection *connection,
+                                           const struct phantomdb_error *error,
+                                           void *user_data);
+
+/**
+ * What a request has come to: `result` is the callback's own, to be freed, or NULL.
+ */
+typedef void (*phantomdb_result_callback)(struct phantomdb_result *result,
+                                          const struct phantomdb_error *error,
+                                          void *user_data);
+
+/**
+ * A close is over.
+ */
+typedef void (*phantomdb_close_callback)(const struct phantomdb_error *error,
+                                         void *user_data);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -720,6 +972,24 @@ int32_t phantomdb_pool_query(struct phantomdb_pool *pool,
                              struct phantomdb_error *error);
 
 /**
+ * Acquires a connection, runs one operation on it and gives it back.
+ *
+ * `operation` is one of `phantomdb_operation`, `arguments` its `argument_count` texts. On success
+ * `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+ * `result` itself may be NULL.
+ *
+ * Errors: as `phantomdb_pool_acquire` and as the function of the operation's name;
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` for an operation of transactions, which need a connection that
+ * you have.
+ */
+int32_t phantomdb_pool_run(struct phantomdb_pool *pool,
+                           int32_t operation,
+                           const char *const *arguments,
+                           uint64_t argument_count,
+                           struct phantomdb_result **result,
+                           struct phantomdb_error *error);
+
+/**
  * Fills `status` with the numbers of this moment. Never waits for the network.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`, and
@@ -810,6 +1080,17 @@ int32_t phantomdb_pool_set_token(struct phantomdb_pool *pool,
  */
 int32_t phantomdb_pool_close(struct phantomdb_pool *pool,
                              struct phantomdb_error *error);
+
+/**
+ * As `phantomdb_pool_close`, but connections in use have `timeout_ms` to be released instead of
+ * `close_timeout_ms`; with 0 they are cut at once. A close that waits already, in another thread,
+ * ends as early.
+ *
+ * Errors: as `phantomdb_pool_close`; `PHANTOMDB_ERR_INVALID_ARGUMENT` for a negative time.
+ */
+int32_t phantomdb_pool_close_timeout(struct phantomdb_pool *pool,
+                                     int64_t timeout_ms,
+                                     struct phantomdb_error *error);
 
 /**
  * Asks the server how it is: the answer is an object whose `status` is "healthy" or "unhealthy".
@@ -961,6 +1242,19 @@ int32_t phantomdb_connection_rollback_transaction(struct phantomdb_connection *c
                                                   struct phantomdb_error *error);
 
 /**
+ * Runs an operation that is chosen by number: one of `phantomdb_operation`, with its
+ * `argument_count` texts. As the function of its name in all else.
+ *
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` for an unknown operation, or arguments that it does not take.
+ */
+int32_t phantomdb_connection_run(struct phantomdb_connection *connection,
+                                 int32_t operation,
+                                 const char *const *arguments,
+                                 uint64_t argument_count,
+                                 struct phantomdb_result **result,
+                                 struct phantomdb_error *error);
+
+/**
  * Sends a request that has no name here yet.
  *
  * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
@@ -993,6 +1287,14 @@ int32_t phantomdb_connection_set_owner(struct phantomdb_connection *connection,
  */
 int32_t phantomdb_connection_interrupt(struct phantomdb_connection *connection,
                                        struct phantomdb_error *error);
+
+/**
+ * Every operation with its name and its arguments, in the order of the numbers.
+ *
+ * Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
+ * bindings, which take their constants from here or check them. Safe from any thread.
+ */
+const struct phantomdb_operation_info *phantomdb_operation_table(uint64_t *count);
 
 /**
  * The answer as JSON: of a select the array of row objects, of a list the array of names, else the
@@ -1121,6 +1423,150 @@ int32_t phantomdb_result_affected_rows(const struct phantomdb_result *result,
  * does nothing, for NULL and for a result that was freed already.
  */
 int32_t phantomdb_result_free(struct phantomdb_result *result);
+
+/**
+ * Acquires a connection without waiting for it.
+ *
+ * `timeout_ms` is how long the call may be under way, or `PHANTOMDB_POOL_TIMEOUT`. The callback is
+ * handed the connection, or the error that `phantomdb_pool_acquire` would have returned, or
+ * `PHANTOMDB_ERR_CANCELLED`. Callers are served in the order in which they came, those that wait in
+ * `phantomdb_pool_acquire` among them.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
+ * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+ */
+int32_t phantomdb_pool_acquire_async(struct phantomdb_pool *pool,
+                                     int64_t timeout_ms,
+                                     phantomdb_acquire_callback callback,
+                                     void *user_data,
+                                     struct phantomdb_ticket **ticket,
+                                     struct phantomdb_error *error);
+
+/**
+ * Acquires a connection by the shortest way there is; for bindings of other languages.
+ *
+ * If one is free, it is in `*connection` when the call returns, and the callback does not run.
+ * Otherwise `*connection` is NULL, and the callback runs once, as after
+ * `phantomdb_pool_acquire_async`, but on whichever thread brings the outcome: a thread of the
+ * library, or one that calls `phantomdb_pool_release`, `phantomdb_cancel`, `phantomdb_pool_close`
+ * or another function, within that call. (Never within this one, and never within another such
+ * callback.) That saves a change of threads, and asks of the callback that it does nothing but
+ * note what it got: no lock may be taken in it that is held around calls of this library.
+ *
+ * Errors: as `phantomdb_pool_acquire`, but for `PHANTOMDB_ERR_TIMEOUT`, which the callback is told;
+ * the callback does not run after an error.
+ */
+int32_t phantomdb_pool_acquire_direct(struct phantomdb_pool *pool,
+                                      int64_t timeout_ms,
+                                      phantomdb_acquire_callback callback,
+                                      void *user_data,
+                                      struct phantomdb_connection **connection,
+                                      struct phantomdb_ticket **ticket,
+                                      struct phantomdb_error *error);
+
+/**
+ * Acquires a connection, runs one operation on it and gives it back, without waiting for any of
+ * that. `operation`, `arguments` and `argument_count` are as for `phantomdb_pool_run`.
+ *
+ * The callback is handed the answer, or the error that `phantomdb_pool_run` would have returned,
+ * or `PHANTOMDB_ERR_CANCELLED`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
+ * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+ */
+int32_t phantomdb_pool_run_async(struct phantomdb_pool *pool,
+                                 int32_t operation,
+                                 const char *const *arguments,
+                                 uint64_t argument_count,
+                                 phantomdb_result_callback callback,
+                                 void *user_data,
+                                 struct phantomdb_ticket **ticket,
+                                 struct phantomdb_error *error);
+
+/**
+ * Acquires a connection, sends one request on it and gives it back, without waiting for any of
+ * that. `method`, `path`, `body` and `body_length` are as for `phantomdb_pool_request`.
+ *
+ * The callback, and the errors: as for `phantomdb_pool_run_async`.
+ */
+int32_t phantomdb_pool_request_async(struct phantomdb_pool *pool,
+                                     const char *method,
+                                     const char *path,
+                                     const void *body,
+                                     uint64_t body_length,
+                                     phantomdb_result_callback callback,
+                                     void *user_data,
+                                     struct phantomdb_ticket **ticket,
+                                     struct phantomdb_error *error);
+
+/**
+ * Runs one operation on a connection that you have, without waiting for it. `operation`,
+ * `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+ *
+ * Asynchronous requests on one connection run one after the other, in the order in which they
+ * were made. It may be released while they are under way: it is back when they are done. (A
+ * waiting request meanwhile gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one whose turn comes
+ * while a waiting one is in flight.)
+ *
+ * The callback is handed the answer, or the error that `phantomdb_connection_run` would have
+ * returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the answer was
+ * there first; a request in flight is cut then, and its connection opens itself anew.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
+ * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+ */
+int32_t phantomdb_connection_run_async(struct phantomdb_connection *connection,
+                                       int32_t operation,
+                                       const char *const *arguments,
+                                       uint64_t argument_count,
+                                       phantomdb_result_callback callback,
+                                       void *user_data,
+                                       struct phantomdb_ticket **ticket,
+                                       struct phantomdb_error *error);
+
+/**
+ * Sends a request on a connection that you have, without waiting for it. `method`, `path`,
+ * `body` and `body_length` are as for `phantomdb_connection_request`.
+ *
+ * In all else as `phantomdb_connection_run_async`.
+ */
+int32_t phantomdb_connection_request_async(struct phantomdb_connection *connection,
+                                           const char *method,
+                                           const char *path,
+                                           const void *body,
+                                           uint64_t body_length,
+                                           phantomdb_result_callback callback,
+                                           void *user_data,
+                                           struct phantomdb_ticket **ticket,
+                                           struct phantomdb_error *error);
+
+/**
+ * Cancels an asynchronous call: its callback comes soon, with `PHANTOMDB_ERR_CANCELLED`, or with the
+ * result if that was there first. A request in flight is cut; what the server made of it is
+ * unknown. Cancelling twice is fine, and so is cancelling a call whose callback has run or runs.
+ *
+ * Never waits, and may be called from any thread, in a callback too.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+ */
+int32_t phantomdb_cancel(struct phantomdb_ticket *ticket,
+                         struct phantomdb_error *error);
+
+/**
+ * Closes the pool as `phantomdb_pool_close_timeout` does, without waiting for it. `timeout_ms` may
+ * be `PHANTOMDB_POOL_TIMEOUT`.
+ *
+ * The callback, which is the last of this pool, is told what `phantomdb_pool_close` would have
+ * returned. It may be called from within another callback.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
+ * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had. Nothing is closed then.
+ */
+int32_t phantomdb_pool_close_async(struct phantomdb_pool *pool,
+                                   int64_t timeout_ms,
+                                   phantomdb_close_callback callback,
+                                   void *user_data,
+                                   struct phantomdb_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"

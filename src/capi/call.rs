@@ -137,6 +137,22 @@ pub unsafe fn output<'a, T>(name: &str, output: *mut T) -> Result<&'a mut T> {
     unsafe { output.as_mut() }.ok_or_else(|| Error::invalid_argument(name, "is NULL"))
 }
 
+/// What the program handed over for its own callback; the library only hands it back.
+#[derive(Clone, Copy)]
+pub struct UserData(pub *mut c_void);
+
+impl UserData {
+    pub fn get(self) -> *mut c_void {
+        self.0
+    }
+}
+
+// SAFETY: the library never follows the pointer; whoever passes a callback that is called on
+// another thread answers for what it leads to.
+unsafe impl Send for UserData {}
+// SAFETY: as above; a callback is called by one thread at a time.
+unsafe impl Sync for UserData {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

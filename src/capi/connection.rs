@@ -3,13 +3,14 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use super::call::{bytes, call, optional_text, text};
+use super::call::{call, text};
 use super::error::phantomdb_error;
 use super::handles::{Found, Kind, Table};
+use super::operation;
 use super::result::{self, phantomdb_result};
-use crate::client::Request;
+use crate::client::{Operation, Request};
 use crate::error::{Code, Error, Result};
-use crate::pool::Lease;
+use crate::executor::{Executor, Lane};
 
 pub(super) static CONNECTIONS: Table<LeaseEntry> = Table::new(Kind::Connection);
 
@@ -17,15 +18,16 @@ pub(super) static CONNECTIONS: Table<LeaseEntry> = Table::new(Kind::Connection);
 pub(super) struct LeaseEntry {
     /// The number of the pool's handle.
     pub pool: usize,
-    pub lease: Lease,
+    pub executor: Arc<Executor>,
+    pub lane: Arc<Lane>,
 }
 
 /// A connection that was acquired from a pool, and is yours until you release it.
 ///
 /// `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
 /// `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
-/// `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`,
-/// `_request`, `_interrupt`, `_set_owner`.
+/// `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`, `_run`,
+/// `_request`, `_interrupt`, `_set_owner`; without waiting `_run_async`, `_request_async`.
 ///
 /// One request at a time runs on it: a second thread that tries meanwhile gets
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
@@ -56,7 +58,7 @@ pub struct phantomdb_connection {
 
 pub(super) fn find(connection: *mut phantomdb_connection) -> Result<Arc<LeaseEntry>> {
     match CONNECTIONS.find(connection) {
-        Found::Live(entry) => entry.lease.check_process().map(|()| entry),
+        Found::Live(entry) => entry.lane.lease().check_process().map(|()| entry),
         _ => Err(unknown(connection)),
     }
 }
@@ -85,10 +87,25 @@ unsafe fn run(
         call(error, || {
             result::answer(result, || {
                 let entry = find(connection)?;
-                entry.lease.request(&request()?)
+                entry.lane.lease().request(&request()?)
             })
         })
     }
+}
+
+/// Runs an operation on a connection and gives the answer to the caller.
+///
+/// # Safety
+/// `result` and `error` are NULL or valid, the arguments NULL or texts.
+unsafe fn operate(
+    connection: *mut phantomdb_connection,
+    operation: Operation,
+    arguments: &[*const c_char],
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { run(connection, result, error, || operation::request(operation, arguments)) }
 }
 
 /// Asks the server how it is: the answer is an object whose `status` is "healthy" or "unhealthy".
@@ -99,7 +116,7 @@ pub unsafe extern "C" fn phantomdb_connection_health_check(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises what the arguments need.
-    unsafe { run(connection, result, error, || Ok(Request::health_check())) }
+    unsafe { operate(connection, Operation::HealthCheck, &[], result, error) }
 }
 
 /// Lists the databases: the answer is a list of names.
@@ -110,7 +127,7 @@ pub unsafe extern "C" fn phantomdb_connection_list_databases(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises what the arguments need.
-    unsafe { run(connection, result, error, || Ok(Request::list_databases())) }
+    unsafe { operate(connection, Operation::ListDatabases, &[], result, error) }
 }
 
 /// Makes a database. HTTP status 409 if there is one of this name.
@@ -121,8 +138,9 @@ pub unsafe extern "C" fn phantomdb_connection_create_database(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [name];
     // SAFETY: the caller promises what the arguments need.
-    unsafe { run(connection, result, error, || Request::create_database(text("name", name)?)) }
+    unsafe { operate(connection, Operation::CreateDatabase, &arguments, result, error) }
 }
 
 /// Removes a database with all that is in it.
@@ -133,10 +151,9 @@ pub unsafe extern "C" fn phantomdb_connection_drop_database(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || Request::drop_database(text("database", database)?))
-    }
+    unsafe { operate(connection, Operation::DropDatabase, &arguments, result, error) }
 }
 
 /// Lists the tables of a database: the answer is a list of names.
@@ -147,8 +164,9 @@ pub unsafe extern "C" fn phantomdb_connection_list_tables(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database];
     // SAFETY: the caller promises what the arguments need.
-    unsafe { run(connection, result, error, || Request::list_tables(text("database", database)?)) }
+    unsafe { operate(connection, Operation::ListTables, &arguments, result, error) }
 }
 
 /// Makes a table. `columns` is a JSON array of objects with `name` and `type`, and where wanted
@@ -162,16 +180,9 @@ pub unsafe extern "C" fn phantomdb_connection_create_table(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database, name, columns];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            Request::create_table(
-                text("database", database)?,
-                text("name", name)?,
-                text("columns", columns)?,
-            )
-        })
-    }
+    unsafe { operate(connection, Operation::CreateTable, &arguments, result, error) }
 }
 
 /// Removes a table with all its rows.
@@ -183,12 +194,9 @@ pub unsafe extern "C" fn phantomdb_connection_drop_table(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database, table];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            Request::drop_table(text("database", database)?, text("table", table)?)
-        })
-    }
+    unsafe { operate(connection, Operation::DropTable, &arguments, result, error) }
 }
 
 /// Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never sent twice.
@@ -201,12 +209,9 @@ pub unsafe extern "C" fn phantomdb_connection_insert(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database, table, row];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            Request::insert(text("database", database)?, text("table", table)?, text("row", row)?)
-        })
-    }
+    unsafe { operate(connection, Operation::Insert, &arguments, result, error) }
 }
 
 /// Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the answer is a
@@ -220,16 +225,9 @@ pub unsafe extern "C" fn phantomdb_connection_select(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database, table, condition];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            Request::select(
-                text("database", database)?,
-                text("table", table)?,
-                optional_text("condition", condition)?,
-            )
-        })
-    }
+    unsafe { operate(connection, Operation::Select, &arguments, result, error) }
 }
 
 /// Changes the rows that fulfil an SQL condition, or all if `condition` is NULL. `data` is a JSON
@@ -245,17 +243,9 @@ pub unsafe extern "C" fn phantomdb_connection_update(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database, table, data, condition];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            Request::update(
-                text("database", database)?,
-                text("table", table)?,
-                text("data", data)?,
-                optional_text("condition", condition)?,
-            )
-        })
-    }
+    unsafe { operate(connection, Operation::Update, &arguments, result, error) }
 }
 
 /// Deletes the rows that fulfil an SQL condition. It is never optional: NULL or blank is refused
@@ -270,16 +260,9 @@ pub unsafe extern "C" fn phantomdb_connection_delete(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database, table, condition];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            Request::delete(
-                text("database", database)?,
-                text("table", table)?,
-                text("condition", condition)?,
-            )
-        })
-    }
+    unsafe { operate(connection, Operation::Delete, &arguments, result, error) }
 }
 
 /// Runs one SQL statement. `parameters` is a JSON array, one value for each `?` of the statement,
@@ -293,16 +276,9 @@ pub unsafe extern "C" fn phantomdb_connection_execute_query(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database, sql, parameters];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            Request::execute_query(
-                text("database", database)?,
-                text("sql", sql)?,
-                optional_text("parameters", parameters)?,
-            )
-        })
-    }
+    unsafe { operate(connection, Operation::ExecuteQuery, &arguments, result, error) }
 }
 
 /// Begins a transaction, of one database or (`database` NULL) of whichever it touches first. Every
@@ -317,12 +293,9 @@ pub unsafe extern "C" fn phantomdb_connection_begin_transaction(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [database];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            Request::begin_transaction(optional_text("database", database)?)
-        })
-    }
+    unsafe { operate(connection, Operation::BeginTransaction, &arguments, result, error) }
 }
 
 /// Commits the transaction that is open on this connection. `transaction_id` is its id, or NULL,
@@ -336,12 +309,9 @@ pub unsafe extern "C" fn phantomdb_connection_commit_transaction(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [transaction_id];
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            Request::commit_transaction(optional_text("transaction_id", transaction_id)?)
-        })
-    }
+    unsafe { operate(connection, Operation::CommitTransaction, &arguments, result, error) }
 }
 
 /// Rolls back the transaction that is open on this connection. `transaction_id` is its id, or NULL,
@@ -355,11 +325,27 @@ pub unsafe extern "C" fn phantomdb_connection_rollback_transaction(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
+    let arguments = [transaction_id];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::RollbackTransaction, &arguments, result, error) }
+}
+
+/// Runs an operation that is chosen by number: one of `phantomdb_operation`, with its
+/// `argument_count` texts. As the function of its name in all else.
+///
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for an unknown operation, or arguments that it does not take.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_run(
+    connection: *mut phantomdb_connection,
+    operation: i32,
+    arguments: *const *const c_char,
+    argument_count: u64,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
     // SAFETY: the caller promises what the arguments need.
     unsafe {
-        run(connection, result, error, || {
-            Request::rollback_transaction(optional_text("transaction_id", transaction_id)?)
-        })
+        run(connection, result, error, || operation::numbered(operation, arguments, argument_count))
     }
 }
 
@@ -378,12 +364,7 @@ pub unsafe extern "C" fn phantomdb_connection_request(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || {
-            let body = bytes("body", body, body_length)?;
-            Request::raw(text("method", method)?, text("path", path)?, body)
-        })
-    }
+    unsafe { run(connection, result, error, || operation::raw(method, path, body, body_length)) }
 }
 
 /// Names who has the connection, for the report of a leak (`leak_threshold_ms`): the id of a
@@ -399,7 +380,7 @@ pub unsafe extern "C" fn phantomdb_connection_set_owner(
     // SAFETY: the caller promises what the arguments need.
     unsafe {
         call(error, || {
-            find(connection)?.lease.set_owner(text("owner", owner)?);
+            find(connection)?.lane.lease().set_owner(text("owner", owner)?);
             Ok(())
         })
     }
@@ -418,7 +399,7 @@ pub unsafe extern "C" fn phantomdb_connection_interrupt(
     // SAFETY: the caller promises that `error` is NULL or valid.
     unsafe {
         call(error, || {
-            find(connection)?.lease.interrupt();
+            find(connection)?.lane.lease().interrupt();
             Ok(())
         })
     }

@@ -79,6 +79,25 @@ pub struct phantomdb_error {
 }
 
 impl phantomdb_error {
+    /// Of a call that succeeded.
+    pub(super) fn none() -> Self {
+        phantomdb_error {
+            code: phantomdb_code::PHANTOMDB_OK as i32,
+            http_status: 0,
+            retry_after_ms: 0,
+            retriable: false,
+            reserved: [0; 23],
+            message: [0; PHANTOMDB_ERROR_MESSAGE_SIZE],
+        }
+    }
+
+    /// Of a call that failed.
+    pub(super) fn of(error: &Error) -> Self {
+        let mut filled = Self::none();
+        filled.fill(error);
+        filled
+    }
+
     pub(super) fn clear(&mut self) {
         self.code = phantomdb_code::PHANTOMDB_OK as i32;
         self.http_status = 0;

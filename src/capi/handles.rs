@@ -21,6 +21,7 @@ pub enum Kind {
     Pool = 1,
     Connection = 3,
     Result = 5,
+    Ticket = 7,
 }
 
 /// What a table knows of a handle.

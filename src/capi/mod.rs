@@ -12,10 +12,12 @@
 #![allow(clippy::missing_safety_doc)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+mod asynchronous;
 mod call;
 mod connection;
 mod error;
 mod handles;
+mod operation;
 mod options;
 mod pool;
 mod result;
@@ -23,8 +25,10 @@ mod status;
 mod structs;
 mod version;
 
+pub use asynchronous::*;
 pub use connection::*;
 pub use error::*;
+pub use operation::*;
 pub use options::*;
 pub use pool::*;
 pub use result::*;

@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::call::{call, optional_text, text};
+use super::call::{UserData, call, optional_text, text};
 use super::structs::{self, Sized32};
 use crate::config::{LogLevel, Logger, Options, Secret, Validation};
 use crate::error::{Error, Result};
@@ -221,30 +221,19 @@ pub(super) unsafe fn read(options: *const phantomdb_pool_options) -> Result<Opti
     })
 }
 
-/// What the program handed over for its own callback; the library only hands it back.
-#[derive(Clone, Copy)]
-struct UserData(*mut c_void);
-
-// SAFETY: the library never follows the pointer; whoever sets a callback that is called on
-// another thread answers for what it leads to.
-unsafe impl Send for UserData {}
-// SAFETY: as above; the callback is called by one thread at a time.
-unsafe impl Sync for UserData {}
-
 fn logger(
     log: unsafe extern "C" fn(i32, *const c_char, *mut c_void),
     user_data: *mut c_void,
 ) -> Logger {
     let user_data = UserData(user_data);
     Logger::new(move |level, message| {
-        let UserData(user_data) = { user_data };
         let level = match level {
             LogLevel::Info => phantomdb_log_level::PHANTOMDB_LOG_INFO,
             LogLevel::Warning => phantomdb_log_level::PHANTOMDB_LOG_WARNING,
         };
         let message = CString::new(message.replace('\0', "?")).expect("it has no NUL any more");
         // SAFETY: the program gave this function for this purpose; the message ends with a NUL.
-        unsafe { log(level as i32, message.as_ptr(), user_data) };
+        unsafe { log(level as i32, message.as_ptr(), user_data.get()) };
     })
 }
 

@@ -3,28 +3,33 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::call::{bytes, call, optional_text, output, text};
+use super::asynchronous::TICKETS;
+use super::call::{call, optional_text, output};
 use super::connection::{CONNECTIONS, LeaseEntry, phantomdb_connection};
 use super::error::phantomdb_error;
 use super::handles::{Found, Kind, Table, number};
+use super::operation;
 use super::options::{self, from_ms, phantomdb_pool_options};
 use super::result::{self, RESULTS, phantomdb_result};
 use super::status::phantomdb_status;
 use super::structs;
-use crate::client::{Answer, Request};
+use crate::client::{Answer, Operation};
 use crate::config::Secret;
 use crate::error::{Code, Error, Result};
+use crate::executor::{Executor, Lane};
 use crate::fork;
 use crate::pool::{Lease, Pool};
 
-static POOLS: Table<Pool> = Table::new(Kind::Pool);
+static POOLS: Table<Executor> = Table::new(Kind::Pool);
 
 /// A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
 ///
 /// `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
-/// `_request`, `_query`, `_status`, `_status_json`, `_stats_json`, `_metrics`, `_reset`, `_resize`,
-/// `_set_token`, `_close`.
+/// `_request`, `_query`, `_run`, `_status`, `_status_json`, `_stats_json`, `_metrics`, `_reset`,
+/// `_resize`, `_set_token`, `_close`, `_close_timeout`; without waiting `_acquire_async`,
+/// `_acquire_direct`, `_run_async`, `_request_async`, `_close_async`.
 ///
 /// A forked child finds each pool of its parent empty and usable, and the parent notices nothing
 /// of it. Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
@@ -36,11 +41,11 @@ pub struct phantomdb_pool {
 }
 
 fn hold_tables() -> Box<dyn FnOnce(fork::Side)> {
-    let held = (POOLS.hold(), CONNECTIONS.hold(), RESULTS.hold());
+    let held = (POOLS.hold(), CONNECTIONS.hold(), RESULTS.hold(), TICKETS.hold());
     Box::new(move |_| drop(held))
 }
 
-fn find(pool: *mut phantomdb_pool) -> Result<Arc<Pool>> {
+pub(super) fn find(pool: *mut phantomdb_pool) -> Result<Arc<Executor>> {
     match POOLS.find(pool) {
         Found::Live(pool) => Ok(pool),
         Found::Gone => Err(Error::closed()),
@@ -72,7 +77,7 @@ pub unsafe extern "C" fn phantomdb_pool_create(
         call(error, || {
             let output = output("pool", pool)?;
             *output = ptr::null_mut();
-            let made = Pool::new(options::read(options)?)?;
+            let made = Executor::new(options::read(options)?)?;
             fork::hold_during_fork(hold_tables);
             *output = POOLS.insert(made).ok_or_else(|| too_many("pools"))?;
             Ok(())
@@ -138,12 +143,22 @@ unsafe fn acquire(
         call(error, || {
             let output = output("connection", connection)?;
             *output = ptr::null_mut();
-            let lease = acquire(&*find(pool)?)?;
-            let entry = LeaseEntry { pool: number(pool), lease };
-            *output = CONNECTIONS.insert(entry).ok_or_else(|| too_many("connections"))?;
+            let executor = find(pool)?;
+            let lease = acquire(executor.pool())?;
+            *output = hand_out(number(pool), executor, lease)?;
             Ok(())
         })
     }
+}
+
+/// Gives a lease of the pool with this number its handle.
+pub(super) fn hand_out(
+    pool: usize,
+    executor: Arc<Executor>,
+    lease: Lease,
+) -> Result<*mut phantomdb_connection> {
+    let entry = LeaseEntry { pool, executor, lane: Lane::new(lease) };
+    CONNECTIONS.insert(entry).ok_or_else(|| too_many("connections"))
 }
 
 /// Gives a connection back. Never waits and never uses the network; it can't fail for a
@@ -176,7 +191,7 @@ pub unsafe extern "C" fn phantomdb_pool_discard(
     // SAFETY: the caller promises that `error` is NULL or valid.
     unsafe {
         call(error, || {
-            take_back(pool, connection)?.lease.mark_discarded();
+            take_back(pool, connection)?.lane.lease().mark_discarded();
             Ok(())
         })
     }
@@ -196,7 +211,7 @@ fn take_back(
         ),
         _ => super::connection::unknown(connection),
     })?;
-    entry.lease.check_process().map(|()| entry)
+    entry.lane.lease().check_process().map(|()| entry)
 }
 
 /// Acquires a connection, sends one request on it and gives it back.
@@ -221,12 +236,8 @@ pub unsafe extern "C" fn phantomdb_pool_request(
     unsafe {
         call(error, || {
             result::answer(result, || {
-                let pool = find(pool)?;
-                pool.request(&Request::raw(
-                    text("method", method)?,
-                    text("path", path)?,
-                    bytes("body", body, body_length)?,
-                )?)
+                let executor = find(pool)?;
+                executor.pool().request(&operation::raw(method, path, body, body_length)?)
             })
         })
     }
@@ -252,12 +263,40 @@ pub unsafe extern "C" fn phantomdb_pool_query(
     unsafe {
         call(error, || {
             result::answer(result, || {
-                let pool = find(pool)?;
-                pool.request(&Request::execute_query(
-                    text("database", database)?,
-                    text("sql", sql)?,
-                    optional_text("parameters", parameters)?,
-                )?)
+                let executor = find(pool)?;
+                let arguments = [database, sql, parameters];
+                let request = operation::request(Operation::ExecuteQuery, &arguments)?;
+                executor.pool().request(&request)
+            })
+        })
+    }
+}
+
+/// Acquires a connection, runs one operation on it and gives it back.
+///
+/// `operation` is one of `phantomdb_operation`, `arguments` its `argument_count` texts. On success
+/// `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+/// `result` itself may be NULL.
+///
+/// Errors: as `phantomdb_pool_acquire` and as the function of the operation's name;
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for an operation of transactions, which need a connection that
+/// you have.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_run(
+    pool: *mut phantomdb_pool,
+    operation: i32,
+    arguments: *const *const c_char,
+    argument_count: u64,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            result::answer(result, || {
+                let executor = find(pool)?;
+                let request = operation::for_any_connection(operation, arguments, argument_count)?;
+                executor.pool().request(&request)
             })
         })
     }
@@ -279,7 +318,7 @@ pub unsafe extern "C" fn phantomdb_pool_status(
         call(error, || {
             let pool = find(pool)?;
             let size = structs::said_size(output("status", status)?);
-            structs::fill(status, size, pool.status().into())
+            structs::fill(status, size, pool.pool().status().into())
         })
     }
 }
@@ -299,7 +338,7 @@ pub unsafe extern "C" fn phantomdb_pool_status_json(
     // SAFETY: the caller promises that the pointers are NULL or valid.
     unsafe {
         call(error, || {
-            result::answer(result, || Ok(Answer::from_text(find(pool)?.status().to_json())))
+            result::answer(result, || Ok(Answer::from_text(find(pool)?.pool().status().to_json())))
         })
     }
 }
@@ -319,7 +358,9 @@ pub unsafe extern "C" fn phantomdb_pool_stats_json(
 ) -> i32 {
     // SAFETY: the caller promises that the pointers are NULL or valid.
     unsafe {
-        call(error, || result::answer(result, || Ok(Answer::from_text(find(pool)?.stats_json()))))
+        call(error, || {
+            result::answer(result, || Ok(Answer::from_text(find(pool)?.pool().stats_json())))
+        })
     }
 }
 
@@ -336,7 +377,9 @@ pub unsafe extern "C" fn phantomdb_pool_metrics(
 ) -> i32 {
     // SAFETY: the caller promises that the pointers are NULL or valid.
     unsafe {
-        call(error, || result::answer(result, || Ok(Answer::from_text(find(pool)?.metrics()))))
+        call(error, || {
+            result::answer(result, || Ok(Answer::from_text(find(pool)?.pool().metrics())))
+        })
     }
 }
 
@@ -352,7 +395,7 @@ pub unsafe extern "C" fn phantomdb_pool_reset(
     // SAFETY: the caller promises that `error` is NULL or valid.
     unsafe {
         call(error, || {
-            find(pool)?.reset();
+            find(pool)?.pool().reset();
             Ok(())
         })
     }
@@ -371,7 +414,7 @@ pub unsafe extern "C" fn phantomdb_pool_resize(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises that `error` is NULL or valid.
-    unsafe { call(error, || find(pool)?.resize(min_connections, max_connections)) }
+    unsafe { call(error, || find(pool)?.pool().resize(min_connections, max_connections)) }
 }
 
 /// Changes the bearer token; NULL sends none. Every request that starts afterwards uses it.
@@ -387,8 +430,8 @@ pub unsafe extern "C" fn phantomdb_pool_set_token(
     // SAFETY: the caller promises what the arguments need.
     unsafe {
         call(error, || {
-            let pool = find(pool)?;
-            pool.set_token(optional_text("token", token)?.map(Secret::new))
+            let executor = find(pool)?;
+            executor.pool().set_token(optional_text("token", token)?.map(Secret::new))
         })
     }
 }
@@ -409,18 +452,37 @@ pub unsafe extern "C" fn phantomdb_pool_close(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises that `error` is NULL or valid.
-    unsafe {
-        call(error, || {
-            let found = match POOLS.find(pool) {
-                Found::Live(found) => found,
-                Found::Gone => return Ok(()),
-                Found::Unknown => return Err(unknown(pool)),
-            };
-            found.close()?;
-            POOLS.remove(pool, |_| true);
-            Ok(())
-        })
+    unsafe { call(error, || close(pool, None)) }
+}
+
+/// As `phantomdb_pool_close`, but connections in use have `timeout_ms` to be released instead of
+/// `close_timeout_ms`; with 0 they are cut at once. A close that waits already, in another thread,
+/// ends as early.
+///
+/// Errors: as `phantomdb_pool_close`; `PHANTOMDB_ERR_INVALID_ARGUMENT` for a negative time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_close_timeout(
+    pool: *mut phantomdb_pool,
+    timeout_ms: i64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call(error, || close(pool, Some(from_ms("timeout_ms", timeout_ms)?))) }
+}
+
+/// Closes within `timeout`, or else the pool's own.
+pub(super) fn close(pool: *mut phantomdb_pool, timeout: Option<Duration>) -> Result<()> {
+    let found = match POOLS.find(pool) {
+        Found::Live(found) => found,
+        Found::Gone => return Ok(()),
+        Found::Unknown => return Err(unknown(pool)),
+    };
+    match timeout {
+        Some(timeout) => found.close_within(timeout)?,
+        None => found.close()?,
     }
+    POOLS.remove(pool, |_| true);
+    Ok(())
 }
 
 /// There are more handles than a handle can number.

@@ -1,5 +1,6 @@
 /* Whatever a caller passes, it gets a code and a message that names the argument, and the pool
  * works afterwards. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ typedef struct world {
     phantomdb_connection *connection;
     phantomdb_result *table;
     phantomdb_result *list;
+    phantomdb_ticket *ticket;
     phantomdb_pool_options options;
     union {
         phantomdb_pool_options options;
@@ -42,6 +44,36 @@ static const misuse_row nothing = {0};
 
 static void *const GARBAGE = (void *)0x5a5a5a5a;
 
+/* The pool of the world in which callbacks run, how many have, and how many are to. */
+static phantomdb_pool *_Atomic world_pool;
+static atomic_int callbacks_run;
+static int callbacks_due;
+
+static void has_run(const phantomdb_error *told) {
+    CHECK((told->code == PHANTOMDB_OK) == (told->message[0] == '\0'));
+    callbacks_run++;
+}
+
+void misuse_on_acquire(phantomdb_connection *connection, const phantomdb_error *told,
+                       void *user_data) {
+    (void)user_data;
+    CHECK((connection != NULL) == (told->code == PHANTOMDB_OK));
+    if (connection != NULL) released(world_pool, connection);
+    has_run(told);
+}
+
+void misuse_on_result(phantomdb_result *result, const phantomdb_error *told, void *user_data) {
+    (void)user_data;
+    CHECK((result != NULL) == (told->code == PHANTOMDB_OK));
+    if (result != NULL) CHECK_INT(phantomdb_result_free(result), PHANTOMDB_OK);
+    has_run(told);
+}
+
+void misuse_on_close(const phantomdb_error *told, void *user_data) {
+    (void)user_data;
+    has_run(told);
+}
+
 static phantomdb_pool_options options_of_fake(void) {
     phantomdb_pool_options options = options_for(fake_server_url(server));
     options.min_connections = 1;
@@ -58,6 +90,13 @@ static world new_world(int traits) {
     phantomdb_status_init(&w.structs.status, sizeof w.structs.status);
     w.handle = GARBAGE;
     w.text = GARBAGE;
+    world_pool = w.pool;
+    if (traits & NEEDS_TICKET) {
+        CHECK_OK(phantomdb_pool_resize(w.pool, 1, 1, &error), &error);
+        CHECK_OK(phantomdb_pool_acquire_async(w.pool, PHANTOMDB_POOL_TIMEOUT, misuse_on_acquire,
+                                              NULL, &w.ticket, &error), &error);
+        callbacks_due++;
+    }
     if (traits & NEEDS_TRANSACTION) {
         CHECK_OK(phantomdb_connection_begin_transaction(w.connection, NULL, NULL, &error), &error);
     }
@@ -69,8 +108,12 @@ static void *good_argument(world *w, const misuse_row *row, const argument *want
     case POOL: return w->pool;
     case CONNECTION: return w->connection;
     case RESULT: return row->traits & OF_A_LIST ? w->list : w->table;
+    case TICKET: return w->ticket;
     case TEXT:
     case OPTIONAL_TEXT:
+    case TEXTS:
+    case CALLBACK:
+    case USER_DATA:
     case BYTES: return (void *)wanted->good;
     case OPTIONS: return &w->options;
     case STRUCT: return &w->structs;
@@ -97,9 +140,18 @@ static void take_leave(world *w, const misuse_row *row) {
     }
 }
 
+/* Of a call that succeeded: its callback runs, unless a connection was had at once. */
+static void expect_callback(const world *w, const misuse_row *row) {
+    for (int i = 0; i < MOST_ARGUMENTS; i++) {
+        if (row->arguments[i].kind != CALLBACK) continue;
+        if (w->handle == NULL || w->handle == GARBAGE) callbacks_due++;
+    }
+}
+
 /* The pool and its connection do what they should, unless the call ended them. */
 static void end_world(world *w, const misuse_row *row, bool succeeded) {
     take_leave(w, row);
+    if (w->ticket == NULL) EVENTUALLY(callbacks_run == callbacks_due);
     bool ended = succeeded && (row->traits & ENDS_ITS_HANDLE);
     bool ended_connection = ended && row->arguments[1].kind == CONNECTION;
     bool ended_pool = ended && row->arguments[0].kind == POOL && !ended_connection;
@@ -107,6 +159,8 @@ static void end_world(world *w, const misuse_row *row, bool succeeded) {
         CHECK_INT(phantomdb_pool_release(w->pool, w->connection, NULL), PHANTOMDB_ERR_CLOSED);
     } else {
         if (!ended_connection) released(w->pool, w->connection);
+        EVENTUALLY(callbacks_run == callbacks_due);
+        at_rest(w->pool);
         CHECK_INT(status_of(w->pool).used, 0);
         released(w->pool, acquired(w->pool));
     }
@@ -114,6 +168,14 @@ static void end_world(world *w, const misuse_row *row, bool succeeded) {
     CHECK_INT(phantomdb_result_free(w->table),
               ended_table ? PHANTOMDB_ERR_INVALID_HANDLE : PHANTOMDB_OK);
     closed(w->pool);
+}
+
+/* How an error calls the argument in this place. */
+static const char *name_in_error(const misuse_row *row, int place, const void *value) {
+    if (place < 0) return NULL;
+    /* A text of an array is called by what it is for. */
+    bool is_within = row->arguments[place].kind == TEXTS && value != NULL;
+    return is_within ? "database" : row->arguments[place].name;
 }
 
 /* Calls with `value` in the place of one argument (or none, `place` -1), with and without an
@@ -130,8 +192,7 @@ static void attempt(const misuse_row *row, int place, void *value, int32_t expec
         memset(&filled, 0x5a, sizeof filled);
         bool fills = with_error && !(row->traits & HAS_NO_ERROR);
         int32_t code = row->call(arguments, with_error ? &filled : NULL);
-        CHECK_CODE(code, expected, fills ? &filled : NULL,
-                   place >= 0 ? row->arguments[place].name : NULL);
+        CHECK_CODE(code, expected, fills ? &filled : NULL, name_in_error(row, place, value));
         if (code != PHANTOMDB_OK) {
             CHECK(w.handle == NULL || w.handle == GARBAGE);
             bool outputs_first = place >= 0 && row->arguments[place].kind != OUT_HANDLE &&
@@ -142,6 +203,7 @@ static void attempt(const misuse_row *row, int place, void *value, int32_t expec
                 if (kind == OUT_TEXT) CHECK(w.text == NULL);
             }
         }
+        if (code == PHANTOMDB_OK) expect_callback(&w, row);
         end_world(&w, row, code == PHANTOMDB_OK && (place < 0 || value != closed_pool));
     }
 }
@@ -150,14 +212,18 @@ static void try_null(const misuse_row *row, int place) {
     switch (row->arguments[place].kind) {
     case POOL:
     case CONNECTION:
-    case RESULT: attempt(row, place, NULL, PHANTOMDB_ERR_INVALID_HANDLE); break;
+    case RESULT:
+    case TICKET: attempt(row, place, NULL, PHANTOMDB_ERR_INVALID_HANDLE); break;
     case TEXT:
+    case TEXTS:
+    case CALLBACK:
     case BYTES:
     case STRUCT:
     case OUT_HANDLE:
     case OUT_TEXT:
     case OUT_VALUE: attempt(row, place, NULL, PHANTOMDB_ERR_INVALID_ARGUMENT); break;
     case OPTIONAL_TEXT:
+    case USER_DATA:
     case OPTIONS:
     case OPTIONAL_OUT_HANDLE:
     case OPTIONAL_OUT_VALUE: attempt(row, place, NULL, PHANTOMDB_OK); break;
@@ -225,7 +291,7 @@ static void made_up_handles(void) {
     for (size_t i = 0; i < misuse_row_count; i++) {
         for (int place = 0; place < MOST_ARGUMENTS; place++) {
             argument_kind kind = misuse_rows[i].arguments[place].kind;
-            if (kind != POOL && kind != CONNECTION && kind != RESULT) continue;
+            if (kind != POOL && kind != CONNECTION && kind != RESULT && kind != TICKET) continue;
             try_bad_handles(&misuse_rows[i], place);
         }
     }
@@ -236,7 +302,7 @@ static void handles_of_a_closed_pool(void) {
         const misuse_row *row = &misuse_rows[i];
         if (row->arguments[0].kind != POOL) continue;
         check_about("%s", row->function);
-        bool closes = strcmp(row->function, "phantomdb_pool_close") == 0;
+        bool closes = strncmp(row->function, "phantomdb_pool_close", 20) == 0;
         world w = new_world(PLAIN);
         void *arguments[MOST_ARGUMENTS];
         for (int a = 0; a < MOST_ARGUMENTS; a++) {
@@ -245,6 +311,7 @@ static void handles_of_a_closed_pool(void) {
         arguments[0] = closed_pool;
         CHECK_CODE(row->call(arguments, &error), closes ? PHANTOMDB_OK : PHANTOMDB_ERR_CLOSED,
                    &error, "closed");
+        if (closes) expect_callback(&w, row);
         end_world(&w, row, false);
     }
 }
@@ -253,7 +320,7 @@ static void text_that_is_no_utf8(void) {
     for (size_t i = 0; i < misuse_row_count; i++) {
         for (int place = 0; place < MOST_ARGUMENTS; place++) {
             argument_kind kind = misuse_rows[i].arguments[place].kind;
-            if (kind != TEXT && kind != OPTIONAL_TEXT && kind != BYTES) continue;
+            if (kind != TEXT && kind != OPTIONAL_TEXT && kind != TEXTS && kind != BYTES) continue;
             check_about("%s, argument %d", misuse_rows[i].function, place);
             attempt(&misuse_rows[i], place, (void *)"\xc3\x28", PHANTOMDB_ERR_INVALID_ARGUMENT);
         }

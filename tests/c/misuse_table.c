@@ -14,10 +14,17 @@
         return PHANTOMDB_OK;                                             \
     }
 
+/* An array of one text, or none. */
+#define TEXTS_OF(text) ((text) != NULL ? (const char *const[]){(text)} : NULL)
+/* Of a callback the table knows only whether it is there. */
+#define ACQUIRE(is_there) ((is_there) ? misuse_on_acquire : NULL)
+#define RESULT_TO(is_there) ((is_there) ? misuse_on_result : NULL)
+
 CALL_THAT_CANNOT_FAIL(version, )
 CALL_THAT_CANNOT_FAIL(abi_version, )
 CALL_THAT_CANNOT_FAIL(code_table, a[0])
 CALL_THAT_CANNOT_FAIL(code_name, INT32_MIN)
+CALL_THAT_CANNOT_FAIL(operation_table, a[0])
 CALL(pool_options_init, a[0], sizeof(phantomdb_pool_options))
 CALL(status_init, a[0], sizeof(phantomdb_status))
 CALL(pool_create, a[0], a[1], e)
@@ -36,6 +43,18 @@ CALL(pool_reset, a[0], e)
 CALL(pool_resize, a[0], 1, 4, e)
 CALL(pool_set_token, a[0], a[1], e)
 CALL(pool_close, a[0], e)
+CALL(pool_close_timeout, a[0], 1000, e)
+CALL(pool_run, a[0], PHANTOMDB_LIST_TABLES, TEXTS_OF(a[1]), 1, a[2], e)
+CALL(pool_acquire_async, a[0], PHANTOMDB_POOL_TIMEOUT, ACQUIRE(a[1]), a[2], a[3], e)
+CALL(pool_acquire_direct, a[0], PHANTOMDB_POOL_TIMEOUT, ACQUIRE(a[1]), a[2], a[3], a[4], e)
+CALL(pool_run_async, a[0], PHANTOMDB_LIST_TABLES, TEXTS_OF(a[1]), 1, RESULT_TO(a[2]), a[3], a[4], e)
+CALL(pool_request_async, a[0], a[1], a[2], a[3], 2, RESULT_TO(a[4]), a[5], a[6], e)
+CALL(pool_close_async, a[0], 1000, a[1] ? misuse_on_close : NULL, a[2], e)
+CALL(connection_run, a[0], PHANTOMDB_LIST_TABLES, TEXTS_OF(a[1]), 1, a[2], e)
+CALL(connection_run_async, a[0], PHANTOMDB_LIST_TABLES, TEXTS_OF(a[1]), 1, RESULT_TO(a[2]), a[3],
+     a[4], e)
+CALL(connection_request_async, a[0], a[1], a[2], a[3], 2, RESULT_TO(a[4]), a[5], a[6], e)
+CALL(cancel, a[0], e)
 CALL(connection_health_check, a[0], a[1], e)
 CALL(connection_list_databases, a[0], a[1], e)
 CALL(connection_create_database, a[0], a[1], a[2], e)
@@ -79,6 +98,9 @@ CALL(result_free, a[0])
 #define ANSWER {OPTIONAL_OUT_HANDLE, "result", NULL}
 #define OUT(name) {OUT_VALUE, #name, NULL}
 #define LENT {OUT_TEXT, "text", NULL}
+#define CALLS_BACK {CALLBACK, "callback", "yes"}, {USER_DATA, "user_data", NULL}
+#define A_TICKET {OPTIONAL_OUT_VALUE, "ticket", NULL}
+#define THE_TEXTS {TEXTS, "arguments", "d"}
 #define LENGTH {OPTIONAL_OUT_VALUE, "length", NULL}
 
 const misuse_row misuse_rows[] = {
@@ -86,6 +108,7 @@ const misuse_row misuse_rows[] = {
     ROW(abi_version, HAS_NO_ERROR | CANNOT_FAIL, {NO_ARGUMENT, NULL, NULL}),
     ROW(code_table, HAS_NO_ERROR | CANNOT_FAIL, {OPTIONAL_OUT_VALUE, "count", NULL}),
     ROW(code_name, HAS_NO_ERROR | CANNOT_FAIL, {NO_ARGUMENT, NULL, NULL}),
+    ROW(operation_table, HAS_NO_ERROR | CANNOT_FAIL, {OPTIONAL_OUT_VALUE, "count", NULL}),
     ROW(pool_options_init, HAS_NO_ERROR, {STRUCT, "options", NULL}),
     ROW(status_init, HAS_NO_ERROR, {STRUCT, "status", NULL}),
 
@@ -107,6 +130,15 @@ const misuse_row misuse_rows[] = {
     ROW(pool_resize, PLAIN, A_POOL),
     ROW(pool_set_token, PLAIN, A_POOL, {OPTIONAL_TEXT, "token", "hush"}),
     ROW(pool_close, ENDS_ITS_HANDLE, A_POOL),
+    ROW(pool_close_timeout, ENDS_ITS_HANDLE, A_POOL),
+    ROW(pool_run, PLAIN, A_POOL, THE_TEXTS, ANSWER),
+    ROW(pool_acquire_async, PLAIN, A_POOL, CALLS_BACK, A_TICKET),
+    ROW(pool_acquire_direct, PLAIN, A_POOL, CALLS_BACK, {OUT_HANDLE, "connection", NULL}, A_TICKET),
+    ROW(pool_run_async, PLAIN, A_POOL, THE_TEXTS, CALLS_BACK, A_TICKET),
+    ROW(pool_request_async, PLAIN, A_POOL, {TEXT, "method", "POST"}, {TEXT, "path", "/p"},
+        {BYTES, "body", "{}"}, CALLS_BACK, A_TICKET),
+    ROW(pool_close_async, ENDS_ITS_HANDLE, A_POOL, CALLS_BACK),
+    ROW(cancel, NEEDS_TICKET, {TICKET, "ticket", NULL}),
 
     ROW(connection_health_check, PLAIN, A_CONNECTION, ANSWER),
     ROW(connection_list_databases, PLAIN, A_CONNECTION, ANSWER),
@@ -133,6 +165,10 @@ const misuse_row misuse_rows[] = {
         {OPTIONAL_TEXT, "transaction_id", "t1"}, ANSWER),
     ROW(connection_request, PLAIN, A_CONNECTION, {TEXT, "method", "POST"}, {TEXT, "path", "/p"},
         {BYTES, "body", "{}"}, ANSWER),
+    ROW(connection_run, PLAIN, A_CONNECTION, THE_TEXTS, ANSWER),
+    ROW(connection_run_async, PLAIN, A_CONNECTION, THE_TEXTS, CALLS_BACK, A_TICKET),
+    ROW(connection_request_async, PLAIN, A_CONNECTION, {TEXT, "method", "POST"},
+        {TEXT, "path", "/p"}, {BYTES, "body", "{}"}, CALLS_BACK, A_TICKET),
     ROW(connection_interrupt, PLAIN, A_CONNECTION),
     ROW(connection_set_owner, PLAIN, A_CONNECTION, {TEXT, "owner", "me"}),
 

@@ -6,16 +6,20 @@
 #include <phantomdb.h>
 #include <stddef.h>
 
-enum { MOST_ARGUMENTS = 6 };
+enum { MOST_ARGUMENTS = 7 };
 
 typedef enum argument_kind {
     NO_ARGUMENT,
     POOL,
     CONNECTION,
     RESULT,
+    TICKET,
     TEXT,           /* a text that must be there */
     OPTIONAL_TEXT,  /* a text that may be NULL */
     BYTES,          /* bytes that may not be NULL, as a length goes with them */
+    TEXTS,          /* an array of one text, which must be there */
+    CALLBACK,       /* a function that must be there */
+    USER_DATA,      /* whatever the callback likes */
     OPTIONS,        /* phantomdb_pool_options, which may be NULL */
     STRUCT,         /* a versioned struct that must be there */
     OUT_HANDLE,     /* where a handle is put; must be there */
@@ -38,6 +42,7 @@ typedef enum trait {
     ENDS_ITS_HANDLE = 4,   /* the last of its handles is gone afterwards */
     NEEDS_TRANSACTION = 8, /* on its connection */
     OF_A_LIST = 16,        /* reads a result that is a list, not a table */
+    NEEDS_TICKET = 32,     /* of a call that waits */
 } trait;
 
 typedef struct misuse_row {
@@ -46,6 +51,12 @@ typedef struct misuse_row {
     int32_t (*call)(void *const *a, phantomdb_error *error);
     argument arguments[MOST_ARGUMENTS];
 } misuse_row;
+
+/* The callbacks that the table's calls are given. */
+void misuse_on_acquire(phantomdb_connection *connection, const phantomdb_error *error,
+                       void *user_data);
+void misuse_on_result(phantomdb_result *result, const phantomdb_error *error, void *user_data);
+void misuse_on_close(const phantomdb_error *error, void *user_data);
 
 extern const misuse_row misuse_rows[];
 extern const size_t misuse_row_count;

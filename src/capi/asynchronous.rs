@@ -1,0 +1,466 @@
+//! `phantomdb_ticket`, and the calls that do not wait.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::{UserData, call, output};
+use super::connection::{self, phantomdb_connection};
+use super::error::phantomdb_error;
+use super::handles::{Found, Kind, Table, number};
+use super::operation;
+use super::options::from_ms;
+use super::pool::{self, phantomdb_pool, too_many};
+use super::result::{RESULTS, phantomdb_result};
+use crate::client::{Answer, Request};
+use crate::error::{Code, Error, Result};
+use crate::executor::{Executor, Ticket};
+use crate::pool::Lease;
+use crate::threads;
+
+pub(super) static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);
+
+/// An asynchronous call that is under way; what `phantomdb_cancel` needs.
+///
+/// An asynchronous call returns at once, and tells its callback later what it has come to. What
+/// they have in common:
+///
+/// - If the call returns `PHANTOMDB_OK`, its callback runs exactly once: on a thread of the library, never
+///   within the call, with no lock of the library held. It may run before the call has returned
+///   (`*ticket` is set by then). If the call returns an error, the callback never runs.
+/// - `error` of the callback is never NULL: its code is `PHANTOMDB_OK` on success. It is lent for the
+///   time of the callback. What else the callback is handed is its own, as if a waiting call had
+///   returned it, and NULL unless the code is `PHANTOMDB_OK`.
+/// - `user_data` is handed on as it is. Whatever it leads to must live until the callback has run.
+/// - `*ticket` names the call until its callback runs; it needs no freeing, and later is harmless. `ticket`
+///   may be NULL for a call that will not be cancelled.
+/// - Texts, bytes and arrays that are passed in are copied: they need to live only during the call.
+/// - In a callback nothing may wait: acquire, every request and close are refused there with
+///   `PHANTOMDB_ERR_WOULD_DEADLOCK`. Asynchronous calls, `phantomdb_pool_try_acquire`,
+///   `phantomdb_pool_release`, reading results and all that does not wait may be used. A
+///   callback that takes its time holds up others: pass the work on.
+/// - A callback must return: no longjmp, no exception out of it, no end of its thread.
+///
+/// While a call waits for a connection it takes no thread. A request in flight has one to itself;
+/// a pool has at most `max_connections` and one, keeps them for its next calls, and ends them when
+/// there was nothing to do for 10 seconds. In a forked child the calls of the parent do not exist: no
+/// callback of theirs runs, and their tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
+///
+/// `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
+/// `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
+pub struct phantomdb_ticket {
+    _private: (),
+}
+
+/// What an acquire has come to: `connection` is the callback's own, to be released, or NULL.
+pub type phantomdb_acquire_callback = Option<
+    unsafe extern "C" fn(
+        connection: *mut phantomdb_connection,
+        error: *const phantomdb_error,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// What a request has come to: `result` is the callback's own, to be freed, or NULL.
+pub type phantomdb_result_callback = Option<
+    unsafe extern "C" fn(
+        result: *mut phantomdb_result,
+        error: *const phantomdb_error,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// A close is over.
+pub type phantomdb_close_callback =
+    Option<unsafe extern "C" fn(error: *const phantomdb_error, user_data: *mut c_void)>;
+
+/// In the place of a time: the pool's own, `acquire_timeout_ms` or `close_timeout_ms`.
+pub const PHANTOMDB_POOL_TIMEOUT: i64 = -1;
+
+/// The handle of a ticket, until its callback runs; 0 if the program wants none.
+struct Named(usize);
+
+impl Named {
+    /// Gives the ticket a handle, if `output` wants one.
+    fn new(output: Option<&mut *mut phantomdb_ticket>, ticket: &Arc<Ticket>) -> Result<Named> {
+        let Some(output) = output else { return Ok(Named(0)) };
+        *output = TICKETS.insert(ticket.clone()).ok_or_else(|| too_many("calls"))?;
+        Ok(Named(number(*output)))
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            TICKETS.remove::<phantomdb_ticket>(ptr::without_provenance_mut(self.0), |_| true);
+        }
+    }
+}
+
+/// Makes a call with a ticket of its own.
+///
+/// # Safety
+/// `output` is NULL or may be written to.
+unsafe fn with_ticket(
+    output: *mut *mut phantomdb_ticket,
+    make: impl FnOnce(&Arc<Ticket>, Named) -> Result<()>,
+) -> Result<()> {
+    let ticket = Ticket::new();
+    // SAFETY: the caller promises that it is NULL or valid.
+    let named = unsafe { clear(output) }.map_or(Ok(Named(0)), |it| Named::new(Some(it), &ticket));
+    // Once it has been made, its callback may have run, and what is behind `output` be gone.
+    make(&ticket, named?).inspect_err(|_| {
+        // SAFETY: as above; and no callback runs.
+        unsafe { clear(output) };
+    })
+}
+
+/// Sets an output that may be NULL to NULL.
+///
+/// # Safety
+/// It is NULL or may be written to.
+unsafe fn clear<'a, H>(output: *mut *mut H) -> Option<&'a mut *mut H> {
+    // SAFETY: passed on to the caller.
+    let output = unsafe { output.as_mut() }?;
+    *output = ptr::null_mut();
+    Some(output)
+}
+
+/// What a callback is told: what it is handed, and the error.
+fn told<T, H>(
+    outcome: Result<T>,
+    hand_out: impl FnOnce(T) -> Result<*mut H>,
+) -> (*mut H, phantomdb_error) {
+    match outcome.and_then(hand_out) {
+        Ok(handle) => (handle, phantomdb_error::none()),
+        Err(error) => (ptr::null_mut(), phantomdb_error::of(&error)),
+    }
+}
+
+fn given<F>(callback: Option<F>) -> Result<F> {
+    callback.ok_or_else(|| Error::invalid_argument("callback", "is NULL"))
+}
+
+/// A time argument: `None` for the pool's own.
+fn timeout(ms: i64) -> Result<Option<Duration>> {
+    if ms == PHANTOMDB_POOL_TIMEOUT {
+        return Ok(None);
+    }
+    from_ms("timeout_ms", ms).map(Some)
+}
+
+/// The callback of an acquire, as the executor wants it.
+fn acquired(
+    pool: *mut phantomdb_pool,
+    executor: &Arc<Executor>,
+    callback: unsafe extern "C" fn(*mut phantomdb_connection, *const phantomdb_error, *mut c_void),
+    user_data: *mut c_void,
+    named: Named,
+) -> impl FnOnce(Result<Lease>) + Send + 'static {
+    let (pool, executor, user_data) = (number(pool), executor.clone(), UserData(user_data));
+    move |outcome| {
+        drop(named);
+        let (connection, error) = told(outcome, |lease| pool::hand_out(pool, executor, lease));
+        // SAFETY: the program gave this function for this purpose, with this `user_data`.
+        unsafe { callback(connection, &raw const error, user_data.get()) };
+    }
+}
+
+/// The callback of a request, as the executor wants it.
+fn answered(
+    callback: unsafe extern "C" fn(*mut phantomdb_result, *const phantomdb_error, *mut c_void),
+    user_data: *mut c_void,
+    named: Named,
+) -> impl FnOnce(Result<Answer>) + Send + 'static {
+    let user_data = UserData(user_data);
+    move |outcome| {
+        drop(named);
+        let (result, error) =
+            told(outcome, |answer| RESULTS.insert(answer).ok_or_else(|| too_many("results")));
+        // SAFETY: the program gave this function for this purpose, with this `user_data`.
+        unsafe { callback(result, &raw const error, user_data.get()) };
+    }
+}
+
+/// Acquires a connection without waiting for it.
+///
+/// `timeout_ms` is how long the call may be under way, or `PHANTOMDB_POOL_TIMEOUT`. The callback is
+/// handed the connection, or the error that `phantomdb_pool_acquire` would have returned, or
+/// `PHANTOMDB_ERR_CANCELLED`. Callers are served in the order in which they came, those that wait in
+/// `phantomdb_pool_acquire` among them.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
+/// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_acquire_async(
+    pool: *mut phantomdb_pool,
+    timeout_ms: i64,
+    callback: phantomdb_acquire_callback,
+    user_data: *mut c_void,
+    ticket: *mut *mut phantomdb_ticket,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            with_ticket(ticket, |ticket, named| {
+                let (executor, timeout) = (pool::find(pool)?, timeout(timeout_ms)?);
+                let done = acquired(pool, &executor, given(callback)?, user_data, named);
+                executor.acquire(timeout, ticket, done)
+            })
+        })
+    }
+}
+
+/// Acquires a connection by the shortest way there is; for bindings of other languages.
+///
+/// If one is free, it is in `*connection` when the call returns, and the callback does not run.
+/// Otherwise `*connection` is NULL, and the callback runs once, as after
+/// `phantomdb_pool_acquire_async`, but on whichever thread brings the outcome: a thread of the
+/// library, or one that calls `phantomdb_pool_release`, `phantomdb_cancel`, `phantomdb_pool_close`
+/// or another function, within that call. (Never within this one, and never within another such
+/// callback.) That saves a change of threads, and asks of the callback that it does nothing but
+/// note what it got: no lock may be taken in it that is held around calls of this library.
+///
+/// Errors: as `phantomdb_pool_acquire`, but for `PHANTOMDB_ERR_TIMEOUT`, which the callback is told;
+/// the callback does not run after an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
+    pool: *mut phantomdb_pool,
+    timeout_ms: i64,
+    callback: phantomdb_acquire_callback,
+    user_data: *mut c_void,
+    connection: *mut *mut phantomdb_connection,
+    ticket: *mut *mut phantomdb_ticket,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            clear(ticket);
+            let connection = output("connection", connection)?;
+            *connection = ptr::null_mut();
+            let (executor, timeout) = (pool::find(pool)?, timeout(timeout_ms)?);
+            let callback = given(callback)?;
+            let prepare = || {
+                let own = Ticket::new();
+                // With more calls than handles can name, this one can't be cancelled.
+                let named = Named::new(ticket.as_mut(), &own).unwrap_or(Named(0));
+                (own, acquired(pool, &executor, callback, user_data, named))
+            };
+            let lease = executor.acquire_direct(timeout, prepare).inspect_err(|_| {
+                clear(ticket);
+            })?;
+            if let Some(lease) = lease {
+                *connection = pool::hand_out(number(pool), executor, lease)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Acquires a connection, runs one operation on it and gives it back, without waiting for any of
+/// that. `operation`, `arguments` and `argument_count` are as for `phantomdb_pool_run`.
+///
+/// The callback is handed the answer, or the error that `phantomdb_pool_run` would have returned,
+/// or `PHANTOMDB_ERR_CANCELLED`.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
+/// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_run_async(
+    pool: *mut phantomdb_pool,
+    operation: i32,
+    arguments: *const *const c_char,
+    argument_count: u64,
+    callback: phantomdb_result_callback,
+    user_data: *mut c_void,
+    ticket: *mut *mut phantomdb_ticket,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        let request = || operation::for_any_connection(operation, arguments, argument_count);
+        call(error, || on_pool(pool, request, callback, user_data, ticket))
+    }
+}
+
+/// Acquires a connection, sends one request on it and gives it back, without waiting for any of
+/// that. `method`, `path`, `body` and `body_length` are as for `phantomdb_pool_request`.
+///
+/// The callback, and the errors: as for `phantomdb_pool_run_async`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_request_async(
+    pool: *mut phantomdb_pool,
+    method: *const c_char,
+    path: *const c_char,
+    body: *const c_void,
+    body_length: u64,
+    callback: phantomdb_result_callback,
+    user_data: *mut c_void,
+    ticket: *mut *mut phantomdb_ticket,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        let request = || operation::raw(method, path, body, body_length);
+        call(error, || on_pool(pool, request, callback, user_data, ticket))
+    }
+}
+
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn on_pool(
+    pool: *mut phantomdb_pool,
+    request: impl FnOnce() -> Result<Request>,
+    callback: phantomdb_result_callback,
+    user_data: *mut c_void,
+    ticket: *mut *mut phantomdb_ticket,
+) -> Result<()> {
+    let make = |ticket: &Arc<Ticket>, named| {
+        let executor = pool::find(pool)?;
+        let request = request()?;
+        executor.run(request, ticket, answered(given(callback)?, user_data, named))
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { with_ticket(ticket, make) }
+}
+
+/// Runs one operation on a connection that you have, without waiting for it. `operation`,
+/// `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+///
+/// Asynchronous requests on one connection run one after the other, in the order in which they
+/// were made. It may be released while they are under way: it is back when they are done. (A
+/// waiting request meanwhile gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one whose turn comes
+/// while a waiting one is in flight.)
+///
+/// The callback is handed the answer, or the error that `phantomdb_connection_run` would have
+/// returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the answer was
+/// there first; a request in flight is cut then, and its connection opens itself anew.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
+/// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_run_async(
+    connection: *mut phantomdb_connection,
+    operation: i32,
+    arguments: *const *const c_char,
+    argument_count: u64,
+    callback: phantomdb_result_callback,
+    user_data: *mut c_void,
+    ticket: *mut *mut phantomdb_ticket,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        let request = || operation::numbered(operation, arguments, argument_count);
+        call(error, || on_connection(connection, request, callback, user_data, ticket))
+    }
+}
+
+/// Sends a request on a connection that you have, without waiting for it. `method`, `path`,
+/// `body` and `body_length` are as for `phantomdb_connection_request`.
+///
+/// In all else as `phantomdb_connection_run_async`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_request_async(
+    connection: *mut phantomdb_connection,
+    method: *const c_char,
+    path: *const c_char,
+    body: *const c_void,
+    body_length: u64,
+    callback: phantomdb_result_callback,
+    user_data: *mut c_void,
+    ticket: *mut *mut phantomdb_ticket,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        let request = || operation::raw(method, path, body, body_length);
+        call(error, || on_connection(connection, request, callback, user_data, ticket))
+    }
+}
+
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn on_connection(
+    connection: *mut phantomdb_connection,
+    request: impl FnOnce() -> Result<Request>,
+    callback: phantomdb_result_callback,
+    user_data: *mut c_void,
+    ticket: *mut *mut phantomdb_ticket,
+) -> Result<()> {
+    let make = |ticket: &Arc<Ticket>, named| {
+        let entry = connection::find(connection)?;
+        let request = request()?;
+        let done = answered(given(callback)?, user_data, named);
+        entry.executor.run_on(&entry.lane, request, ticket, done)
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { with_ticket(ticket, make) }
+}
+
+/// Cancels an asynchronous call: its callback comes soon, with `PHANTOMDB_ERR_CANCELLED`, or with the
+/// result if that was there first. A request in flight is cut; what the server made of it is
+/// unknown. Cancelling twice is fine, and so is cancelling a call whose callback has run or runs.
+///
+/// Never waits, and may be called from any thread, in a callback too.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_cancel(
+    ticket: *mut phantomdb_ticket,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let cancel = || match TICKETS.find(ticket) {
+        Found::Live(found) => found.cancel(),
+        Found::Gone => Ok(()),
+        Found::Unknown => {
+            let what = if ticket.is_null() { "is NULL" } else { "never was a ticket" };
+            Err(Error::new(Code::InvalidHandle, format!("ticket: the handle {what}")))
+        }
+    };
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call(error, cancel) }
+}
+
+/// Closes the pool as `phantomdb_pool_close_timeout` does, without waiting for it. `timeout_ms` may
+/// be `PHANTOMDB_POOL_TIMEOUT`.
+///
+/// The callback, which is the last of this pool, is told what `phantomdb_pool_close` would have
+/// returned. It may be called from within another callback.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
+/// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had. Nothing is closed then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_close_async(
+    pool: *mut phantomdb_pool,
+    timeout_ms: i64,
+    callback: phantomdb_close_callback,
+    user_data: *mut c_void,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let close = || {
+        if let Err(error) = pool::find(pool) {
+            if error.code() != Code::Closed {
+                return Err(error);
+            }
+        }
+        let (timeout, callback) = (timeout(timeout_ms)?, given(callback)?);
+        let (pool, user_data) = (number(pool), UserData(user_data));
+        let run = move || {
+            let outcome = pool::close(ptr::without_provenance_mut(pool), timeout);
+            let error =
+                outcome.err().map_or_else(phantomdb_error::none, |it| phantomdb_error::of(&it));
+            // SAFETY: the program gave this function for this purpose, with this `user_data`.
+            threads::call_back(|| unsafe { callback(&raw const error, user_data.get()) });
+        };
+        // Nobody joins it: when it calls back, all there was of the pool is gone.
+        threads::spawn("phantomdb-close", run).map(drop).map_err(|_| {
+            Error::new(Code::Overloaded, "The system has no thread to be had to close the pool")
+        })
+    };
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call(error, close) }
+}

@@ -1,0 +1,235 @@
+//! `phantomdb_operation`: the operations of a database by number.
+
+use std::ffi::{CString, c_char, c_void};
+use std::slice;
+use std::sync::OnceLock;
+
+use super::call::{bytes, optional_text, text};
+use crate::client::{Operation, Request};
+use crate::error::{Error, Result};
+
+/// The operations by number, for `phantomdb_connection_run`, `phantomdb_pool_run` and their
+/// asynchronous forms. Each takes the texts that it names, in this order; those in brackets may be
+/// NULL, or left away at the end. What they mean stands at the function of the same name, such
+/// as `phantomdb_connection_select`. The numbers never change.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum phantomdb_operation {
+    /// No arguments.
+    PHANTOMDB_HEALTH_CHECK = 1,
+    /// No arguments.
+    PHANTOMDB_LIST_DATABASES = 2,
+    /// name
+    PHANTOMDB_CREATE_DATABASE = 3,
+    /// database
+    PHANTOMDB_DROP_DATABASE = 4,
+    /// database
+    PHANTOMDB_LIST_TABLES = 5,
+    /// database, name, columns
+    PHANTOMDB_CREATE_TABLE = 6,
+    /// database, table
+    PHANTOMDB_DROP_TABLE = 7,
+    /// database, table, row
+    PHANTOMDB_INSERT = 8,
+    /// database, table, [condition]
+    PHANTOMDB_SELECT = 9,
+    /// database, table, data, [condition]
+    PHANTOMDB_UPDATE = 10,
+    /// database, table, condition
+    PHANTOMDB_DELETE = 11,
+    /// database, sql, [parameters]
+    PHANTOMDB_EXECUTE_QUERY = 12,
+    /// [database]; on a connection only
+    PHANTOMDB_BEGIN_TRANSACTION = 13,
+    /// [transaction_id]; on a connection only
+    PHANTOMDB_COMMIT_TRANSACTION = 14,
+    /// [transaction_id]; on a connection only
+    PHANTOMDB_ROLLBACK_TRANSACTION = 15,
+}
+
+/// An operation with its name and its arguments, as `phantomdb_operation_table` lists them.
+#[repr(C)]
+pub struct phantomdb_operation_info {
+    /// One of `phantomdb_operation`.
+    pub operation: i32,
+    /// How many arguments it takes.
+    pub argument_count: u32,
+    /// How many of them it must have; they come first.
+    pub required_count: u32,
+    /// For later versions; zero.
+    pub reserved: u32,
+    /// Its name, "list_databases" for example.
+    pub name: *const c_char,
+    /// The names of its arguments.
+    pub arguments: *const *const c_char,
+}
+
+// SAFETY: the pointers lead to what is never changed or freed.
+unsafe impl Sync for phantomdb_operation_info {}
+// SAFETY: as above.
+unsafe impl Send for phantomdb_operation_info {}
+
+/// Every operation with its name and its arguments, in the order of the numbers.
+///
+/// Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
+/// bindings, which take their constants from here or check them. Safe from any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_operation_table(
+    count: *mut u64,
+) -> *const phantomdb_operation_info {
+    static TABLE: OnceLock<Vec<phantomdb_operation_info>> = OnceLock::new();
+    let table = TABLE.get_or_init(|| Operation::ALL.iter().copied().map(info).collect());
+    // SAFETY: the caller promises that it is NULL or valid.
+    if let Some(count) = unsafe { count.as_mut() } {
+        *count = table.len() as u64;
+    }
+    table.as_ptr()
+}
+
+fn info(operation: Operation) -> phantomdb_operation_info {
+    let for_ever = |text: &str| -> *const c_char {
+        CString::new(text).expect("the names of operations have no NUL").into_raw()
+    };
+    let parameters = operation.parameters();
+    let names: Vec<_> = parameters.iter().map(|it| for_ever(it.name)).collect();
+    phantomdb_operation_info {
+        operation: operation as i32,
+        argument_count: parameters.len() as u32,
+        required_count: parameters.iter().filter(|it| !it.is_optional).count() as u32,
+        reserved: 0,
+        name: for_ever(operation.name()),
+        arguments: names.leak().as_ptr(),
+    }
+}
+
+/// The operation with this number.
+fn by_number(number: i32) -> Result<Operation> {
+    Operation::from_number(number).ok_or_else(|| {
+        Error::invalid_argument(
+            "operation",
+            format_args!("{number} is none of phantomdb_operation"),
+        )
+    })
+}
+
+/// The request of an operation that needs no connection of its own.
+///
+/// # Safety
+/// `arguments` is NULL or has `count` texts, each NULL or ended by a NUL.
+pub(super) unsafe fn for_any_connection(
+    number: i32,
+    arguments: *const *const c_char,
+    count: u64,
+) -> Result<Request> {
+    let operation = by_number(number)?;
+    if operation.is_of_transactions() {
+        let why = format_args!(
+            "{} is for a connection that you have: a transaction belongs to the one that began it",
+            operation.name()
+        );
+        return Err(Error::invalid_argument("operation", why));
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { with_arguments(operation, arguments, count) }
+}
+
+/// The request of any operation.
+///
+/// # Safety
+/// As for [`for_any_connection`].
+pub(super) unsafe fn numbered(
+    number: i32,
+    arguments: *const *const c_char,
+    count: u64,
+) -> Result<Request> {
+    // SAFETY: passed on to the caller.
+    unsafe { with_arguments(by_number(number)?, arguments, count) }
+}
+
+/// The request of an operation with arguments in a caller's array.
+///
+/// # Safety
+/// `arguments` is NULL or has `count` texts, each NULL or ended by a NUL.
+unsafe fn with_arguments(
+    operation: Operation,
+    arguments: *const *const c_char,
+    count: u64,
+) -> Result<Request> {
+    // Whatever is behind that is not looked at.
+    let most = operation.parameters().len() as u64 + 1;
+    if arguments.is_null() && count > 0 {
+        let why = format_args!("is NULL, but their number is {count}");
+        return Err(Error::invalid_argument("arguments", why));
+    }
+    let given = if count == 0 {
+        &[]
+    } else {
+        // SAFETY: not NULL, and the caller promises that it has `count` texts.
+        unsafe { slice::from_raw_parts(arguments, count.min(most) as usize) }
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { request(operation, given) }
+}
+
+/// The request of an operation with these arguments.
+///
+/// # Safety
+/// Each is NULL or ended by a NUL.
+pub(super) unsafe fn request(operation: Operation, arguments: &[*const c_char]) -> Result<Request> {
+    let parameters = operation.parameters();
+    let mut texts = [None; 5];
+    for (index, argument) in arguments.iter().enumerate().take(texts.len()) {
+        let name = parameters.get(index).map_or("arguments", |parameter| parameter.name);
+        // SAFETY: passed on to the caller.
+        texts[index] = unsafe { optional_text(name, *argument) }?;
+    }
+    operation.request(&texts[..arguments.len().min(texts.len())])
+}
+
+/// A request that has no name.
+///
+/// # Safety
+/// The texts are NULL or ended by a NUL; `body` is NULL or has `body_length` bytes.
+pub(super) unsafe fn raw(
+    method: *const c_char,
+    path: *const c_char,
+    body: *const c_void,
+    body_length: u64,
+) -> Result<Request> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        Request::raw(
+            text("method", method)?,
+            text("path", path)?,
+            bytes("body", body, body_length)?,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_of_the_core_has_its_twin_with_the_same_number_and_arguments() {
+        let header = include_str!("../../include/phantomdb.h");
+        let mut documented = String::new();
+        for operation in Operation::ALL {
+            let name = operation.name().to_uppercase();
+            let entry = format!("PHANTOMDB_{name} = {},", *operation as i32);
+            let (before, _) = header.split_once(&entry).expect(&entry);
+            let comment = before.rsplit("/**").next().unwrap_or_default();
+            documented.clear();
+            for parameter in operation.parameters() {
+                if !documented.is_empty() {
+                    documented.push_str(", ");
+                }
+                let (open, close) = if parameter.is_optional { ("[", "]") } else { ("", "") };
+                documented.push_str(&format!("{open}{}{close}", parameter.name));
+            }
+            let expected = if documented.is_empty() { "No arguments" } else { &documented };
+            assert!(comment.contains(expected), "{name} is documented as `{comment}`");
+            assert!(operation.parameters().len() < 5, "`request` has room for four and one");
+        }
+    }
+}
