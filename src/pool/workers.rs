@@ -27,6 +27,9 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Workers {
     running: usize,
+    /// Of them, those that have not looked for a job yet.
+    starting: usize,
+    /// Of them, those that wait for a job.
     idle: usize,
     has_housekeeper: bool,
 }
@@ -52,8 +55,9 @@ impl Workers {
     ) -> Vec<Role> {
         let mut roles = Vec::new();
         let most = options.max_connecting as usize + SPARE_WORKERS;
-        while self.running < most && machine.waiting_jobs() > self.idle + roles.len() {
+        while self.running < most && machine.waiting_jobs() > self.idle + self.starting {
             self.running += 1;
+            self.starting += 1;
             roles.push(Role::Worker);
         }
         let is_due = has_events || (machine.alarm().is_some() && !machine.is_drained());
@@ -86,7 +90,10 @@ impl Shared {
                     drop(threads);
                     let mut core = self.lock();
                     match role {
-                        Role::Worker => core.workers.running -= 1,
+                        Role::Worker => {
+                            core.workers.running -= 1;
+                            core.workers.starting -= 1;
+                        }
                         Role::Housekeeper => core.workers.has_housekeeper = false,
                     }
                     drop(core);
@@ -116,6 +123,7 @@ impl Core {
 
 fn work(shared: &Arc<Shared>) {
     let mut core = shared.lock();
+    core.workers.starting -= 1;
     loop {
         if let Some(job) = core.machine.next_job() {
             drop(core);
