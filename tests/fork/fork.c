@@ -24,6 +24,10 @@ enum { WORKERS = 4, OPEN = 7, FORKS = 20, MANY = 1000 };
 static phantomdb_pool_options options;
 static phantomdb_pool *pool;
 static phantomdb_connection *held;
+/* A call of the first process that waits for a connection all the time. */
+static phantomdb_ticket *waiting;
+static phantomdb_pool *narrow;
+static phantomdb_connection *in_the_way;
 static atomic_bool is_over;
 static atomic_uint asked;
 static atomic_uint failures;
@@ -54,6 +58,41 @@ static bool ask(void) {
     return error.http_status == 404;
 }
 
+/* What a callback was told, for whoever waits for it. */
+struct told {
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    bool has_run;
+    phantomdb_error error;
+};
+
+static void on_result(phantomdb_result *result, const phantomdb_error *error, void *user_data) {
+    struct told *it = user_data;
+    (void)result;
+    pthread_mutex_lock(&it->lock);
+    it->error = *error;
+    it->has_run = true;
+    pthread_cond_signal(&it->told);
+    pthread_mutex_unlock(&it->lock);
+}
+
+static struct told waits = {.lock = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
+
+static bool ask_without_waiting(void) {
+    struct told it = {.lock = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
+    char path[64];
+    phantomdb_error error;
+    path_of_this_process(path);
+    int code = phantomdb_pool_request_async(pool, "GET", path, NULL, 0, on_result, &it, NULL, &error);
+    CHECK(code == PHANTOMDB_OK, "%s", error.message);
+    pthread_mutex_lock(&it.lock);
+    while (code == PHANTOMDB_OK && !it.has_run) pthread_cond_wait(&it.told, &it.lock);
+    pthread_mutex_unlock(&it.lock);
+    CHECK(it.error.http_status == 404, "%s", it.error.message);
+    asked++;
+    return it.error.http_status == 404;
+}
+
 static bool ask_on(phantomdb_connection *connection) {
     char path[64];
     phantomdb_error error;
@@ -70,9 +109,16 @@ static void *ask_until_over(void *unused) {
     return NULL;
 }
 
+static void *ask_without_waiting_until_over(void *unused) {
+    (void)unused;
+    while (!is_over && ask_without_waiting()) {
+    }
+    return NULL;
+}
+
 static void *ask_half_of_many(void *unused) {
     (void)unused;
-    for (int i = 0; i < MANY / 2 && ask(); i++) {
+    for (int i = 0; i < MANY / 2 && (i % 2 == 0 ? ask() : ask_without_waiting()); i++) {
     }
     return NULL;
 }
@@ -125,6 +171,9 @@ static void is_like_new(void) {
     CHECK(code == PHANTOMDB_ERR_INVALID_HANDLE, "interrupt: %d", code);
     code = phantomdb_pool_release(pool, held, &error);
     CHECK(code == PHANTOMDB_ERR_INVALID_HANDLE, "release: %d", code);
+    code = phantomdb_cancel(waiting, &error);
+    CHECK(code == PHANTOMDB_ERR_INVALID_HANDLE, "cancel: %d", code);
+    CHECK(!waits.has_run, "a callback of the parent ran in the child");
 }
 
 static void close_pool(void) {
@@ -251,6 +300,13 @@ static void open_connections(void) {
         ask_on(all[i]);
     }
     held = all[0];
+    phantomdb_pool_options one = options;
+    one.min_connections = one.max_connections = 1;
+    one.acquire_timeout_ms = 3600000;
+    CHECK(phantomdb_pool_create(&one, &narrow, &error) == PHANTOMDB_OK, "%s", error.message);
+    CHECK(phantomdb_pool_acquire(narrow, &in_the_way, &error) == PHANTOMDB_OK, "%s", error.message);
+    CHECK(phantomdb_pool_run_async(narrow, PHANTOMDB_HEALTH_CHECK, NULL, 0, on_result, &waits,
+                                   &waiting, &error) == PHANTOMDB_OK, "%s", error.message);
     for (int i = 1; i < OPEN; i++) phantomdb_pool_release(pool, all[i], NULL);
 }
 
@@ -302,7 +358,10 @@ int main(int count, char **arguments) {
     }
     open_connections();
     pthread_t workers[WORKERS];
-    for (int i = 0; i < WORKERS; i++) pthread_create(&workers[i], NULL, ask_until_over, NULL);
+    for (int i = 0; i < WORKERS; i++) {
+        pthread_create(&workers[i], NULL,
+                       i % 2 == 0 ? ask_until_over : ask_without_waiting_until_over, NULL);
+    }
 
     run("20 forks, and parent and children go on", rule_20_each_of_20_children_goes_on, relay);
     run("children that fork", rule_20_children_fork, relay);
@@ -315,6 +374,11 @@ int main(int count, char **arguments) {
     is_over = true;
     for (int i = 0; i < WORKERS; i++) pthread_join(workers[i], NULL);
     CHECK(phantomdb_pool_release(pool, held, &error) == PHANTOMDB_OK, "%s", error.message);
+    CHECK(!waits.has_run, "%s", waits.error.message);
+    CHECK(phantomdb_cancel(waiting, &error) == PHANTOMDB_OK, "%s", error.message);
+    CHECK(phantomdb_pool_release(narrow, in_the_way, &error) == PHANTOMDB_OK, "%s", error.message);
+    CHECK(phantomdb_pool_close(narrow, &error) == PHANTOMDB_OK, "%s", error.message);
+    CHECK(waits.error.code == PHANTOMDB_ERR_CANCELLED, "%s", waits.error.message);
     close_pool();
     if (failures == 0) passed++;
     else failed++;
