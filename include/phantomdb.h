@@ -1453,8 +1453,8 @@ int32_t phantomdb_pool_acquire_async(struct phantomdb_pool *pool,
  * callback.) That saves a change of threads, and asks of the callback that it does nothing but
  * note what it got: no lock may be taken in it that is held around calls of this library.
  *
- * Errors: as `phantomdb_pool_acquire`, but for `PHANTOMDB_ERR_TIMEOUT`, which the callback is told;
- * the callback does not run after an error.
+ * Errors: as `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the call
+ * returned); the callback does not run after an error.
  */
 int32_t phantomdb_pool_acquire_direct(struct phantomdb_pool *pool,
                                       int64_t timeout_ms,

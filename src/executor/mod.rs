@@ -93,8 +93,8 @@ impl Executor {
     /// nothing but pass on what they get.
     ///
     /// # Errors
-    /// As [`Pool::acquire`], but for `Timeout`; and then the callback does not run. Nor does it if
-    /// the ticket is cancelled before this returns.
+    /// As [`Pool::acquire`], or `Cancelled` if the ticket is cancelled before this returns; and then
+    /// the callback does not run.
     pub fn acquire_direct<D>(
         &self,
         timeout: Option<Duration>,
