@@ -1297,8 +1297,9 @@ int32_t phantomdb_connection_interrupt(struct phantomdb_connection *connection,
 const struct phantomdb_operation_info *phantomdb_operation_table(uint64_t *count);
 
 /**
- * The answer as JSON: of a select the array of row objects, of a list the array of names, else the
- * whole object that the server sent.
+ * The answer as JSON: of a select the array of row objects, of a list the array of names, of a
+ * query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (a number that the
+ * server did not say is null), else the whole object that the server sent.
  */
 int32_t phantomdb_result_text(const struct phantomdb_result *result,
                               const char **text,

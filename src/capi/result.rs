@@ -146,8 +146,9 @@ unsafe fn lend(
     }
 }
 
-/// The answer as JSON: of a select the array of row objects, of a list the array of names, else the
-/// whole object that the server sent.
+/// The answer as JSON: of a select the array of row objects, of a list the array of names, of a
+/// query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (a number that the
+/// server did not say is null), else the whole object that the server sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_text(
     result: *const phantomdb_result,

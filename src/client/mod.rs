@@ -26,6 +26,7 @@ mod json;
 mod operation;
 #[cfg(not(shuttle))]
 mod outcome;
+mod query;
 mod refusal;
 mod resolve;
 mod routes;
