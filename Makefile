@@ -20,15 +20,19 @@ export INCLUDE_DIR := $(CURDIR)/include
 export DEVSERVER := $(TARGET_DIR)/debug/phantomdb-devserver
 export VERSION := $(shell sed -n '/^\[package\]/,/^\[dep/ s/^version = "\(.*\)"/\1/p' Cargo.toml)
 export ABI := $(shell sed -n 's/^\#define PHANTOMDB_ABI_VERSION //p' include/phantomdb.h)
+export NODE_DIR := $(TARGET_DIR)/node
 export MAKE
 
 LIBRARY := $(LIB_DIR)/libphantomdb.so.$(VERSION)
+NODE_PACKAGE := $(NODE_DIR)/phantomdb-$(VERSION).tgz
 SETUP_BUILD := $(TARGET_DIR)/setup-build
+SETUP_DEMO := $(TARGET_DIR)/setup-demo
+SETUP_NODE := $(TARGET_DIR)/setup-node
 SETUP_TEST := $(TARGET_DIR)/setup-test
 
-.PHONY: help setup build header devserver demo install install-strip uninstall fmt clean \
-	test lint test-rust test-model test-header test-abi test-c test-fork test-install test-demo \
-	abi-bless rules soak
+.PHONY: help setup build header devserver node demo install install-strip uninstall fmt clean \
+	test lint test-rust test-model test-header test-abi test-c test-fork test-node \
+	test-install test-demo abi-bless rules soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -40,7 +44,9 @@ $(TARGET_DIR)/setup-%: scripts/setup $(wildcard rust-toolchain.toml)
 	@scripts/setup $*
 	@mkdir -p $(@D) && touch $@
 
-$(SETUP_TEST): $(SETUP_BUILD)
+$(SETUP_TEST): $(SETUP_DEMO)
+
+$(SETUP_DEMO): $(SETUP_BUILD)
 
 build: $(LIBRARY) ## build the shared and the static library
 
@@ -55,7 +61,18 @@ header: $(SETUP_BUILD) ## regenerate include/phantomdb.h from src/capi
 devserver: $(SETUP_BUILD) ## build the development server
 	@cargo build --locked --package phantomdb-devserver
 
-demo: build devserver ## load and query real data, from C and from C++
+$(SETUP_NODE): bindings/node/package-lock.json | $(SETUP_DEMO)
+	@scripts/node --setup
+	@mkdir -p $(@D) && touch $@
+
+node: $(NODE_PACKAGE) ## build the package for Node.js
+
+$(NODE_PACKAGE): $(LIBRARY) $(SETUP_NODE) scripts/node LICENSE bindings/node/package.json \
+		$(shell find bindings/node/lib bindings/node/native bindings/node/types \
+			bindings/node/scripts bindings/node/README.md -type f)
+	@scripts/node
+
+demo: build devserver node ## load and query real data, in every language
 	@scripts/demo
 
 install: $(LIBRARY) ## install under PREFIX (/usr/local); also LIBDIR, INCLUDEDIR, DOCDIR, DESTDIR
@@ -70,9 +87,10 @@ uninstall: ## remove what install with the same variables put there
 		DESTDIR='$(DESTDIR)' scripts/install --remove
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test lint test-rust test-model build test-header test-abi test-c test-fork test-install test-demo
+	@scripts/test lint test-rust test-model build test-header test-abi test-c test-fork \
+		test-node test-install test-demo
 
-lint: $(SETUP_TEST) ## rustfmt, clippy and shellcheck
+lint: $(SETUP_TEST) $(SETUP_NODE) ## the formatters and linters of all languages
 	@scripts/lint
 
 test-rust: $(SETUP_TEST) ## the Rust tests, of the library and of the development server
@@ -110,14 +128,18 @@ test-c: $(SETUP_TEST) build devserver ## the C and C++ tests, also under valgrin
 test-fork: $(SETUP_TEST) build devserver ## a pool and the children of its process
 	@tests/fork/run
 
+test-node: $(SETUP_TEST) build devserver node ## the binding for Node.js, and its package
+	@tests/node/run
+
 test-install: $(SETUP_TEST) build devserver ## programs outside the tree against an installed copy
 	@tests/install/run
 
-test-demo: $(SETUP_TEST) build devserver ## the demo, in a pipe
+test-demo: $(SETUP_TEST) build devserver node ## the demo, in a pipe
 	@scripts/demo --check
 
-fmt: $(SETUP_TEST) ## format the Rust code
+fmt: $(SETUP_TEST) $(SETUP_NODE) ## format the code
 	@cargo fmt --all
+	@npm --prefix bindings/node run --silent format
 
 clean: ## remove everything that was built
 	@cargo clean

@@ -241,7 +241,7 @@ static int32_t show_counts(phantomdb_connection *connection, phantomdb_error *er
         code = ask_number(connection, "SELECT count(*) FROM zones", &zones, error);
     }
     if (code != PHANTOMDB_OK) return code;
-    printf("Loaded %" PRId64 " countries and %" PRId64 " time zones from %d threads.\n\n", countries,
+    printf("Loaded %" PRId64 " countries and %" PRId64 " time zones, %d rows at a time.\n\n", countries,
            zones, THREADS);
     return PHANTOMDB_OK;
 }

@@ -154,7 +154,7 @@ std::int64_t count(phantomdb::lease &lease, const std::string &table) {
 
 void show_counts(phantomdb::lease &lease) {
     std::cout << "Loaded " << count(lease, "countries") << " countries and "
-              << count(lease, "zones") << " time zones from " << thread_count << " threads.\n\n";
+              << count(lease, "zones") << " time zones, " << thread_count << " rows at a time.\n\n";
 }
 
 void show_countries(phantomdb::lease &lease) {

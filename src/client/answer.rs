@@ -119,6 +119,12 @@ impl Answer {
         Answer::new(text, 200, Expected::Anything)
     }
 
+    /// The answer to `begin_transaction`, whatever the server calls the id.
+    pub(super) fn of_transaction(id: &str) -> Answer {
+        let text = format!("{{\"transaction_id\":{}}}", json::quoted(id));
+        Answer::new(text, 200, Expected::Object)
+    }
+
     fn new(text: String, status: u16, expected: Expected) -> Answer {
         Answer {
             text: text + "\0",

@@ -243,6 +243,7 @@ impl Connection {
             let tried = self.tried(request, &request.target);
             tried.malformed("the answer has no usable `transaction_id`", answer.status())
         })?;
+        let answer = Answer::of_transaction(&id);
         self.transaction = Some(id);
         Ok(answer)
     }

@@ -108,8 +108,7 @@ impl Operation {
         let given = |index: usize| arguments.get(index).copied().flatten();
         for (index, parameter) in parameters.iter().enumerate() {
             if !parameter.is_optional && given(index).is_none() {
-                let why = if index < arguments.len() { "is NULL" } else { "is missing" };
-                return Err(Error::invalid_argument(parameter.name, why));
+                return Err(Error::invalid_argument(parameter.name, "is missing"));
             }
         }
         let text = |index: usize| given(index).unwrap_or_default();
@@ -179,7 +178,7 @@ mod tests {
                 let mut given = all.clone();
                 given[missing] = None;
                 let error = operation.request(&given).unwrap_err();
-                assert_eq!(error.message(), format!("{name}: is NULL"));
+                assert_eq!(error.message(), format!("{name}: is missing"));
                 let error = operation.request(&all[..missing]).unwrap_err();
                 assert_eq!(error.message(), format!("{name}: is missing"));
             }

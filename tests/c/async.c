@@ -138,7 +138,7 @@ static void what_can_not_be_asked_is_refused_at_once(void) {
                PHANTOMDB_ERR_INVALID_ARGUMENT, &error, "condition: is missing");
     CHECK_CODE(phantomdb_pool_run_async(pool, PHANTOMDB_DELETE, arguments, 3, on_result, &it,
                                         &ticket, &error),
-               PHANTOMDB_ERR_INVALID_ARGUMENT, &error, "condition: is NULL");
+               PHANTOMDB_ERR_INVALID_ARGUMENT, &error, "condition: is missing");
     CHECK_CODE(phantomdb_pool_run_async(pool, PHANTOMDB_SELECT, arguments, 5, on_result, &it,
                                         &ticket, &error),
                PHANTOMDB_ERR_INVALID_ARGUMENT, &error, "arguments: select takes 3");

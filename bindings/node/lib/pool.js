@@ -1,0 +1,200 @@
+'use strict';
+
+const native = require('./native.js');
+const calls = require('./calls.js');
+const { Client, create, takeFrom } = require('./client.js');
+const { PhantomDBError, invalid } = require('./errors.js');
+const { IS_POOL, Operations, TARGET } = require('./operations.js');
+
+/** What `acquire` in native/functions.c returns instead of a client. */
+const WAITS = -1;
+/** PHANTOMDB_POOL_TIMEOUT: the pool's own. */
+const POOL_TIMEOUT = -1;
+/** By the numbers of phantomdb_log_level. */
+const LOG_LEVELS = ['info', 'warning'];
+const LOG = Symbol('log');
+
+const known = new Set([...native.options, 'log']);
+
+/** Pools with a log, by their numbers. */
+const logging = new Map();
+calls.setLog((pool, level, message) =>
+  logging.get(pool)?.deref()?.[LOG](LOG_LEVELS[level], message),
+);
+
+/** Pools that are collected as garbage; those that nobody closed close now. */
+const lost = new FinalizationRegistry((pool) => {
+  const forget = () => {
+    logging.delete(pool);
+    native.forgetPool(pool);
+  };
+  // Without a thread to be had for it now, it stays open to the end of the process.
+  close(pool, POOL_TIMEOUT).then(forget, () => {});
+});
+
+async function close(pool, timeout, keep) {
+  const id = calls.reserve();
+  if (native.close(pool, timeout, id) < 0) {
+    calls.abandon(id);
+    throw calls.lastError();
+  }
+  return calls.promise(id, () => undefined, keep);
+}
+
+function milliseconds(name, time) {
+  if (time === undefined || time === null) return POOL_TIMEOUT;
+  if (typeof time !== 'number' || !(time >= 0)) throw invalid(name, 'is no time in milliseconds');
+  return Math.ceil(time);
+}
+
+class Pool extends Operations {
+  #number;
+  #log;
+
+  constructor(options = {}) {
+    super();
+    if (typeof options !== 'object' || options === null) throw invalid('options', 'is no object');
+    for (const name of Object.keys(options)) {
+      if (!known.has(name)) throw invalid(name, 'is no option of a pool');
+    }
+    const log = options.log ?? undefined;
+    if (log !== undefined && typeof log !== 'function') throw invalid('log', 'is no function');
+    const number = native.createPool(options, log !== undefined);
+    calls.check(number);
+    this.#number = number;
+    if (log !== undefined) {
+      this.#log = log;
+      logging.set(number, new WeakRef(this));
+    }
+    lost.register(this, number);
+  }
+
+  acquire(options) {
+    try {
+      const client = this.#acquire(options);
+      return client instanceof Promise ? client : Promise.resolve(client);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  tryAcquire(options) {
+    const client = native.tryAcquire(this.#number);
+    calls.check(client);
+    return this.#client(client, options?.owner);
+  }
+
+  release(client) {
+    this.#takeBack(client, false);
+  }
+
+  discard(client) {
+    this.#takeBack(client, true);
+  }
+
+  async use(work, options) {
+    if (typeof work !== 'function') throw invalid('work', 'is no function');
+    const acquired = this.#acquire(options);
+    const client = acquired instanceof Promise ? await acquired : acquired;
+    try {
+      return await work(client);
+    } finally {
+      // It may have been released by hand.
+      if (!client.isReleased) this.release(client);
+    }
+  }
+
+  query(database, sql, parameters, options) {
+    return this.executeQuery(database, sql, parameters, options);
+  }
+
+  getStatus() {
+    calls.check(native.status(this.#number));
+    const [available, used, pending, , min, max] = calls.numbers;
+    return { available, used, pending, min, max };
+  }
+
+  getStats() {
+    const text = native.stats(this.#number);
+    if (text === undefined) throw calls.lastError();
+    return JSON.parse(text);
+  }
+
+  getMetrics() {
+    const text = native.metrics(this.#number);
+    if (text === undefined) throw calls.lastError();
+    return text;
+  }
+
+  reset() {
+    calls.check(native.reset(this.#number));
+  }
+
+  resize(minConnections, maxConnections) {
+    for (const [name, count] of Object.entries({ minConnections, maxConnections })) {
+      if (!Number.isInteger(count) || count < 0) throw invalid(name, 'is no whole number');
+    }
+    calls.check(native.resize(this.#number, minConnections, maxConnections));
+  }
+
+  setToken(token) {
+    calls.check(native.setToken(this.#number, token));
+  }
+
+  async close(options) {
+    return close(this.#number, milliseconds('timeout', options?.timeout), this);
+  }
+
+  /** A client, if one is free; else a promise of one. */
+  #acquire(options) {
+    const signal = calls.signalOf(options);
+    const timeout = milliseconds('timeout', options?.timeout);
+    const owner = options?.owner;
+    const id = calls.reserve();
+    const client = native.acquire(this.#number, timeout, id, signal !== undefined);
+    if (client === WAITS) {
+      return calls.promise(id, (_, number) => this.#client(number, owner), this, signal);
+    }
+    calls.abandon(id);
+    calls.check(client);
+    return this.#client(client, owner);
+  }
+
+  #client(number, owner) {
+    const client = create(this, number, owner);
+    if (owner !== undefined) client.setOwner(owner);
+    return client;
+  }
+
+  #takeBack(client, isDiscarded) {
+    if (native.release(takeFrom(client, this), isDiscarded) < 0) {
+      const error = calls.lastError();
+      // The pool took it back itself.
+      if (error.code !== 'CLOSED') throw error;
+    }
+  }
+
+  [LOG](level, message) {
+    this.#log(level, message);
+  }
+
+  get [TARGET]() {
+    return this.#number;
+  }
+
+  get [IS_POOL]() {
+    return true;
+  }
+}
+
+if (Symbol.asyncDispose !== undefined) {
+  Pool.prototype[Symbol.asyncDispose] = function () {
+    return this.close();
+  };
+}
+
+function createPool(options) {
+  return new Pool(options);
+}
+
+module.exports = { Client, PhantomDBError, Pool, createPool };

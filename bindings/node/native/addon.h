@@ -1,0 +1,138 @@
+/* What the files of the addon share: the state of one environment (the main thread's or a
+ * worker's), its calls, and the inbox through which the library's threads reach it. */
+#ifndef PHANTOMDB_NODE_ADDON_H
+#define PHANTOMDB_NODE_ADDON_H
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <phantomdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+typedef struct environment environment;
+
+/* What a message in the inbox tells of. The numbers are known to lib/calls.js. */
+typedef enum message_kind {
+    MESSAGE_RESULT,
+    MESSAGE_CONNECTION,
+    MESSAGE_CLOSED,
+    MESSAGE_LOG,
+} message_kind;
+
+/* A pool, as JavaScript's number for it leads to it. */
+typedef struct pool_entry {
+    environment *env;
+    uint32_t number;
+    phantomdb_pool *pool;
+} pool_entry;
+
+/* A call of JavaScript's, from its start until JavaScript is told what it has come to; or a
+ * message for a pool's log. */
+typedef struct message {
+    struct message *next;
+    environment *env;
+    phantomdb_pool *pool;
+    message_kind kind;
+    /* The call's number, which JavaScript chose; the pool's for a log. */
+    uint32_t id;
+    phantomdb_ticket *ticket;
+    phantomdb_result *result;
+    phantomdb_connection *connection;
+    /* PHANTOMDB_OK or what is wrong; the level of a log. */
+    int32_t code;
+    int32_t http_status;
+    int64_t retry_after_ms;
+    bool retriable;
+    char *text;
+} message;
+
+/* Things under small numbers, which JavaScript can hold, and whom each belongs to. */
+typedef struct numbered {
+    void **things;
+    void **owners;
+    uint32_t *free;
+    uint32_t capacity;
+    uint32_t count;
+    uint32_t free_count;
+} numbered;
+
+/* How many messages JavaScript is told of at once, and how many numbers each has. */
+enum { BATCH = 128, NUMBERS = 6 };
+
+struct environment {
+    /* Guards what the library's threads touch: the inbox, and whether anybody reads it. */
+    pthread_mutex_t lock;
+    message *first;
+    message *last;
+    bool is_alive;
+    bool has_rung;
+    napi_threadsafe_function bell;
+
+    /* Held by the environment and by each message outside it. */
+    atomic_uint references;
+    /* In the list of all, for the end of the process. */
+    environment *next;
+
+    /* The rest is for the thread of JavaScript only. */
+    pthread_t thread;
+    /* It looks into the inbox as soon as the call that it is in returns, and there is something. */
+    bool is_looking;
+    bool has_found;
+    uint32_t open_calls;
+    napi_ref settle;
+    napi_ref buffer;
+    int32_t *numbers;
+    numbered pools;
+    numbered clients;
+    message **calls;
+    uint32_t calls_capacity;
+    phantomdb_error error;
+};
+
+/* environment.c */
+environment *environment_begin(napi_env env);
+environment *environment_of(napi_env env);
+void environment_release(environment *it);
+
+/* inbox.c */
+void inbox_put(message *it);
+message *inbox_take(environment *it);
+/* Tells JavaScript of all that is in the inbox. */
+void inbox_tell(napi_env env, environment *it);
+
+/* calls.c */
+message *call_begin(napi_env env, environment *it, message_kind kind, uint32_t id,
+                    phantomdb_pool *pool);
+void call_end(napi_env env, message *call);
+void message_free(message *it);
+void on_connection(phantomdb_connection *connection, const phantomdb_error *error, void *user_data);
+void on_result(phantomdb_result *result, const phantomdb_error *error, void *user_data);
+void on_closed(const phantomdb_error *error, void *user_data);
+void on_log(int32_t level, const char *text, void *user_data);
+
+/* numbered.c */
+bool numbered_put(numbered *list, void *thing, void *owner, uint32_t *number);
+void *numbered_get(const numbered *list, uint32_t number);
+void *numbered_owner(const numbered *list, uint32_t number);
+void numbered_drop(numbered *list, uint32_t number);
+void numbered_free(numbered *list);
+
+/* options.c */
+enum { MOST_TEXTS = 8 };
+bool options_read(napi_env env, napi_value object, phantomdb_pool_options *options, char **texts);
+napi_value options_table(napi_env env);
+
+/* functions.c */
+void functions_define(napi_env env, napi_value exports);
+
+/* tables.c */
+void tables_define(napi_env env, napi_value exports);
+
+/* text.c */
+/* An argument as a text of C, in `room` if it fits, else on the heap (`*heap`, to be freed). NULL,
+ * with `it->error` filled, if it can't be one. */
+const char *text_of(napi_env env, environment *it, napi_value value, const char *name, char *room,
+                    size_t size, char **heap);
+napi_value text_to(napi_env env, const char *text, size_t length);
+
+#endif

@@ -1,0 +1,391 @@
+/* What lib/ calls. Pools, clients and calls are small numbers here, which lib/ keeps to itself; so
+ * nothing is checked but what users pass on. Each function returns a code of phantomdb.h, unless
+ * it says otherwise; of an error, `lastError` tells the rest. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "addon.h"
+
+enum { MOST_ARGUMENTS = 9, MOST_OPERANDS = 4, ROOM = 512 };
+/* What `acquire` returns instead of a client's number. */
+enum { WAITS = -1, FAILS = -2 };
+
+/* The arguments of a call from JavaScript. */
+typedef struct given {
+    napi_env env;
+    environment *it;
+    size_t count;
+    napi_value values[MOST_ARGUMENTS];
+} given;
+
+static given arguments_of(napi_env env, napi_callback_info info) {
+    given all = {.env = env, .it = environment_of(env), .count = MOST_ARGUMENTS};
+    napi_get_cb_info(env, info, &all.count, all.values, NULL, NULL);
+    return all;
+}
+
+static uint32_t number_at(const given *all, size_t index) {
+    uint32_t number = UINT32_MAX;
+    napi_get_value_uint32(all->env, all->values[index], &number);
+    return number;
+}
+
+static bool flag_at(const given *all, size_t index) {
+    bool flag = false;
+    napi_get_value_bool(all->env, all->values[index], &flag);
+    return flag;
+}
+
+static double double_at(const given *all, size_t index) {
+    double number = 0;
+    napi_get_value_double(all->env, all->values[index], &number);
+    return number;
+}
+
+static bool is_undefined(const given *all, size_t index) {
+    napi_valuetype type = napi_undefined;
+    if (index < all->count) napi_typeof(all->env, all->values[index], &type);
+    return type == napi_undefined || type == napi_null;
+}
+
+static phantomdb_pool *pool_at(const given *all, size_t index) {
+    pool_entry *entry = numbered_get(&all->it->pools, number_at(all, index));
+    return entry != NULL ? entry->pool : NULL;
+}
+
+static napi_value number_to(napi_env env, int32_t number) {
+    napi_value value;
+    napi_create_int32(env, number, &value);
+    return value;
+}
+
+/* Callbacks that run on this thread, within the call that follows, are not worth a bell. */
+static void look(environment *it) {
+    it->is_looking = true;
+}
+
+static void tell_what_was_found(napi_env env, environment *it) {
+    it->is_looking = false;
+    if (it->has_found) inbox_tell(env, it);
+}
+
+/* begin(settle): from now on `settle(count, texts)` is told of messages; returns the array in
+ * which their numbers are then. */
+static napi_value begin(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    napi_value buffer, array;
+    void *numbers;
+    napi_create_arraybuffer(env, BATCH * NUMBERS * sizeof(int32_t), &numbers, &buffer);
+    napi_create_typedarray(env, napi_int32_array, BATCH * NUMBERS, buffer, 0, &array);
+    napi_create_reference(env, array, 1, &all.it->buffer);
+    napi_create_reference(env, all.values[0], 1, &all.it->settle);
+    all.it->numbers = numbers;
+    return array;
+}
+
+/* lastError(): its message; the other parts are where those of a message would be. */
+static napi_value last_error(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    const phantomdb_error *error = &all.it->error;
+    all.it->numbers[2] = error->code;
+    all.it->numbers[3] = error->http_status;
+    all.it->numbers[4] = error->retry_after_ms > INT32_MAX ? INT32_MAX : (int32_t)error->retry_after_ms;
+    all.it->numbers[5] = error->retriable;
+    return text_to(env, error->message, strlen(error->message));
+}
+
+/* createPool(options, logs): its number, or FAILS. */
+static napi_value create_pool(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    environment *it = all.it;
+    phantomdb_pool_options options;
+    char *texts[MOST_TEXTS] = {NULL};
+    uint32_t number = 0;
+    pool_entry *entry = calloc(1, sizeof *entry);
+    bool is_made = false;
+    if (entry != NULL && numbered_put(&it->pools, entry, NULL, &number)) {
+        *entry = (pool_entry){.env = it, .number = number};
+        if (options_read(env, all.values[0], &options, texts)) {
+            if (flag_at(&all, 1)) {
+                options.log = on_log;
+                options.log_user_data = entry;
+            }
+            is_made = phantomdb_pool_create(&options, &entry->pool, &it->error) == PHANTOMDB_OK;
+        }
+        if (!is_made) numbered_drop(&it->pools, number);
+    }
+    for (int i = 0; i < MOST_TEXTS; i++) free(texts[i]);
+    if (is_made) return number_to(env, (int32_t)number);
+    free(entry);
+    return number_to(env, FAILS);
+}
+
+/* acquire(pool, timeout, call, isCancellable): a client's number, WAITS or FAILS. */
+static napi_value acquire(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    environment *it = all.it;
+    phantomdb_pool *pool = pool_at(&all, 0);
+    message *call = call_begin(env, it, MESSAGE_CONNECTION, number_at(&all, 2), pool);
+    if (call == NULL) return number_to(env, FAILS);
+    phantomdb_connection *connection = NULL;
+    int32_t code = phantomdb_pool_acquire_direct(
+        pool, (int64_t)double_at(&all, 1), on_connection, call, &connection,
+        flag_at(&all, 3) ? &call->ticket : NULL, &it->error);
+    if (code == PHANTOMDB_OK && connection == NULL) return number_to(env, WAITS);
+    call_end(env, call);
+    uint32_t number;
+    if (code != PHANTOMDB_OK) return number_to(env, FAILS);
+    if (numbered_put(&it->clients, connection, pool, &number)) return number_to(env, (int32_t)number);
+    phantomdb_pool_release(pool, connection, NULL);
+    it->error = (phantomdb_error){.code = PHANTOMDB_ERR_OVERLOADED};
+    return number_to(env, FAILS);
+}
+
+/* tryAcquire(pool): a client's number, or FAILS. */
+static napi_value try_acquire(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    phantomdb_pool *pool = pool_at(&all, 0);
+    phantomdb_connection *connection = NULL;
+    uint32_t number;
+    if (phantomdb_pool_try_acquire(pool, &connection, &all.it->error) != PHANTOMDB_OK ||
+        !numbered_put(&all.it->clients, connection, pool, &number)) {
+        return number_to(env, FAILS);
+    }
+    return number_to(env, (int32_t)number);
+}
+
+/* release(client, isDiscarded) */
+static napi_value release(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    environment *it = all.it;
+    uint32_t number = number_at(&all, 0);
+    phantomdb_connection *connection = numbered_get(&it->clients, number);
+    phantomdb_pool *pool = numbered_owner(&it->clients, number);
+    numbered_drop(&it->clients, number);
+    look(it);
+    int32_t code = flag_at(&all, 1) ? phantomdb_pool_discard(pool, connection, &it->error)
+                                    : phantomdb_pool_release(pool, connection, &it->error);
+    tell_what_was_found(env, it);
+    return number_to(env, code);
+}
+
+/* setOwner(client, text) */
+static napi_value set_owner(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    char room[ROOM], *heap;
+    const char *owner = text_of(env, all.it, all.values[1], "owner", room, sizeof room, &heap);
+    if (owner == NULL) return number_to(env, all.it->error.code);
+    phantomdb_connection *connection = numbered_get(&all.it->clients, number_at(&all, 0));
+    int32_t code = phantomdb_connection_set_owner(connection, owner, &all.it->error);
+    free(heap);
+    return number_to(env, code);
+}
+
+/* Texts that JavaScript passed, for the time of a call. */
+typedef struct texts {
+    const char *list[MOST_OPERANDS];
+    char *heap[MOST_OPERANDS];
+    char rooms[MOST_OPERANDS][ROOM];
+    uint64_t count;
+} texts;
+
+static bool read_texts(const given *all, size_t first, const char *const *names, texts *into) {
+    into->count = all->count - first;
+    memset(into->heap, 0, sizeof into->heap);
+    for (size_t i = 0; i < into->count; i++) {
+        into->list[i] = NULL;
+        if (is_undefined(all, first + i)) continue;
+        into->list[i] = text_of(all->env, all->it, all->values[first + i], names[i],
+                                into->rooms[i], ROOM, &into->heap[i]);
+        if (into->list[i] == NULL) return false;
+    }
+    return true;
+}
+
+static void free_texts(texts *all) {
+    for (size_t i = 0; i < all->count; i++) free(all->heap[i]);
+}
+
+/* What a request is sent on: a pool or a client. */
+typedef struct target {
+    phantomdb_pool *pool;
+    phantomdb_connection *connection;
+} target;
+
+static target target_of(const given *all, size_t is_pool, size_t number) {
+    if (flag_at(all, is_pool)) return (target){.pool = pool_at(all, number)};
+    uint32_t client = number_at(all, number);
+    return (target){.pool = numbered_owner(&all->it->clients, client),
+                    .connection = numbered_get(&all->it->clients, client)};
+}
+
+
+/* run(isPool, number, call, isCancellable, operation, ...operands) */
+static napi_value run(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    environment *it = all.it;
+    target on = target_of(&all, 0, 1);
+    int32_t operation = (int32_t)number_at(&all, 4);
+    const phantomdb_operation_info *known = phantomdb_operation_table(NULL) + operation - 1;
+    texts operands;
+    if (!read_texts(&all, 5, known->arguments, &operands)) {
+        free_texts(&operands);
+        return number_to(env, it->error.code);
+    }
+    int32_t code = PHANTOMDB_ERR_OVERLOADED;
+    message *call = call_begin(env, it, MESSAGE_RESULT, number_at(&all, 2), on.pool);
+    if (call != NULL) {
+        phantomdb_ticket **ticket = flag_at(&all, 3) ? &call->ticket : NULL;
+        code = on.connection != NULL
+                   ? phantomdb_connection_run_async(on.connection, operation, operands.list,
+                                                    operands.count, on_result, call, ticket,
+                                                    &it->error)
+                   : phantomdb_pool_run_async(on.pool, operation, operands.list, operands.count,
+                                              on_result, call, ticket, &it->error);
+        if (code != PHANTOMDB_OK) call_end(env, call);
+    }
+    free_texts(&operands);
+    return number_to(env, code);
+}
+
+/* request(isPool, number, call, isCancellable, method, path, body) */
+static napi_value request(napi_env env, napi_callback_info info) {
+    static const char *const names[] = {"method", "path", "body"};
+    given all = arguments_of(env, info);
+    environment *it = all.it;
+    target on = target_of(&all, 0, 1);
+    texts parts;
+    if (!read_texts(&all, 4, names, &parts)) {
+        free_texts(&parts);
+        return number_to(env, it->error.code);
+    }
+    const char *body = parts.list[2];
+    uint64_t length = body != NULL ? strlen(body) : 0;
+    int32_t code = PHANTOMDB_ERR_OVERLOADED;
+    message *call = call_begin(env, it, MESSAGE_RESULT, number_at(&all, 2), on.pool);
+    if (call != NULL) {
+        phantomdb_ticket **ticket = flag_at(&all, 3) ? &call->ticket : NULL;
+        code = on.connection != NULL
+                   ? phantomdb_connection_request_async(on.connection, parts.list[0], parts.list[1],
+                                                        body, length, on_result, call, ticket,
+                                                        &it->error)
+                   : phantomdb_pool_request_async(on.pool, parts.list[0], parts.list[1], body,
+                                                  length, on_result, call, ticket, &it->error);
+        if (code != PHANTOMDB_OK) call_end(env, call);
+    }
+    free_texts(&parts);
+    return number_to(env, code);
+}
+
+/* cancel(call) */
+static napi_value cancel(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    message *call = all.it->calls[number_at(&all, 0)];
+    look(all.it);
+    int32_t code = PHANTOMDB_OK;
+    if (call != NULL && call->ticket != NULL) code = phantomdb_cancel(call->ticket, &all.it->error);
+    tell_what_was_found(env, all.it);
+    return number_to(env, code);
+}
+
+/* status(pool): the numbers of phantomdb_status, in its order, begin at the array's first. */
+static napi_value status(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    phantomdb_status now;
+    phantomdb_status_init(&now, sizeof now);
+    int32_t code = phantomdb_pool_status(pool_at(&all, 0), &now, &all.it->error);
+    const uint32_t numbers[] = {now.available, now.used, now.pending, now.total, now.min, now.max};
+    memcpy(all.it->numbers, numbers, sizeof numbers);
+    return number_to(env, code);
+}
+
+/* A text that a pool gives; undefined if it gives none. */
+static napi_value text_from(napi_env env, napi_callback_info info,
+                            int32_t (*get)(phantomdb_pool *, phantomdb_result **, phantomdb_error *)) {
+    given all = arguments_of(env, info);
+    phantomdb_result *result = NULL;
+    const char *text = "";
+    uint64_t length = 0;
+    if (get(pool_at(&all, 0), &result, &all.it->error) != PHANTOMDB_OK) return NULL;
+    phantomdb_result_text(result, &text, &length, NULL);
+    napi_value value = text_to(env, text, length);
+    phantomdb_result_free(result);
+    return value;
+}
+
+/* stats(pool): a text, or undefined. */
+static napi_value stats(napi_env env, napi_callback_info info) {
+    return text_from(env, info, phantomdb_pool_stats_json);
+}
+
+/* metrics(pool): a text, or undefined. */
+static napi_value metrics(napi_env env, napi_callback_info info) {
+    return text_from(env, info, phantomdb_pool_metrics);
+}
+
+/* reset(pool) */
+static napi_value reset(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    return number_to(env, phantomdb_pool_reset(pool_at(&all, 0), &all.it->error));
+}
+
+/* resize(pool, min, max) */
+static napi_value resize(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    return number_to(env, phantomdb_pool_resize(pool_at(&all, 0), number_at(&all, 1),
+                                                number_at(&all, 2), &all.it->error));
+}
+
+/* setToken(pool, token) */
+static napi_value set_token(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    char room[ROOM], *heap = NULL;
+    const char *token = NULL;
+    if (!is_undefined(&all, 1)) {
+        token = text_of(env, all.it, all.values[1], "token", room, sizeof room, &heap);
+        if (token == NULL) return number_to(env, all.it->error.code);
+    }
+    int32_t code = phantomdb_pool_set_token(pool_at(&all, 0), token, &all.it->error);
+    free(heap);
+    return number_to(env, code);
+}
+
+/* close(pool, timeout, call): begins to close it. */
+static napi_value begin_close(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    phantomdb_pool *pool = pool_at(&all, 0);
+    message *call = call_begin(env, all.it, MESSAGE_CLOSED, number_at(&all, 2), pool);
+    if (call == NULL) return number_to(env, all.it->error.code);
+    int32_t code = phantomdb_pool_close_async(pool, (int64_t)double_at(&all, 1), on_closed, call,
+                                              &all.it->error);
+    if (code != PHANTOMDB_OK) call_end(env, call);
+    return number_to(env, code);
+}
+
+/* forgetPool(pool): of one that is closed. */
+static napi_value forget_pool(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    uint32_t number = number_at(&all, 0);
+    free(numbered_get(&all.it->pools, number));
+    numbered_drop(&all.it->pools, number);
+    return NULL;
+}
+
+void functions_define(napi_env env, napi_value exports) {
+    static const struct {
+        const char *name;
+        napi_callback function;
+    } all[] = {
+        {"begin", begin},           {"lastError", last_error}, {"createPool", create_pool},
+        {"acquire", acquire},       {"tryAcquire", try_acquire}, {"release", release},
+        {"setOwner", set_owner},    {"run", run},              {"request", request},
+        {"cancel", cancel},         {"status", status},        {"stats", stats},
+        {"metrics", metrics},       {"reset", reset},          {"resize", resize},
+        {"setToken", set_token},    {"close", begin_close},    {"forgetPool", forget_pool},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        napi_value function;
+        napi_create_function(env, all[i].name, NAPI_AUTO_LENGTH, all[i].function, NULL, &function);
+        napi_set_named_property(env, exports, all[i].name, function);
+    }
+}

@@ -1,0 +1,111 @@
+/* How the library's threads reach JavaScript: they put messages in, and ring a bell that wakes its
+ * event loop. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "addon.h"
+
+void inbox_put(message *it) {
+    environment *env = it->env;
+    pthread_mutex_lock(&env->lock);
+    if (!env->is_alive) {
+        pthread_mutex_unlock(&env->lock);
+        message_free(it);
+        return;
+    }
+    it->next = NULL;
+    if (env->last != NULL) env->last->next = it;
+    else env->first = it;
+    env->last = it;
+    if (pthread_equal(pthread_self(), env->thread) && env->is_looking) {
+        env->has_found = true;
+    } else if (!env->has_rung) {
+        /* Under the lock, and only while the environment lives: the bell is gone with it. */
+        env->has_rung = true;
+        napi_call_threadsafe_function(env->bell, NULL, napi_tsfn_nonblocking);
+    }
+    pthread_mutex_unlock(&env->lock);
+}
+
+message *inbox_take(environment *it) {
+    pthread_mutex_lock(&it->lock);
+    message *first = it->first;
+    it->first = it->last = NULL;
+    it->has_rung = false;
+    pthread_mutex_unlock(&it->lock);
+    it->has_found = false;
+    return first;
+}
+
+static int32_t clamped(int64_t number) {
+    return number > INT32_MAX ? INT32_MAX : (int32_t)number;
+}
+
+/* Writes what JavaScript is told of one message, and gives its text. */
+static napi_value write(napi_env env, environment *it, message *told, int32_t *numbers) {
+    numbers[0] = (int32_t)told->kind;
+    numbers[1] = (int32_t)told->id;
+    numbers[2] = told->code;
+    numbers[3] = told->http_status;
+    numbers[4] = clamped(told->retry_after_ms);
+    numbers[5] = told->retriable;
+    if (told->connection != NULL) {
+        uint32_t number;
+        if (numbered_put(&it->clients, told->connection, told->pool, &number)) {
+            numbers[3] = (int32_t)number;
+            told->connection = NULL;
+        } else {
+            numbers[2] = PHANTOMDB_ERR_OVERLOADED;
+        }
+    }
+    if (told->result != NULL) {
+        const char *text = "";
+        uint64_t length = 0;
+        phantomdb_result_text(told->result, &text, &length, NULL);
+        return text_to(env, text, length);
+    }
+    return told->text != NULL ? text_to(env, told->text, strlen(told->text)) : NULL;
+}
+
+/* Tells of the first BATCH messages, and gives the rest. */
+static message *tell_some(napi_env env, environment *it, message *first) {
+    napi_handle_scope scope;
+    napi_value texts, settle, global, arguments[2];
+    if (napi_open_handle_scope(env, &scope) != napi_ok) return first;
+    napi_create_array(env, &texts);
+    uint32_t count = 0;
+    while (first != NULL && count < BATCH) {
+        message *told = first;
+        first = told->next;
+        napi_value text = write(env, it, told, it->numbers + count * NUMBERS);
+        if (text != NULL) napi_set_element(env, texts, count, text);
+        if (told->kind != MESSAGE_LOG) call_end(env, told);
+        else message_free(told);
+        count++;
+    }
+    napi_get_reference_value(env, it->settle, &settle);
+    napi_get_global(env, &global);
+    napi_create_uint32(env, count, &arguments[0]);
+    arguments[1] = texts;
+    napi_call_function(env, global, settle, 2, arguments, NULL);
+    napi_close_handle_scope(env, scope);
+    return first;
+}
+
+void inbox_tell(napi_env env, environment *it) {
+    message *first = inbox_take(it);
+    while (first != NULL) {
+        bool is_pending = false;
+        message *rest = tell_some(env, it, first);
+        napi_is_exception_pending(env, &is_pending);
+        if (rest == first || is_pending) {
+            /* JavaScript has come to its end; nobody asks for the rest any more. */
+            for (first = rest; first != NULL; first = rest) {
+                rest = first->next;
+                message_free(first);
+            }
+            return;
+        }
+        first = rest;
+    }
+}

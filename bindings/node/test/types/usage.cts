@@ -1,0 +1,6 @@
+import phantomdb = require('phantomdb');
+import pool = require('phantomdb/pool');
+
+export const made: phantomdb.Pool = phantomdb.createPool({ maxConnections: 5 });
+export const same: pool.Pool = pool.createPool();
+export const status: pool.PoolStatus = made.getStatus();

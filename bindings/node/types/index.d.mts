@@ -1,0 +1,4 @@
+export * from './index.js';
+
+import phantomdb = require('./index.js');
+export default phantomdb;

@@ -1,0 +1,4 @@
+export * from './pool.js';
+
+import pool = require('./pool.js');
+export default pool;
