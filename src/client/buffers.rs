@@ -1,6 +1,4 @@
-//! The input and output buffers of a connection, as ureq wants them.
-
-use ureq::unversioned::transport::Buffers;
+//! The input and output buffers of a connection.
 
 const INPUT: usize = 16 * 1024;
 const OUTPUT: usize = 8 * 1024;
@@ -10,43 +8,69 @@ pub(super) const MAX_HEAD: usize = 64 * 1024;
 const MAX_OUTPUT: usize = 64 * 1024;
 
 /// Buffers that are allocated at first use, grow for what needs it, and shrink afterwards.
-///
-/// ureq writes a request's head and body one after the other; the head may be held back
-/// ([`IoBuffers::hold`]) so that both leave in one piece.
 #[derive(Debug, Default)]
 pub(super) struct IoBuffers {
     input: Vec<u8>,
     start: usize,
     end: usize,
     output: Vec<u8>,
-    held: usize,
-    progress: bool,
+    /// How much of `output` is to be sent.
+    filled: usize,
+    /// Whether the request's body is in there too, so that both leave in one piece.
+    has_body: bool,
 }
 
 impl IoBuffers {
-    /// Makes room for a request with such a head and body. ureq needs each line of the head to fit.
+    /// Makes room for a request with such a head and body.
     pub(super) fn prepare(&mut self, head: usize, body: usize) {
         let wanted = head.saturating_add(body).clamp(OUTPUT, MAX_OUTPUT).max(head);
-        self.output.resize(wanted, 0);
-        self.held = 0;
-        self.progress = false;
-    }
-
-    /// The first `amount` bytes of what was just written stay for the next transmission; false if
-    /// that leaves too little room for it.
-    pub(super) fn hold(&mut self, amount: usize) -> bool {
-        let fits = self.held == 0 && amount + 1 < self.output.len();
-        if fits {
-            self.held = amount;
+        if self.output.len() < wanted {
+            self.output.resize(wanted, 0);
         }
-        fits
+        self.filled = 0;
+        self.has_body = false;
     }
 
-    /// What is to be sent: what was held back, and the `amount` bytes that were written after it.
-    pub(super) fn take_output(&mut self, amount: usize) -> &[u8] {
-        let total = self.held + amount;
-        self.held = 0;
-        &self.output[..total.min(self.output.len())]
+    /// Where the next part of the head goes.
+    pub(super) fn output(&mut self) -> &mut [u8] {
+        &mut self.output[self.filled..]
+    }
+
+    /// So much of it was written.
+    pub(super) fn written(&mut self, count: usize) {
+        self.filled = (self.filled + count).min(self.output.len());
+    }
+
+    /// Puts the body behind the head if there is room for it.
+    pub(super) fn append(&mut self, body: &[u8]) {
+        if let Some(room) = self.output[self.filled..].get_mut(..body.len()) {
+            room.copy_from_slice(body);
+            self.filled += body.len();
+            self.has_body = true;
+        }
+    }
+
+    /// What is to be sent next, after so many bytes of the request with this body.
+    pub(super) fn unsent<'a>(&'a self, sent: usize, body: &'a [u8]) -> &'a [u8] {
+        match self.output[..self.filled].get(sent..) {
+            Some([]) | None if self.has_body => &[],
+            Some([]) | None => body.get(sent - self.filled..).unwrap_or_default(),
+            Some(unsent) => unsent,
+        }
+    }
+
+    /// What has come in.
+    pub(super) fn input(&self) -> &[u8] {
+        &self.input[self.start..self.end]
+    }
+
+    /// So much of it was understood.
+    pub(super) fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
     }
 
     /// Where received bytes go; empty when the buffer is full and may not grow.
@@ -84,42 +108,6 @@ impl IoBuffers {
     }
 }
 
-impl Buffers for IoBuffers {
-    fn output(&mut self) -> &mut [u8] {
-        &mut self.output[self.held..]
-    }
-
-    fn input(&self) -> &[u8] {
-        &self.input[self.start..self.end]
-    }
-
-    fn input_append_buf(&mut self) -> &mut [u8] {
-        self.free()
-    }
-
-    fn input_appended(&mut self, amount: usize) {
-        self.add(amount);
-    }
-
-    fn input_consume(&mut self, amount: usize) {
-        self.progress = amount > 0;
-        self.start = (self.start + amount).min(self.end);
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
-        }
-    }
-
-    /// The scratch space is for chunked bodies, which are never sent here.
-    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        (&mut self.input[self.end..], &mut self.output[self.held..])
-    }
-
-    fn can_use_input(&self) -> bool {
-        !self.is_empty() && self.progress
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,15 +126,26 @@ mod tests {
     }
 
     #[test]
-    fn a_held_head_leaves_with_the_body() {
+    fn a_small_body_leaves_with_its_head_and_a_large_one_after_it() {
         let mut buffers = IoBuffers::default();
+        let write_head = |buffers: &mut IoBuffers| {
+            buffers.output()[..4].copy_from_slice(b"head");
+            buffers.written(4);
+        };
         buffers.prepare(4, 4);
-        buffers.output()[..4].copy_from_slice(b"head");
-        assert!(buffers.hold(4));
-        buffers.tmp_and_output().1[..4].copy_from_slice(b"body");
-        assert_eq!(buffers.take_output(4), b"headbody");
-        let full = buffers.output().len();
-        assert!(!buffers.hold(full));
+        write_head(&mut buffers);
+        buffers.append(b"body");
+        assert_eq!(buffers.unsent(0, b"body"), b"headbody");
+        assert_eq!(buffers.unsent(5, b"body"), b"ody");
+        assert_eq!(buffers.unsent(8, b"body"), b"");
+        let large = vec![b'x'; MAX_OUTPUT];
+        buffers.prepare(4, large.len());
+        write_head(&mut buffers);
+        buffers.append(&large);
+        assert_eq!(buffers.unsent(0, &large), b"head");
+        assert_eq!(buffers.unsent(4, &large).len(), MAX_OUTPUT);
+        assert_eq!(buffers.unsent(5, &large).len(), MAX_OUTPUT - 1);
+        assert_eq!(buffers.unsent(4 + MAX_OUTPUT, &large), b"");
     }
 
     #[test]
@@ -158,12 +157,9 @@ mod tests {
             buffers.add(free);
         }
         assert_eq!(buffers.input().len(), MAX_HEAD);
-        buffers.input_consume(MAX_HEAD - 1);
-        assert!(buffers.can_use_input());
+        buffers.consume(MAX_HEAD - 1);
         assert_eq!(buffers.free().len(), MAX_HEAD - 1);
-        buffers.input_consume(0);
-        assert!(!buffers.can_use_input());
-        buffers.input_consume(1);
+        buffers.consume(1);
         assert!(buffers.is_empty());
         buffers.shrink();
         assert_eq!(buffers.free().len(), INPUT);

@@ -1,35 +1,26 @@
 //! A connection: requests one after the other over one socket, and its open transaction.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::io::Read;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use ureq::{Agent, Body};
+use ureq_proto::http::{self, HeaderName, HeaderValue, Method, header};
 
 use super::answer::{Answer, Unusable};
 use super::bound::Bound;
 use super::endpoint::Endpoint;
+use super::exchange::{Reply, says_length};
+use super::flight::Flight;
 use super::gate::{DialGate, Interrupter};
-use super::outcome::{self, Failed, Tried};
+use super::outcome::{Failed, Tried};
 use super::routes::{self, Kind, Request};
-use super::station::{Order, Station};
-use super::transport::{NoResolver, StationConnector};
+use super::station::Station;
 use super::watch::{Watch, Watched};
 use crate::error::{Code, Error, Result};
 
+const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
 const TRANSACTION: HeaderName = HeaderName::from_static("x-phantomdb-transaction");
-
-/// Of an error's body no more is read than this.
-const MAX_ERROR_BODY: u64 = 64 * 1024;
-
-/// What an answer of announced size gets at first; more only as more comes.
-const MAX_RESERVED: u64 = 1024 * 1024;
-
-/// What the request's line and headers need beside the URL, the token and the transaction.
-const HEAD_ROOM: usize = 512;
 
 /// One connection to the server: requests one after the other, over at most one socket.
 ///
@@ -41,8 +32,6 @@ const HEAD_ROOM: usize = 512;
 /// that a forked child can do it); [`Connection::close`] takes leave.
 pub struct Connection {
     station: Arc<Station>,
-    /// Made at the first request.
-    agent: Option<Agent>,
     transaction: Option<String>,
     /// Whether the last request, or a part of it, left this machine.
     sent: bool,
@@ -50,20 +39,11 @@ pub struct Connection {
     watch: Option<Arc<dyn Watch>>,
 }
 
-/// A complete HTTP answer.
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-    /// The body's end can't be trusted.
-    ragged: bool,
-}
-
 impl Connection {
     /// A connection without a socket; nothing is sent before the first request.
     pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialGate>) -> Connection {
         let station = Station::new(endpoint, gate);
-        Connection { station, agent: None, transaction: None, sent: false, watch: None }
+        Connection { station, transaction: None, sent: false, watch: None }
     }
 
     /// Opens the socket (leave to dial, name look-up, TCP, TLS) if there is none.
@@ -108,7 +88,13 @@ impl Connection {
     /// As [`Connection::request`].
     pub fn ping(&mut self, deadline: Instant) -> Result<()> {
         let request = Request::health_check();
-        self.in_flight(|connection| connection.reply(&request, "/health", deadline).map(drop))
+        let target = request.target.clone();
+        let bound = self.bound(deadline);
+        self.in_flight(|connection| {
+            let outcome = connection.reply(&request, &target, bound, false);
+            let tried = connection.tried(&request, &target);
+            tried.outcome(outcome, &bound).and_then(|reply| tried.check_status(reply)).map(drop)
+        })
     }
 
     /// Sends a request and waits for its answer, until `deadline` or for `request_timeout`,
@@ -124,18 +110,9 @@ impl Connection {
     /// `begin_transaction` while one is open, or a commit or rollback that does not fit the open
     /// one; or what the gate returned.
     pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Answer> {
-        match &request.kind {
-            Kind::Plain => self.in_flight(|it| it.answer(request, &request.target, deadline)),
-            Kind::Begin => self.begin(request, deadline),
-            Kind::Commit(id) => {
-                let id = self.open_transaction("commit", id.as_deref())?;
-                self.end_transaction(request, &id, "commit", deadline)
-            }
-            Kind::Rollback(id) => {
-                let id = self.open_transaction("rollback", id.as_deref())?;
-                self.end_transaction(request, &id, "rollback", deadline)
-            }
-        }
+        let target = self.target(request)?;
+        let bound = self.bound(deadline);
+        self.in_flight(|connection| connection.carry_out(request, &target, bound, false))
     }
 
     /// As [`Connection::request`]; `watch` is told when it begins and ends, if it does begin.
@@ -194,7 +171,6 @@ impl Connection {
     /// nothing.
     pub fn close(&mut self, linger: Duration) {
         self.transaction = None;
-        self.agent = None;
         self.station.finish_spent(linger);
         if let Some(mut wire) = self.station.take_wire() {
             wire.finish(Instant::now() + linger);
@@ -226,33 +202,41 @@ impl Connection {
         result
     }
 
-    fn begin(&mut self, request: &Request, deadline: Instant) -> Result<Answer> {
-        if let Some(open) = &self.transaction {
-            return Err(Error::new(
-                Code::InvalidState,
-                format!(
-                    "begin_transaction: transaction {} is open on this connection already; \
-                     commit it or roll it back first",
-                    routes::encoded(open)
-                ),
-            ));
+    fn bound(&self, deadline: Instant) -> Bound {
+        Bound::caller(deadline).at_most(self.station.endpoint.request_timeout, "request_timeout")
+    }
+
+    /// Where the request goes, if the state of the transaction allows it.
+    fn target<'a>(&self, request: &'a Request) -> Result<Cow<'a, str>> {
+        let end = |operation: &str, id: &Option<String>| {
+            let id = self.open_transaction(operation, id.as_deref())?;
+            Ok(Cow::Owned(format!("/transactions/{}/{operation}", routes::encoded(id))))
+        };
+        match &request.kind {
+            Kind::Plain => Ok(Cow::Borrowed(&request.target)),
+            Kind::Begin => self.no_transaction().map(|()| Cow::Borrowed(&*request.target)),
+            Kind::Commit(id) => end("commit", id),
+            Kind::Rollback(id) => end("rollback", id),
         }
-        let answer = self.in_flight(|it| it.answer(request, &request.target, deadline))?;
-        let id = answer.transaction_id().filter(|id| is_header_value(id));
-        let id = id.map(str::to_owned).ok_or_else(|| {
-            let tried = self.tried(request, &request.target);
-            tried.malformed("the answer has no usable `transaction_id`", answer.status())
-        })?;
-        let answer = Answer::of_transaction(&id);
-        self.transaction = Some(id);
-        Ok(answer)
+    }
+
+    fn no_transaction(&self) -> Result<()> {
+        let Some(open) = &self.transaction else { return Ok(()) };
+        Err(Error::new(
+            Code::InvalidState,
+            format!(
+                "begin_transaction: transaction {} is open on this connection already; \
+                 commit it or roll it back first",
+                routes::encoded(open)
+            ),
+        ))
     }
 
     /// The open transaction, if `id` means that one.
-    fn open_transaction(&self, operation: &str, id: Option<&str>) -> Result<String> {
+    fn open_transaction(&self, operation: &str, id: Option<&str>) -> Result<&str> {
         let why = match (&self.transaction, id) {
-            (Some(open), None) => return Ok(open.clone()),
-            (Some(open), Some(id)) if open == id => return Ok(open.clone()),
+            (Some(open), None) => return Ok(open),
+            (Some(open), Some(id)) if open == id => return Ok(open),
             (Some(_), Some(_)) => "that transaction is not the one that is open on this connection",
             (None, _) => {
                 "no transaction is open on this connection; a transaction belongs to the \
@@ -262,40 +246,74 @@ impl Connection {
         Err(Error::new(Code::InvalidState, format!("{operation}_transaction: {why}")))
     }
 
-    fn end_transaction(
+    fn tried(&self, request: &Request, target: &str) -> Tried<'_> {
+        Tried::new(&self.station.endpoint, &request.method, target)
+    }
+
+    fn carry_out(
         &mut self,
         request: &Request,
-        id: &str,
-        operation: &str,
-        deadline: Instant,
+        target: &str,
+        bound: Bound,
+        fresh: bool,
     ) -> Result<Answer> {
-        let target = format!("/transactions/{}/{operation}", routes::encoded(id));
-        let result = self.in_flight(|it| it.answer(request, &target, deadline));
-        let is_over = match &result {
+        let outcome = self.reply(request, target, bound, fresh);
+        self.conclude(request, target, outcome, &bound)
+    }
+
+    /// What the outcome means to the caller, and to the transaction.
+    fn conclude(
+        &mut self,
+        request: &Request,
+        target: &str,
+        outcome: std::result::Result<Reply, Failed>,
+        bound: &Bound,
+    ) -> Result<Answer> {
+        let tried = self.tried(request, target);
+        let answer = tried
+            .outcome(outcome, bound)
+            .and_then(|reply| tried.check_status(reply))
+            .and_then(|reply| self.read(request, &tried, reply));
+        drop(tried);
+        match &request.kind {
+            Kind::Plain => answer,
+            Kind::Begin => self.begin(request, target, answer?),
+            Kind::Commit(_) => self.end_transaction(answer, self.sent),
+            // After one of unknown outcome, trying again does no harm; a commit can't be repeated.
+            Kind::Rollback(_) => self.end_transaction(answer, false),
+        }
+    }
+
+    fn begin(&mut self, request: &Request, target: &str, answer: Answer) -> Result<Answer> {
+        let id = answer.transaction_id().filter(|id| is_header_value(id));
+        let id = id.map(str::to_owned).ok_or_else(|| {
+            let tried = self.tried(request, target);
+            tried.malformed("the answer has no usable `transaction_id`", answer.status())
+        })?;
+        let answer = Answer::of_transaction(&id);
+        self.transaction = Some(id);
+        Ok(answer)
+    }
+
+    /// `is_over_unheard`: whether it counts as over though the server did not say so.
+    fn end_transaction(&mut self, answer: Result<Answer>, is_over_unheard: bool) -> Result<Answer> {
+        let is_over = match &answer {
             Ok(_) => true,
             Err(error) => match error.http_status() {
                 Some(404) => true,
                 // Carried out, however odd the answer's body.
                 Some(200..300) => error.code() == Code::Protocol,
                 Some(_) => false,
-                // What was sent may have been carried out. After a rollback of unknown outcome
-                // trying again does no harm; a commit can't be repeated.
-                None => operation == "commit" && self.sent,
+                None => is_over_unheard,
             },
         };
         if is_over {
             self.transaction = None;
         }
-        result
+        answer
     }
 
-    fn tried(&self, request: &Request, target: &str) -> Tried<'_> {
-        Tried::new(&self.station.endpoint, &request.method, target)
-    }
-
-    fn answer(&mut self, request: &Request, target: &str, deadline: Instant) -> Result<Answer> {
-        let reply = self.reply(request, target, deadline)?;
-        let tried = self.tried(request, target);
+    fn read(&self, request: &Request, tried: &Tried<'_>, reply: Reply) -> Result<Answer> {
         let is_json = reply.headers.get(header::CONTENT_TYPE).map(|value| {
             let value = value.as_bytes().to_ascii_lowercase();
             let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
@@ -318,30 +336,21 @@ impl Connection {
         }
     }
 
-    /// Sends a request, again if that is safe, and gives its answer if its status is a 2xx.
-    fn reply(&mut self, request: &Request, target: &str, deadline: Instant) -> Result<Reply> {
-        let bound = Bound::caller(deadline)
-            .at_most(self.station.endpoint.request_timeout, "request_timeout");
-        let mut fresh = false;
+    /// Sends a request, again if that is safe, and waits for its answer. One that is `fresh` goes
+    /// over a new socket, and only once.
+    fn reply(
+        &mut self,
+        request: &Request,
+        target: &str,
+        bound: Bound,
+        fresh: bool,
+    ) -> std::result::Result<Reply, Failed> {
         self.sent = false;
-        loop {
-            let result = self.exchange(request, target, bound, fresh);
-            let report = self.station.take_report();
-            self.sent |= report.written > 0;
-            let tried = Tried::new(&self.station.endpoint, &request.method, target);
-            let failed = match result {
-                Ok(mut reply) => {
-                    reply.ragged = report.ragged;
-                    return tried.check_status(reply);
-                }
-                Err(failed) => failed,
-            };
-            let failed = outcome::classified(failed, report);
-            if !fresh && failed.may_be_sent_again(request.method == Method::GET) {
-                fresh = true;
-                continue;
+        match self.exchange(request, target, bound, fresh) {
+            Err(failed) if !fresh && failed.may_be_sent_again(request.method == Method::GET) => {
+                self.exchange(request, target, bound, true)
             }
-            return Err(tried.failed(failed, &bound));
+            outcome => outcome,
         }
     }
 
@@ -352,69 +361,55 @@ impl Connection {
         bound: Bound,
         fresh: bool,
     ) -> std::result::Result<Reply, Failed> {
-        let endpoint = &self.station.endpoint;
-        let uri = endpoint.uri(target).map_err(Failed::Local)?;
-        let mut head = HEAD_ROOM + 2 * endpoint.url().len() + target.len();
-        let mut builder = http::Request::builder().method(request.method.clone()).uri(uri);
-        if let Some(token) = endpoint.authorization() {
-            head += token.len();
-            builder = builder.header(header::AUTHORIZATION, token);
+        let head = self.head(request, target)?;
+        let wire = self.station.wire(&bound, fresh)?;
+        let body = request.body.as_deref();
+        let mut flight = Flight::new(&self.station, wire, head, body, bound)?;
+        loop {
+            if let Some(outcome) = flight.advance(body, true) {
+                return self.note(&mut flight, outcome);
+            }
         }
-        if let Some(id) = &self.transaction {
-            head += id.len();
-            builder = builder.header(TRANSACTION, id.as_str());
-        }
-        if request.body.is_some() {
-            builder =
-                builder.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let body = request.body.as_deref().unwrap_or_default();
-        self.station.prepare(Order { bound, head, body: body.len(), fresh });
-        let agent = self.agent.get_or_insert_with(|| {
-            let config = self.station.endpoint.http.clone();
-            Agent::with_parts(config, StationConnector(Arc::clone(&self.station)), NoResolver)
-        });
-        let wants_length = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
-        let response = if request.body.is_some() || wants_length {
-            builder.body(body).map_err(Failed::from).and_then(|it| Ok(agent.run(it)?))
-        } else {
-            builder.body(()).map_err(Failed::from).and_then(|it| Ok(agent.run(it)?))
-        }?;
-        self.station.head_done.store(true, Ordering::Relaxed);
-        self.receive(response)
     }
 
-    fn receive(&mut self, response: http::Response<Body>) -> std::result::Result<Reply, Failed> {
-        let (parts, body) = response.into_parts();
-        let limit = self.station.endpoint.max_response_bytes;
-        let keep_alive = parts.headers.get("keep-alive").and_then(keep_alive_time);
-        let mut reply =
-            Reply { status: parts.status, headers: parts.headers, body: Vec::new(), ragged: false };
-        let length = body.content_length();
-        if reply.status.is_success() {
-            if length.is_some_and(|length| length > limit) {
-                return Err(Failed::TooLarge { announced: length });
-            }
-            let reserved = length.unwrap_or_default().min(MAX_RESERVED);
-            reply.body.reserve(usize::try_from(reserved).unwrap_or_default());
-            let mut reader = body.into_reader().take(limit.saturating_add(1));
-            reader.read_to_end(&mut reply.body).map_err(|error| Failed::Http(error.into()))?;
-            if reply.body.len() as u64 > limit {
-                return Err(Failed::TooLarge { announced: None });
-            }
-        } else {
-            // The status says what matters; of its explanation whatever comes is good enough.
-            // A byte more than wanted, so that a body of just that size is read to its end.
-            let most = limit.min(MAX_ERROR_BODY).saturating_add(1);
-            let read = body.into_reader().take(most).read_to_end(&mut reply.body);
-            if let (Err(error), true) = (read, self.station.cutter.is_cut()) {
-                return Err(Failed::Http(error.into()));
-            }
+    /// Takes note of how far a request came.
+    fn note(
+        &mut self,
+        flight: &mut Flight,
+        outcome: std::result::Result<Reply, super::outcome::Cause>,
+    ) -> std::result::Result<Reply, Failed> {
+        let report = flight.take_report();
+        self.sent |= report.written > 0;
+        outcome.map_err(|cause| Failed { cause, report })
+    }
+
+    fn head(&self, request: &Request, target: &str) -> Result<http::Request<()>> {
+        let endpoint = &self.station.endpoint;
+        let mut head = http::Request::new(());
+        *head.method_mut() = request.method.clone();
+        *head.uri_mut() = endpoint.uri(target)?;
+        let headers = head.headers_mut();
+        headers.insert(header::HOST, endpoint.host_header.clone());
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(token) = endpoint.authorization() {
+            headers.insert(header::AUTHORIZATION, token);
         }
-        self.station.with_wire(|wire| {
-            wire.keep_alive_until = keep_alive.and_then(|time| Instant::now().checked_add(time));
-        });
-        Ok(reply)
+        if let Some(id) = &self.transaction {
+            let id = HeaderValue::from_str(id).map_err(|_| {
+                Error::new(Code::InvalidState, "the id of the transaction fits no HTTP header")
+            })?;
+            headers.insert(TRANSACTION, id);
+        }
+        if request.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if request.body.is_some() || says_length(&request.method) {
+            let length = request.body.as_ref().map_or(0, Vec::len);
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Ok(head)
     }
 }
 
@@ -435,22 +430,6 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// How long to keep a socket that the server keeps for the `timeout=N` seconds of this header.
-fn keep_alive_time(header: &HeaderValue) -> Option<Duration> {
-    let seconds: u64 = header
-        .to_str()
-        .ok()?
-        .split(',')
-        .find_map(|part| part.trim().strip_prefix("timeout="))?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(match seconds {
-        0..=2 => Duration::from_secs(seconds) / 2,
-        more => Duration::from_secs(more - 1),
-    })
-}
-
 fn is_header_value(text: &str) -> bool {
     text.len() <= 1024 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -458,17 +437,6 @@ fn is_header_value(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sockets_are_retired_before_the_server_closes_them() {
-        let time = |text: &'static str| keep_alive_time(&HeaderValue::from_static(text));
-        assert_eq!(time("timeout=5, max=100"), Some(Duration::from_secs(4)));
-        assert_eq!(time("max=100,timeout=2"), Some(Duration::from_secs(1)));
-        assert_eq!(time("timeout=1"), Some(Duration::from_millis(500)));
-        assert_eq!(time("timeout=0"), Some(Duration::ZERO));
-        assert_eq!(time("timeout=x"), None);
-        assert_eq!(time("max=3"), None);
-    }
 
     #[test]
     fn connections_may_change_threads_and_interrupters_be_shared() {

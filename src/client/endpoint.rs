@@ -5,11 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use ureq::Agent;
-use ureq::config::Config;
-use ureq::http::{HeaderValue, Uri};
+use ureq_proto::http::{HeaderValue, Uri};
 
-use super::buffers::MAX_HEAD;
 use super::resolve::Resolver;
 use super::tls::Tls;
 use crate::config::{self, Options, Secret};
@@ -27,8 +24,8 @@ pub struct Endpoint {
     pub(super) request_timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) max_response_bytes: u64,
-    /// Made once: making it reads the environment, which C programs change behind one's back.
-    pub(super) http: Config,
+    /// The value of the Host header.
+    pub(super) host_header: HeaderValue,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +60,8 @@ impl Endpoint {
             }
             None
         };
+        let host_header = HeaderValue::from_str(url.authority())
+            .map_err(|_| Error::invalid_argument("base_url", "its host fits no HTTP header"))?;
         let endpoint = Endpoint {
             resolver: Resolver::new(&url.host, url.port),
             url,
@@ -71,7 +70,7 @@ impl Endpoint {
             request_timeout: options.request_timeout,
             connect_timeout: options.connect_timeout,
             max_response_bytes: options.max_response_bytes,
-            http: http_config(),
+            host_header,
         };
         endpoint.set_token(options.token.clone())?;
         Ok(endpoint)
@@ -89,7 +88,7 @@ impl Endpoint {
             request_timeout: self.request_timeout,
             connect_timeout: self.connect_timeout,
             max_response_bytes: self.max_response_bytes,
-            http: self.http.clone(),
+            host_header: self.host_header.clone(),
         }
     }
 
@@ -145,30 +144,13 @@ impl Endpoint {
         &self.url.host
     }
 
-    /// The full address of a path and query below the base URL.
+    /// The path and query of a target below the base URL, as they stand in a request.
     pub(super) fn uri(&self, target: &str) -> Result<Uri> {
-        let text = format!("{}{target}", self.url.text);
+        let text = format!("{}{target}", self.url.prefix());
         Uri::try_from(text).map_err(|error| {
             Error::invalid_argument("path", format_args!("makes no valid URL: {error}"))
         })
     }
-}
-
-/// How ureq is to speak. It gets no time-outs: each read and write of the transport obeys the
-/// request's one deadline.
-fn http_config() -> Config {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .user_agent(concat!("libphantomdb/", env!("CARGO_PKG_VERSION")))
-        .accept("*/*")
-        .accept_encoding("identity")
-        .max_response_header_size(MAX_HEAD)
-        .max_idle_connections(0)
-        .allow_non_standard_methods(true)
-        .build()
 }
 
 /// `http[s]://host[:port][/prefix]`, checked.
@@ -182,6 +164,21 @@ struct BaseUrl {
 }
 
 impl BaseUrl {
+    /// Host and port, as a Host header has them.
+    fn authority(&self) -> &str {
+        self.after_scheme().split('/').next().unwrap_or_default()
+    }
+
+    /// What goes before every path; empty or with a `/` at its beginning only.
+    fn prefix(&self) -> &str {
+        let rest = self.after_scheme();
+        &rest[self.authority().len()..]
+    }
+
+    fn after_scheme(&self) -> &str {
+        self.text.split_once("://").map_or("", |(_, rest)| rest)
+    }
+
     /// The error never repeats the URL: what is wrong with it may be that it holds a password.
     fn parse(url: &str) -> std::result::Result<BaseUrl, String> {
         if url.is_empty() {
@@ -282,6 +279,10 @@ mod tests {
         assert_eq!(parsed("https://h:/"), own("https://h", "h", 443));
         assert_eq!(parsed("http://[::1]:81/a/b"), own("http://[::1]:81/a/b", "::1", 81));
         assert_eq!(parsed("http://127.0.0.1:1"), own("http://127.0.0.1:1", "127.0.0.1", 1));
+        let url = BaseUrl::parse("https://[::1]:81/a/b/").unwrap();
+        assert_eq!((url.authority(), url.prefix()), ("[::1]:81", "/a/b"));
+        let url = BaseUrl::parse("https://h:443").unwrap();
+        assert_eq!((url.authority(), url.prefix()), ("h", ""));
     }
 
     #[test]

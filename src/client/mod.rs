@@ -4,7 +4,7 @@
 //! request and again whenever the old one is gone. A [`Request`] is built and checked without a
 //! connection; what comes back is an [`Answer`].
 //!
-//! HTTP is ureq's work; the socket below it is this module's own, because every wait has to end at
+//! HTTP is ureq-proto's work; the socket below it is this module's own, because every wait has to end at
 //! an absolute deadline or when another thread says so.
 //!
 //! For the model checker (see `crate::model`), what speaks HTTP and TCP is replaced; the part that
@@ -21,6 +21,10 @@ mod cutter;
 mod dial;
 mod endpoint;
 mod excerpt;
+#[cfg(not(shuttle))]
+mod exchange;
+#[cfg(not(shuttle))]
+mod flight;
 mod gate;
 mod json;
 mod operation;
@@ -36,8 +40,6 @@ mod station;
 mod table;
 mod text;
 mod tls;
-#[cfg(not(shuttle))]
-mod transport;
 mod watch;
 #[cfg_attr(shuttle, path = "model/wire.rs")]
 mod wire;

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use ureq::http::{self, HeaderMap, Method, StatusCode, header};
+use ureq_proto::http::{HeaderMap, Method, StatusCode, header};
 
 use super::bound::Bound;
-use super::connection::Reply;
 use super::dial;
 use super::endpoint::Endpoint;
 use super::excerpt::excerpt;
+use super::exchange::Reply;
+use super::flight::Report;
 use super::refusal;
-use super::station::{Failure, Report};
 use super::tls;
 use crate::error::{Code, Error, Result};
 
@@ -21,39 +21,10 @@ const MAX_RETRY_AFTER: u64 = 24 * 60 * 60;
 /// Said when a request may or may not have been carried out.
 const UNKNOWN: &str = "it is not known whether the request took effect";
 
-/// Why an exchange gave no answer, as far as ureq or the reading of the body knows.
+/// Why a request gave no answer.
 #[derive(Debug)]
-pub(super) enum Failed {
-    /// Nothing was sent: the request itself can't be used.
-    Local(Error),
-    Http(ureq::Error),
-    TooLarge {
-        announced: Option<u64>,
-    },
-}
-
-impl From<ureq::Error> for Failed {
-    fn from(error: ureq::Error) -> Self {
-        Failed::Http(error)
-    }
-}
-
-impl From<http::Error> for Failed {
-    fn from(error: http::Error) -> Self {
-        Failed::Http(error.into())
-    }
-}
-
-/// Why an exchange gave no answer, with the transport's report taken into account.
-#[derive(Debug)]
-pub(super) struct Classified {
-    cause: Cause,
-    report: Report,
-}
-
-#[derive(Debug)]
-enum Cause {
-    /// Complete as it is.
+pub(super) enum Cause {
+    /// Complete as it is; nothing was sent.
     Error(Error),
     Cut,
     TimedOut,
@@ -64,29 +35,26 @@ enum Cause {
     TooLarge(Option<u64>),
 }
 
-pub(super) fn classified(failed: Failed, mut report: Report) -> Classified {
-    let cause = match (failed, report.failure.take()) {
-        (Failed::Local(error), _) => Cause::Error(error),
-        (_, Some(Failure::Dial(error))) => Cause::Error(error),
-        (_, Some(Failure::Cut)) => Cause::Cut,
-        (_, Some(Failure::TimedOut)) => Cause::TimedOut,
-        (_, Some(Failure::Lost(error))) => Cause::Lost(Some(error)),
-        (_, Some(Failure::Tls(error))) => Cause::Tls(error),
-        (_, Some(Failure::HeadTooLarge))
-        | (Failed::Http(ureq::Error::LargeResponseHeader(..)), _) => {
-            Cause::Garbage("its headers are larger than 64 KiB".to_owned())
-        }
-        (Failed::TooLarge { announced }, _) => Cause::TooLarge(announced),
-        (Failed::Http(ureq::Error::Io(error)), _) => {
-            Cause::Lost((error.kind() != std::io::ErrorKind::UnexpectedEof).then_some(error))
-        }
-        (Failed::Http(ureq::Error::Protocol(error)), _) => Cause::Garbage(error.to_string()),
-        (Failed::Http(error), _) => Cause::Garbage(error.to_string()),
-    };
-    Classified { cause, report }
+/// Why a request gave no answer, and how far it came.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) cause: Cause,
+    pub(super) report: Report,
 }
 
-impl Classified {
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Cause::Error(error).into()
+    }
+}
+
+impl From<Cause> for Failed {
+    fn from(cause: Cause) -> Self {
+        Failed { cause, report: Report::default() }
+    }
+}
+
+impl Failed {
     /// Whether sending once more on a new socket can't do anything twice: the kept socket was
     /// closed before a byte of an answer came, and nothing was sent or the request only reads.
     pub(super) fn may_be_sent_again(&self, only_reads: bool) -> bool {
@@ -118,6 +86,15 @@ impl<'a> Tried<'a> {
 
     fn error(&self, code: Code, why: &str) -> Error {
         Error::new(code, self.endpoint.redacted(format!("{}: {why}", self.what)))
+    }
+
+    /// The answer, or the error that says why there is none.
+    pub(super) fn outcome(
+        &self,
+        outcome: std::result::Result<Reply, Failed>,
+        bound: &Bound,
+    ) -> Result<Reply> {
+        outcome.map_err(|failed| self.failed(failed, bound))
     }
 
     /// The answer, if its status is a 2xx.
@@ -194,8 +171,8 @@ impl<'a> Tried<'a> {
         self.unless_it_reads(self.error(Code::ConnectionLost, why), true)
     }
 
-    pub(super) fn failed(&self, failed: Classified, bound: &Bound) -> Error {
-        let Classified { cause, report } = failed;
+    fn failed(&self, failed: Failed, bound: &Bound) -> Error {
+        let Failed { cause, report } = failed;
         let sent = report.written > 0;
         let error = match cause {
             Cause::Error(error) => return error,

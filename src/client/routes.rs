@@ -1,7 +1,7 @@
 //! The operations of the protocol as requests, checked before anything is sent.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use ureq::http::Method;
+use ureq_proto::http::Method;
 
 use super::answer::Expected;
 use super::json::{self, Shape};

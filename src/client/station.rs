@@ -1,7 +1,6 @@
-//! What a connection, its ureq transport and its interrupters share.
+//! What a connection, its request under way and its interrupters share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::bound::Bound;
@@ -18,13 +17,11 @@ use crate::sync::Mutex;
 /// about to close.
 const REPLACE_LINGER: Duration = Duration::from_millis(50);
 
-/// What a connection, its ureq transport and its interrupters share.
+/// What a connection, its request under way and its interrupters share.
 pub(super) struct Station {
     pub(super) endpoint: Arc<Endpoint>,
     gate: Arc<dyn DialGate>,
     pub(super) cutter: Cutter,
-    /// Whether the head of the answer is complete, after which its size counts no more.
-    pub(super) head_done: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -35,76 +32,11 @@ struct State {
     /// A socket that a request left in a state that nobody can trust. It is open still, so that
     /// it can be closed with a farewell, and the server doesn't count it beside its successor.
     spent: Option<Wire>,
-    order: Option<Order>,
-    report: Report,
-}
-
-/// What the transport needs to know of the request that it is to carry.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Order {
-    pub(super) bound: Bound,
-    /// The size of the request's head, at most.
-    pub(super) head: usize,
-    pub(super) body: usize,
-    /// Only a new socket will do.
-    pub(super) fresh: bool,
-}
-
-/// What became of a request on its way.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    /// Bytes that the kernel took.
-    pub(super) written: u64,
-    pub(super) received: u64,
-    /// The socket had served a request before.
-    pub(super) reused: bool,
-    /// The end of the answer can't be trusted: TLS was not closed properly.
-    pub(super) ragged: bool,
-    /// The beginning of an answer whose head was not understood.
-    pub(super) beginning: Vec<u8>,
-    pub(super) failure: Option<Failure>,
-}
-
-/// Why the transport failed. ureq is told only that it did.
-#[derive(Debug)]
-pub(super) enum Failure {
-    Cut,
-    TimedOut,
-    Lost(std::io::Error),
-    Tls(rustls::Error),
-    HeadTooLarge,
-    Dial(Error),
 }
 
 impl Station {
     pub(super) fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialGate>) -> Arc<Station> {
-        Arc::new(Station {
-            endpoint,
-            gate,
-            cutter: Cutter::default(),
-            head_done: AtomicBool::new(false),
-            state: Mutex::default(),
-        })
-    }
-
-    /// Lays down what the next request needs.
-    pub(super) fn prepare(&self, order: Order) {
-        self.head_done.store(false, Ordering::Relaxed);
-        let mut state = self.state.lock();
-        state.order = Some(order);
-        state.report = Report::default();
-    }
-
-    pub(super) fn take_order(&self) -> Option<Order> {
-        self.state.lock().order.take()
-    }
-
-    pub(super) fn report(&self, change: impl FnOnce(&mut Report)) {
-        change(&mut self.state.lock().report);
-    }
-
-    pub(super) fn take_report(&self) -> Report {
-        std::mem::take(&mut self.state.lock().report)
+        Arc::new(Station { endpoint, gate, cutter: Cutter::default(), state: Mutex::default() })
     }
 
     /// Wakes whatever the request in flight waits for.
@@ -114,24 +46,39 @@ impl Station {
         }
     }
 
-    /// An open socket for a request: the kept one if it still lives, or a new one.
-    pub(super) fn wire(self: &Arc<Station>, order: &Order) -> Result<Wire> {
+    /// An open socket for a request: the kept one if it still lives (and need not be `fresh`), or a
+    /// new one.
+    pub(super) fn wire(self: &Arc<Station>, bound: &Bound, fresh: bool) -> Result<Wire> {
         if self.cutter.is_cut() {
             return Err(self.cancelled());
         }
-        if let Some(mut wire) = self.take_wire() {
-            if order.fresh || !wire.probe() {
-                self.discard(wire);
-            } else if wire.keep_alive_until.is_some_and(|until| until <= clock::now()) {
-                // The server is about to close it, and would with the request on its way.
-                let until = clock::now() + REPLACE_LINGER.min(order.bound.left() / 2);
-                wire.finish(until);
-                self.discard(wire);
-            } else {
-                return Ok(wire);
-            }
+        if fresh {
+            self.discard_kept();
         }
-        self.dial(&order.bound)
+        if let Some(wire) = self.kept_wire() {
+            return Ok(wire);
+        }
+        if let Some(mut wire) = self.take_wire() {
+            // The server is about to close it, and would with the request on its way.
+            wire.finish(clock::now() + REPLACE_LINGER.min(bound.left() / 2));
+            self.discard(wire);
+        }
+        self.dial(bound)
+    }
+
+    /// The kept socket, if it can carry another request. One that is dead is closed; one that the
+    /// server is about to close stays for [`Station::wire`] to take leave of.
+    pub(super) fn kept_wire(&self) -> Option<Wire> {
+        let mut wire = self.take_wire()?;
+        if !wire.probe() {
+            self.discard(wire);
+            return None;
+        }
+        if wire.keep_alive_until.is_some_and(|until| until <= clock::now()) {
+            self.keep(wire);
+            return None;
+        }
+        Some(wire)
     }
 
     /// Opens a socket; asks the gate first and tells it afterwards.
@@ -155,7 +102,7 @@ impl Station {
         dialled
     }
 
-    fn cancelled(&self) -> Error {
+    pub(super) fn cancelled(&self) -> Error {
         Error::new(
             Code::Cancelled,
             format!("connecting to {} was interrupted", self.endpoint.url()),

@@ -31,6 +31,13 @@ impl From<io::Error> for Broken {
     }
 }
 
+/// Whether to wait for the socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wait {
+    Until(Instant),
+    No,
+}
+
 /// What came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
@@ -71,46 +78,63 @@ impl Wire {
         }
     }
 
-    pub(super) fn is_tls(&self) -> bool {
+    fn is_tls(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// Its socket, for who watches for it to be ready.
+    pub(super) fn socket(&self) -> &Arc<Socket> {
+        &self.socket
     }
 
     /// Completes the TLS handshake.
     pub(super) fn shake_hands(&mut self, until: Instant) -> Result<(), Broken> {
+        let wait = Wait::Until(until);
         let mut written = 0;
         while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
-            if let Err(broken) = self.flush_tls(until, &mut written) {
+            if let Err(broken) = self.flush_tls(wait, &mut written) {
                 // The peer may have said why it hung up.
-                self.read_records(until)?;
+                self.read_records(wait)?;
                 return Err(broken);
             }
             if self.tls.as_ref().is_some_and(|tls| tls.is_handshaking() && tls.wants_read())
-                && self.read_records(until)? == 0
+                && self.read_records(wait)? == Some(0)
             {
                 let why = "the server closed the connection during the TLS handshake";
                 return Err(Broken::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
             }
         }
-        self.flush_tls(until, &mut written)
+        self.flush_tls(wait, &mut written).map(drop)
     }
 
-    /// Receives something into the input buffer.
-    pub(super) fn receive(&mut self, until: Instant) -> Result<Received, Broken> {
+    /// Receives something into the input buffer; `None` if nothing is there and it may not wait.
+    pub(super) fn receive(&mut self, wait: Wait) -> Result<Option<Received>, Broken> {
         if self.buffers.free().is_empty() {
             return Err(Broken::Overflow);
         }
         loop {
             let Some(tls) = &mut self.tls else {
-                let count = self.socket.recv(self.buffers.free(), until, &mut self.patience)?;
-                return Ok(self.received(count));
+                let received = match wait {
+                    Wait::Until(until) => {
+                        self.socket.recv(self.buffers.free(), until, &mut self.patience)
+                    }
+                    Wait::No => self.socket.recv_at_once(self.buffers.free()),
+                };
+                return match received {
+                    Ok(count) => Ok(Some(self.received(count))),
+                    Err(error) if would_block(&error, wait) => Ok(None),
+                    Err(error) => Err(error.into()),
+                };
             };
             match tls.reader().read(self.buffers.free()) {
-                Ok(count) => return Ok(self.received(count)),
+                Ok(count) => return Ok(Some(self.received(count))),
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Ok(Received::RaggedEnd);
+                    return Ok(Some(Received::RaggedEnd));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.read_records(until)?;
+                    if self.read_records(wait)?.is_none() {
+                        return Ok(None);
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -122,95 +146,101 @@ impl Wire {
         if count == 0 { Received::End } else { Received::Bytes(count) }
     }
 
-    /// Sends bytes; adds to `written` what the kernel took of them (of their records, under TLS).
+    /// Whether the peer spoke or hung up before it had heard all: then no more is sent.
+    pub(super) fn is_half_sent(&self) -> bool {
+        self.half_sent
+    }
+
+    /// Whether bytes that [`Wire::send`] took have not reached the kernel.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Sends bytes, and says how many it took: all, unless it may not wait. Adds to `written` what
+    /// the kernel took of them (of their records, under TLS).
     ///
     /// A peer that hangs up or answers before it has all is no error here: what it has to say is
     /// to be read. Only a kept connection that was gone before the first byte is.
     pub(super) fn send(
         &mut self,
         bytes: &[u8],
-        until: Instant,
+        wait: Wait,
         written: &mut u64,
-    ) -> Result<(), Broken> {
-        if self.half_sent {
-            return Ok(());
-        }
+    ) -> Result<usize, Broken> {
         let sent = if self.tls.is_some() {
-            self.send_tls(bytes, until, written)
+            self.send_tls(bytes, wait, written)
         } else {
-            self.send_plain(bytes, until, written)
+            self.send_plain(bytes, wait, written)
         };
         match sent {
             Err(Broken::Lost(_)) if *written > 0 || !self.used => {
                 self.half_sent = true;
-                Ok(())
+                Ok(bytes.len())
             }
             other => other,
         }
     }
 
-    fn send_plain(
-        &mut self,
-        mut bytes: &[u8],
-        until: Instant,
-        written: &mut u64,
-    ) -> Result<(), Broken> {
-        while !bytes.is_empty() {
-            match self.socket.send_at_once(bytes) {
+    fn send_plain(&mut self, bytes: &[u8], wait: Wait, written: &mut u64) -> Result<usize, Broken> {
+        let mut sent = 0;
+        while sent < bytes.len() && !self.half_sent {
+            match self.socket.send_at_once(&bytes[sent..]) {
                 Ok(count) => {
                     *written += count as u64;
-                    bytes = &bytes[count..];
+                    sent += count;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_to_send(until)?;
-                    if self.half_sent {
-                        return Ok(());
+                    if !self.wait_to_send(wait)? {
+                        break;
                     }
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(sent)
     }
 
-    fn send_tls(
-        &mut self,
-        mut bytes: &[u8],
-        until: Instant,
-        written: &mut u64,
-    ) -> Result<(), Broken> {
-        while !bytes.is_empty() && !self.half_sent {
-            let Some(tls) = &mut self.tls else { return Ok(()) };
+    fn send_tls(&mut self, bytes: &[u8], wait: Wait, written: &mut u64) -> Result<usize, Broken> {
+        let mut sent = 0;
+        loop {
+            if !self.flush_tls(wait, written)? || self.half_sent {
+                return Ok(sent);
+            }
+            let Some(tls) = self.tls.as_mut().filter(|_| sent < bytes.len()) else {
+                return Ok(sent);
+            };
             // rustls buffers a bounded number of bytes.
-            let count = tls.writer().write(bytes)?;
-            bytes = &bytes[count..];
-            self.flush_tls(until, written)?;
+            sent += tls.writer().write(&bytes[sent..])?;
         }
-        Ok(())
     }
 
-    /// Hands the records that rustls has ready to the kernel.
-    fn flush_tls(&mut self, until: Instant, written: &mut u64) -> Result<(), Broken> {
+    /// Hands the records that rustls has ready to the kernel; says whether it took them all.
+    fn flush_tls(&mut self, wait: Wait, written: &mut u64) -> Result<bool, Broken> {
         while let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
             match tls.write_tls(&mut AtOnce(&self.socket)) {
                 Ok(count) => *written += count as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_to_send(until)?;
+                    if !self.wait_to_send(wait)? {
+                        return Ok(false);
+                    }
                     if self.half_sent {
-                        return Ok(());
+                        break;
                     }
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Waits until more can be sent. A server that refuses a body may answer before it has read it
-    /// all, and then read no more: such an answer ends the sending.
-    fn wait_to_send(&mut self, until: Instant) -> Result<(), Broken> {
-        if !self.socket.wait_for_traffic(until)? {
-            return Err(Broken::TimedOut);
+    /// Waits until more can be sent; false if it may not wait. A server that refuses a body may
+    /// answer before it has read it all, and then read no more: such an answer ends the sending.
+    fn wait_to_send(&mut self, wait: Wait) -> Result<bool, Broken> {
+        match wait {
+            Wait::Until(until) if !self.socket.wait_for_traffic(until)? => {
+                return Err(Broken::TimedOut);
+            }
+            _ => {}
         }
         let spoke = match self.socket.peek() {
             Peek::Quiet => false,
@@ -218,20 +248,30 @@ impl Wire {
             Peek::Bytes => !self.is_tls() || !self.absorb_records(),
         };
         self.half_sent |= spoke;
-        Ok(())
+        Ok(self.half_sent || matches!(wait, Wait::Until(_)))
     }
 
-    /// Waits for TLS records and takes them in; 0 at the peer's end.
-    fn read_records(&mut self, until: Instant) -> Result<usize, Broken> {
-        let Some(tls) = &mut self.tls else { return Ok(0) };
-        let mut reader = Patient { socket: &self.socket, until, patience: &mut self.patience };
-        let count = tls.read_tls(&mut reader)?;
+    /// Waits for TLS records and takes them in; 0 at the peer's end, `None` if none is there and it
+    /// may not wait.
+    fn read_records(&mut self, wait: Wait) -> Result<Option<usize>, Broken> {
+        let Some(tls) = &mut self.tls else { return Ok(Some(0)) };
+        let read = match wait {
+            Wait::Until(until) => {
+                let patience = &mut self.patience;
+                tls.read_tls(&mut Patient { socket: &self.socket, until, patience })
+            }
+            Wait::No => tls.read_tls(&mut AtOnce(&self.socket)),
+        };
+        let count = match read {
+            Err(error) if would_block(&error, wait) => return Ok(None),
+            other => other?,
+        };
         if let Err(error) = tls.process_new_packets() {
             // Tells the peer why, if that is possible at once.
             let _ = tls.write_tls(&mut AtOnce(&self.socket));
             return Err(Broken::Tls(error));
         }
-        Ok(count)
+        Ok(Some(count))
     }
 
     /// Takes in the TLS records that are there. False if they are more than notes between the two
@@ -282,6 +322,11 @@ impl Wire {
         }
         self.socket.finish(until)
     }
+}
+
+/// Whether there was nothing to be done now by someone who may not wait.
+fn would_block(error: &io::Error, wait: Wait) -> bool {
+    matches!(wait, Wait::No) && error.kind() == io::ErrorKind::WouldBlock
 }
 
 /// Reads and writes without waiting.

@@ -11,7 +11,7 @@ use super::bound::Bound;
 use super::endpoint::Endpoint;
 use super::gate::{DialGate, Interrupter};
 use super::routes::{Kind, Request};
-use super::station::{Order, Station};
+use super::station::Station;
 use super::watch::{Watch, Watched};
 use crate::clock;
 use crate::error::{Code, Error, Result};
@@ -130,7 +130,7 @@ impl Connection {
         self.in_flight(|connection| {
             let station = &connection.station;
             let bound = Bound::caller(deadline);
-            let wire = station.wire(&Order { bound, head: 0, body: 0, fresh: false })?;
+            let wire = station.wire(&bound, false)?;
             shuttle::thread::yield_now();
             let is_silent = target == "/silence";
             if is_silent && !wire.socket.hang(bound.until) {

@@ -1,0 +1,278 @@
+//! A request under way on a socket: what is still to be sent of it, and what has come in.
+//!
+//! The socket is the flight's own until that ends. It goes back to the connection only if the
+//! exchange ended with nothing left over; every other end closes it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ureq_proto::http::{self, HeaderMap, HeaderValue};
+
+use super::bound::Bound;
+use super::buffers::MAX_HEAD;
+use super::excerpt;
+use super::exchange::{Exchange, Reply, Unfit};
+use super::outcome::Cause;
+use super::station::Station;
+use super::wire::{Broken, Received, Wait, Wire};
+
+/// What the line and the headers of a request need beside their texts.
+const HEAD_ROOM: usize = 64;
+
+/// What became of a request on its way.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// Bytes that the kernel took.
+    pub(super) written: u64,
+    pub(super) received: u64,
+    /// The socket had served a request before.
+    pub(super) reused: bool,
+    /// The beginning of an answer whose head was not understood.
+    pub(super) beginning: Vec<u8>,
+}
+
+/// A request and its answer on their way.
+pub(super) struct Flight {
+    station: Arc<Station>,
+    /// There until the drop.
+    wire: Option<Wire>,
+    exchange: Exchange,
+    bound: Bound,
+    /// How much of the request was handed over.
+    sent: usize,
+    is_sent: bool,
+    report: Report,
+    /// Whether a byte of the answer has come.
+    is_heard: bool,
+    ended_well: bool,
+}
+
+impl Flight {
+    /// A request that is to go over this socket. Nothing is sent yet.
+    pub(super) fn new(
+        station: &Arc<Station>,
+        mut wire: Wire,
+        request: http::Request<()>,
+        body: Option<&[u8]>,
+        bound: Bound,
+    ) -> Result<Flight, Cause> {
+        wire.buffers.prepare(head_size(&request), body.map_or(0, <[u8]>::len));
+        let limit = station.endpoint.max_response_bytes;
+        match Exchange::begin(request, body, &mut wire.buffers, limit) {
+            Ok(exchange) => Ok(Flight {
+                station: station.clone(),
+                report: Report { reused: wire.used, ..Report::default() },
+                wire: Some(wire),
+                exchange,
+                bound,
+                sent: 0,
+                is_sent: false,
+                is_heard: false,
+                ended_well: false,
+            }),
+            Err(error) => {
+                // Nothing was sent, so the socket is as good as before.
+                station.keep(wire);
+                Err(Cause::Garbage(error.to_string()))
+            }
+        }
+    }
+
+    /// What has become of it so far.
+    pub(super) fn take_report(&mut self) -> Report {
+        std::mem::take(&mut self.report)
+    }
+
+    /// When it is to be over.
+    pub(super) fn until(&self) -> Instant {
+        self.bound.until
+    }
+
+    /// The socket that it goes over.
+    pub(super) fn wire(&self) -> Option<&Wire> {
+        self.wire.as_ref()
+    }
+
+    /// Sends and receives until the answer is complete; or, if it may not wait, as much as can be
+    /// done now: `None` means that there is more to do when the socket is ready.
+    pub(super) fn advance(
+        &mut self,
+        body: Option<&[u8]>,
+        may_wait: bool,
+    ) -> Option<Result<Reply, Cause>> {
+        let wait = if may_wait { Wait::Until(self.bound.until) } else { Wait::No };
+        if !self.is_sent {
+            match self.send(body.unwrap_or_default(), wait) {
+                Ok(is_sent) => self.is_sent = is_sent,
+                Err(broken) => return Some(Err(self.cause(broken))),
+            }
+            // The answer can't be there at once.
+            if !may_wait {
+                return None;
+            }
+        }
+        self.receive(wait).transpose()
+    }
+
+    /// Whether all is sent now. (It always is if it may wait.)
+    fn send(&mut self, body: &[u8], wait: Wait) -> Result<bool, Broken> {
+        let Some(wire) = &mut self.wire else { return Ok(true) };
+        loop {
+            let buffers = std::mem::take(&mut wire.buffers);
+            let unsent = buffers.unsent(self.sent, body);
+            let length = unsent.len();
+            let sent = match length {
+                0 if !wire.has_unsent() => Ok(0),
+                _ => wire.send(unsent, wait, &mut self.report.written),
+            };
+            wire.buffers = buffers;
+            let count = sent?;
+            self.sent += count;
+            if length == 0 && !wire.has_unsent() || wire.is_half_sent() {
+                return Ok(true);
+            }
+            if count < length || wire.has_unsent() {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn receive(&mut self, wait: Wait) -> Result<Option<Reply>, Cause> {
+        loop {
+            let Some(wire) = &mut self.wire else { return Err(Cause::Lost(None)) };
+            match self.exchange.read(&mut wire.buffers) {
+                Ok(None) => {}
+                Ok(Some(reply)) => return Ok(Some(self.land(reply))),
+                Err(unfit) => return Err(self.unfit(unfit)),
+            }
+            let received = wire.receive(wait);
+            // A cut looks like the peer's end of the connection, and so like the end of an answer.
+            if self.station.cutter.is_cut() {
+                return Err(Cause::Cut);
+            }
+            match received {
+                Ok(None) => return Ok(None),
+                Ok(Some(Received::Bytes(count))) => {
+                    self.report.received += count as u64;
+                    self.is_heard = true;
+                    // Heads without an end: one that says "continue" after the other.
+                    if self.exchange.is_in_head() && self.report.received > 2 * MAX_HEAD as u64 {
+                        return Err(self.cause(Broken::Overflow));
+                    }
+                }
+                Ok(Some(Received::End)) => return self.end(false),
+                Ok(Some(Received::RaggedEnd)) => return self.end(true),
+                // The status says what matters; of its explanation whatever came is good enough.
+                Err(_) if self.exchange.is_of_error() => {
+                    return Ok(self.exchange.give_up());
+                }
+                Err(broken) => return Err(self.cause(broken)),
+            }
+        }
+    }
+
+    fn end(&mut self, ragged: bool) -> Result<Option<Reply>, Cause> {
+        if self.exchange.is_of_error() {
+            return Ok(self.exchange.give_up());
+        }
+        match self.exchange.end() {
+            Ok(reply) => Ok(Some(Reply { ragged, ..reply })),
+            Err(unfit) => Err(self.unfit(unfit)),
+        }
+    }
+
+    /// The answer is complete: what of the socket?
+    fn land(&mut self, reply: Reply) -> Reply {
+        if let Some(wire) = &mut self.wire {
+            self.ended_well = self.exchange.may_go_on() && wire.is_clean();
+            let keep_alive = reply.headers.get("keep-alive").and_then(keep_alive_time);
+            wire.keep_alive_until = keep_alive.and_then(|time| Instant::now().checked_add(time));
+        }
+        reply
+    }
+
+    fn cause(&mut self, broken: Broken) -> Cause {
+        if self.station.cutter.is_cut() {
+            return Cause::Cut;
+        }
+        match broken {
+            Broken::TimedOut => Cause::TimedOut,
+            Broken::Lost(error) => Cause::Lost(Some(error)),
+            Broken::Tls(error) => Cause::Tls(error),
+            Broken::Overflow => self.unfit(Unfit::HeadTooLarge),
+        }
+    }
+
+    fn unfit(&mut self, unfit: Unfit) -> Cause {
+        let why = match unfit {
+            Unfit::CutShort => return Cause::Lost(None),
+            Unfit::TooLarge(announced) => return Cause::TooLarge(announced),
+            Unfit::HeadTooLarge => "its headers are larger than 64 KiB".to_owned(),
+            Unfit::Garbage(why) => why,
+        };
+        if let (true, Some(wire)) = (self.exchange.has_no_head(), &self.wire) {
+            let input = wire.buffers.input();
+            self.report.beginning = input[..input.len().min(excerpt::LENGTH)].to_vec();
+        }
+        Cause::Garbage(why)
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let Some(mut wire) = self.wire.take() else { return };
+        if self.ended_well {
+            wire.used = true;
+            wire.buffers.shrink();
+            self.station.keep(wire);
+        } else if !self.is_heard {
+            // The server may be at work on the request, and not look at the socket before that is
+            // done: until then it counts it.
+            self.station.lay_aside(wire);
+        } else {
+            self.station.discard(wire);
+        }
+    }
+}
+
+fn head_size(request: &http::Request<()>) -> usize {
+    let headers: &HeaderMap = request.headers();
+    let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    HEAD_ROOM
+        + request.method().as_str().len()
+        + request.uri().path().len()
+        + request.uri().query().map_or(0, str::len)
+        + lines.sum::<usize>()
+}
+
+/// How long to keep a socket that the server keeps for the `timeout=N` seconds of this header.
+fn keep_alive_time(value: &HeaderValue) -> Option<Duration> {
+    let seconds: u64 = value
+        .to_str()
+        .ok()?
+        .split(',')
+        .find_map(|part| part.trim().strip_prefix("timeout="))?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(match seconds {
+        0..=2 => Duration::from_secs(seconds) / 2,
+        more => Duration::from_secs(more - 1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_retired_before_the_server_closes_them() {
+        let time = |text: &'static str| keep_alive_time(&HeaderValue::from_static(text));
+        assert_eq!(time("timeout=5, max=100"), Some(Duration::from_secs(4)));
+        assert_eq!(time("max=100,timeout=2"), Some(Duration::from_secs(1)));
+        assert_eq!(time("timeout=1"), Some(Duration::from_millis(500)));
+        assert_eq!(time("timeout=0"), Some(Duration::ZERO));
+        assert_eq!(time("timeout=x"), None);
+        assert_eq!(time("max=3"), None);
+    }
+}
