@@ -13,7 +13,8 @@ use super::endpoint::Endpoint;
 use super::exchange::{Reply, says_length};
 use super::flight::Flight;
 use super::gate::{DialGate, Interrupter};
-use super::outcome::{Failed, Tried};
+use super::outcome::{Cause, Failed, Tried};
+use super::poller::Poller;
 use super::routes::{self, Kind, Request};
 use super::station::Station;
 use super::watch::{Watch, Watched};
@@ -37,6 +38,26 @@ pub struct Connection {
     sent: bool,
     /// Told of the next request.
     watch: Option<Arc<dyn Watch>>,
+}
+
+/// A request under way that no thread waits for; see [`Connection::start`].
+pub struct Underway {
+    target: String,
+    bound: Bound,
+    flight: Flight,
+    watched: Watched,
+}
+
+/// How far a request has come that no thread waits for.
+#[expect(clippy::large_enum_variant, reason = "moved once, and an allocation costs more than that")]
+pub enum Progress {
+    /// It goes on, by [`Connection::resume`], when its socket is ready or its time is over.
+    Underway(Box<Underway>),
+    /// It needs a socket, and for that a thread that may wait: see [`Connection::request_again`].
+    /// With a time if it was sent once and its socket was closed: it is to be over by then.
+    NeedsThread(Option<Instant>),
+    /// It is over, and this is what it came to.
+    Over(Result<Answer>),
 }
 
 impl Connection {
@@ -116,20 +137,95 @@ impl Connection {
     }
 
     /// As [`Connection::request`]; `watch` is told when it begins and ends, if it does begin.
+    /// `again` is what [`Progress::NeedsThread`] said.
     ///
     /// # Errors
     ///
     /// As [`Connection::request`].
-    pub fn request_watched(
+    pub fn request_again(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+        again: Option<Instant>,
+        watch: Arc<dyn Watch>,
+    ) -> Result<Answer> {
+        let target = self.target(request)?;
+        let bound = self.bound(again.unwrap_or(deadline));
+        self.watch = Some(watch);
+        let fresh = again.is_some();
+        self.in_flight(|connection| connection.carry_out(request, &target, bound, fresh))
+    }
+
+    /// Sends a request without waiting for its answer, if there is a socket for it. The poller
+    /// tells when to go on with it.
+    pub fn start(
         &mut self,
         request: &Request,
         deadline: Instant,
         watch: Arc<dyn Watch>,
-    ) -> Result<Answer> {
-        self.watch = Some(watch);
-        let outcome = self.request(request, deadline);
-        self.watch = None;
-        outcome
+        poller: &Poller,
+    ) -> Progress {
+        let target = match self.target(request) {
+            Ok(target) => target.into_owned(),
+            Err(error) => return Progress::Over(Err(error)),
+        };
+        let Some(wire) = self.station.kept_wire() else { return Progress::NeedsThread(None) };
+        if poller.watch(wire.socket()).is_err() {
+            self.station.keep(wire);
+            return Progress::NeedsThread(None);
+        }
+        self.sent = false;
+        self.station.cutter.begin();
+        let watched = Watched::begin(Some(watch), || self.interrupter());
+        let bound = self.bound(deadline);
+        let head = if self.station.cutter.is_cut() {
+            Err(self.station.cancelled())
+        } else {
+            self.head(request, &target)
+        };
+        let body = request.body.as_deref();
+        let flight = match head {
+            Ok(head) => Flight::new(&self.station, wire, head, body, bound).map_err(Failed::from),
+            Err(error) => {
+                self.station.keep(wire);
+                Err(error.into())
+            }
+        };
+        match flight {
+            Ok(flight) => {
+                let underway = Box::new(Underway { target, bound, flight, watched });
+                self.advance(request, underway)
+            }
+            Err(failed) => {
+                self.end_flight(watched);
+                Progress::Over(self.conclude(request, &target, Err(failed), &bound))
+            }
+        }
+    }
+
+    /// Goes on with a request that [`Connection::start`] began.
+    pub fn resume(&mut self, request: &Request, underway: Box<Underway>) -> Progress {
+        self.advance(request, underway)
+    }
+
+    fn advance(&mut self, request: &Request, mut underway: Box<Underway>) -> Progress {
+        let flight = &mut underway.flight;
+        let outcome = match flight.advance(request.body.as_deref(), false) {
+            Some(outcome) => outcome,
+            None if flight.until() > Instant::now() => return Progress::Underway(underway),
+            None => Err(flight.time_out()),
+        };
+        let outcome = self.note(flight, outcome);
+        let Underway { target, bound, flight, watched } = *underway;
+        // Gives the socket back, or closes it.
+        drop(flight);
+        let is_cut = self.end_flight(watched);
+        match outcome {
+            Err(failed) if !is_cut && failed.may_be_sent_again(request.method == Method::GET) => {
+                Progress::NeedsThread(Some(bound.until))
+            }
+            outcome => Progress::Over(self.conclude(request, &target, outcome, &bound)),
+        }
     }
 
     /// The id of the open transaction, which every request of this connection belongs to.
@@ -194,12 +290,19 @@ impl Connection {
         self.station.cutter.begin();
         let watched = Watched::begin(self.watch.take(), || self.interrupter());
         let result = work(self);
+        self.end_flight(watched);
+        result
+    }
+
+    /// Nothing is in flight any more; says whether it was cut.
+    fn end_flight(&mut self, watched: Watched) -> bool {
         drop(watched);
-        if self.station.cutter.end() {
+        let is_cut = self.station.cutter.end();
+        if is_cut {
             // The cut may have come when the answer was complete; the socket is gone all the same.
             self.station.discard_kept();
         }
-        result
+        is_cut
     }
 
     fn bound(&self, deadline: Instant) -> Bound {
@@ -376,7 +479,7 @@ impl Connection {
     fn note(
         &mut self,
         flight: &mut Flight,
-        outcome: std::result::Result<Reply, super::outcome::Cause>,
+        outcome: std::result::Result<Reply, Cause>,
     ) -> std::result::Result<Reply, Failed> {
         let report = flight.take_report();
         self.sent |= report.written > 0;
@@ -410,6 +513,29 @@ impl Connection {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         Ok(head)
+    }
+}
+
+impl Underway {
+    /// The number of its socket, by which the poller tells of it.
+    pub fn socket(&self) -> usize {
+        self.flight.socket()
+    }
+
+    /// When its time is over.
+    pub fn until(&self) -> Instant {
+        self.bound.until
+    }
+
+    /// Whether it is to go on soon though the poller says nothing more of it.
+    pub fn is_ready(&self) -> bool {
+        self.flight.is_ready()
+    }
+}
+
+impl fmt::Debug for Underway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Underway").field("target", &self.target).finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,7 @@
 //! The socket is the flight's own until that ends. It goes back to the connection only if the
 //! exchange ended with nothing left over; every other end closes it.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ use super::exchange::{Exchange, Reply, Unfit};
 use super::outcome::Cause;
 use super::station::Station;
 use super::wire::{Broken, Received, Wait, Wire};
+
+/// How often it receives before it lets others have their turn, if it may not wait.
+const TURN: usize = 16;
 
 /// What the line and the headers of a request need beside their texts.
 const HEAD_ROOM: usize = 64;
@@ -40,10 +44,12 @@ pub(super) struct Flight {
     bound: Bound,
     /// How much of the request was handed over.
     sent: usize,
+    is_begun: bool,
     is_sent: bool,
     report: Report,
     /// Whether a byte of the answer has come.
     is_heard: bool,
+    is_ready: bool,
     ended_well: bool,
 }
 
@@ -66,8 +72,10 @@ impl Flight {
                 exchange,
                 bound,
                 sent: 0,
+                is_begun: false,
                 is_sent: false,
                 is_heard: false,
+                is_ready: false,
                 ended_well: false,
             }),
             Err(error) => {
@@ -80,7 +88,7 @@ impl Flight {
 
     /// What has become of it so far.
     pub(super) fn take_report(&mut self) -> Report {
-        std::mem::take(&mut self.report)
+        mem::take(&mut self.report)
     }
 
     /// When it is to be over.
@@ -88,9 +96,19 @@ impl Flight {
         self.bound.until
     }
 
-    /// The socket that it goes over.
-    pub(super) fn wire(&self) -> Option<&Wire> {
-        self.wire.as_ref()
+    /// The number of the socket that it goes over.
+    pub(super) fn socket(&self) -> usize {
+        self.wire.as_ref().map_or(0, |wire| wire.socket().number)
+    }
+
+    /// Whether there is more to do though the socket will not become ready once more for it.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Gives up waiting.
+    pub(super) fn time_out(&mut self) -> Cause {
+        self.cause(Broken::TimedOut)
     }
 
     /// Sends and receives until the answer is complete; or, if it may not wait, as much as can be
@@ -101,13 +119,14 @@ impl Flight {
         may_wait: bool,
     ) -> Option<Result<Reply, Cause>> {
         let wait = if may_wait { Wait::Until(self.bound.until) } else { Wait::No };
+        let is_first = !mem::replace(&mut self.is_begun, true);
         if !self.is_sent {
             match self.send(body.unwrap_or_default(), wait) {
                 Ok(is_sent) => self.is_sent = is_sent,
                 Err(broken) => return Some(Err(self.cause(broken))),
             }
             // The answer can't be there at once.
-            if !may_wait {
+            if !may_wait && (is_first || !self.is_sent) {
                 return None;
             }
         }
@@ -118,7 +137,7 @@ impl Flight {
     fn send(&mut self, body: &[u8], wait: Wait) -> Result<bool, Broken> {
         let Some(wire) = &mut self.wire else { return Ok(true) };
         loop {
-            let buffers = std::mem::take(&mut wire.buffers);
+            let buffers = mem::take(&mut wire.buffers);
             let unsent = buffers.unsent(self.sent, body);
             let length = unsent.len();
             let sent = match length {
@@ -138,7 +157,12 @@ impl Flight {
     }
 
     fn receive(&mut self, wait: Wait) -> Result<Option<Reply>, Cause> {
-        loop {
+        self.is_ready = false;
+        for turn in 0.. {
+            if turn == TURN && matches!(wait, Wait::No) {
+                self.is_ready = true;
+                break;
+            }
             let Some(wire) = &mut self.wire else { return Err(Cause::Lost(None)) };
             match self.exchange.read(&mut wire.buffers) {
                 Ok(None) => {}
@@ -169,6 +193,7 @@ impl Flight {
                 Err(broken) => return Err(self.cause(broken)),
             }
         }
+        Ok(None)
     }
 
     fn end(&mut self, ragged: bool) -> Result<Option<Reply>, Cause> {

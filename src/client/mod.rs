@@ -30,6 +30,8 @@ mod json;
 mod operation;
 #[cfg(not(shuttle))]
 mod outcome;
+#[cfg_attr(shuttle, path = "model/poller.rs")]
+mod poller;
 mod query;
 mod refusal;
 mod resolve;
@@ -46,10 +48,11 @@ mod wire;
 
 pub use answer::{Answer, Names};
 pub use cell::{Cell, Kind};
-pub use connection::Connection;
+pub use connection::{Connection, Progress, Underway};
 pub use endpoint::Endpoint;
 pub use gate::{DialGate, Interrupter};
 pub use operation::{Operation, Parameter};
+pub use poller::{Bell, Poller};
 pub use routes::Request;
 pub use table::Table;
 pub use watch::Watch;

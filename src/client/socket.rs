@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::fork;
@@ -45,7 +46,13 @@ pub(super) struct Socket {
     /// There until the drop.
     stream: Option<TcpStream>,
     generation: u64,
+    /// No other socket of this process ever has it.
+    pub(super) number: usize,
+    /// The number of the poller that watches it.
+    pub(super) watched_by: AtomicU64,
 }
+
+static LAST_SOCKET: AtomicUsize = AtomicUsize::new(0);
 
 fn hold_open_sockets() -> Box<dyn FnOnce(fork::Side)> {
     let mut open = OPEN.lock();
@@ -74,6 +81,12 @@ impl Drop for Socket {
     }
 }
 
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.stream().as_raw_fd()
+    }
+}
+
 impl Socket {
     /// A socket for this kind of address, not connected yet.
     pub(super) fn new(address: &SocketAddr) -> io::Result<Socket> {
@@ -87,7 +100,12 @@ impl Socket {
         open.insert(fd);
         // SAFETY: the descriptor is new, open, and owned by nobody else.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Socket { stream: Some(TcpStream::from(fd)), generation: fork::generation() })
+        Ok(Socket {
+            stream: Some(TcpStream::from(fd)),
+            generation: fork::generation(),
+            number: LAST_SOCKET.fetch_add(1, Ordering::Relaxed) + 1,
+            watched_by: AtomicU64::new(0),
+        })
     }
 
     fn stream(&self) -> &TcpStream {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use super::crew::Owed;
 use super::ticket::Ticket;
-use crate::client::{Answer, Request};
 use crate::error::{Code, Error, Result};
-use crate::pool::Lease;
 use crate::threads;
 
 /// An asynchronous call, until its callback has run.
@@ -42,19 +40,6 @@ impl<T> Call<T> {
         // Whose panic it is, is not known here, and others wait for this thread.
         let _ = catch_unwind(AssertUnwindSafe(|| threads::call_back(|| done(outcome))));
         drop(owed);
-    }
-}
-
-impl Call<Answer> {
-    /// Sends the request, unless it is cancelled by now, and waits for the answer.
-    pub fn send(&self, request: &Request, lease: &Lease) -> Result<Answer> {
-        if self.ticket.is_cancelled() {
-            return Err(cancelled());
-        }
-        let sent = || lease.request_watched(request, self.ticket.clone());
-        catch_unwind(AssertUnwindSafe(sent)).unwrap_or_else(|_| {
-            Err(Error::new(Code::Panic, "A bug in libphantomdb: a request panicked"))
-        })
     }
 }
 

@@ -1,27 +1,32 @@
 //! The threads that carry requests out and run callbacks.
 //!
-//! A request in flight has a thread to itself, so there are never more of them than connections;
-//! for what needs no connection (a refusal, a cancelled call) there is one more.
+//! One of them, the reactor (see there), serves every request that has a socket, and runs whatever
+//! callback needs no connection. A request that has none yet needs a thread that may wait, for the
+//! dial: a helper. There are never more of them than connections.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::call::Call;
+use super::errand::Errand;
+use super::reactor::{self, Reactor};
+use crate::client::{Bell, Poller};
 use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::threads;
 
 /// How long a thread with nothing to do stays.
-const LINGER: Duration = Duration::from_secs(10);
+pub const LINGER: Duration = Duration::from_secs(10);
 
 /// The threads of one pool's asynchronous calls.
 #[derive(Default)]
 pub struct Crew {
     state: Mutex<State>,
-    task_ready: Condvar,
+    errand_ready: Condvar,
     /// Signals a close that a thread ended, or that no callback is owed any more.
     thread_ended: Condvar,
     threads: Mutex<Vec<threads::JoinHandle>>,
@@ -29,29 +34,44 @@ pub struct Crew {
 
 #[derive(Default)]
 struct State {
-    requests: VecDeque<Box<dyn FnOnce(InRequest) + Send>>,
-    completions: VecDeque<Box<dyn FnOnce() + Send>>,
-    running: usize,
-    /// Threads that wait for a task.
+    /// What the reactor is to do.
+    inbox: VecDeque<Task>,
+    /// How to wake the reactor; `None` if there is none.
+    bell: Option<Arc<Bell>>,
+    /// The reactor sleeps, or is about to, and has not been told of what is in its inbox.
+    is_asleep: bool,
+    /// What needs a helper.
+    errands: VecDeque<(Box<Errand>, Option<Instant>)>,
+    helpers: usize,
+    /// Helpers that wait for an errand.
     idle: usize,
-    /// Threads that carry out a request.
+    /// Helpers that have a connection.
     in_request: usize,
-    /// Threads that run a callback which needs no connection.
-    completing: usize,
     /// Calls whose callback has not run yet.
     owed: usize,
     is_closed: bool,
 }
 
+/// Something for the reactor to do.
+pub enum Task {
+    Complete(Box<dyn FnOnce() + Send>),
+    Begin(Box<Errand>),
+    /// What no helper is there for, because the system has no thread to be had.
+    CarryOut(Box<Errand>, Option<Instant>),
+}
+
 /// A callback that is owed. A close waits until none is.
 pub struct Owed(Arc<Crew>);
 
-/// A thread that has a connection, until that is given back.
+/// A helper that has a connection, until that is given back.
 pub struct InRequest(Arc<Crew>);
 
-enum Task {
-    Request(Box<dyn FnOnce(InRequest) + Send>),
-    Completion(Box<dyn FnOnce() + Send>),
+/// What the reactor is to do next.
+pub enum Next {
+    Do(VecDeque<Task>),
+    /// To wait for sockets, or the bell, at most so long.
+    Wait(Option<Duration>),
+    Leave,
 }
 
 impl Crew {
@@ -61,41 +81,93 @@ impl Crew {
         Owed(self.clone())
     }
 
-    /// One callback more is owed, and there is a thread that will run it.
-    pub fn owe_with_thread(self: &Arc<Self>) -> Result<Owed> {
+    /// One callback more is owed, and there is a reactor that will run it: it stays as long as any
+    /// is, so that nothing depends on a thread that the system may refuse.
+    pub fn owe_with_reactor(self: &Arc<Self>) -> Result<Owed> {
         let mut state = self.state.lock();
         if state.is_closed {
             return Err(Error::closed());
         }
-        state.owed += 1;
-        let owed = Owed(self.clone());
-        if state.running > 0 {
-            return Ok(owed);
+        if state.bell.is_none() {
+            // Under the lock, so that nobody else counts on a reactor that does not come.
+            state.bell = Some(self.start_reactor()?);
+            state.is_asleep = false;
         }
-        state.running = 1;
+        state.owed += 1;
+        Ok(Owed(self.clone()))
+    }
+
+    fn start_reactor(self: &Arc<Self>) -> Result<Arc<Bell>> {
+        let none = |what: &str| {
+            let why = format!("The system has no {what} to be had for an asynchronous call");
+            Error::new(Code::Overloaded, why)
+        };
+        let poller = Poller::new().map_err(|_| none("file descriptor"))?;
+        let bell = poller.bell().clone();
+        let reactor = Reactor::new(self.clone(), poller);
+        if self.spawn(reactor::THREAD, move || reactor.run()) {
+            Ok(bell)
+        } else {
+            Err(none("thread"))
+        }
+    }
+
+    /// Has the callback run.
+    pub fn complete<T: Send + 'static>(&self, call: Call<T>, outcome: Result<T>) {
+        self.give(Task::Complete(Box::new(move || call.complete(outcome))));
+    }
+
+    /// Has a request carried out, for which there is a connection.
+    pub fn carry_out(&self, errand: Box<Errand>) {
+        self.give(Task::Begin(errand));
+    }
+
+    fn give(&self, task: Task) {
+        let mut state = self.state.lock();
+        state.inbox.push_back(task);
+        let bell = state.wake_reactor();
         drop(state);
-        if self.spawn() { Ok(owed) } else { Err(no_thread()) }
+        ring(bell);
     }
 
-    /// Has a thread carry out a request, for which there is a connection.
-    pub fn request(self: &Arc<Self>, request: impl FnOnce(InRequest) + Send + 'static) {
+    /// Has a helper carry an errand out.
+    pub fn help(self: &Arc<Self>, errand: Box<Errand>, again: Option<Instant>) {
         let mut state = self.state.lock();
-        state.requests.push_back(Box::new(request));
-        self.call_for_help(state);
+        state.errands.push_back((errand, again));
+        let has_idle = state.idle > 0;
+        let is_short = state.helpers < state.in_request + state.errands.len();
+        state.helpers += usize::from(is_short);
+        drop(state);
+        if has_idle {
+            self.errand_ready.notify_one();
+        }
+        let crew = self.clone();
+        if is_short && !self.spawn("phantomdb-call", move || crew.help_out()) {
+            self.do_without();
+        }
     }
 
-    /// Has a thread run the callback.
-    pub fn complete<T: Send + 'static>(self: &Arc<Self>, call: Call<T>, outcome: Result<T>) {
+    /// There is one helper fewer than there should be, because the system has no thread to be had.
+    fn do_without(&self) {
         let mut state = self.state.lock();
-        state.completions.push_back(Box::new(move || call.complete(outcome)));
-        self.call_for_help(state);
+        state.helpers -= 1;
+        let mut bell = None;
+        if state.helpers == 0 {
+            // The reactor does it, though everything else waits meanwhile.
+            let orphans = mem::take(&mut state.errands).into_iter();
+            state.inbox.extend(orphans.map(|(errand, again)| Task::CarryOut(errand, again)));
+            bell = state.wake_reactor();
+        }
+        drop(state);
+        self.thread_ended.notify_all();
+        ring(bell);
     }
 
     /// Waits until every callback that is owed has run, and the threads are gone.
     pub fn close(&self) {
         self.dismiss();
         let mut state = self.state.lock();
-        while state.running > 0 || state.owed > 0 {
+        while state.bell.is_some() || state.helpers > 0 || state.owed > 0 {
             state = self.thread_ended.wait(state);
         }
         drop(state);
@@ -107,50 +179,61 @@ impl Crew {
 
     /// Lets the threads go when every callback that is owed has run.
     pub fn dismiss(&self) {
-        self.state.lock().is_closed = true;
-        self.task_ready.notify_all();
-    }
-
-    /// Somebody has to do what was just queued.
-    fn call_for_help(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let has_idle = state.idle > 0;
-        let is_short = state.running < state.wanted();
-        state.running += usize::from(is_short);
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        let bell = state.wake_reactor();
         drop(state);
-        if has_idle {
-            self.task_ready.notify_one();
-        }
-        if is_short {
-            self.spawn();
-        }
+        ring(bell);
+        self.errand_ready.notify_all();
     }
 
-    /// Starts a thread that was counted in. If there is none to be had, the others do its work.
-    fn spawn(self: &Arc<Self>) -> bool {
-        let crew = self.clone();
+    /// What the reactor is to do, which has `underway` requests under way.
+    pub fn next(&self, underway: usize) -> Next {
+        let mut state = self.state.lock();
+        state.is_asleep = false;
+        if !state.inbox.is_empty() {
+            return Next::Do(mem::take(&mut state.inbox));
+        }
+        if state.is_closed && state.owed == 0 {
+            return self.let_go(state);
+        }
+        state.is_asleep = true;
+        Next::Wait((state.owed == 0 && underway == 0).then_some(LINGER))
+    }
+
+    /// The reactor has had nothing to do for so long that it would leave.
+    pub fn may_leave(&self) -> bool {
+        let state = self.state.lock();
+        if state.owed > 0 || !state.inbox.is_empty() {
+            return false;
+        }
+        matches!(self.let_go(state), Next::Leave)
+    }
+
+    fn let_go(&self, mut state: MutexGuard<'_, State>) -> Next {
+        state.bell = None;
+        drop(state);
+        self.thread_ended.notify_all();
+        Next::Leave
+    }
+
+    /// Starts a thread, if there is one to be had.
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> bool {
         // From before the start, so that a thread that ends at once is joined by a close too.
         let mut threads = self.threads.lock();
-        match threads::spawn("phantomdb-call", move || crew.work()) {
-            Ok(thread) => {
-                threads.retain(|thread| !thread.is_finished());
-                threads.push(thread);
-                true
-            }
-            Err(_) => {
-                drop(threads);
-                self.state.lock().running -= 1;
-                self.thread_ended.notify_all();
-                false
-            }
-        }
+        let Ok(thread) = threads::spawn(name, run) else { return false };
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+        true
     }
 
-    fn work(self: &Arc<Self>) {
+    fn help_out(self: &Arc<Self>) {
         let mut state = self.state.lock();
         loop {
-            if let Some(task) = state.next_task() {
+            if let Some((errand, again)) = state.errands.pop_front() {
+                state.in_request += 1;
                 drop(state);
-                self.carry_out(task);
+                errand.carry_out(self, again, Some(InRequest(self.clone())));
                 state = self.state.lock();
                 continue;
             }
@@ -158,50 +241,29 @@ impl Crew {
                 break;
             }
             state.idle += 1;
-            let (guard, is_over) = self.task_ready.wait_until(state, clock::now() + LINGER);
+            let (guard, is_over) = self.errand_ready.wait_until(state, clock::now() + LINGER);
             state = guard;
             state.idle -= 1;
-            // While a callback is owed one thread stays, so that nothing depends on a new one.
-            let is_needed = state.owed > 0 && state.running == 1;
-            if is_over && state.has_no_task() && !is_needed {
+            if is_over && state.errands.is_empty() {
                 break;
             }
         }
-        state.running -= 1;
+        state.helpers -= 1;
         drop(state);
         self.thread_ended.notify_all();
-    }
-
-    fn carry_out(self: &Arc<Self>, task: Task) {
-        match task {
-            Task::Request(request) => request(InRequest(self.clone())),
-            Task::Completion(completion) => {
-                completion();
-                self.state.lock().completing -= 1;
-            }
-        }
     }
 }
 
 impl State {
-    fn next_task(&mut self) -> Option<Task> {
-        if let Some(completion) = self.completions.pop_front() {
-            self.completing += 1;
-            return Some(Task::Completion(completion));
-        }
-        let request = self.requests.pop_front()?;
-        self.in_request += 1;
-        Some(Task::Request(request))
+    /// The bell that is to be rung once the lock is released, if the reactor sleeps.
+    fn wake_reactor(&mut self) -> Option<Arc<Bell>> {
+        mem::take(&mut self.is_asleep).then(|| self.bell.clone()).flatten()
     }
+}
 
-    fn has_no_task(&self) -> bool {
-        self.completions.is_empty() && self.requests.is_empty()
-    }
-
-    /// How many threads there is something to do for.
-    fn wanted(&self) -> usize {
-        let completes = self.completing > 0 || !self.completions.is_empty();
-        self.in_request + self.requests.len() + usize::from(completes)
+fn ring(bell: Option<Arc<Bell>>) {
+    if let Some(bell) = bell {
+        bell.ring();
     }
 }
 
@@ -215,12 +277,14 @@ impl Drop for Owed {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.owed -= 1;
-        let is_last = state.is_closed && state.owed == 0;
-        drop(state);
-        if is_last {
-            self.0.task_ready.notify_all();
-            self.0.thread_ended.notify_all();
+        if !state.is_closed || state.owed > 0 {
+            return;
         }
+        let bell = state.wake_reactor();
+        drop(state);
+        ring(bell);
+        self.0.errand_ready.notify_all();
+        self.0.thread_ended.notify_all();
     }
 }
 
@@ -228,8 +292,4 @@ impl fmt::Debug for Crew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Crew").finish_non_exhaustive()
     }
-}
-
-fn no_thread() -> Error {
-    Error::new(Code::Overloaded, "The system has no thread to be had for an asynchronous call")
 }

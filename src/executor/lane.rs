@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use super::call::{Call, cancelled};
 use super::crew::Crew;
+use super::errand::Errand;
 use super::ticket::Ticket;
 use crate::client::{Answer, Request};
 use crate::pool::Lease;
@@ -16,14 +18,19 @@ use crate::sync::Mutex;
 /// later.
 pub struct Lane {
     lease: Lease,
-    queue: Mutex<Queue>,
+    turns: Arc<Turns>,
 }
+
+/// Whose turn it is on a lane. What waits keeps the lane; what runs a callback does not.
+#[derive(Default)]
+pub struct Turns(Mutex<Queue>);
 
 #[derive(Default)]
 struct Queue {
-    calls: VecDeque<(Request, Call<Answer>)>,
-    /// A thread of the crew works on them, or is about to.
+    waiting: VecDeque<Box<Errand>>,
+    /// One of them is being carried out, or its callback runs.
     is_served: bool,
+    /// Who tells those that are cancelled.
     crew: Option<Arc<Crew>>,
 }
 
@@ -31,7 +38,7 @@ impl Lane {
     /// A lane of this lease.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(lease: Lease) -> Arc<Lane> {
-        Arc::new(Lane { lease, queue: Mutex::default() })
+        Arc::new(Lane { lease, turns: Arc::default() })
     }
 
     /// The lease, for calls that wait.
@@ -39,50 +46,44 @@ impl Lane {
         &self.lease
     }
 
+    pub(super) fn turns(&self) -> &Arc<Turns> {
+        &self.turns
+    }
+
     pub(super) fn submit(self: &Arc<Self>, crew: &Arc<Crew>, request: Request, call: Call<Answer>) {
         let ticket = call.ticket().clone();
-        let mut queue = self.queue.lock();
-        queue.calls.push_back((request, call));
-        let is_served = std::mem::replace(&mut queue.is_served, true);
-        if is_served {
-            queue.crew = Some(crew.clone());
+        let errand = Errand::in_lane(self.clone(), request, call);
+        let mut queue = self.turns.0.lock();
+        if !mem::replace(&mut queue.is_served, true) {
             drop(queue);
-            if !ticket.wait_in(self) {
-                self.withdraw(&ticket);
-            }
-        } else {
-            drop(queue);
-            let lane = self.clone();
-            crew.request(move |in_request| {
-                lane.serve();
-                drop(in_request);
-            });
+            return crew.carry_out(errand);
+        }
+        queue.waiting.push_back(errand);
+        queue.crew = Some(crew.clone());
+        drop(queue);
+        if !ticket.wait_in(&self.turns) {
+            self.turns.withdraw(&ticket);
         }
     }
+}
 
+impl Turns {
     /// Takes a call that is cancelled out of the queue, if its turn has not come.
-    pub(super) fn withdraw(&self, ticket: &Arc<Ticket>) {
-        let mut queue = self.queue.lock();
-        let is_meant = |(_, call): &(Request, Call<Answer>)| Arc::ptr_eq(call.ticket(), ticket);
-        let withdrawn = queue.calls.iter().position(is_meant).and_then(|at| queue.calls.remove(at));
+    pub fn withdraw(&self, ticket: &Arc<Ticket>) {
+        let mut queue = self.0.lock();
+        let at = queue.waiting.iter().position(|errand| Arc::ptr_eq(errand.ticket(), ticket));
+        let withdrawn = at.and_then(|at| queue.waiting.remove(at));
         let crew = queue.crew.clone();
         drop(queue);
-        if let (Some((_, call)), Some(crew)) = (withdrawn, crew) {
-            crew.complete(call, Err(cancelled()));
+        if let (Some(errand), Some(crew)) = (withdrawn, crew) {
+            crew.complete(errand.into_call(), Err(cancelled()));
         }
     }
 
-    fn serve(&self) {
-        while let Some((request, call)) = self.next() {
-            call.leave_queue();
-            let outcome = call.send(&request, &self.lease);
-            call.complete(outcome);
-        }
-    }
-
-    fn next(&self) -> Option<(Request, Call<Answer>)> {
-        let mut queue = self.queue.lock();
-        let next = queue.calls.pop_front();
+    /// The next, now that the one before it is done with.
+    pub fn next(&self) -> Option<Box<Errand>> {
+        let mut queue = self.0.lock();
+        let next = queue.waiting.pop_front();
         queue.is_served = next.is_some();
         next
     }

@@ -1,15 +1,18 @@
 //! Calls that don't wait: what they come to is told to a callback.
 //!
-//! An [`Executor`] is a pool with a `crew`: threads that carry requests out and run callbacks. A
-//! [`Ticket`] cancels one call. Waiting for a connection takes no thread: the pool's queue holds
-//! whoever waits. A [`Lane`] is a lease with the requests that wait for their turn on it.
+//! An [`Executor`] is a pool with a `crew`: threads that carry requests out and run callbacks, the
+//! `reactor` above all, which serves many sockets at once. A [`Ticket`] cancels one call. Waiting
+//! for a connection takes no thread: the pool's queue holds whoever waits. A [`Lane`] is a lease
+//! with the requests that wait for their turn on it.
 
 mod call;
 mod crew;
+mod errand;
 mod inline;
 mod lane;
 #[cfg(all(test, shuttle))]
 mod model;
+mod reactor;
 mod ticket;
 
 use std::cell::{Cell, OnceCell};
@@ -23,6 +26,7 @@ use crate::per_process::PerProcess;
 use crate::pool::{Lease, Pool, Started, Withdrawal};
 use call::Call;
 use crew::Crew;
+use errand::Errand;
 
 pub use lane::Lane;
 pub use ticket::Ticket;
@@ -80,7 +84,7 @@ impl Executor {
         done: impl FnOnce(Result<Lease>) + Send + 'static,
     ) -> Result<()> {
         let crew = self.crew();
-        let call = Call::new(ticket, crew.owe_with_thread()?, done);
+        let call = Call::new(ticket, crew.owe_with_reactor()?, done);
         let crew = crew.clone();
         self.start(timeout, call, move |call, outcome| crew.complete(call, outcome));
         Ok(())
@@ -137,15 +141,10 @@ impl Executor {
         done: impl FnOnce(Result<Answer>) + Send + 'static,
     ) -> Result<()> {
         let crew = self.crew();
-        let call = Call::new(ticket, crew.owe_with_thread()?, done);
+        let call = Call::new(ticket, crew.owe_with_reactor()?, done);
         let crew = crew.clone();
         self.start(None, call, move |call, lease| match lease {
-            Ok(lease) => crew.request(move |in_request| {
-                let outcome = call.send(&request, &lease);
-                drop(in_request);
-                drop(lease);
-                call.complete(outcome);
-            }),
+            Ok(lease) => crew.carry_out(Errand::on_lease(lease, request, call)),
             Err(error) => crew.complete(call, Err(error)),
         });
         Ok(())
@@ -166,7 +165,7 @@ impl Executor {
     ) -> Result<()> {
         lane.lease().check_process()?;
         let crew = self.crew();
-        let call = Call::new(ticket, crew.owe_with_thread()?, done);
+        let call = Call::new(ticket, crew.owe_with_reactor()?, done);
         lane.submit(crew, request, call);
         Ok(())
     }

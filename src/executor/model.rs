@@ -142,6 +142,23 @@ fn rule_06_requests_of_more_callers_than_connections_are_all_carried_out() {
 }
 
 #[test]
+fn rule_12_a_connection_whose_last_answer_was_told_is_free_when_it_is_released() {
+    Explore::with(1, 1, Validation::None).run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        let lane = Lane::new(executor.pool().acquire().expect("it is free"));
+        for _ in 0..2 {
+            executor
+                .run_on(&lane, health(), &Ticket::new(), callbacks.expect(is_served::<Answer>))
+                .unwrap();
+        }
+        callbacks.wait();
+        drop(lane);
+        executor.pool().try_acquire().map(drop).expect("nobody has it any more");
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
 fn rule_06_connections_acquired_in_callbacks_go_from_one_to_the_next() {
     Explore::with(1, 1, Validation::None).run_with(Executor::new, |executor| {
         let callbacks = Callbacks::default();
@@ -215,7 +232,7 @@ fn rule_07_a_cancel_that_comes_late_misses_the_next_request() {
             let ticket = ticket.clone();
             thread::spawn(move || ticket.cancel().unwrap())
         };
-        is_served_or_cancelled(lease.request_watched(&health(), ticket));
+        is_served_or_cancelled(lease.request_again(&health(), None, ticket));
         lease.request(&health()).expect("it is not the one that was cancelled");
         done(canceller);
         drop(lease);
@@ -534,7 +551,7 @@ fn requests_take_no_more_threads_than_connections_and_one() {
         for _ in 0..4 {
             let look = callbacks.expect(|outcome: Result<Answer>| {
                 is_served(outcome);
-                // One for the connection, one for what needs none, and the housekeeper.
+                // The loop, one that dials, and the housekeeper.
                 assert!(threads::running() <= 3, "{} threads", threads::running());
             });
             executor.run(health(), &Ticket::new(), look).unwrap();

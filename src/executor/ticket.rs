@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::lane::Lane;
+use super::lane::Turns;
 use crate::client::{Interrupter, Watch};
 use crate::error::{Code, Error, Result};
 use crate::fork;
@@ -28,7 +28,7 @@ enum Place {
     /// In the pool's queue.
     Waiting(Waiting),
     /// Behind others on its connection.
-    InLane(Arc<Lane>),
+    InLane(Arc<Turns>),
     /// On its way from one place to the next; or it is over.
     Between,
     InFlight(Interrupter),
@@ -70,18 +70,20 @@ impl Ticket {
                     receiver(Err(error));
                 }
             }
-            Place::InLane(lane) => {
-                let lane = lane.clone();
+            Place::InLane(turns) => {
+                let turns = turns.clone();
                 drop(state);
-                lane.withdraw(self);
+                turns.withdraw(self);
             }
             Place::New | Place::Between => {}
         }
         Ok(())
     }
 
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.state.lock().is_cancelled
+    /// The turn of the call has come: says whether it is wanted still.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.leave();
+        !self.state.lock().is_cancelled
     }
 
     /// The call waits for a connection, unless it has got one by now. False if it is cancelled.
@@ -90,8 +92,8 @@ impl Ticket {
     }
 
     /// The call waits for its turn, unless that has come by now. False if it is cancelled.
-    pub(super) fn wait_in(&self, lane: &Arc<Lane>) -> bool {
-        self.enter(Place::InLane(lane.clone()))
+    pub(super) fn wait_in(&self, turns: &Arc<Turns>) -> bool {
+        self.enter(Place::InLane(turns.clone()))
     }
 
     fn enter(&self, place: Place) -> bool {

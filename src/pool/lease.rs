@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 
 use super::machine::{Condition, Fate, LeaseId};
 use super::shared::Shared;
-use crate::client::{Answer, Connection, Interrupter, Request, Watch};
+use crate::client::{Answer, Connection, Interrupter, Poller, Progress, Request, Underway, Watch};
 use crate::clock;
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result};
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::threads;
 
 /// The connection of one slot.
 #[derive(Debug)]
 pub struct Pooled {
-    client: Mutex<Client>,
+    /// Not here while a request is under way that no thread waits for.
+    client: Mutex<Option<Client>>,
     interrupter: Interrupter,
     is_cut: AtomicBool,
     owner: Mutex<Owner>,
@@ -36,7 +37,7 @@ impl Pooled {
     pub fn new(connection: Connection) -> Self {
         Pooled {
             interrupter: connection.interrupter(),
-            client: Mutex::new(Client { connection, answered_at: None }),
+            client: Mutex::new(Some(Client { connection, answered_at: None })),
             is_cut: AtomicBool::new(false),
             owner: Mutex::default(),
         }
@@ -44,7 +45,7 @@ impl Pooled {
 
     /// Runs work of the pool on the connection while no caller has it.
     pub fn with_connection<R>(&self, work: impl FnOnce(&mut Connection) -> R) -> R {
-        work(&mut self.client.lock().connection)
+        work(&mut self.client.lock().as_mut().expect("nobody has it").connection)
     }
 
     /// Cuts what is in flight on it, and whatever is tried later.
@@ -61,7 +62,19 @@ impl Pooled {
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
         self.interrupt_for_good();
-        self.client.lock().connection.close(Duration::ZERO);
+        // One that is under way is closed by whoever brings it back.
+        if let Some(client) = self.client.lock().as_mut() {
+            client.connection.close(Duration::ZERO);
+        }
+    }
+
+    /// Brings the client back from a request that no thread waited for.
+    fn put_back(&self, client: Client) {
+        let mut place = self.client.lock();
+        let client = place.insert(client);
+        if self.is_cut() {
+            client.connection.close(Duration::ZERO);
+        }
     }
 
     pub fn owner(&self) -> Owner {
@@ -74,7 +87,8 @@ impl Pooled {
 
     /// Whether the socket is still fit for a request; closes it if it is not.
     pub fn probe(&self) -> bool {
-        let mut client = self.client.lock();
+        let mut place = self.client.lock();
+        let client = place.as_mut().expect("nobody has it");
         let is_alive = client.connection.probe();
         if !is_alive {
             client.connection.close(Duration::ZERO);
@@ -83,7 +97,8 @@ impl Pooled {
     }
 
     pub fn condition(&self, is_discarded: bool) -> Condition {
-        let client = self.client.lock();
+        let place = self.client.lock();
+        let Some(client) = &*place else { return Condition::lost() };
         let connection = &client.connection;
         Condition {
             fate: if connection.transaction().is_some() {
@@ -101,6 +116,40 @@ impl Pooled {
             answered_at: client.answered_at,
         }
     }
+}
+
+/// A request under way that no thread waits for, and the client that it is on.
+#[derive(Debug)]
+pub(crate) struct UnderwayRequest {
+    client: Client,
+    request: Box<Underway>,
+}
+
+impl UnderwayRequest {
+    /// See [`Underway`].
+    pub(crate) fn request(&self) -> &Underway {
+        &self.request
+    }
+}
+
+/// How far a request has come that no thread waits for; as [`Progress`].
+pub(crate) enum Sent {
+    Underway(UnderwayRequest),
+    NeedsThread(Option<Instant>),
+    Over(Result<Answer>),
+}
+
+/// The client knows `request_timeout`; the caller has no deadline of its own.
+fn deadline() -> Instant {
+    clock::now() + MAX_DURATION
+}
+
+fn busy() -> Error {
+    Error::new(
+        Code::Busy,
+        "Another thread has a request in flight on this connection; \
+         a connection serves one at a time",
+    )
 }
 
 /// An acquired connection. Dropping it releases it.
@@ -141,35 +190,71 @@ impl Lease {
     }
 
     /// As [`Lease::request`], on a thread of the library; `watch` is told when it begins and ends.
-    pub(crate) fn request_watched(
+    /// `again` is what [`Sent::NeedsThread`] said.
+    pub(crate) fn request_again(
         &self,
         request: &Request,
+        again: Option<Instant>,
         watch: Arc<dyn Watch>,
     ) -> Result<Answer> {
-        self.send(|connection, deadline| connection.request_watched(request, deadline, watch))
+        self.send(|connection, deadline| connection.request_again(request, deadline, again, watch))
     }
 
     fn send(
         &self,
         request: impl FnOnce(&mut Connection, Instant) -> Result<Answer>,
     ) -> Result<Answer> {
-        self.check_process()?;
-        // The client knows `request_timeout`; the caller has no deadline of its own.
-        let deadline = clock::now() + MAX_DURATION;
-        let Some(mut client) = self.connection.client.try_lock() else {
-            if self.connection.is_cut() {
-                return Err(Error::closed());
-            }
-            return Err(Error::new(
-                Code::Busy,
-                "Another thread has a request in flight on this connection; \
-                 a connection serves one at a time",
-            ));
+        let mut place = self.client()?;
+        let client = place.as_mut().ok_or_else(busy)?;
+        let outcome = request(&mut client.connection, deadline());
+        self.note(client, outcome)
+    }
+
+    /// Sends a request without waiting for its answer, if its connection has a socket.
+    pub(crate) fn start(&self, request: &Request, watch: Arc<dyn Watch>, poller: &Poller) -> Sent {
+        let mut place = match self.client() {
+            Ok(place) => place,
+            Err(error) => return Sent::Over(Err(error)),
         };
+        let Some(mut client) = place.take() else { return Sent::Over(Err(busy())) };
+        let progress = client.connection.start(request, deadline(), watch, poller);
+        drop(place);
+        self.go_on(client, progress)
+    }
+
+    /// Goes on with a request that [`Lease::start`] began.
+    pub(crate) fn resume(&self, request: &Request, underway: UnderwayRequest) -> Sent {
+        let UnderwayRequest { mut client, request: underway } = underway;
+        let progress = client.connection.resume(request, underway);
+        self.go_on(client, progress)
+    }
+
+    fn go_on(&self, mut client: Client, progress: Progress) -> Sent {
+        match progress {
+            Progress::Underway(request) => Sent::Underway(UnderwayRequest { client, request }),
+            Progress::NeedsThread(again) => {
+                self.connection.put_back(client);
+                Sent::NeedsThread(again)
+            }
+            Progress::Over(outcome) => {
+                let outcome = self.note(&mut client, outcome);
+                self.connection.put_back(client);
+                Sent::Over(outcome)
+            }
+        }
+    }
+
+    /// The client, if nobody has it at this moment.
+    fn client(&self) -> Result<MutexGuard<'_, Option<Client>>> {
+        self.check_process()?;
+        let place = self.connection.client.try_lock();
         if self.connection.is_cut() {
             return Err(Error::closed());
         }
-        let outcome = request(&mut client.connection, deadline);
+        place.ok_or_else(busy)
+    }
+
+    fn note(&self, client: &mut Client, outcome: Result<Answer>) -> Result<Answer> {
         match &outcome {
             Err(error) if self.connection.is_cut() && error.code() == Code::Cancelled => {
                 return Err(Error::closed());

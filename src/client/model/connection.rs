@@ -10,9 +10,11 @@ use super::answer::{Answer, Expected};
 use super::bound::Bound;
 use super::endpoint::Endpoint;
 use super::gate::{DialGate, Interrupter};
+use super::poller::Poller;
 use super::routes::{Kind, Request};
 use super::station::Station;
 use super::watch::{Watch, Watched};
+use super::wire::Wire;
 use crate::clock;
 use crate::error::{Code, Error, Result};
 use crate::model::server;
@@ -21,6 +23,18 @@ pub struct Connection {
     station: Arc<Station>,
     transaction: Option<String>,
     watch: Option<Arc<dyn Watch>>,
+}
+
+pub struct Underway {
+    until: Instant,
+    wire: Wire,
+    watched: Watched,
+}
+
+pub enum Progress {
+    Underway(Box<Underway>),
+    NeedsThread(Option<Instant>),
+    Over(Result<Answer>),
 }
 
 impl Connection {
@@ -57,25 +71,55 @@ impl Connection {
     }
 
     pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Answer> {
-        let answer = self.exchange(&request.target, deadline)?;
-        match request.kind {
-            Kind::Plain => {}
-            Kind::Begin => self.transaction = Some("1".to_owned()),
-            Kind::Commit(_) | Kind::Rollback(_) => self.transaction = None,
-        }
-        Ok(answer)
+        let answer = self.exchange(&request.target, deadline);
+        self.conclude(request, answer)
     }
 
-    pub fn request_watched(
+    pub fn request_again(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+        again: Option<Instant>,
+        watch: Arc<dyn Watch>,
+    ) -> Result<Answer> {
+        self.watch = Some(watch);
+        let outcome = self.request(request, again.unwrap_or(deadline));
+        self.watch = None;
+        outcome
+    }
+
+    pub fn start(
         &mut self,
         request: &Request,
         deadline: Instant,
         watch: Arc<dyn Watch>,
-    ) -> Result<Answer> {
-        self.watch = Some(watch);
-        let outcome = self.request(request, deadline);
-        self.watch = None;
-        outcome
+        poller: &Poller,
+    ) -> Progress {
+        let Some(wire) = self.station.kept_wire() else { return Progress::NeedsThread(None) };
+        poller.watch(wire.socket()).expect("it always can");
+        self.station.cutter.begin();
+        server::begin_flight();
+        let watched = Watched::begin(Some(watch), || self.interrupter());
+        if self.station.cutter.is_cut() {
+            self.station.keep(wire);
+            self.end_flight(watched);
+            return Progress::Over(Err(self.station.cancelled()));
+        }
+        if !is_silent(&request.target) {
+            wire.socket().become_ready();
+        }
+        Progress::Underway(Box::new(Underway { until: deadline, wire, watched }))
+    }
+
+    pub fn resume(&mut self, request: &Request, underway: Box<Underway>) -> Progress {
+        let is_over = underway.until <= clock::now();
+        if is_silent(&request.target) && !is_over && !underway.wire.socket().is_cut() {
+            return Progress::Underway(underway);
+        }
+        let Underway { wire, watched, .. } = *underway;
+        let outcome = self.answer(wire, &request.target);
+        self.end_flight(watched);
+        Progress::Over(self.conclude(request, outcome))
     }
 
     pub fn transaction(&self) -> Option<&str> {
@@ -119,32 +163,70 @@ impl Connection {
         server::begin_flight();
         let watched = Watched::begin(self.watch.take(), || self.interrupter());
         let result = work(self);
+        self.end_flight(watched);
+        result
+    }
+
+    fn end_flight(&mut self, watched: Watched) {
         drop(watched);
         if self.station.cutter.end() {
             self.station.discard_kept();
         }
-        result
     }
 
     fn exchange(&mut self, target: &str, deadline: Instant) -> Result<Answer> {
         self.in_flight(|connection| {
-            let station = &connection.station;
             let bound = Bound::caller(deadline);
-            let wire = station.wire(&bound, false)?;
+            let wire = connection.station.wire(&bound, false)?;
             shuttle::thread::yield_now();
-            let is_silent = target == "/silence";
-            if is_silent && !wire.socket.hang(bound.until) {
-                station.lay_aside(wire);
-                return Err(Error::new(Code::Timeout, "Timeout: no answer"));
+            if is_silent(target) {
+                wire.socket().hang(bound.until);
             }
-            if wire.socket.is_cut() {
-                station.lay_aside(wire);
-                return Err(Error::new(Code::Cancelled, "the request was interrupted"));
-            }
-            let text = wire.number.to_string();
-            station.keep(wire);
-            Ok(Answer::read(Expected::Anything, 200, text.into_bytes(), None).expect("is JSON"))
+            connection.answer(wire, target)
         })
+    }
+
+    /// What the server has said by now, if it ever does.
+    fn answer(&mut self, wire: Wire, target: &str) -> Result<Answer> {
+        if wire.socket().is_cut() {
+            self.station.lay_aside(wire);
+            return Err(Error::new(Code::Cancelled, "the request was interrupted"));
+        }
+        if is_silent(target) {
+            self.station.lay_aside(wire);
+            return Err(Error::new(Code::Timeout, "Timeout: no answer"));
+        }
+        let text = wire.number.to_string();
+        self.station.keep(wire);
+        Ok(Answer::read(Expected::Anything, 200, text.into_bytes(), None).expect("is JSON"))
+    }
+
+    fn conclude(&mut self, request: &Request, answer: Result<Answer>) -> Result<Answer> {
+        let answer = answer?;
+        match request.kind {
+            Kind::Plain => {}
+            Kind::Begin => self.transaction = Some("1".to_owned()),
+            Kind::Commit(_) | Kind::Rollback(_) => self.transaction = None,
+        }
+        Ok(answer)
+    }
+}
+
+fn is_silent(target: &str) -> bool {
+    target == "/silence"
+}
+
+impl Underway {
+    pub fn socket(&self) -> usize {
+        self.wire.socket().number
+    }
+
+    pub fn until(&self) -> Instant {
+        self.until
+    }
+
+    pub fn is_ready(&self) -> bool {
+        false
     }
 }
 
@@ -157,5 +239,11 @@ impl Drop for Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Underway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Underway").finish_non_exhaustive()
     }
 }

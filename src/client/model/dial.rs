@@ -21,7 +21,7 @@ pub(super) fn dial(_endpoint: &Endpoint, cutter: &Cutter, bound: &Bound) -> Resu
 }
 
 fn connect(number: u64, becomes: Dial, cutter: &Cutter, bound: &Bound) -> Result<Wire> {
-    let socket = Arc::new(Socket::default());
+    let socket = Arc::new(Socket::new(number));
     cutter.watch_socket(&socket).map_err(|_| cancelled())?;
     shuttle::thread::yield_now();
     match becomes {

@@ -1,32 +1,59 @@
 //! A socket of the model checker: nothing but what a cut can wake.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::poller::Bell;
 use crate::sync::{Condvar, Mutex};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Socket {
-    is_cut: Mutex<bool>,
+    pub(super) number: usize,
+    state: Mutex<State>,
     cut: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    is_cut: bool,
+    watcher: Option<Arc<Bell>>,
+}
+
 impl Socket {
+    pub(super) fn new(number: u64) -> Socket {
+        Socket { number: number as usize, state: Mutex::default(), cut: Condvar::default() }
+    }
+
     pub(super) fn cut(&self) {
-        *self.is_cut.lock() = true;
+        self.state.lock().is_cut = true;
         self.cut.notify_all();
+        self.become_ready();
     }
 
     pub(super) fn is_cut(&self) -> bool {
-        *self.is_cut.lock()
+        self.state.lock().is_cut
+    }
+
+    /// Who is told when it becomes ready from now on.
+    pub(super) fn be_watched(&self, watcher: &Arc<Bell>) {
+        self.state.lock().watcher = Some(watcher.clone());
+    }
+
+    /// The server has answered; or the socket was cut.
+    pub(super) fn become_ready(&self) {
+        let watcher = self.state.lock().watcher.clone();
+        if let Some(watcher) = watcher {
+            watcher.tell(self.number);
+        }
     }
 
     /// Waits for bytes that never come; true if it was cut, false if the deadline passed.
     pub(super) fn hang(&self, until: Instant) -> bool {
-        let mut is_cut = self.is_cut.lock();
+        let mut state = self.state.lock();
         let mut is_over = false;
-        while !*is_cut && !is_over {
-            (is_cut, is_over) = self.cut.wait_until(is_cut, until);
+        while !state.is_cut && !is_over {
+            (state, is_over) = self.cut.wait_until(state, until);
         }
-        *is_cut
+        state.is_cut
     }
 }

@@ -9,7 +9,7 @@ use crate::model::server;
 
 #[derive(Debug)]
 pub(super) struct Wire {
-    pub(super) socket: Arc<Socket>,
+    socket: Arc<Socket>,
     pub(super) number: u64,
     pub(super) opened_at: Instant,
     pub(super) keep_alive_until: Option<Instant>,
@@ -18,6 +18,10 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(socket: Arc<Socket>, number: u64) -> Wire {
         Wire { socket, number, opened_at: clock::now(), keep_alive_until: None }
+    }
+
+    pub(super) fn socket(&self) -> &Arc<Socket> {
+        &self.socket
     }
 
     pub(super) fn probe(&mut self) -> bool {

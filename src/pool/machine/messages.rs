@@ -59,6 +59,19 @@ pub struct Condition {
     pub answered_at: Option<Instant>,
 }
 
+impl Condition {
+    /// Of a connection of which nothing is known any more.
+    pub fn lost() -> Self {
+        Condition {
+            fate: Fate::Broken,
+            is_open: false,
+            opened_at: None,
+            keep_alive_until: None,
+            answered_at: None,
+        }
+    }
+}
+
 /// Work that may block, for a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {

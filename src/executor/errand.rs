@@ -1,0 +1,132 @@
+//! A request that is to be carried out: on which connection, and for which call.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::call::{Call, cancelled};
+use super::crew::{Crew, InRequest};
+use super::lane::Lane;
+use super::ticket::Ticket;
+use crate::client::{Answer, Poller, Request};
+use crate::error::{Code, Error, Result};
+use crate::pool::{Lease, Sent, UnderwayRequest};
+
+/// A request that is to be carried out.
+pub struct Errand {
+    on: On,
+    request: Request,
+    call: Call<Answer>,
+}
+
+enum On {
+    /// A connection of its own, which is given back afterwards.
+    Lease(Lease),
+    /// One that somebody has, who may have more for it to do.
+    Lane(Arc<Lane>),
+}
+
+/// How far an errand has come that no thread waits for.
+pub enum Step {
+    /// It goes on when its socket is ready, or its time is over.
+    Underway(Box<Errand>, UnderwayRequest),
+    /// It needs a thread that may wait.
+    NeedsThread(Box<Errand>, Option<Instant>),
+    Over,
+}
+
+impl Errand {
+    /// On a connection that was acquired for it.
+    pub fn on_lease(lease: Lease, request: Request, call: Call<Answer>) -> Box<Errand> {
+        Box::new(Errand { on: On::Lease(lease), request, call })
+    }
+
+    /// On a connection that somebody has.
+    pub fn in_lane(lane: Arc<Lane>, request: Request, call: Call<Answer>) -> Box<Errand> {
+        Box::new(Errand { on: On::Lane(lane), request, call })
+    }
+
+    pub fn ticket(&self) -> &Arc<Ticket> {
+        self.call.ticket()
+    }
+
+    /// Its call, since nothing is to be carried out any more.
+    pub fn into_call(self) -> Call<Answer> {
+        self.call
+    }
+
+    /// Begins it without waiting, if that can be done.
+    pub fn start(self: Box<Self>, crew: &Arc<Crew>, poller: &Poller) -> Step {
+        if !self.ticket().is_wanted() {
+            self.end(crew, None, Err(cancelled()));
+            return Step::Over;
+        }
+        let watch = self.ticket().clone();
+        let sent = safely(|| self.lease().start(&self.request, watch, poller));
+        self.step(crew, sent)
+    }
+
+    /// Goes on with it.
+    pub fn resume(self: Box<Self>, crew: &Arc<Crew>, underway: UnderwayRequest) -> Step {
+        let sent = safely(|| self.lease().resume(&self.request, underway));
+        self.step(crew, sent)
+    }
+
+    fn step(self: Box<Self>, crew: &Arc<Crew>, sent: Result<Sent>) -> Step {
+        let outcome = match sent {
+            Ok(Sent::Underway(request)) => return Step::Underway(self, request),
+            Ok(Sent::NeedsThread(again)) => return Step::NeedsThread(self, again),
+            Ok(Sent::Over(outcome)) => outcome,
+            Err(panic) => Err(panic),
+        };
+        self.end(crew, None, outcome);
+        Step::Over
+    }
+
+    /// Carries it out, and waits for whatever it needs.
+    pub fn carry_out(
+        self: Box<Self>,
+        crew: &Arc<Crew>,
+        again: Option<Instant>,
+        in_request: Option<InRequest>,
+    ) {
+        let outcome = if self.ticket().is_wanted() {
+            let watch = self.ticket().clone();
+            safely(|| self.lease().request_again(&self.request, again, watch)).unwrap_or_else(Err)
+        } else {
+            Err(cancelled())
+        };
+        self.end(crew, in_request, outcome);
+    }
+
+    fn lease(&self) -> &Lease {
+        match &self.on {
+            On::Lease(lease) => lease,
+            On::Lane(lane) => lane.lease(),
+        }
+    }
+
+    /// Lets go of the connection and then runs the callback: whoever hears of the answer finds the
+    /// connection free. What comes next on it has to wait until the callback has run.
+    fn end(self, crew: &Arc<Crew>, in_request: Option<InRequest>, outcome: Result<Answer>) {
+        let Errand { on, call, .. } = self;
+        drop(in_request);
+        let turns = match on {
+            On::Lease(lease) => {
+                drop(lease);
+                None
+            }
+            On::Lane(lane) => Some(lane.turns().clone()),
+        };
+        call.complete(outcome);
+        if let Some(next) = turns.and_then(|turns| turns.next()) {
+            crew.carry_out(next);
+        }
+    }
+}
+
+/// A bug in there must not take the thread along, which others wait for.
+fn safely<T>(work: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| Error::new(Code::Panic, "A bug in libphantomdb: a request panicked"))
+}
