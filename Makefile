@@ -32,7 +32,7 @@ SETUP_TEST := $(TARGET_DIR)/setup-test
 
 .PHONY: help setup build header devserver node demo install install-strip uninstall fmt clean \
 	test lint test-rust test-model test-header test-abi test-c test-fork test-node \
-	test-install test-demo abi-bless rules soak
+	test-install test-demo abi-bless rules soak bench-node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -137,9 +137,16 @@ test-install: $(SETUP_TEST) build devserver ## programs outside the tree against
 test-demo: $(SETUP_TEST) build devserver node ## the demo, in a pipe
 	@scripts/demo --check
 
+# Against a server that is built as users have it.
+BENCH_SERVER := $(TARGET_DIR)/release/phantomdb-devserver
+
+bench-node: build node ## the binding for Node.js beside its peers; BENCH has arguments for it
+	@cargo build --locked --release --package phantomdb-devserver
+	@DEVSERVER='$(BENCH_SERVER)' benches/node/run $(BENCH)
+
 fmt: $(SETUP_TEST) $(SETUP_NODE) ## format the code
 	@cargo fmt --all
-	@npm --prefix bindings/node run --silent format
+	@npm --prefix bindings/node run --silent format -- "$(CURDIR)"/{bindings,examples,benches}/node
 
 clean: ## remove everything that was built
 	@cargo clean

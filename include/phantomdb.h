@@ -540,9 +540,10 @@ typedef struct phantomdb_result phantomdb_result;
  *   callback that takes its time holds up others: pass the work on.
  * - A callback must return: no longjmp, no exception out of it, no end of its thread.
  *
- * While a call waits for a connection it takes no thread. A request in flight has one to itself;
- * a pool has at most `max_connections` and one, keeps them for its next calls, and ends them when
- * there was nothing to do for 10 seconds. In a forked child the calls of the parent do not exist: no
+ * While a call waits for a connection it takes no thread, and one thread of the pool serves all its
+ * requests in flight. A connection that has to be opened first has a thread to itself meanwhile, of at
+ * most `max_connections`. All of them are kept for the next calls, and end when there was nothing
+ * to do for 10 seconds. In a forked child the calls of the parent do not exist: no
  * callback of theirs runs, and their tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
  *
  * `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,

@@ -6,11 +6,11 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { devserver, here } from './support.mjs';
+import { devserver, here, pool } from './support.mjs';
 
-/** The programs of the README, with the address of a server that is there, as files. */
-async function programs(t, url) {
-  const text = await readFile(path.join(here, '../README.md'), 'utf8');
+/** The programs of a README, with the address of a server that is there, as files. */
+async function programs(t, url, readme = '../README.md') {
+  const text = await readFile(path.join(here, readme), 'utf8');
   // Within the package, so that they find it by its name.
   const folder = await mkdtemp(path.join(here, '.readme-'));
   t.after(() => rm(folder, { recursive: true }));
@@ -37,6 +37,15 @@ test('every program of the README runs', async (t) => {
     '[ { id: 1, sum: 90 } ]\n',
     'HTTP 404\nAbortError CANCELLED too late\n',
   ]);
+});
+
+test('the minute’s start in the README of the whole lists the databases', async (t) => {
+  const url = await devserver(t);
+  await pool(t, { baseUrl: url }).createDatabase('harbour');
+  const [{ file }, ...more] = await programs(t, url, '../../../README.md');
+  assert.deepEqual(more, []);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [file, url]);
+  assert.deepEqual([stdout, stderr], ["[ 'harbour' ]\n", '']);
 });
 
 test('the server of the README serves, and ends when it is told', async (t) => {
