@@ -18,6 +18,9 @@ use crate::error::{Code, Error, Result};
 /// More addresses of one name than this are not tried.
 const MAX_ADDRESSES: usize = 16;
 
+/// How long the server's end of a socket is waited for, on which TLS failed.
+const FAREWELL: Duration = Duration::from_millis(50);
+
 /// Opens a connection before `bound`. The cutter watches its socket from then on, until
 /// [`Cutter::forget_socket`].
 pub(super) fn dial(endpoint: &Endpoint, cutter: &Cutter, bound: &Bound) -> Result<Wire> {
@@ -27,8 +30,10 @@ pub(super) fn dial(endpoint: &Endpoint, cutter: &Cutter, bound: &Bound) -> Resul
         None => dial.look_up()?,
     };
     let socket = dial.connect(&addresses)?;
-    let opened = dial.secure(socket);
+    let opened = dial.secure(socket.clone());
     if opened.is_err() {
+        // Whoever dials next would otherwise meet a server that counts this one still.
+        socket.finish(Instant::now() + FAREWELL.min(bound.left() / 2));
         cutter.forget_socket();
     }
     opened

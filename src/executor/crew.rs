@@ -204,10 +204,8 @@ impl Crew {
     /// The reactor has had nothing to do for so long that it would leave.
     pub fn may_leave(&self) -> bool {
         let state = self.state.lock();
-        if state.owed > 0 || !state.inbox.is_empty() {
-            return false;
-        }
-        matches!(self.let_go(state), Next::Leave)
+        // What is in its inbox is owed too.
+        state.owed == 0 && matches!(self.let_go(state), Next::Leave)
     }
 
     fn let_go(&self, mut state: MutexGuard<'_, State>) -> Next {

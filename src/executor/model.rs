@@ -10,6 +10,7 @@ use super::{Executor, Lane, Ticket};
 use crate::client::{Answer, Request};
 use crate::config::Validation;
 use crate::error::{Code, Result};
+use crate::model::server::Dial;
 use crate::model::{server, threads};
 use crate::pool::Lease;
 use crate::pool::model::{
@@ -540,6 +541,40 @@ fn a_thread_stays_as_long_as_a_callback_is_owed() {
         drop(lease);
         callbacks.wait();
         threads::refuse(0);
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_08_a_request_that_dials_does_not_wait_for_another_one() {
+    Explore::with(2, 2, Validation::None).run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        server::expect_dials(&[Dial::Hangs]);
+        let ticket = Ticket::new();
+        let is_cut = callbacks.expect(|outcome: Result<Answer>| {
+            assert_eq!(outcome.unwrap_err().code(), Code::Cancelled, "it never opens");
+        });
+        executor.run(health(), &ticket, is_cut).unwrap();
+        server::wait_for_dials(1);
+        executor.run(health(), &Ticket::new(), callbacks.expect(is_served)).unwrap();
+        server::wait_for_sockets(|open| open == 1);
+        ticket.cancel().unwrap();
+        all_have_run(&executor, &callbacks);
+    });
+}
+
+#[test]
+fn rule_06_a_thread_that_is_about_to_leave_misses_no_request() {
+    let explore = Explore::with(1, 1, Validation::None).time(60 * SECOND);
+    explore.run_with(Executor::new, |executor| {
+        let callbacks = Callbacks::default();
+        for _ in 0..3 {
+            executor.run(health(), &Ticket::new(), callbacks.expect(is_served)).unwrap();
+            callbacks.wait();
+            // The next one has to dial too.
+            executor.pool().acquire().unwrap().discard();
+            pause();
+        }
         all_have_run(&executor, &callbacks);
     });
 }
