@@ -342,6 +342,37 @@ fn a_server_without_tls_is_told_apart() {
     script.join().unwrap();
 }
 
+/// What a server says that knows TLS 1.1 at most, to a client that offers more: a ServerHello with
+/// that version, 32 random bytes, no session, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, no compression.
+fn old_server_hello() -> Vec<u8> {
+    let record = [0x16, 3, 2, 0, 42];
+    let message = [2, 0, 0, 38, 3, 2];
+    [&record[..], &message, &[0x5a; 32], &[0, 0xc0, 0x13, 0]].concat()
+}
+
+#[test]
+fn an_older_tls_than_1_2_is_refused_whoever_says_so() {
+    let alert = vec![0x15, 3, 1, 0, 2, 2, 70];
+    for (said, told) in [
+        (old_server_hello(), "do not go with TLS 1.2 or 1.3"),
+        (alert, "speaks neither TLS 1.2 nor TLS 1.3"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
+        let script = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let _ = socket.read(&mut [0; 4096]);
+            let _ = socket.write_all(&said);
+            let _ = socket.read_to_end(&mut Vec::new());
+        });
+        let (mut client, _file) = trusting(&url, &Authority::new());
+        let error = client.ping(soon()).unwrap_err();
+        assert_eq!(error.code(), Code::Tls, "{error}");
+        assert!(error.message().contains(told), "{error}");
+        script.join().unwrap();
+    }
+}
+
 #[test]
 fn an_answer_that_ends_without_the_farewell_of_tls_must_be_complete_json() {
     for (body, good) in [("{\"status\":\"ok\"}", true), ("{\"status\":", false), ("", false)] {

@@ -1,4 +1,5 @@
-//! docs/rules.md lists each rule of the pool with the tests that prove it, and stays true.
+//! docs/rules.md lists each rule of the pool with the tests that prove it, and stays true; the tests
+//! and files that SECURITY.md names are there.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -42,13 +43,40 @@ fn docs_rules_md_lists_the_tests_of_each_rule() {
     assert!(committed == page, "docs/rules.md is out of date: run `make rules` and commit it");
 }
 
-/// The tests whose names begin with `rule_NN_`, with the files that hold them.
-fn tests_by_rule(root: &Path) -> BTreeMap<usize, BTreeMap<String, Vec<String>>> {
+#[test]
+fn what_security_md_names_as_shown_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources: Vec<String> = sources(root, &["src", "tests", "devserver"])
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap_or_default())
+        .collect();
+    let page = include_str!("../SECURITY.md");
+    let mut tests = 0;
+    for name in page.split('`').skip(1).step_by(2) {
+        if name.contains('/') && !name.contains(':') {
+            assert!(root.join(name).exists(), "{name} is not there");
+        } else if name.matches('_').count() > 2 && !name.contains('(') {
+            let function = format!("fn {name}()");
+            assert!(sources.iter().any(|text| text.contains(&function)), "no test {name}");
+            tests += 1;
+        }
+    }
+    assert!(tests > 10, "{tests} tests are named");
+}
+
+/// All source files in these folders, in order.
+fn sources(root: &Path, folders: &[&str]) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for folder in ["src", "tests"] {
+    for folder in folders {
         collect(&root.join(folder), &mut files);
     }
     files.sort();
+    files
+}
+
+/// The tests whose names begin with `rule_NN_`, with the files that hold them.
+fn tests_by_rule(root: &Path) -> BTreeMap<usize, BTreeMap<String, Vec<String>>> {
+    let files = sources(root, &["src", "tests"]);
     let mut rules: BTreeMap<usize, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for path in files {
         let name = path.strip_prefix(root).unwrap().display().to_string();
