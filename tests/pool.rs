@@ -274,6 +274,8 @@ fn rule_19_close_fails_waiters_at_once_and_leaves_nothing() {
     assert_eq!(pool.status().total, 0);
     assert_eq!(pool.acquire().unwrap_err().code(), Code::Closed);
     assert_eq!(pool.try_acquire().unwrap_err().code(), Code::Closed);
+    assert_eq!(pool.resize(1, 2).unwrap_err().code(), Code::Closed);
+    assert_eq!(pool.set_token(None).unwrap_err().code(), Code::Closed);
     eventually("only the connection that asks is left", || {
         server_figure(&server, "connections_open") == 1
     });

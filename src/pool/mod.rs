@@ -29,7 +29,7 @@ use std::time::Duration;
 use crate::client::{Answer, Endpoint, Request};
 use crate::clock;
 use crate::config::{MAX_DURATION, Options, Secret, check_size};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::per_process::PerProcess;
 use crate::threads;
 use incarnation::{Incarnation, Lasting};
@@ -128,8 +128,9 @@ impl Pool {
     /// Changes the bearer token for every request that starts afterwards; `None` sends none.
     ///
     /// # Errors
-    /// `InvalidArgument` for a token that no HTTP header can carry; the old one stays then.
+    /// `InvalidArgument` for a token that no HTTP header can carry; the old one stays then. `Closed`.
     pub fn set_token(&self, token: Option<Secret>) -> Result<()> {
+        self.refuse_closed()?;
         self.incarnation().endpoint.set_token(token)
     }
 
@@ -160,8 +161,9 @@ impl Pool {
     /// idle ones at once, others when they come back.
     ///
     /// # Errors
-    /// `InvalidArgument`, and then nothing is changed.
+    /// `InvalidArgument`, and then nothing is changed. `Closed`.
     pub fn resize(&self, min_connections: u32, max_connections: u32) -> Result<()> {
+        self.refuse_closed()?;
         check_size(min_connections, max_connections)?;
         self.lasting.set_size(min_connections, max_connections);
         self.shared().step(|machine, now| machine.resize(min_connections, max_connections, now));
@@ -199,6 +201,10 @@ impl Pool {
         self.lasting.set_closed();
         self.shared().close(clock::now() + timeout.min(MAX_DURATION));
         Ok(())
+    }
+
+    fn refuse_closed(&self) -> Result<()> {
+        if self.is_closed() { Err(Error::closed()) } else { Ok(()) }
     }
 
     fn incarnation(&self) -> &Incarnation {
