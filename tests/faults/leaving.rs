@@ -9,15 +9,16 @@ use phantomdb::{Options, Pool, Request, Validation};
 use crate::common::{Secure, ask, eventually, promptly};
 use crate::support::alone::alone;
 use crate::support::fault_proxy::{End, Mode};
+use crate::support::port;
 
-/// The sockets that this process has.
+/// The sockets that this process has, but for those that only keep ports.
 fn sockets() -> usize {
     let is_socket = |entry: std::io::Result<fs::DirEntry>| {
         // One that is gone meanwhile was the directory's own.
         let target = fs::read_link(entry.unwrap().path()).unwrap_or_default();
         target.to_string_lossy().starts_with("socket:")
     };
-    fs::read_dir("/proc/self/fd").unwrap().map(is_socket).filter(|it| *it).count()
+    fs::read_dir("/proc/self/fd").unwrap().map(is_socket).filter(|it| *it).count() - port::claims()
 }
 
 /// The threads of this process that are the library's.
