@@ -32,7 +32,7 @@ SETUP_TEST := $(TARGET_DIR)/setup-test
 
 .PHONY: help setup build header devserver node demo install install-strip uninstall fmt clean \
 	test lint test-rust test-model test-header test-abi test-c test-fork test-node \
-	test-install test-demo abi-bless rules soak bench-node
+	test-contract test-install test-demo abi-bless rules contract-table soak bench-node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -88,7 +88,7 @@ uninstall: ## remove what install with the same variables put there
 
 test: $(SETUP_TEST) ## check everything that must hold
 	@scripts/test lint test-rust test-model build test-header test-abi test-c test-fork \
-		test-node test-install test-demo
+		test-node test-contract test-install test-demo
 
 lint: $(SETUP_TEST) $(SETUP_NODE) ## the formatters and linters of all languages
 	@scripts/lint
@@ -130,6 +130,12 @@ test-fork: $(SETUP_TEST) build devserver ## a pool and the children of its proce
 
 test-node: $(SETUP_TEST) build devserver node ## the binding for Node.js, and its package
 	@tests/node/run
+
+test-contract: $(SETUP_TEST) build devserver node ## every scenario of the contract, in every language
+	@tests/contract/run
+
+contract-table: $(SETUP_TEST) build devserver node ## write docs/contract.md anew
+	@tests/contract/run --write
 
 test-install: $(SETUP_TEST) build devserver ## programs outside the tree against an installed copy
 	@tests/install/run

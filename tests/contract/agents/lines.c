@@ -1,0 +1,101 @@
+#include "lines.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
+
+cJSON *next_command(void) {
+    static char *line;
+    static size_t size;
+    if (getline(&line, &size, stdin) < 0) {
+        free(line);
+        line = NULL;
+        return NULL;
+    }
+    cJSON *command = cJSON_Parse(line);
+    if (command == NULL) {
+        fprintf(stderr, "this is no JSON: %s\n", line);
+        abort();
+    }
+    return command;
+}
+
+const char *text_of(const cJSON *command, const char *name) {
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(command, name));
+}
+
+bool is(const cJSON *command, const char *what) { return strcmp(text_of(command, "do"), what) == 0; }
+
+int64_t number_of(const cJSON *command, const char *name, int64_t otherwise) {
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(command, name);
+    return cJSON_IsNumber(number) ? (int64_t)number->valuedouble : otherwise;
+}
+
+const char *on_of(const cJSON *command) {
+    const char *on = text_of(command, "on");
+    return on == NULL ? "pool" : on;
+}
+
+int32_t operation_of(const cJSON *command, const char **arguments, uint64_t *count) {
+    *count = 0;
+    const cJSON *argument;
+    cJSON_ArrayForEach(argument, cJSON_GetObjectItemCaseSensitive(command, "arguments")) {
+        if (*count < MOST_ARGUMENTS) arguments[(*count)++] = cJSON_GetStringValue(argument);
+    }
+    uint64_t operations = 0;
+    const phantomdb_operation_info *table = phantomdb_operation_table(&operations);
+    for (uint64_t i = 0; i < operations; i++) {
+        if (strcmp(table[i].name, text_of(command, "operation")) == 0) return table[i].operation;
+    }
+    return 0;
+}
+
+/* Sends the reply, which holds this member. */
+static void reply(cJSON *command, const char *name, cJSON *value) {
+    cJSON *line = cJSON_CreateObject();
+    cJSON_AddNumberToObject(line, "id", (double)number_of(command, "id", 0));
+    cJSON_AddItemToObject(line, name, value);
+    char *text = cJSON_PrintUnformatted(line);
+    pthread_mutex_lock(&output);
+    puts(text);
+    fflush(stdout);
+    pthread_mutex_unlock(&output);
+    cJSON_free(text);
+    cJSON_Delete(line);
+    cJSON_Delete(command);
+}
+
+void reply_nothing(cJSON *command) { reply(command, "ok", cJSON_CreateNull()); }
+
+void reply_json(cJSON *command, const char *text) { reply(command, "text", cJSON_CreateString(text)); }
+
+void reply_text(cJSON *command, const char *text) { reply(command, "ok", cJSON_CreateString(text)); }
+
+void reply_error(cJSON *command, const phantomdb_error *error) {
+    cJSON *value = cJSON_CreateObject();
+    cJSON_AddStringToObject(value, "code", phantomdb_code_name(error->code));
+    cJSON_AddNumberToObject(value, "status", error->http_status);
+    cJSON_AddBoolToObject(value, "retriable", error->retriable);
+    cJSON_AddNumberToObject(value, "retry_after", (double)error->retry_after_ms);
+    cJSON_AddStringToObject(value, "message", error->message);
+    reply(command, "error", value);
+}
+
+void reply_outcome(cJSON *command, const phantomdb_error *error) {
+    if (error->code == PHANTOMDB_OK) reply_nothing(command);
+    else reply_error(command, error);
+}
+
+void reply_result(cJSON *command, phantomdb_result *result, const phantomdb_error *error) {
+    if (error->code != PHANTOMDB_OK) {
+        reply_error(command, error);
+        return;
+    }
+    const char *text = "";
+    phantomdb_result_text(result, &text, NULL, NULL);
+    reply_json(command, text);
+    phantomdb_result_free(result);
+}
