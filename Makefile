@@ -21,17 +21,20 @@ export DEVSERVER := $(TARGET_DIR)/debug/phantomdb-devserver
 export VERSION := $(shell sed -n '/^\[package\]/,/^\[dep/ s/^version = "\(.*\)"/\1/p' Cargo.toml)
 export ABI := $(shell sed -n 's/^\#define PHANTOMDB_ABI_VERSION //p' include/phantomdb.h)
 export NODE_DIR := $(TARGET_DIR)/node
+export PYTHON_DIR := $(TARGET_DIR)/python
 export MAKE
 
 LIBRARY := $(LIB_DIR)/libphantomdb.so.$(VERSION)
 NODE_PACKAGE := $(NODE_DIR)/phantomdb-$(VERSION).tgz
+PYTHON_WHEEL := $(PYTHON_DIR)/wheel
 SETUP_BUILD := $(TARGET_DIR)/setup-build
 SETUP_DEMO := $(TARGET_DIR)/setup-demo
 SETUP_NODE := $(TARGET_DIR)/setup-node
+SETUP_PYTHON := $(TARGET_DIR)/setup-python
 SETUP_TEST := $(TARGET_DIR)/setup-test
 
-.PHONY: help setup build header devserver node demo install install-strip uninstall fmt clean \
-	test lint test-rust test-model test-header test-abi test-c test-fork test-node \
+.PHONY: help setup build header devserver node python demo install install-strip uninstall fmt clean \
+	test lint test-rust test-model test-header test-abi test-c test-fork test-node test-python \
 	test-contract test-install test-demo abi-bless rules contract-table soak bench-node
 
 help: ## list the targets
@@ -72,6 +75,17 @@ $(NODE_PACKAGE): $(LIBRARY) $(SETUP_NODE) scripts/node LICENSE bindings/node/pac
 			bindings/node/scripts bindings/node/README.md -type f)
 	@scripts/node
 
+$(SETUP_PYTHON): $(wildcard bindings/python/requirements-*.txt) scripts/python | $(SETUP_DEMO)
+	@scripts/python --setup
+	@mkdir -p $(@D) && touch $@
+
+python: $(PYTHON_WHEEL) ## build the package for Python
+
+$(PYTHON_WHEEL): $(LIBRARY) $(SETUP_PYTHON) scripts/python LICENSE \
+		$(shell find bindings/python -type f -not -path '*/tests/*' -not -path '*/__pycache__/*' \
+			-not -path '*/.*')
+	@scripts/python
+
 demo: build devserver node ## load and query real data, in every language
 	@scripts/demo
 
@@ -88,9 +102,9 @@ uninstall: ## remove what install with the same variables put there
 
 test: $(SETUP_TEST) ## check everything that must hold
 	@scripts/test lint test-rust test-model build test-header test-abi test-c test-fork \
-		test-node test-contract test-install test-demo
+		test-node test-python test-contract test-install test-demo
 
-lint: $(SETUP_TEST) $(SETUP_NODE) ## the formatters and linters of all languages
+lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## the formatters and linters of all languages
 	@scripts/lint
 
 test-rust: $(SETUP_TEST) ## the Rust tests, of the library and of the development server
@@ -131,6 +145,9 @@ test-fork: $(SETUP_TEST) build devserver ## a pool and the children of its proce
 test-node: $(SETUP_TEST) build devserver node ## the binding for Node.js, and its package
 	@tests/node/run
 
+test-python: $(SETUP_TEST) build devserver python ## the binding for Python, and its package
+	@tests/python/run
+
 test-contract: $(SETUP_TEST) build devserver node ## every scenario of the contract, in every language
 	@tests/contract/run
 
@@ -150,8 +167,9 @@ bench-node: build node ## the binding for Node.js beside its peers; BENCH has ar
 	@cargo build --locked --release --package phantomdb-devserver
 	@DEVSERVER='$(BENCH_SERVER)' benches/node/run $(BENCH)
 
-fmt: $(SETUP_TEST) $(SETUP_NODE) ## format the code
+fmt: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## format the code
 	@cargo fmt --all
+	@$(PYTHON_DIR)/venv/bin/ruff format --quiet bindings/python
 	@npm --prefix bindings/node run --silent format -- "$(CURDIR)"/{bindings,examples,benches}/node
 
 clean: ## remove everything that was built

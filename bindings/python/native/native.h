@@ -1,0 +1,147 @@
+/* What the files of the extension share. */
+#ifndef PHANTOMDB_PYTHON_NATIVE_H
+#define PHANTOMDB_PYTHON_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <phantomdb.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+/* A pool; phantomdb._pool makes the classes of it that people see. */
+typedef struct pool_object {
+    PyObject_HEAD
+    phantomdb_pool *handle;
+    /* What `acquire` makes instances of. */
+    PyTypeObject *client_type;
+    struct log_target *log;
+} pool_object;
+
+/* An acquired connection: the base of PhantomDB. */
+typedef struct connection_object {
+    PyObject_HEAD
+    /* NULL after the release. */
+    phantomdb_connection *handle;
+    pool_object *pool;
+    bool owns_pool;
+} connection_object;
+
+/* errors.c: each sets a Python exception and returns NULL. */
+PyObject *raise_error(const phantomdb_error *error);
+PyObject *raise_code(int32_t code, const char *format, ...);
+/* The exception itself. */
+PyObject *error_new(int32_t code, const char *message, int32_t http_status, int64_t retry_after_ms,
+                    bool retriable);
+PyObject *errors_set_factory(PyObject *module, PyObject *factory);
+
+/* texts.c: arguments of Python as texts of C. */
+enum { MOST_TEXTS = 4 };
+typedef struct texts {
+    const char *values[MOST_TEXTS];
+    PyObject *holders[MOST_TEXTS];
+    uint64_t count;
+} texts;
+/* Adds a str, or NULL for None. */
+bool texts_add(texts *all, PyObject *value, const char *name);
+/* Adds the arguments of an operation. */
+bool texts_add_arguments(texts *all, int32_t operation, PyObject *arguments, Py_ssize_t first);
+void texts_free(texts *all);
+/* The text of a result, which it frees. */
+PyObject *text_of_result(phantomdb_result *result);
+
+/* times.c: seconds of Python as milliseconds. None is the pool's own time. */
+bool milliseconds_of(PyObject *seconds, const char *name, int64_t *milliseconds);
+bool timeout_of(PyObject *seconds, int64_t *milliseconds);
+
+/* options.c */
+enum { MOST_OPTION_TEXTS = 8 };
+typedef struct option_texts {
+    PyObject *holders[MOST_OPTION_TEXTS];
+    int count;
+} option_texts;
+bool options_read(PyObject *given, phantomdb_pool_options *into, option_texts *held);
+void option_texts_free(option_texts *held);
+/* A number of connections. */
+bool count_of(PyObject *value, const char *name, uint32_t *count);
+PyObject *options_default(PyObject *module, PyObject *unused);
+
+/* log.c */
+typedef struct log_target log_target;
+log_target *log_target_new(PyObject *pool);
+void log_target_free(log_target *it);
+void on_log(int32_t level, const char *message, void *user_data);
+/* Whether this thread is in a pool's log callback, where nothing may wait. */
+bool is_in_log(void);
+
+/* waiter.c: an asynchronous call of the library that one thread waits for. */
+typedef struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_done;
+    /* Rung when it is done, if not -1. */
+    int bell;
+    phantomdb_pool *pool;
+    /* NULL for a close. */
+    phantomdb_ticket *ticket;
+    phantomdb_connection *connection;
+    phantomdb_result *result;
+    phantomdb_error error;
+} waiter;
+bool waiters_begin(void);
+void waiter_begin(waiter *it, phantomdb_pool *pool);
+void waiter_end(waiter *it);
+/* Waits until the callback has run. False, with a Python exception set, if a signal ended the wait;
+ * then the call is cancelled, and what it brought is given back. */
+bool waiter_wait(waiter *it);
+bool is_main_thread(void);
+void wake_with_connection(phantomdb_connection *connection, const phantomdb_error *error, void *user_data);
+void wake_with_result(phantomdb_result *result, const phantomdb_error *error, void *user_data);
+void wake_closed(const phantomdb_error *error, void *user_data);
+
+/* question.c: what is asked of a pool or of a connection: an operation with its arguments, or a
+ * method, a path and a body. */
+typedef struct target {
+    phantomdb_pool *pool;
+    /* NULL if the pool itself is asked. */
+    phantomdb_connection *connection;
+} target;
+typedef struct question {
+    bool is_request;
+    int32_t operation;
+    texts all;
+    const char *body;
+    uint64_t length;
+} question;
+/* From arguments[first] on: the operation's number and its arguments; method, path and body. What
+ * they lend must live as long as the tuple. */
+bool question_read_run(question *it, PyObject *arguments, Py_ssize_t first);
+bool question_read_request(question *it, PyObject *arguments, Py_ssize_t first);
+void question_free(question *it);
+int32_t question_ask(const question *it, target on, phantomdb_result **result, phantomdb_error *error);
+int32_t question_ask_async(const question *it, target on, phantomdb_result_callback callback,
+                           void *user_data, phantomdb_ticket **ticket, phantomdb_error *error);
+
+/* requests.c: the same for callers that wait. */
+PyObject *run(target on, PyObject *arguments);
+PyObject *request(target on, PyObject *arguments);
+
+/* pool.c */
+extern PyTypeObject *pool_type;
+bool pool_define(PyObject *module);
+
+/* connection.c */
+extern PyTypeObject *connection_type;
+bool connection_define(PyObject *module);
+connection_object *connection_new(pool_object *pool);
+/* Takes the handle out, to be given back to this pool; NULL with an exception set if there is none. */
+phantomdb_connection *connection_take(PyObject *client, const pool_object *pool);
+bool connection_is_live(const connection_object *it);
+
+/* inbox.c */
+bool inbox_define(PyObject *module);
+PyObject *inbox_cancel(PyObject *module, PyObject *ticket);
+
+/* tables.c */
+bool tables_define(PyObject *module);
+
+#endif

@@ -1,0 +1,325 @@
+/* A pool: the base of the classes of phantomdb.pool and phantomdb.aio. */
+#include "native.h"
+
+PyTypeObject *pool_type;
+
+static pool_object *pool_of(PyObject *self) {
+    return (pool_object *)self;
+}
+
+static PyObject *none_or(int32_t code, const phantomdb_error *error) {
+    if (code != PHANTOMDB_OK) return raise_error(error);
+    Py_RETURN_NONE;
+}
+
+/* _open(client_type, options, logs) */
+static PyObject *pool_open(PyObject *self, PyObject *arguments) {
+    pool_object *it = pool_of(self);
+    PyObject *client_type, *given;
+    int logs;
+    if (!PyArg_ParseTuple(arguments, "O!O!p", &PyType_Type, &client_type, &PyDict_Type, &given, &logs)) {
+        return NULL;
+    }
+    if (it->handle != NULL || !PyType_IsSubtype((PyTypeObject *)client_type, connection_type)) {
+        PyErr_SetString(PyExc_TypeError, "a pool is opened once, with a type of clients");
+        return NULL;
+    }
+    phantomdb_pool_options options;
+    phantomdb_error error;
+    option_texts held;
+    PyObject *done = NULL;
+    if (options_read(given, &options, &held) &&
+        (!logs || (it->log = log_target_new(self)) != NULL)) {
+        if (logs) {
+            options.log = on_log;
+            options.log_user_data = it->log;
+        }
+        Py_INCREF(client_type);
+        it->client_type = (PyTypeObject *)client_type;
+        done = none_or(phantomdb_pool_create(&options, &it->handle, &error), &error);
+    }
+    option_texts_free(&held);
+    return done;
+}
+
+/* Waits, if it must, for what `direct` has not brought at once. */
+static bool acquire_handle(pool_object *it, int64_t timeout, phantomdb_connection **connection) {
+    phantomdb_error error;
+    if (is_in_log()) {
+        int32_t code = timeout == PHANTOMDB_POOL_TIMEOUT
+                           ? phantomdb_pool_acquire(it->handle, connection, &error)
+                           : phantomdb_pool_acquire_timeout(it->handle, timeout, connection, &error);
+        if (code != PHANTOMDB_OK) raise_error(&error);
+        return code == PHANTOMDB_OK;
+    }
+    waiter waiter;
+    waiter_begin(&waiter, it->handle);
+    int32_t code = phantomdb_pool_acquire_direct(it->handle, timeout, wake_with_connection, &waiter,
+                                                 connection, &waiter.ticket, &error);
+    if (code != PHANTOMDB_OK) {
+        raise_error(&error);
+    } else if (*connection == NULL && waiter_wait(&waiter)) {
+        *connection = waiter.connection;
+        if (*connection == NULL) raise_error(&waiter.error);
+    }
+    waiter_end(&waiter);
+    return *connection != NULL;
+}
+
+/* _acquire(timeout, owner) */
+static PyObject *pool_acquire(PyObject *self, PyObject *arguments) {
+    pool_object *it = pool_of(self);
+    PyObject *timeout = PyTuple_GetItem(arguments, 0);
+    PyObject *owner = PyTuple_GetItem(arguments, 1);
+    int64_t milliseconds;
+    if (timeout == NULL || owner == NULL || !timeout_of(timeout, &milliseconds)) return NULL;
+    texts all = {.count = 0};
+    if (owner != Py_None && !texts_add(&all, owner, "owner")) return NULL;
+    connection_object *client = connection_new(it);
+    if (client != NULL && !acquire_handle(it, milliseconds, &client->handle)) Py_CLEAR(client);
+    if (client != NULL && all.count > 0) {
+        phantomdb_connection_set_owner(client->handle, all.values[0], NULL);
+    }
+    texts_free(&all);
+    return (PyObject *)client;
+}
+
+static PyObject *pool_try_acquire(PyObject *self, PyObject *unused) {
+    (void)unused;
+    phantomdb_error error;
+    connection_object *client = connection_new(pool_of(self));
+    if (client != NULL &&
+        phantomdb_pool_try_acquire(pool_of(self)->handle, &client->handle, &error) != PHANTOMDB_OK) {
+        Py_DECREF(client);
+        return raise_error(&error);
+    }
+    return (PyObject *)client;
+}
+
+/* _client(handle): of what an inbox brought. */
+static PyObject *pool_client(PyObject *self, PyObject *handle) {
+    phantomdb_connection *connection = PyLong_AsVoidPtr(handle);
+    if (connection == NULL) return NULL;
+    connection_object *client = connection_new(pool_of(self));
+    if (client != NULL) client->handle = connection;
+    else phantomdb_pool_release(pool_of(self)->handle, connection, NULL);
+    return (PyObject *)client;
+}
+
+static PyObject *give_back(PyObject *self, PyObject *client,
+                           int32_t (*how)(phantomdb_pool *, phantomdb_connection *, phantomdb_error *)) {
+    phantomdb_error error;
+    phantomdb_connection *handle = connection_take(client, pool_of(self));
+    if (handle == NULL) return NULL;
+    int32_t code = how(pool_of(self)->handle, handle, &error);
+    /* A closed pool took it back itself; to complain in a `finally` would hide what was raised. */
+    return none_or(code == PHANTOMDB_ERR_CLOSED ? PHANTOMDB_OK : code, &error);
+}
+
+static PyObject *pool_release(PyObject *self, PyObject *client) {
+    return give_back(self, client, phantomdb_pool_release);
+}
+
+static PyObject *pool_discard(PyObject *self, PyObject *client) {
+    return give_back(self, client, phantomdb_pool_discard);
+}
+
+static PyObject *pool_run(PyObject *self, PyObject *arguments) {
+    return run((target){.pool = pool_of(self)->handle}, arguments);
+}
+
+static PyObject *pool_request(PyObject *self, PyObject *arguments) {
+    return request((target){.pool = pool_of(self)->handle}, arguments);
+}
+
+static bool read_status(PyObject *self, phantomdb_status *status) {
+    phantomdb_error error;
+    phantomdb_status_init(status, sizeof *status);
+    if (phantomdb_pool_status(pool_of(self)->handle, status, &error) == PHANTOMDB_OK) return true;
+    raise_error(&error);
+    return false;
+}
+
+static PyObject *pool_get_status(PyObject *self, PyObject *unused) {
+    (void)unused;
+    phantomdb_status it;
+    if (!read_status(self, &it)) return NULL;
+    return Py_BuildValue("{sIsIsIsI}", "available", it.available, "used", it.used, "min", it.min, "max",
+                         it.max);
+}
+
+static PyObject *pool_status(PyObject *self, PyObject *unused) {
+    (void)unused;
+    phantomdb_status it;
+    if (!read_status(self, &it)) return NULL;
+    return Py_BuildValue("{sIsIsIsIsIsI}", "available", it.available, "used", it.used, "pending",
+                         it.pending, "total", it.total, "min", it.min, "max", it.max);
+}
+
+static PyObject *text_from(PyObject *self,
+                           int32_t (*read)(phantomdb_pool *, phantomdb_result **, phantomdb_error *)) {
+    phantomdb_error error;
+    phantomdb_result *result = NULL;
+    if (read(pool_of(self)->handle, &result, &error) != PHANTOMDB_OK) return raise_error(&error);
+    return text_of_result(result);
+}
+
+static PyObject *pool_stats(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return text_from(self, phantomdb_pool_stats_json);
+}
+
+static PyObject *pool_metrics(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return text_from(self, phantomdb_pool_metrics);
+}
+
+static PyObject *pool_reset(PyObject *self, PyObject *unused) {
+    (void)unused;
+    phantomdb_error error;
+    return none_or(phantomdb_pool_reset(pool_of(self)->handle, &error), &error);
+}
+
+static PyObject *pool_resize(PyObject *self, PyObject *arguments, PyObject *named) {
+    static char *names[] = {"min_connections", "max_connections", NULL};
+    PyObject *counts[2];
+    uint32_t numbers[2];
+    phantomdb_error error;
+    if (!PyArg_ParseTupleAndKeywords(arguments, named, "OO:resize", names, &counts[0], &counts[1])) {
+        return NULL;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (!count_of(counts[i], names[i], &numbers[i])) return NULL;
+    }
+    return none_or(phantomdb_pool_resize(pool_of(self)->handle, numbers[0], numbers[1], &error), &error);
+}
+
+static PyObject *pool_set_token(PyObject *self, PyObject *token) {
+    texts all = {.count = 0};
+    phantomdb_error error;
+    if (!texts_add(&all, token, "token")) return NULL;
+    int32_t code = phantomdb_pool_set_token(pool_of(self)->handle, all.values[0], &error);
+    texts_free(&all);
+    return none_or(code, &error);
+}
+
+static int32_t close_waiting(phantomdb_pool *pool, int64_t timeout, phantomdb_error *error) {
+    int32_t code;
+    Py_BEGIN_ALLOW_THREADS
+    code = timeout == PHANTOMDB_POOL_TIMEOUT ? phantomdb_pool_close(pool, error)
+                                             : phantomdb_pool_close_timeout(pool, timeout, error);
+    Py_END_ALLOW_THREADS
+    return code;
+}
+
+static PyObject *close_in_main_thread(phantomdb_pool *pool, int64_t timeout) {
+    waiter waiter;
+    phantomdb_error error;
+    PyObject *done = NULL;
+    waiter_begin(&waiter, pool);
+    if (phantomdb_pool_close_async(pool, timeout, wake_closed, &waiter, &error) != PHANTOMDB_OK) {
+        raise_error(&error);
+    } else if (waiter_wait(&waiter)) {
+        done = none_or(waiter.error.code, &waiter.error);
+    }
+    waiter_end(&waiter);
+    return done;
+}
+
+/* _close(timeout) */
+static PyObject *pool_close(PyObject *self, PyObject *timeout) {
+    int64_t milliseconds;
+    phantomdb_error error;
+    if (!timeout_of(timeout, &milliseconds)) return NULL;
+    phantomdb_pool *pool = pool_of(self)->handle;
+    if (is_main_thread()) return close_in_main_thread(pool, milliseconds);
+    return none_or(close_waiting(pool, milliseconds, &error), &error);
+}
+
+static void do_nothing(const phantomdb_error *error, void *user_data) {
+    (void)error;
+    (void)user_data;
+}
+
+/* Of a pool that nobody closed; none of its clients is left, so there is nothing to wait for. */
+static void close_forgotten(pool_object *it) {
+    if (it->log == NULL &&
+        phantomdb_pool_close_async(it->handle, 0, do_nothing, NULL, NULL) == PHANTOMDB_OK) {
+        return;
+    }
+    /* The log is used until the pool is closed. */
+    close_waiting(it->handle, 0, NULL);
+}
+
+static void pool_finalize(PyObject *self) {
+    pool_object *it = pool_of(self);
+    if (it->handle == NULL) return;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    close_forgotten(it);
+    PyErr_Restore(type, value, traceback);
+}
+
+static void pool_dealloc(PyObject *self) {
+    pool_object *it = pool_of(self);
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    log_target_free(it->log);
+    Py_XDECREF(it->client_type);
+    free_object(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"_open", pool_open, METH_VARARGS, NULL},
+    {"_acquire", pool_acquire, METH_VARARGS, NULL},
+    {"_client", pool_client, METH_O, NULL},
+    {"_run", pool_run, METH_VARARGS, NULL},
+    {"_request", pool_request, METH_VARARGS, NULL},
+    {"_stats", pool_stats, METH_NOARGS, NULL},
+    {"_close", pool_close, METH_O, NULL},
+    {"_try_acquire", pool_try_acquire, METH_NOARGS, NULL},
+    {"release", pool_release, METH_O,
+     "release($self, connection, /)\n--\n\nGives a client back. Never waits. A transaction that is "
+     "still open on it is rolled back."},
+    {"discard", pool_discard, METH_O,
+     "discard($self, connection, /)\n--\n\nGives a client back whose connection is to be closed "
+     "instead of reused."},
+    {"get_status", pool_get_status, METH_NOARGS,
+     "get_status($self, /)\n--\n\nThe numbers of this moment: available, used, min, max."},
+    {"status", pool_status, METH_NOARGS,
+     "status($self, /)\n--\n\nAll numbers of this moment: available, used, pending, total, min, max."},
+    {"metrics", pool_metrics, METH_NOARGS,
+     "metrics($self, /)\n--\n\nStatus and statistics as OpenMetrics text, for Prometheus and its "
+     "like."},
+    {"reset", pool_reset, METH_NOARGS,
+     "reset($self, /)\n--\n\nRetires every connection that is open now: idle ones at once, others "
+     "when they are\nreleased. For a server that moved, or certificates that changed."},
+    {"resize", (PyCFunction)(void (*)(void))pool_resize, METH_VARARGS | METH_KEYWORDS,
+     "resize($self, /, min_connections, max_connections)\n--\n\nChanges the bounds while the pool is "
+     "in use."},
+    {"set_token", pool_set_token, METH_O,
+     "set_token($self, token, /)\n--\n\nChanges the bearer token; None sends none. Every request "
+     "that starts afterwards uses it."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_finalize, pool_finalize},
+    {Py_tp_dealloc, pool_dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_new, PyType_GenericNew},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "phantomdb._native.Pool",
+    .basicsize = sizeof(pool_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = slots,
+};
+
+bool pool_define(PyObject *module) {
+    pool_type = (PyTypeObject *)PyType_FromSpec(&spec);
+    return pool_type != NULL && PyModule_AddObject(module, "Pool", (PyObject *)pool_type) == 0;
+}

@@ -1,0 +1,63 @@
+/* Texts that go in, and texts that come out. */
+#include <string.h>
+
+#include "native.h"
+
+bool texts_add(texts *all, PyObject *value, const char *name) {
+    if (all->count == MOST_TEXTS) {
+        raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "arguments: are too many");
+        return false;
+    }
+    uint64_t at = all->count;
+    all->holders[at] = NULL;
+    all->values[at] = NULL;
+    if (value != Py_None) {
+        if (!PyUnicode_Check(value)) {
+            PyErr_Format(PyExc_TypeError, "%s: must be str, not %R", name, Py_TYPE(value));
+            return false;
+        }
+        PyObject *bytes = PyUnicode_AsUTF8String(value);
+        if (bytes == NULL) {
+            PyErr_Clear();
+            raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: is no valid Unicode", name);
+            return false;
+        }
+        const char *text = PyBytes_AsString(bytes);
+        if (strlen(text) != (size_t)PyBytes_Size(bytes)) {
+            Py_DECREF(bytes);
+            raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: holds a NUL character", name);
+            return false;
+        }
+        all->holders[at] = bytes;
+        all->values[at] = text;
+    }
+    all->count++;
+    return true;
+}
+
+bool texts_add_arguments(texts *all, int32_t operation, PyObject *arguments, Py_ssize_t first) {
+    uint64_t known = 0;
+    const phantomdb_operation_info *info = phantomdb_operation_table(&known);
+    const phantomdb_operation_info *end = info + known;
+    while (info < end && info->operation != operation) info++;
+    Py_ssize_t count = PyTuple_Size(arguments) - first;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const char *name = info < end && i < (Py_ssize_t)info->argument_count ? info->arguments[i]
+                                                                              : "argument";
+        if (!texts_add(all, PyTuple_GetItem(arguments, first + i), name)) return false;
+    }
+    return true;
+}
+
+void texts_free(texts *all) {
+    for (uint64_t i = 0; i < all->count; i++) Py_XDECREF(all->holders[i]);
+}
+
+PyObject *text_of_result(phantomdb_result *result) {
+    const char *text = "";
+    uint64_t length = 0;
+    phantomdb_result_text(result, &text, &length, NULL);
+    PyObject *made = PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "strict");
+    phantomdb_result_free(result);
+    return made;
+}

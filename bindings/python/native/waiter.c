@@ -1,0 +1,213 @@
+/* How a thread waits for the outcome of an asynchronous call, with the GIL released.
+ *
+ * The main thread must notice signals meanwhile, because Python runs their handlers there: Ctrl-C
+ * would else wait for the answer. A signal that comes just before a system call would not
+ * interrupt that, so while it waits it has a file descriptor to which Python's own handler writes
+ * (signal.set_wakeup_fd). */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "native.h"
+
+/* For so long the main thread just waits: most requests are over before, and Ctrl-C can wait as long. */
+enum { PATIENCE_NS = 2000000 };
+
+static pthread_t main_thread;
+static pthread_condattr_t monotonic;
+static PyObject *set_wakeup_fd;
+
+/* The thread that forks is the main thread of the child. */
+static void after_fork(void) {
+    main_thread = pthread_self();
+}
+
+static bool find_main_thread(void) {
+    PyObject *threading = PyImport_ImportModule("threading");
+    if (threading == NULL) return false;
+    PyObject *main = PyObject_CallMethod(threading, "main_thread", NULL);
+    PyObject *ident = main != NULL ? PyObject_GetAttrString(main, "ident") : NULL;
+    if (ident != NULL) main_thread = (pthread_t)PyLong_AsUnsignedLong(ident);
+    Py_XDECREF(ident);
+    Py_XDECREF(main);
+    Py_DECREF(threading);
+    return PyErr_Occurred() == NULL;
+}
+
+bool waiters_begin(void) {
+    PyObject *signal = PyImport_ImportModule("signal");
+    if (signal == NULL) return false;
+    set_wakeup_fd = PyObject_GetAttrString(signal, "set_wakeup_fd");
+    Py_DECREF(signal);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_atfork(NULL, NULL, after_fork);
+    return set_wakeup_fd != NULL && find_main_thread();
+}
+
+bool is_main_thread(void) {
+    return pthread_equal(pthread_self(), main_thread);
+}
+
+void waiter_begin(waiter *it, phantomdb_pool *pool) {
+    pthread_mutex_init(&it->lock, NULL);
+    pthread_cond_init(&it->changed, &monotonic);
+    it->is_done = false;
+    it->bell = -1;
+    it->pool = pool;
+    it->ticket = NULL;
+    it->connection = NULL;
+    it->result = NULL;
+    it->error.code = PHANTOMDB_OK;
+}
+
+void waiter_end(waiter *it) {
+    pthread_cond_destroy(&it->changed);
+    pthread_mutex_destroy(&it->lock);
+}
+
+static void wake(waiter *it, const phantomdb_error *error) {
+    if (error->code != PHANTOMDB_OK) it->error = *error;
+    pthread_mutex_lock(&it->lock);
+    it->is_done = true;
+    if (it->bell >= 0) eventfd_write(it->bell, 1);
+    pthread_cond_signal(&it->changed);
+    pthread_mutex_unlock(&it->lock);
+}
+
+void wake_with_connection(phantomdb_connection *connection, const phantomdb_error *error, void *user_data) {
+    waiter *it = user_data;
+    it->connection = connection;
+    wake(it, error);
+}
+
+void wake_with_result(phantomdb_result *result, const phantomdb_error *error, void *user_data) {
+    waiter *it = user_data;
+    it->result = result;
+    wake(it, error);
+}
+
+void wake_closed(const phantomdb_error *error, void *user_data) {
+    wake(user_data, error);
+}
+
+static void wait_for_ever(waiter *it) {
+    Py_BEGIN_ALLOW_THREADS
+    pthread_mutex_lock(&it->lock);
+    while (!it->is_done) pthread_cond_wait(&it->changed, &it->lock);
+    pthread_mutex_unlock(&it->lock);
+    Py_END_ALLOW_THREADS
+}
+
+static bool wait_a_moment(waiter *it) {
+    bool is_done;
+    Py_BEGIN_ALLOW_THREADS
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_nsec += PATIENCE_NS;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_nsec -= 1000000000;
+        end.tv_sec++;
+    }
+    pthread_mutex_lock(&it->lock);
+    int status = 0;
+    while (!it->is_done && status == 0) status = pthread_cond_timedwait(&it->changed, &it->lock, &end);
+    is_done = it->is_done;
+    pthread_mutex_unlock(&it->lock);
+    Py_END_ALLOW_THREADS
+    return is_done;
+}
+
+static bool set_bell(waiter *it, int bell) {
+    pthread_mutex_lock(&it->lock);
+    it->bell = bell;
+    bool is_done = it->is_done;
+    pthread_mutex_unlock(&it->lock);
+    return is_done;
+}
+
+/* Makes Python write to this descriptor; gives the one it wrote to before. */
+static int swap_wakeup_fd(int fd) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *previous = PyObject_CallFunction(set_wakeup_fd, "i", fd);
+    int number = previous != NULL ? (int)PyLong_AsLong(previous) : -1;
+    Py_XDECREF(previous);
+    /* It fails for a descriptor that its owner has closed, whom nothing is lost by then. */
+    PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    return number;
+}
+
+/* Passes the signals on to whoever wants to be told of them otherwise, asyncio for example. */
+static void forward(int from, int to) {
+    char numbers[64];
+    ssize_t count;
+    while ((count = read(from, numbers, sizeof numbers)) > 0) {
+        if (to >= 0 && write(to, numbers, (size_t)count) < 0) return;
+    }
+}
+
+/* Whether it is done; false if a signal handler has raised. */
+static bool wait_with_signals(waiter *it, int bell, int signals, int other) {
+    bool is_done = set_bell(it, bell);
+    while (!is_done) {
+        /* Those that came before the descriptor was set. */
+        if (PyErr_CheckSignals() < 0) break;
+        struct pollfd events[] = {{.fd = bell, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+        Py_BEGIN_ALLOW_THREADS
+        poll(events, 2, -1);
+        Py_END_ALLOW_THREADS
+        if (events[1].revents != 0) forward(signals, other);
+        is_done = events[0].revents != 0;
+    }
+    set_bell(it, -1);
+    return is_done;
+}
+
+static bool wait_in_main_thread(waiter *it) {
+    int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int pipes[2] = {-1, -1};
+    bool is_done = false;
+    if (bell < 0 || pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+    } else {
+        int other = swap_wakeup_fd(pipes[1]);
+        is_done = wait_with_signals(it, bell, pipes[0], other);
+        int ours = swap_wakeup_fd(other);
+        /* A signal handler may have set its own meanwhile. */
+        if (ours != pipes[1]) swap_wakeup_fd(ours);
+        forward(pipes[0], other);
+    }
+    if (bell >= 0) close(bell);
+    if (pipes[0] >= 0) close(pipes[0]);
+    if (pipes[1] >= 0) close(pipes[1]);
+    return is_done;
+}
+
+/* Ends the call, and gives back what it brought. */
+static void give_up(waiter *it) {
+    if (it->ticket != NULL) {
+        phantomdb_cancel(it->ticket, NULL);
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        phantomdb_pool_close_timeout(it->pool, 0, NULL);
+        Py_END_ALLOW_THREADS
+    }
+    wait_for_ever(it);
+    if (it->connection != NULL) phantomdb_pool_release(it->pool, it->connection, NULL);
+    if (it->result != NULL) phantomdb_result_free(it->result);
+}
+
+bool waiter_wait(waiter *it) {
+    if (!is_main_thread()) {
+        wait_for_ever(it);
+        return true;
+    }
+    if (wait_a_moment(it) || wait_in_main_thread(it)) return true;
+    give_up(it);
+    return false;
+}

@@ -1,0 +1,73 @@
+"""What is asked of the server, and what its answers are made into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import _native
+from .errors import InvalidArgumentError
+
+#: The numbers of the operations by their names.
+NUMBERS = {name: number for number, name, _, _ in _native.operations}
+
+HEALTH_CHECK = NUMBERS["health_check"]
+LIST_DATABASES = NUMBERS["list_databases"]
+CREATE_DATABASE = NUMBERS["create_database"]
+DROP_DATABASE = NUMBERS["drop_database"]
+LIST_TABLES = NUMBERS["list_tables"]
+CREATE_TABLE = NUMBERS["create_table"]
+DROP_TABLE = NUMBERS["drop_table"]
+INSERT = NUMBERS["insert"]
+SELECT = NUMBERS["select"]
+UPDATE = NUMBERS["update"]
+DELETE = NUMBERS["delete"]
+EXECUTE_QUERY = NUMBERS["execute_query"]
+BEGIN_TRANSACTION = NUMBERS["begin_transaction"]
+COMMIT_TRANSACTION = NUMBERS["commit_transaction"]
+ROLLBACK_TRANSACTION = NUMBERS["rollback_transaction"]
+
+Row = Mapping[str, Any]
+Columns = Sequence[Mapping[str, Any]]
+
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+def to_json(name: str, value: object) -> str:
+    """Write an argument as JSON."""
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"{name}: can't be written as JSON: {error}") from error
+
+
+def to_optional_json(name: str, value: object) -> str | None:
+    """Write an argument as JSON, if there is one."""
+    return None if value is None else to_json(name, value)
+
+
+def to_body(value: object) -> bytes | None:
+    """Write the body of a request, if there is one."""
+    return None if value is None else to_json("body", value).encode()
+
+
+def to_query(text: str) -> dict[str, Any]:
+    """Read the answer to a statement; its rows become dicts."""
+    answer: dict[str, Any] = json.loads(text)
+    columns = answer["columns"]
+    answer["rows"] = [dict(zip(columns, row)) for row in answer["rows"]]
+    return answer
+
+
+def to_transaction_id(text: str) -> str:
+    """Read the answer to a begin."""
+    return str(json.loads(text)["transaction_id"])
+
+
+def to_anything(text: str) -> Any:
+    """Read the answer to a request that has no name, which need not be JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

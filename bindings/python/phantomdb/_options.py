@@ -1,0 +1,106 @@
+"""What the pools of phantomdb.pool and phantomdb.aio have in common."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import weakref
+from typing import Any, Callable, ClassVar
+
+from . import _native
+
+_LEVELS = {_native.LOG_WARNING: logging.WARNING}
+
+#: Every pool, to be closed at the end of the program.
+_pools: weakref.WeakSet[BasePool] = weakref.WeakSet()
+
+
+class BasePool(_native.Pool):
+    """A pool of connections to one PhantomDB server."""
+
+    #: What is acquired.
+    _client_type: ClassVar[type[_native.Connection]]
+
+    def __init__(
+        self,
+        base_url: str = "http://localhost:8080",
+        min_connections: int = 2,
+        max_connections: int = 10,
+        acquire_timeout: float = 30,
+        idle_timeout: float = 60,
+        *,
+        token: str | None = None,
+        max_lifetime: float | None = None,
+        validation: str | None = None,
+        validate_after: float | None = None,
+        validation_timeout: float | None = None,
+        max_waiters: int | None = None,
+        max_connecting: int | None = None,
+        request_timeout: float | None = None,
+        connect_timeout: float | None = None,
+        close_timeout: float | None = None,
+        leak_threshold: float | None = None,
+        preconnect: bool | None = None,
+        tls_ca_file: str | os.PathLike[str] | None = None,
+        tls_cert_file: str | os.PathLike[str] | None = None,
+        tls_key_file: str | os.PathLike[str] | None = None,
+        max_response_bytes: int | None = None,
+        log: Callable[[int, str], object] | None = None,
+    ) -> None:
+        """Make a pool. It opens no connection yet, so the server need not be there.
+
+        Times are in seconds. None stands for the default, which ``default_options`` tells.
+
+        base_url: ``http[s]://host[:port][/prefix]``.
+        min_connections, max_connections: kept at least, and never exceeded.
+        acquire_timeout: how long an acquire waits, all its steps together.
+        idle_timeout: after how long an unused connection above the minimum is closed; 0 is never.
+        token: the bearer token; never shown in any message.
+        max_lifetime: after how long a connection is retired; 0 is never.
+        validation: how an idle connection is checked: "socket", "ping" or "none".
+        validate_after: how long one may be idle and still be handed out unchecked.
+        validation_timeout: how long a ping may take.
+        max_waiters: how many callers may wait at once; one more is refused.
+        max_connecting: how many connections may be opening at once.
+        request_timeout, connect_timeout: how long a request, and opening a connection, may take.
+        close_timeout: how long ``close`` waits for clients that are out before it cuts them.
+        leak_threshold: after how long a client that is not released is reported to ``log``.
+        preconnect: whether to open ``min_connections`` at once, in the background.
+        tls_ca_file, tls_cert_file, tls_key_file: PEM files: whom to trust, and what to show.
+        max_response_bytes: how large an answer may be.
+        log: told of leaks and outages, on a thread of the library, with a level of ``logging``
+        and a text: ``logging.getLogger("db").log`` fits.
+        """
+        options = dict(locals())
+        for name in ("tls_ca_file", "tls_cert_file", "tls_key_file"):
+            if options[name] is not None:
+                options[name] = os.fspath(options[name])
+        if log is not None and not callable(log):
+            raise TypeError(f"log: must be callable, not {type(log)!r}")
+        self._log = log
+        self.base_url = base_url
+        self._open(self._client_type, options, log is not None)
+        _pools.add(self)
+
+    def __repr__(self) -> str:
+        """Say which pool it is."""
+        return f"<{type(self).__module__}.{type(self).__qualname__} {id(self):#x}>"
+
+    def stats(self) -> dict[str, Any]:
+        """Tell what the pool has done so far: acquires by outcome, histograms, connections."""
+        stats: dict[str, Any] = json.loads(self._stats())
+        return stats
+
+    def _tell(self, level: int, message: str) -> None:
+        """Pass on what the library says of this pool."""
+        if self._log is not None:
+            self._log(_LEVELS.get(level, logging.INFO), message)
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what is open, while Python can still run callbacks of pools' logs."""
+    for pool in list(_pools):
+        pool._close(0)

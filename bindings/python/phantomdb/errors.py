@@ -1,0 +1,180 @@
+"""What can go wrong: PhantomDBError, and a class of it for each code of the library."""
+
+from __future__ import annotations
+
+import builtins
+from typing import ClassVar
+
+from . import _native
+
+
+class PhantomDBError(Exception):
+    """A call failed; the text says what was tried, on what, and why it failed."""
+
+    #: The code of which the class is.
+    CODE: ClassVar[str | None] = None
+
+    #: The library's name for what is wrong: "TIMEOUT", "CLOSED", "HTTP" and so on.
+    code: str | None
+    #: The HTTP status that the server answered; None if it did not.
+    status: int | None
+    #: Whether the same call may succeed later, and is safe to repeat.
+    retriable: bool
+    #: In how many seconds a new try makes sense; None if that is not known.
+    retry_after: float | None
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        retriable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        """Take the text, and what else is known."""
+        super().__init__(message)
+        self.code = code or self.CODE
+        self.status = status
+        self.retriable = retriable
+        self.retry_after = retry_after
+
+
+class InvalidArgumentError(PhantomDBError, ValueError):
+    """An argument or option makes no sense; the text begins with its name."""
+
+    CODE = "INVALID_ARGUMENT"
+
+
+class InvalidHandleError(PhantomDBError):
+    """The client was released already, or belongs to another pool."""
+
+    CODE = "INVALID_HANDLE"
+
+
+class ClosedError(PhantomDBError):
+    """The pool is closed. The text contains the word "closed"."""
+
+    CODE = "CLOSED"
+
+
+class TimeoutError(PhantomDBError, builtins.TimeoutError):  # noqa: A001
+    """The time was over first. The text contains the word "Timeout"."""
+
+    CODE = "TIMEOUT"
+
+
+class WouldBlockError(PhantomDBError):
+    """No connection is free at this moment, and the call does not wait."""
+
+    CODE = "WOULD_BLOCK"
+
+
+class OverloadedError(PhantomDBError):
+    """Too many callers wait already (``max_waiters``)."""
+
+    CODE = "OVERLOADED"
+
+
+class UnavailableError(PhantomDBError, ConnectionError):
+    """The server can't be reached. The text holds the root cause."""
+
+    CODE = "UNAVAILABLE"
+
+
+class CancelledError(PhantomDBError):
+    """The request was interrupted."""
+
+    CODE = "CANCELLED"
+
+
+class BusyError(PhantomDBError):
+    """The client is in use by another thread."""
+
+    CODE = "BUSY"
+
+
+class WouldDeadlockError(PhantomDBError):
+    """The call would wait for itself, as in a pool's log callback."""
+
+    CODE = "WOULD_DEADLOCK"
+
+
+class InvalidStateError(PhantomDBError):
+    """The operation does not fit the client's state: a commit with no transaction open, say."""
+
+    CODE = "INVALID_STATE"
+
+
+class HTTPError(PhantomDBError):
+    """The server answered with an error; ``status`` says which."""
+
+    CODE = "HTTP"
+
+
+class UnauthorizedError(HTTPError):
+    """The server refused the credentials (HTTP status 401 or 403)."""
+
+    CODE = "UNAUTHORIZED"
+
+
+class ProtocolError(PhantomDBError):
+    """The server's answer is no valid HTTP or no valid JSON."""
+
+    CODE = "PROTOCOL"
+
+
+class ConnectionLostError(PhantomDBError, ConnectionError):
+    """The connection broke before the answer was complete."""
+
+    CODE = "CONNECTION_LOST"
+
+
+class TooLargeError(PhantomDBError):
+    """The server's answer is larger than ``max_response_bytes``."""
+
+    CODE = "TOO_LARGE"
+
+
+class TLSError(PhantomDBError):
+    """The TLS settings are wrong, or the server's certificate was refused."""
+
+    CODE = "TLS"
+
+
+class TypeError(PhantomDBError, builtins.TypeError):  # noqa: A001
+    """A value of an answer has another type, or lies outside its range."""
+
+    CODE = "TYPE"
+
+
+class PanicError(PhantomDBError):
+    """A bug in the library, caught. The pool stays usable."""
+
+    CODE = "PANIC"
+
+
+_names = {number: name for number, name, _ in _native.codes}
+_classes = {
+    value.CODE: value
+    for value in list(globals().values())
+    if isinstance(value, type) and issubclass(value, PhantomDBError)
+}
+
+
+def _make(
+    number: int, message: str, status: int, retry_after_ms: int, retriable: bool
+) -> PhantomDBError:
+    """Make the exception that an error of the library becomes."""
+    # A newer library may have codes that this package does not know.
+    code = _names.get(number)
+    return _classes.get(code, PhantomDBError)(
+        message,
+        code=code,
+        status=status or None,
+        retriable=retriable,
+        retry_after=retry_after_ms / 1000 if retry_after_ms else None,
+    )
+
+
+_native.set_error_factory(_make)

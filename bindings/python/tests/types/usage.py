@@ -1,0 +1,44 @@
+"""What users write, for mypy: it checks this file and never runs it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import phantomdb
+from phantomdb import PhantomDB, PhantomDBError, connect
+from phantomdb.pool import PhantomDBConnectionPool, create_pool
+
+pool: PhantomDBConnectionPool = create_pool(
+    "http://localhost:8080",
+    max_connections=20,
+    acquire_timeout=0.5,
+    idle_timeout=300,
+    tls_ca_file=Path("ca.pem"),
+    log=logging.getLogger("db").log,
+)
+status: dict[str, int] = pool.get_status()
+client: PhantomDB = pool.acquire(timeout=1, owner="me")
+try:
+    names: list[str] = client.list_databases()
+    rows: list[dict[str, Any]] = client.select("shop", "orders", "paid = 0")
+    client.insert("shop", "orders", {"id": 1, "paid": False})
+    answer: dict[str, Any] = pool.query("shop", "SELECT ?", [1])
+except phantomdb.TimeoutError as error:
+    seconds: float | None = error.retry_after
+except PhantomDBError as error:
+    number: int | None = error.status
+    code: str | None = error.code
+finally:
+    pool.release(client)
+
+with pool.connection() as it, it.transaction("shop") as transaction:
+    text: str = transaction
+with connect() as own:
+    own.health_check()
+
+create_pool(max_connection=5)  # type: ignore[call-arg]
+create_pool(max_connections="5")  # type: ignore[arg-type]
+client.delete("shop", "orders")  # type: ignore[call-arg]
+client.list_tables(7)  # type: ignore[arg-type]
