@@ -36,6 +36,20 @@ test('whole numbers beyond 2^53 are BigInts, and only those', () => {
   assert.equal(json.parse('9007199254740993'), 9007199254740993n);
 });
 
+test('the digits of a fraction or an exponent are no whole number, however many they are', () => {
+  for (const text of [
+    '0.30000000000000004',
+    '-1.7976931348623157e308',
+    '[1.1234567890123456789,2]',
+  ]) {
+    assert.deepEqual(json.parse(text), JSON.parse(text));
+  }
+  assert.deepEqual(json.parse('{"a":1e-0000000000000001,"b":-9007199254740993}'), {
+    a: 0.1,
+    b: -9007199254740993n,
+  });
+});
+
 test('a text can not be taken for a number', () => {
   const sly = '\u0001n9223372036854775807';
   assert.deepEqual(json.parse(`[${JSON.stringify(sly)},9223372036854775807]`), [
