@@ -63,6 +63,8 @@ impl DevServer {
             .env_remove("PHANTOMDB_DEVSERVER_TOKEN")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It complains about clients that hang up, which they do here on purpose.
+            .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("{}: {error}", self.program.display()))?;
         let mut line = String::new();

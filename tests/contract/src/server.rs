@@ -5,8 +5,9 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::agent::PATIENCE;
 use crate::json::Json;
 use crate::port;
 
@@ -14,6 +15,9 @@ use crate::port;
 pub const RULE: [&str; 11] = [
     "method", "path", "times", "status", "reason", "json", "body", "headers", "hold", "raw", "then",
 ];
+
+/// Between two looks at what tells nobody when it changes.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Permits of a hold that lets all pass from now on.
 const OPEN: usize = usize::MAX;
@@ -72,11 +76,9 @@ impl Server {
     }
 
     /// Listens again.
-    pub fn restart(&self) -> Result<(), String> {
-        let listener = TcpListener::bind(self.address)
-            .map_err(|error| format!("{} is not free: {error}", self.address))?;
+    pub fn restart(&self) {
+        let listener = eventually(|| TcpListener::bind(self.address).ok());
         self.accept_with(listener);
-        Ok(())
     }
 
     /// Does not listen any more; connections stay.
@@ -90,6 +92,7 @@ impl Server {
         // What wakes the acceptor.
         let _ = TcpStream::connect(self.address);
         self.shared.wait(|state| !state.is_listening);
+        eventually(|| TcpStream::connect(self.address).is_err().then_some(()));
     }
 
     /// Closes every connection.
@@ -252,12 +255,24 @@ impl Shared {
             if let Err(error) = still_there(stream) {
                 break Err(error);
             }
-            let pause = Duration::from_millis(2);
-            state = self.changed.wait_timeout(state, pause).expect("nobody panics with it").0;
+            state = self.changed.wait_timeout(state, PAUSE).expect("nobody panics with it").0;
         };
         *state.held.get_mut(name).expect("it was counted") -= 1;
         self.changed.notify_all();
         outcome
+    }
+}
+
+/// What the attempt gives in the end. A process that is just being started holds copies of all
+/// sockets for a moment, so that a listener may outlive its close.
+fn eventually<T>(attempt: impl Fn() -> Option<T>) -> T {
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        assert!(Instant::now() < patience, "another program has the port");
+        thread::sleep(PAUSE);
     }
 }
 
