@@ -32,6 +32,7 @@ SETUP_DEMO := $(TARGET_DIR)/setup-demo
 SETUP_NODE := $(TARGET_DIR)/setup-node
 SETUP_PYTHON := $(TARGET_DIR)/setup-python
 SETUP_TEST := $(TARGET_DIR)/setup-test
+SETUP_BENCH := $(TARGET_DIR)/setup-bench
 
 .PHONY: help setup build header devserver node python demo install install-strip uninstall fmt clean \
 	test lint test-rust test-model test-header test-abi test-c test-fork test-node test-python \
@@ -48,6 +49,8 @@ $(TARGET_DIR)/setup-%: scripts/setup $(wildcard rust-toolchain.toml)
 	@mkdir -p $(@D) && touch $@
 
 $(SETUP_TEST): $(SETUP_DEMO)
+
+$(SETUP_BENCH): $(SETUP_DEMO)
 
 $(SETUP_DEMO): $(SETUP_BUILD)
 
@@ -159,6 +162,19 @@ test-install: $(SETUP_TEST) build devserver ## programs outside the tree against
 
 test-demo: $(SETUP_TEST) build devserver node ## the demo, in a pipe
 	@scripts/demo --check
+
+.PHONY: bench bench-quick bench-core
+
+bench: ## the library beside its peers, in every language; the report is in target/bench
+	@$(MAKE) --no-print-directory bench-core
+	@$(MAKE) --no-print-directory bench-node BENCH='--rounds 5'
+
+bench-quick: ## as bench, with less effort, in two minutes
+	@$(MAKE) --no-print-directory bench-core CORE_BENCH=--quick
+	@$(MAKE) --no-print-directory bench-node BENCH='--rounds 3 --scale 0.2'
+
+bench-core: $(SETUP_BENCH) build ## the library itself beside its peers; CORE_BENCH=--quick for a short run
+	@benches/core/run $(CORE_BENCH)
 
 # Against a server that is built as users have it.
 BENCH_SERVER := $(TARGET_DIR)/release/phantomdb-devserver

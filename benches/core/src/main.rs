@@ -1,0 +1,77 @@
+//! Measures libphantomdb beside its peers in one run, and writes a report.
+//!
+//!     phantomdb-bench FOLDER [--quick]    all of it, the report into FOLDER
+
+mod acquires;
+mod contender;
+mod parse;
+mod peers;
+mod plots;
+mod report;
+mod requests;
+mod rounds;
+mod server;
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use contender::Place;
+use report::Report;
+use rounds::Effort;
+use server::Server;
+
+const THOROUGH: Effort = Effort { rounds: 15, turn: Duration::from_millis(200) };
+const QUICK: Effort = Effort { rounds: 5, turn: Duration::from_millis(40) };
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["serve"] => Ok(server::serve()?),
+        [folder] => run(Path::new(folder), THOROUGH),
+        [folder, "--quick"] => run(Path::new(folder), QUICK),
+        _ => Err("usage: phantomdb-bench FOLDER [--quick]".into()),
+    }
+}
+
+fn run(folder: &Path, effort: Effort) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(folder)?;
+    let server = Server::start()?;
+    let style = "{elapsed_precise} [{bar:40}] {pos}/{len} {msg}";
+    let progress = ProgressBar::new(acquires::turns(effort) + requests::turns(effort))
+        .with_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
+    let place = Place::new(server.address, "");
+    let report = Report {
+        library: env::var("VERSION").unwrap_or_default(),
+        machine: machine(),
+        sections: vec![
+            acquires::measure(&place, folder, effort, &progress)?,
+            requests::measure(server.address, folder, effort, &progress)?,
+        ],
+    };
+    progress.finish_and_clear();
+    report.write(folder)?;
+    println!(
+        "{}\nThe report with its plots: {}",
+        report.markdown(),
+        folder.join("report.html").display()
+    );
+    Ok(())
+}
+
+/// Says what it was measured on.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!(
+        "{cores} cores of {}, Linux {}; medians over rounds in which all had their turn.",
+        model.unwrap_or("an unknown processor"),
+        kernel.split('-').next().unwrap_or_default().trim()
+    )
+}
