@@ -1,0 +1,3 @@
+module github.com/phantomdb/libphantomdb/bindings/go
+
+go 1.21

@@ -1,0 +1,323 @@
+#include "bridge.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "_cgo_export.h"
+
+// Those that ended on a thread of the library, the last first.
+static _Atomic(bridge_call *) done;
+static int bell = -1;
+
+// While a call of the program is under way that may end others: where those go. They need no bell,
+// because the goroutine that made the call wakes the others itself.
+static _Thread_local bridge_call **collected;
+
+int bridge_open(void) {
+    bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return bell;
+}
+
+// Turns a list around.
+static bridge_call *reversed(bridge_call *list) {
+    bridge_call *turned = NULL;
+    while (list != NULL) {
+        bridge_call *next = list->next;
+        list->next = turned;
+        turned = list;
+        list = next;
+    }
+    return turned;
+}
+
+bridge_call *bridge_done(void) { return reversed(atomic_exchange(&done, NULL)); }
+
+static void end(bridge_call *call) {
+    if (collected != NULL) {
+        call->next = *collected;
+        *collected = call;
+        return;
+    }
+    call->next = atomic_load(&done);
+    while (!atomic_compare_exchange_weak(&done, &call->next, call)) continue;
+    // With others before it, the bell rings already.
+    if (call->next == NULL) eventfd_write(bell, 1);
+}
+
+static phantomdb_error *copy_of(const phantomdb_error *error) {
+    // The message is most of it, and seldom long.
+    size_t size = offsetof(phantomdb_error, message) + strlen(error->message) + 1;
+    phantomdb_error *copy = malloc(size);
+    // As Go itself does without memory.
+    if (copy == NULL) abort();
+    return memcpy(copy, error, size);
+}
+
+static phantomdb_error *error_if(int32_t code, const phantomdb_error *error) {
+    return code == PHANTOMDB_OK ? NULL : copy_of(error);
+}
+
+#define CALL(function, ...)                                    \
+    phantomdb_error error;                                     \
+    int32_t code = function(__VA_ARGS__, &error);              \
+    return error_if(code, &error)
+
+static phantomdb_pool *pool_of(uintptr_t handle) { return (phantomdb_pool *)handle; }
+
+static phantomdb_connection *connection_of(uintptr_t handle) {
+    return (phantomdb_connection *)handle;
+}
+
+static phantomdb_result *result_of(uintptr_t handle) { return (phantomdb_result *)handle; }
+
+bridge_outcome bridge_create(const phantomdb_pool_options *options) {
+    phantomdb_pool *pool;
+    phantomdb_error error;
+    int32_t code = phantomdb_pool_create(options, &pool, &error);
+    return (bridge_outcome){.value = (uintptr_t)pool, .error = error_if(code, &error)};
+}
+
+bridge_outcome bridge_try_acquire(uintptr_t pool) {
+    phantomdb_connection *connection;
+    phantomdb_error error;
+    int32_t code = phantomdb_pool_try_acquire(pool_of(pool), &connection, &error);
+    return (bridge_outcome){.value = (uintptr_t)connection, .error = error_if(code, &error)};
+}
+
+static void on_acquired(phantomdb_connection *connection, const phantomdb_error *error,
+                        void *user_data) {
+    bridge_call *call = user_data;
+    call->value = (uintptr_t)connection;
+    call->error = error_if(error->code, error);
+    end(call);
+}
+
+bridge_outcome bridge_acquire(uintptr_t pool, bridge_call *call) {
+    phantomdb_connection *connection;
+    phantomdb_error error;
+    int32_t code =
+        phantomdb_pool_acquire_direct(pool_of(pool), PHANTOMDB_POOL_TIMEOUT, on_acquired, call,
+                                      &connection, &call->ticket, &error);
+    return (bridge_outcome){.value = (uintptr_t)connection, .error = error_if(code, &error)};
+}
+
+bridge_outcome bridge_release(uintptr_t pool, uintptr_t connection, bool discard) {
+    bridge_outcome outcome = {0};
+    phantomdb_error error;
+    collected = &outcome.done;
+    int32_t code = (discard ? phantomdb_pool_discard : phantomdb_pool_release)(
+        pool_of(pool), connection_of(connection), &error);
+    collected = NULL;
+    outcome.error = error_if(code, &error);
+    outcome.done = reversed(outcome.done);
+    return outcome;
+}
+
+bridge_outcome bridge_cancel(bridge_call *call) {
+    bridge_outcome outcome = {0};
+    collected = &outcome.done;
+    // It fails only if the call is over.
+    phantomdb_cancel(call->ticket, NULL);
+    collected = NULL;
+    outcome.done = reversed(outcome.done);
+    return outcome;
+}
+
+static void on_closed(const phantomdb_error *error, void *user_data) {
+    bridge_call *call = user_data;
+    call->error = error_if(error->code, error);
+    end(call);
+}
+
+phantomdb_error *bridge_close(uintptr_t pool, int64_t timeout_ms, bridge_call *call) {
+    CALL(phantomdb_pool_close_async, pool_of(pool), timeout_ms, on_closed, call);
+}
+
+static void on_answered(phantomdb_result *result, const phantomdb_error *error, void *user_data) {
+    bridge_call *call = user_data;
+    call->value = (uintptr_t)result;
+    call->error = error_if(error->code, error);
+    if (result != NULL) phantomdb_result_text(result, &call->text, &call->length, NULL);
+    end(call);
+}
+
+// More than any operation takes, so that the library sees that it is too many.
+enum { MOST_ARGUMENTS = 8 };
+
+static uint64_t unpack(const char *texts, uint64_t count, const char **arguments) {
+    if (count > MOST_ARGUMENTS) count = MOST_ARGUMENTS;
+    for (uint64_t i = 0; i < count; i++) {
+        arguments[i] = *texts == 0 ? NULL : texts + 1;
+        texts += arguments[i] == NULL ? 1 : strlen(texts) + 1;
+    }
+    return count;
+}
+
+phantomdb_error *bridge_run_on_pool(uintptr_t pool, int32_t operation, const char *texts,
+                                    uint64_t count, bridge_call *call) {
+    const char *arguments[MOST_ARGUMENTS];
+    count = unpack(texts, count, arguments);
+    CALL(phantomdb_pool_run_async, pool_of(pool), operation, arguments, count, on_answered, call,
+         &call->ticket);
+}
+
+phantomdb_error *bridge_run(uintptr_t connection, int32_t operation, const char *texts,
+                            uint64_t count, bridge_call *call) {
+    const char *arguments[MOST_ARGUMENTS];
+    count = unpack(texts, count, arguments);
+    CALL(phantomdb_connection_run_async, connection_of(connection), operation, arguments, count,
+         on_answered, call, &call->ticket);
+}
+
+phantomdb_error *bridge_request_on_pool(uintptr_t pool, const char *texts, const void *body,
+                                        uint64_t body_length, bridge_call *call) {
+    const char *of_line[2];
+    unpack(texts, 2, of_line);
+    CALL(phantomdb_pool_request_async, pool_of(pool), of_line[0], of_line[1], body, body_length,
+         on_answered, call, &call->ticket);
+}
+
+phantomdb_error *bridge_request(uintptr_t connection, const char *texts, const void *body,
+                                uint64_t body_length, bridge_call *call) {
+    const char *of_line[2];
+    unpack(texts, 2, of_line);
+    CALL(phantomdb_connection_request_async, connection_of(connection), of_line[0], of_line[1],
+         body, body_length, on_answered, call, &call->ticket);
+}
+
+phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status) {
+    phantomdb_status_init(status, sizeof *status);
+    CALL(phantomdb_pool_status, pool_of(pool), status);
+}
+
+static phantomdb_error *read_text(int32_t code, phantomdb_result *result,
+                                  const phantomdb_error *error, bridge_call *call) {
+    call->value = (uintptr_t)result;
+    if (result != NULL) phantomdb_result_text(result, &call->text, &call->length, NULL);
+    return error_if(code, error);
+}
+
+phantomdb_error *bridge_stats(uintptr_t pool, bridge_call *call) {
+    phantomdb_result *result;
+    phantomdb_error error;
+    int32_t code = phantomdb_pool_stats_json(pool_of(pool), &result, &error);
+    return read_text(code, result, &error, call);
+}
+
+phantomdb_error *bridge_metrics(uintptr_t pool, bridge_call *call) {
+    phantomdb_result *result;
+    phantomdb_error error;
+    int32_t code = phantomdb_pool_metrics(pool_of(pool), &result, &error);
+    return read_text(code, result, &error, call);
+}
+
+phantomdb_error *bridge_reset(uintptr_t pool) { CALL(phantomdb_pool_reset, pool_of(pool)); }
+
+phantomdb_error *bridge_resize(uintptr_t pool, uint32_t min_connections,
+                               uint32_t max_connections) {
+    CALL(phantomdb_pool_resize, pool_of(pool), min_connections, max_connections);
+}
+
+phantomdb_error *bridge_set_token(uintptr_t pool, const char *token) {
+    CALL(phantomdb_pool_set_token, pool_of(pool), token);
+}
+
+phantomdb_error *bridge_interrupt(uintptr_t connection) {
+    CALL(phantomdb_connection_interrupt, connection_of(connection));
+}
+
+phantomdb_error *bridge_set_owner(uintptr_t connection, const char *owner) {
+    CALL(phantomdb_connection_set_owner, connection_of(connection), owner);
+}
+
+static bridge_table *new_table(uint64_t rows, uint64_t columns) {
+    bridge_table *table =
+        calloc(1, sizeof(bridge_table) + (rows + 1) * columns * sizeof(bridge_cell));
+    if (table == NULL) return NULL;
+    table->row_count = rows;
+    table->column_count = columns;
+    table->affected_rows = -1;
+    return table;
+}
+
+static void read_cell(phantomdb_result *result, uint64_t row, uint64_t column, bridge_cell *cell) {
+    int32_t kind = PHANTOMDB_CELL_NULL;
+    phantomdb_result_cell_kind(result, row, column, &kind, NULL);
+    cell->kind = (int8_t)kind;
+    if (kind == PHANTOMDB_CELL_NULL) return;
+    phantomdb_result_cell_text(result, row, column, &cell->text, &cell->length, NULL);
+    if (kind == PHANTOMDB_CELL_STRING || kind == PHANTOMDB_CELL_JSON) return;
+    cell->is_bool =
+        phantomdb_result_cell_bool(result, row, column, &cell->boolean, NULL) == PHANTOMDB_OK;
+    if (kind == PHANTOMDB_CELL_BOOL) return;
+    cell->is_integer =
+        phantomdb_result_cell_int64(result, row, column, &cell->integer, NULL) == PHANTOMDB_OK;
+    cell->is_number =
+        phantomdb_result_cell_double(result, row, column, &cell->number, NULL) == PHANTOMDB_OK;
+}
+
+bridge_table *bridge_read_table(uintptr_t handle, phantomdb_error **failure) {
+    phantomdb_result *result = result_of(handle);
+    phantomdb_error error;
+    uint64_t rows = 0;
+    uint64_t columns = 0;
+    int64_t affected_rows = -1;
+    int32_t code = phantomdb_result_row_count(result, &rows, &error);
+    if (code == PHANTOMDB_OK) code = phantomdb_result_column_count(result, &columns, &error);
+    if (code == PHANTOMDB_OK) {
+        code = phantomdb_result_affected_rows(result, &affected_rows, &error);
+    }
+    *failure = error_if(code, &error);
+    bridge_table *table = code == PHANTOMDB_OK ? new_table(rows, columns) : NULL;
+    if (table == NULL) return NULL;
+    table->affected_rows = affected_rows;
+    bridge_cell *cell = table->cells;
+    for (uint64_t i = 0; i < columns; i++, cell++) {
+        phantomdb_result_column_name(result, i, &cell->text, &cell->length, NULL);
+    }
+    for (uint64_t row = 0; row < rows; row++) {
+        for (uint64_t i = 0; i < columns; i++) read_cell(result, row, i, cell++);
+    }
+    return table;
+}
+
+bridge_table *bridge_read_list(uintptr_t handle, phantomdb_error **failure) {
+    phantomdb_result *result = result_of(handle);
+    phantomdb_error error;
+    uint64_t items = 0;
+    int32_t code = phantomdb_result_item_count(result, &items, &error);
+    *failure = error_if(code, &error);
+    bridge_table *table = code == PHANTOMDB_OK ? new_table(items, 1) : NULL;
+    if (table == NULL) return NULL;
+    for (uint64_t i = 0; i < items; i++) {
+        bridge_cell *cell = &table->cells[i + 1];
+        cell->kind = PHANTOMDB_CELL_STRING;
+        phantomdb_result_item(result, i, &cell->text, &cell->length, NULL);
+    }
+    return table;
+}
+
+bridge_count bridge_take_affected_rows(uintptr_t result) {
+    bridge_count outcome = {0};
+    phantomdb_error error;
+    int32_t code = phantomdb_result_affected_rows(result_of(result), &outcome.count, &error);
+    outcome.error = error_if(code, &error);
+    phantomdb_result_free(result_of(result));
+    return outcome;
+}
+
+void bridge_free_result(uintptr_t result, bridge_table *table) {
+    free(table);
+    phantomdb_result_free(result_of(result));
+}
+
+static void on_log(int32_t level, const char *message, void *user_data) {
+    phantomdbGoLog(level, (char *)message, (uintptr_t)user_data);
+}
+
+void bridge_set_log(phantomdb_pool_options *options, uintptr_t log) {
+    options->log = on_log;
+    options->log_user_data = (void *)log;
+}

@@ -1,0 +1,104 @@
+// What Go needs beside phantomdb.h: calls that return several values at once, and callbacks that
+// never enter Go. Handles are uintptr_t here, because Go's pointers must lead somewhere.
+#ifndef PHANTOMDB_GO_BRIDGE_H
+#define PHANTOMDB_GO_BRIDGE_H
+
+#include <phantomdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// A call that is under way, and then what it has come to. One belongs to each bridge_call's owner
+// in Go, and is used again for other calls.
+typedef struct bridge_call {
+    // The next in a list of those that are done.
+    struct bridge_call *next;
+    // A cgo.Handle of the owner.
+    uintptr_t owner;
+    phantomdb_ticket *ticket;
+    // A connection or a result.
+    uintptr_t value;
+    // To be freed, if there is one.
+    phantomdb_error *error;
+    // Of a result, and valid as long as it.
+    const char *text;
+    uint64_t length;
+} bridge_call;
+
+// What a call has come to that does not wait.
+typedef struct bridge_outcome {
+    uintptr_t value;
+    phantomdb_error *error;
+    // Calls that are done by it, of whoever waited.
+    bridge_call *done;
+} bridge_outcome;
+
+typedef struct bridge_count {
+    int64_t count;
+    phantomdb_error *error;
+} bridge_count;
+
+// A cell of a table, in every type that it can be read as.
+typedef struct bridge_cell {
+    const char *text;
+    uint64_t length;
+    int64_t integer;
+    double number;
+    int8_t kind;
+    bool is_integer;
+    bool is_number;
+    bool is_bool;
+    bool boolean;
+} bridge_cell;
+
+// A whole table, or a list as a table with one column. The texts are of the result.
+typedef struct bridge_table {
+    uint64_t row_count;
+    uint64_t column_count;
+    int64_t affected_rows;
+    // The names of the columns; then the cells, row by row.
+    bridge_cell cells[];
+} bridge_table;
+
+// Calls that end on threads of the library: the descriptor becomes readable when bridge_done has
+// some. Below zero if the system has none to be had.
+int bridge_open(void);
+bridge_call *bridge_done(void);
+
+bridge_outcome bridge_create(const phantomdb_pool_options *options);
+bridge_outcome bridge_try_acquire(uintptr_t pool);
+// With neither a value nor an error the call is under way.
+bridge_outcome bridge_acquire(uintptr_t pool, bridge_call *call);
+bridge_outcome bridge_release(uintptr_t pool, uintptr_t connection, bool discard);
+bridge_outcome bridge_cancel(bridge_call *call);
+phantomdb_error *bridge_close(uintptr_t pool, int64_t timeout_ms, bridge_call *call);
+
+// `texts` are the arguments one after the other: each a 1 and a text with its NUL, or a 0 for NULL.
+phantomdb_error *bridge_run_on_pool(uintptr_t pool, int32_t operation, const char *texts,
+                                    uint64_t count, bridge_call *call);
+phantomdb_error *bridge_run(uintptr_t connection, int32_t operation, const char *texts,
+                            uint64_t count, bridge_call *call);
+phantomdb_error *bridge_request_on_pool(uintptr_t pool, const char *texts, const void *body,
+                                        uint64_t body_length, bridge_call *call);
+phantomdb_error *bridge_request(uintptr_t connection, const char *texts, const void *body,
+                                uint64_t body_length, bridge_call *call);
+
+phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status);
+phantomdb_error *bridge_stats(uintptr_t pool, bridge_call *call);
+phantomdb_error *bridge_metrics(uintptr_t pool, bridge_call *call);
+phantomdb_error *bridge_reset(uintptr_t pool);
+phantomdb_error *bridge_resize(uintptr_t pool, uint32_t min_connections, uint32_t max_connections);
+phantomdb_error *bridge_set_token(uintptr_t pool, const char *token);
+phantomdb_error *bridge_interrupt(uintptr_t connection);
+phantomdb_error *bridge_set_owner(uintptr_t connection, const char *owner);
+
+// The whole of a result at once; NULL without memory for it, or with an error.
+bridge_table *bridge_read_table(uintptr_t result, phantomdb_error **error);
+bridge_table *bridge_read_list(uintptr_t result, phantomdb_error **error);
+// Frees the result too.
+bridge_count bridge_take_affected_rows(uintptr_t result);
+void bridge_free_result(uintptr_t result, bridge_table *table);
+
+// Lets phantomdbGoLog be told; `log` is a cgo.Handle.
+void bridge_set_log(phantomdb_pool_options *options, uintptr_t log);
+
+#endif

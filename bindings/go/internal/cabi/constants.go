@@ -1,0 +1,73 @@
+package cabi
+
+/*
+#include "bridge.h"
+*/
+import "C"
+
+// The codes, as in phantomdb.h.
+const (
+	InvalidArgument = C.PHANTOMDB_ERR_INVALID_ARGUMENT
+	InvalidHandle   = C.PHANTOMDB_ERR_INVALID_HANDLE
+	Closed          = C.PHANTOMDB_ERR_CLOSED
+	Timeout         = C.PHANTOMDB_ERR_TIMEOUT
+	WouldBlock      = C.PHANTOMDB_ERR_WOULD_BLOCK
+	Overloaded      = C.PHANTOMDB_ERR_OVERLOADED
+	Unavailable     = C.PHANTOMDB_ERR_UNAVAILABLE
+	Cancelled       = C.PHANTOMDB_ERR_CANCELLED
+	Busy            = C.PHANTOMDB_ERR_BUSY
+	WouldDeadlock   = C.PHANTOMDB_ERR_WOULD_DEADLOCK
+	InvalidState    = C.PHANTOMDB_ERR_INVALID_STATE
+	HTTP            = C.PHANTOMDB_ERR_HTTP
+	Unauthorized    = C.PHANTOMDB_ERR_UNAUTHORIZED
+	Protocol        = C.PHANTOMDB_ERR_PROTOCOL
+	ConnectionLost  = C.PHANTOMDB_ERR_CONNECTION_LOST
+	TooLarge        = C.PHANTOMDB_ERR_TOO_LARGE
+	TLS             = C.PHANTOMDB_ERR_TLS
+	Type            = C.PHANTOMDB_ERR_TYPE
+	Panic           = C.PHANTOMDB_ERR_PANIC
+)
+
+// The operations, as in phantomdb.h.
+const (
+	HealthCheck         Operation = C.PHANTOMDB_HEALTH_CHECK
+	ListDatabases       Operation = C.PHANTOMDB_LIST_DATABASES
+	CreateDatabase      Operation = C.PHANTOMDB_CREATE_DATABASE
+	DropDatabase        Operation = C.PHANTOMDB_DROP_DATABASE
+	ListTables          Operation = C.PHANTOMDB_LIST_TABLES
+	CreateTable         Operation = C.PHANTOMDB_CREATE_TABLE
+	DropTable           Operation = C.PHANTOMDB_DROP_TABLE
+	Insert              Operation = C.PHANTOMDB_INSERT
+	Select              Operation = C.PHANTOMDB_SELECT
+	Update              Operation = C.PHANTOMDB_UPDATE
+	Delete              Operation = C.PHANTOMDB_DELETE
+	ExecuteQuery        Operation = C.PHANTOMDB_EXECUTE_QUERY
+	BeginTransaction    Operation = C.PHANTOMDB_BEGIN_TRANSACTION
+	CommitTransaction   Operation = C.PHANTOMDB_COMMIT_TRANSACTION
+	RollbackTransaction Operation = C.PHANTOMDB_ROLLBACK_TRANSACTION
+)
+
+// The kinds of validation, as in phantomdb.h.
+const (
+	ValidationSocket = C.PHANTOMDB_VALIDATION_SOCKET
+	ValidationPing   = C.PHANTOMDB_VALIDATION_PING
+	ValidationNone   = C.PHANTOMDB_VALIDATION_NONE
+)
+
+// The levels of the log, as in phantomdb.h.
+const (
+	LogInfo    = C.PHANTOMDB_LOG_INFO
+	LogWarning = C.PHANTOMDB_LOG_WARNING
+)
+
+// The kinds of cells, as in phantomdb.h.
+const (
+	CellNull   = C.PHANTOMDB_CELL_NULL
+	CellBool   = C.PHANTOMDB_CELL_BOOL
+	CellNumber = C.PHANTOMDB_CELL_NUMBER
+	CellString = C.PHANTOMDB_CELL_STRING
+	CellJSON   = C.PHANTOMDB_CELL_JSON
+)
+
+// PoolTimeout, in the place of a time, is the pool's own.
+const PoolTimeout = C.PHANTOMDB_POOL_TIMEOUT

@@ -1,0 +1,134 @@
+package cabi
+
+/*
+#include "bridge.h"
+*/
+import "C"
+
+import "context"
+
+// Pool is the handle of a pool.
+type Pool uintptr
+
+// Connection is the handle of a connection that was acquired.
+type Connection uintptr
+
+// Status is the numbers of a pool at one moment.
+type Status struct {
+	Available, Used, Pending, Total, Min, Max int
+}
+
+// TryAcquire takes a connection if one is free.
+func (p Pool) TryAcquire() (Connection, error) {
+	outcome := C.bridge_try_acquire(C.uintptr_t(p))
+	return Connection(outcome.value), taken(outcome.error)
+}
+
+// Acquire waits for a connection.
+func (p Pool) Acquire(ctx context.Context) (Connection, error) {
+	if ctx.Err() != nil {
+		return 0, ended(ctx)
+	}
+	call := newCall()
+	defer call.drop()
+	outcome := C.bridge_acquire(C.uintptr_t(p), call.c)
+	if outcome.value != 0 || outcome.error != nil {
+		return Connection(outcome.value), taken(outcome.error)
+	}
+	call.wait(ctx)
+	value, err := call.outcome()
+	return Connection(value), with(ctx, err)
+}
+
+// Release gives a connection back, to be closed if it is to be discarded.
+func (p Pool) Release(connection Connection, discard bool) error {
+	outcome := C.bridge_release(C.uintptr_t(p), C.uintptr_t(connection), C.bool(discard))
+	wake(outcome.done)
+	return taken(outcome.error)
+}
+
+// Status reads the pool's numbers.
+func (p Pool) Status() (Status, error) {
+	var it C.phantomdb_status
+	err := taken(C.bridge_status(C.uintptr_t(p), &it))
+	return Status{
+		Available: int(it.available),
+		Used:      int(it.used),
+		Pending:   int(it.pending),
+		Total:     int(it.total),
+		Min:       int(it.min),
+		Max:       int(it.max),
+	}, err
+}
+
+// StatsJSON is what the pool has done so far.
+func (p Pool) StatsJSON() ([]byte, error) {
+	call := newCall()
+	defer call.drop()
+	return call.text(taken(C.bridge_stats(C.uintptr_t(p), call.c)))
+}
+
+// Metrics is that as OpenMetrics text.
+func (p Pool) Metrics() ([]byte, error) {
+	call := newCall()
+	defer call.drop()
+	return call.text(taken(C.bridge_metrics(C.uintptr_t(p), call.c)))
+}
+
+// Reset retires every connection that is open now.
+func (p Pool) Reset() error { return taken(C.bridge_reset(C.uintptr_t(p))) }
+
+// Resize changes the bounds of the pool.
+func (p Pool) Resize(minConnections, maxConnections uint32) error {
+	return taken(C.bridge_resize(C.uintptr_t(p), C.uint32_t(minConnections), C.uint32_t(maxConnections)))
+}
+
+// SetToken changes the token; an empty one sends none.
+func (p Pool) SetToken(token string) error {
+	if err := checkText("token", token); err != nil {
+		return err
+	}
+	if token == "" {
+		return taken(C.bridge_set_token(C.uintptr_t(p), nil))
+	}
+	text := C.CString(token)
+	defer freeText(text)
+	return taken(C.bridge_set_token(C.uintptr_t(p), text))
+}
+
+// Close closes the pool. Connections that are out have so long to come back, or as long as the
+// pool's option says if the time is negative; and until the context ends.
+func (p Pool) Close(ctx context.Context, timeoutMillis int64) error {
+	call := newCall()
+	defer call.drop()
+	if err := taken(C.bridge_close(C.uintptr_t(p), C.int64_t(timeoutMillis), call.c)); err != nil {
+		return err
+	}
+	select {
+	case <-call.done:
+	case <-ctx.Done():
+		// Whoever closes in less time hurries the first.
+		hurry := newCall()
+		defer hurry.drop()
+		if err := taken(C.bridge_close(C.uintptr_t(p), 0, hurry.c)); err == nil {
+			<-hurry.done
+			_, _ = hurry.outcome()
+		}
+		<-call.done
+	}
+	_, err := call.outcome()
+	return err
+}
+
+// Interrupt cuts the request in flight.
+func (c Connection) Interrupt() error { return taken(C.bridge_interrupt(C.uintptr_t(c))) }
+
+// SetOwner names who has the connection.
+func (c Connection) SetOwner(owner string) error {
+	if err := checkText("owner", owner); err != nil {
+		return err
+	}
+	text := C.CString(owner)
+	defer freeText(text)
+	return taken(C.bridge_set_owner(C.uintptr_t(c), text))
+}

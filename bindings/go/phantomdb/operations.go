@@ -1,0 +1,234 @@
+package phantomdb
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/phantomdb/libphantomdb/bindings/go/internal/cabi"
+)
+
+// Operations is what the server can be asked: on a [Client], and on a pool, which takes a client for
+// each call alone.
+//
+// The end of the context ends a call at once, with an error that is the context's by [errors.Is].
+// A request in flight is then cut, and what the server made of it is unknown. A request is sent
+// again only if nothing of it reached the server, or if it only reads; an insert never.
+type Operations struct {
+	target cabi.Target
+}
+
+// OperationsOn is for package pool.
+func OperationsOn(target cabi.Target) Operations { return Operations{target} }
+
+// Column is a column of a new table.
+type Column struct {
+	Name       string `json:"name"`
+	Type       string `json:"type"`
+	NotNull    bool   `json:"-"`
+	PrimaryKey bool   `json:"primaryKey,omitempty"`
+	// Default is the value of rows that give none; nil for no default.
+	Default any `json:"defaultValue,omitempty"`
+}
+
+// MarshalJSON writes the column as the server wants it.
+func (c Column) MarshalJSON() ([]byte, error) {
+	type plain Column
+	column := struct {
+		plain
+		Nullable *bool `json:"nullable,omitempty"`
+	}{plain: plain(c)}
+	if c.NotNull {
+		column.Nullable = new(bool)
+	}
+	return json.Marshal(column)
+}
+
+// Answer is what the server says of an operation, as JSON: an object mostly.
+type Answer []byte
+
+// Decode decodes the answer as [json.Unmarshal] does.
+func (a Answer) Decode(into any) error { return json.Unmarshal(a, into) }
+
+// String is the text of the answer.
+func (a Answer) String() string { return string(a) }
+
+// HealthCheck asks the server how it is: an object whose status is "healthy" or "unhealthy".
+func (o Operations) HealthCheck(ctx context.Context) (Answer, error) {
+	return o.text(ctx, cabi.HealthCheck)
+}
+
+// ListDatabases lists the names of the databases.
+func (o Operations) ListDatabases(ctx context.Context) ([]string, error) {
+	return o.names(ctx, cabi.ListDatabases)
+}
+
+// CreateDatabase makes a database; status 409 if there is one of this name.
+func (o Operations) CreateDatabase(ctx context.Context, name string) error {
+	return o.do(ctx, cabi.CreateDatabase, &name)
+}
+
+// DropDatabase removes a database with all that is in it.
+func (o Operations) DropDatabase(ctx context.Context, database string) error {
+	return o.do(ctx, cabi.DropDatabase, &database)
+}
+
+// ListTables lists the names of the tables of a database.
+func (o Operations) ListTables(ctx context.Context, database string) ([]string, error) {
+	return o.names(ctx, cabi.ListTables, &database)
+}
+
+// CreateTable makes a table.
+func (o Operations) CreateTable(ctx context.Context, database, name string, columns []Column) error {
+	text, err := written("columns", columns)
+	if err != nil {
+		return err
+	}
+	return o.do(ctx, cabi.CreateTable, &database, &name, &text)
+}
+
+// DropTable removes a table with all its rows.
+func (o Operations) DropTable(ctx context.Context, database, table string) error {
+	return o.do(ctx, cabi.DropTable, &database, &table)
+}
+
+// Insert adds one row: anything that is an object as JSON, such as a struct with json tags or a map.
+// It is never sent twice.
+func (o Operations) Insert(ctx context.Context, database, table string, row any) (Answer, error) {
+	text, err := written("row", row)
+	if err != nil {
+		return nil, err
+	}
+	return o.text(ctx, cabi.Insert, &database, &table, &text)
+}
+
+// Select reads the rows that fulfil an SQL condition, or all without one. A blank condition is
+// refused.
+func (o Operations) Select(ctx context.Context, database, table string, condition ...string) (*Rows, error) {
+	return o.rows(ctx, cabi.Select, append([]*string{&database, &table}, optional(condition)...)...)
+}
+
+// Update changes the rows that fulfil an SQL condition, or all without one, and returns how many,
+// or -1 if the server did not say. A blank condition is refused.
+func (o Operations) Update(
+	ctx context.Context, database, table string, data any, condition ...string,
+) (int64, error) {
+	text, err := written("data", data)
+	if err != nil {
+		return 0, err
+	}
+	arguments := append([]*string{&database, &table, &text}, optional(condition)...)
+	return o.affected(ctx, cabi.Update, arguments...)
+}
+
+// Delete deletes the rows that fulfil an SQL condition, and returns how many, or -1 if the server
+// did not say. The condition is never optional: say "1=1" for all rows.
+func (o Operations) Delete(ctx context.Context, database, table, condition string) (int64, error) {
+	return o.affected(ctx, cabi.Delete, &database, &table, &condition)
+}
+
+// Query runs one SQL statement, with a value for each ? of it, and returns its rows.
+func (o Operations) Query(ctx context.Context, database, sql string, parameters ...any) (*Rows, error) {
+	arguments, err := statement(&database, &sql, parameters)
+	if err != nil {
+		return nil, err
+	}
+	return o.rows(ctx, cabi.ExecuteQuery, arguments...)
+}
+
+// Exec runs one SQL statement, with a value for each ? of it, and returns how many rows it changed,
+// or -1 if the server did not say.
+func (o Operations) Exec(ctx context.Context, database, sql string, parameters ...any) (int64, error) {
+	arguments, err := statement(&database, &sql, parameters)
+	if err != nil {
+		return 0, err
+	}
+	return o.affected(ctx, cabi.ExecuteQuery, arguments...)
+}
+
+// Request sends a request that has no name here. The path begins with "/" and is sent as it is; the
+// body is anything that can be written as JSON, or nil for none.
+func (o Operations) Request(ctx context.Context, method, path string, body any) (Answer, error) {
+	var text string
+	if body != nil {
+		var err error
+		if text, err = written("body", body); err != nil {
+			return nil, err
+		}
+	}
+	result, err := o.target.Request(ctx, method, path, []byte(text))
+	if err != nil {
+		return nil, Wrap(err)
+	}
+	return result.TakeText(), nil
+}
+
+func (o Operations) do(ctx context.Context, operation cabi.Operation, arguments ...*string) error {
+	result, err := o.target.Run(ctx, operation, arguments...)
+	if err != nil {
+		return Wrap(err)
+	}
+	result.Drop()
+	return nil
+}
+
+func (o Operations) text(ctx context.Context, operation cabi.Operation, arguments ...*string) (Answer, error) {
+	result, err := o.target.Run(ctx, operation, arguments...)
+	if err != nil {
+		return nil, Wrap(err)
+	}
+	return result.TakeText(), nil
+}
+
+func (o Operations) names(ctx context.Context, operation cabi.Operation, arguments ...*string) ([]string, error) {
+	result, err := o.target.Run(ctx, operation, arguments...)
+	if err != nil {
+		return nil, Wrap(err)
+	}
+	names, err := result.TakeNames()
+	return names, Wrap(err)
+}
+
+func (o Operations) rows(ctx context.Context, operation cabi.Operation, arguments ...*string) (*Rows, error) {
+	result, err := o.target.Run(ctx, operation, arguments...)
+	if err != nil {
+		return nil, Wrap(err)
+	}
+	table, err := result.TakeTable()
+	if err != nil {
+		return nil, Wrap(err)
+	}
+	return &Rows{table}, nil
+}
+
+func (o Operations) affected(ctx context.Context, operation cabi.Operation, arguments ...*string) (int64, error) {
+	result, err := o.target.Run(ctx, operation, arguments...)
+	if err != nil {
+		return 0, Wrap(err)
+	}
+	count, err := result.TakeAffectedRows()
+	return count, Wrap(err)
+}
+
+func statement(database, sql *string, parameters []any) ([]*string, error) {
+	if len(parameters) == 0 {
+		return []*string{database, sql}, nil
+	}
+	text, err := written("parameters", parameters)
+	return []*string{database, sql, &text}, err
+}
+
+func written(name string, value any) (string, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return "", invalid(name, "can't be written as JSON: "+err.Error())
+	}
+	return string(text), nil
+}
+
+func optional(texts []string) []*string {
+	pointers := make([]*string, len(texts))
+	for i := range texts {
+		pointers[i] = &texts[i]
+	}
+	return pointers
+}

@@ -1,0 +1,50 @@
+package pool
+
+// Stats is what a pool has done so far.
+type Stats struct {
+	// Acquires counts them by what they came to; each is exactly one.
+	Acquires struct {
+		Direct   int64 `json:"direct"`
+		Waited   int64 `json:"waited"`
+		TimedOut int64 `json:"timed_out"`
+		// Cancelled ones ended with their contexts.
+		Cancelled int64 `json:"cancelled"`
+		// Rejected ones were too many, or found the pool closed.
+		Rejected int64 `json:"rejected"`
+		Failed   int64 `json:"failed"`
+	} `json:"acquires"`
+	// Wait is how long acquires took.
+	Wait Histogram `json:"wait"`
+	// Use is how long clients were out.
+	Use Histogram `json:"use"`
+	// Created counts the connections that were opened.
+	Created int64 `json:"created"`
+	// DialFailures counts those that could not be.
+	DialFailures int64 `json:"dial_failures"`
+	// Closed counts the connections that were closed, by reason.
+	Closed struct {
+		Idle      int64 `json:"idle"`
+		Lifetime  int64 `json:"lifetime"`
+		Dead      int64 `json:"dead"`
+		Broken    int64 `json:"broken"`
+		Discarded int64 `json:"discarded"`
+		Reset     int64 `json:"reset"`
+		Resized   int64 `json:"resized"`
+		Closed    int64 `json:"closed"`
+	} `json:"closed"`
+	// Leaked counts the clients that were out longer than LeakThreshold.
+	Leaked int64 `json:"leaked"`
+}
+
+// Histogram is how long something took, how often.
+type Histogram struct {
+	Count      int64    `json:"count"`
+	SumSeconds float64  `json:"sum_seconds"`
+	Buckets    []Bucket `json:"buckets"`
+}
+
+// Bucket counts what took at most so many seconds.
+type Bucket struct {
+	AtMost float64 `json:"le"`
+	Count  int64   `json:"count"`
+}
