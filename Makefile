@@ -22,11 +22,13 @@ export VERSION := $(shell sed -n '/^\[package\]/,/^\[dep/ s/^version = "\(.*\)"/
 export ABI := $(shell sed -n 's/^\#define PHANTOMDB_ABI_VERSION //p' include/phantomdb.h)
 export NODE_DIR := $(TARGET_DIR)/node
 export PYTHON_DIR := $(TARGET_DIR)/python
+export GO_DIR := $(TARGET_DIR)/go
 export MAKE
 
 LIBRARY := $(LIB_DIR)/libphantomdb.so.$(VERSION)
 NODE_PACKAGE := $(NODE_DIR)/phantomdb-$(VERSION).tgz
 PYTHON_WHEEL := $(PYTHON_DIR)/wheel
+GO_STAGE := $(GO_DIR)/prefix/lib/pkgconfig/phantomdb.pc
 SETUP_BUILD := $(TARGET_DIR)/setup-build
 SETUP_DEMO := $(TARGET_DIR)/setup-demo
 SETUP_NODE := $(TARGET_DIR)/setup-node
@@ -35,7 +37,7 @@ SETUP_TEST := $(TARGET_DIR)/setup-test
 SETUP_BENCH := $(TARGET_DIR)/setup-bench
 
 .PHONY: help setup build header devserver node python demo install install-strip uninstall fmt clean \
-	test lint test-rust test-model test-header test-abi test-c test-fork test-node test-python \
+	test lint test-rust test-model test-header test-abi test-c test-fork test-node test-python test-go \
 	test-contract test-install test-demo abi-bless rules contract-table soak bench-node
 
 help: ## list the targets
@@ -89,6 +91,11 @@ $(PYTHON_WHEEL): $(LIBRARY) $(SETUP_PYTHON) scripts/python LICENSE \
 			-not -path '*/.*')
 	@scripts/python
 
+# The library as programs in Go find it, by pkg-config.
+$(GO_STAGE): $(LIBRARY) scripts/go scripts/install bindings/c/pkgconfig/phantomdb.pc.in \
+		tests/go/tools/go.sum | $(SETUP_TEST)
+	@scripts/go --stage
+
 demo: build devserver node ## load and query real data, in every language
 	@scripts/demo
 
@@ -105,9 +112,9 @@ uninstall: ## remove what install with the same variables put there
 
 test: $(SETUP_TEST) ## check everything that must hold
 	@scripts/test lint test-rust test-model build test-header test-abi test-c test-fork \
-		test-node test-python test-contract test-install test-demo
+		test-node test-python test-go test-contract test-install test-demo
 
-lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## the formatters and linters of all languages
+lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) ## the formatters and linters of all languages
 	@scripts/lint
 
 test-rust: $(SETUP_TEST) ## the Rust tests, of the library and of the development server
@@ -150,6 +157,9 @@ test-node: $(SETUP_TEST) build devserver node ## the binding for Node.js, and it
 
 test-python: $(SETUP_TEST) build devserver python ## the binding for Python, and its package
 	@tests/python/run
+
+test-go: $(SETUP_TEST) $(GO_STAGE) devserver ## the binding for Go, with the race detector
+	@tests/go/run
 
 test-contract: $(SETUP_TEST) build devserver node ## every scenario of the contract, in every language
 	@tests/contract/run
