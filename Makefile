@@ -36,9 +36,8 @@ SETUP_PYTHON := $(TARGET_DIR)/setup-python
 SETUP_TEST := $(TARGET_DIR)/setup-test
 SETUP_BENCH := $(TARGET_DIR)/setup-bench
 
-.PHONY: help setup build header devserver node python demo install install-strip uninstall fmt clean \
-	test lint test-rust test-model test-header test-abi test-c test-fork test-node test-python test-go \
-	test-contract test-install test-demo abi-bless rules contract-table soak bench-node
+# Every target that is told of.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -111,7 +110,7 @@ uninstall: ## remove what install with the same variables put there
 		DESTDIR='$(DESTDIR)' scripts/install --remove
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test lint test-rust test-model build test-header test-abi test-c test-fork \
+	@scripts/test lint test-rust test-model build test-header test-abi test-c test-sanitize test-fork \
 		test-node test-python test-go test-contract test-install test-demo
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) ## the formatters and linters of all languages
@@ -148,6 +147,9 @@ abi-bless: $(SETUP_TEST) ## accept the ABI of include/phantomdb.h as it is now
 
 test-c: $(SETUP_TEST) build devserver ## the C and C++ tests, also under valgrind
 	@BUILD_DIR='$(TARGET_DIR)/tests-c' tests/c/run
+
+test-sanitize: $(SETUP_TEST) devserver ## the C and C++ tests under sanitizers
+	@tests/sanitize/run
 
 test-fork: $(SETUP_TEST) build devserver ## a pool and the children of its process
 	@tests/fork/run
