@@ -29,7 +29,7 @@ LIBRARY := $(LIB_DIR)/libphantomdb.so.$(VERSION)
 NODE_PACKAGE := $(NODE_DIR)/phantomdb-$(VERSION).tgz
 PYTHON_WHEEL := $(PYTHON_DIR)/wheel
 GO_STAGE := $(GO_DIR)/prefix/lib/pkgconfig/phantomdb.pc
-SETUP_BUILD := $(TARGET_DIR)/setup-build
+export SETUP_BUILD := $(TARGET_DIR)/setup-build
 SETUP_DEMO := $(TARGET_DIR)/setup-demo
 SETUP_NODE := $(TARGET_DIR)/setup-node
 SETUP_PYTHON := $(TARGET_DIR)/setup-python
@@ -139,11 +139,17 @@ soak: $(SETUP_TEST) ## the simulation with SOAK_SEEDS seeds, the model checker S
 test-header: $(SETUP_TEST) build devserver ## the headers alone, and the programs in their comments
 	@tests/header/run
 
-test-abi: $(SETUP_TEST) build ## exported symbols, signatures, struct layouts and how it is linked
+test-abi: $(SETUP_TEST) build devserver ## exported symbols, the programs of earlier releases, and how it is linked
 	@tests/abi/run
 
 abi-bless: $(SETUP_TEST) ## accept the ABI of include/phantomdb.h as it is now
 	@tests/abi/describe --write
+
+abi-release: $(SETUP_TEST) build devserver ## keep the header of this version as that of a release; see docs/abi.md
+	@tests/abi/release
+
+test-reproducible: $(SETUP_BUILD) build ## build the libraries again elsewhere: the same, bit by bit
+	@scripts/reproducible
 
 test-c: $(SETUP_TEST) build devserver ## the C and C++ tests, also under valgrind
 	@BUILD_DIR='$(TARGET_DIR)/tests-c' tests/c/run

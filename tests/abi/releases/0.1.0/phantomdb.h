@@ -1,0 +1,1577 @@
+/*
+ * phantomdb.h - a connection pool and client for PhantomDB
+ *
+ *
+ * INSTALL AND LINK
+ *
+ * With pkg-config:    cc program.c $(pkg-config --cflags --libs phantomdb)
+ * With CMake:         find_package(phantomdb REQUIRED)
+ *                     target_link_libraries(program PRIVATE phantomdb::phantomdb)
+ *
+ * There is nothing to initialise and nothing to shut down. The library installs no signal
+ * handler, prints nothing, reads no environment variable (but SSL_CERT_FILE and SSL_CERT_DIR,
+ * when it looks for the system's certificates) and may be used from C and from C++. C++
+ * programs may prefer phantomdb.hpp, which releases and frees by itself.
+ *
+ *
+ * A COMPLETE PROGRAM
+ *
+ *     #include <inttypes.h>
+ *     #include <phantomdb.h>
+ *     #include <stdio.h>
+ *
+ *     int main(int argc, char **argv) {
+ *         phantomdb_error error;
+ *         phantomdb_pool_options options;
+ *         phantomdb_pool_options_init(&options, sizeof options);
+ *         if (argc > 1) options.base_url = argv[1];
+ *
+ *         phantomdb_pool *pool;
+ *         if (phantomdb_pool_create(&options, &pool, &error) != PHANTOMDB_OK) {
+ *             fprintf(stderr, "%s\n", error.message);
+ *             return 1;
+ *         }
+ *
+ *         phantomdb_connection *connection;
+ *         phantomdb_result *result;
+ *         int failed = 1;
+ *         if (phantomdb_pool_acquire(pool, &connection, &error) == PHANTOMDB_OK) {
+ *             if (phantomdb_connection_list_databases(connection, &result, &error) == PHANTOMDB_OK) {
+ *                 uint64_t count = 0;
+ *                 phantomdb_result_item_count(result, &count, NULL);
+ *                 for (uint64_t i = 0; i < count; i++) {
+ *                     const char *name = "";
+ *                     phantomdb_result_item(result, i, &name, NULL, NULL);
+ *                     printf("%" PRIu64 " %s\n", i, name);
+ *                 }
+ *                 phantomdb_result_free(result);
+ *                 failed = 0;
+ *             }
+ *             phantomdb_pool_release(pool, connection, NULL);
+ *         }
+ *         if (failed) fprintf(stderr, "%s\n", error.message);
+ *         phantomdb_pool_close(pool, NULL);
+ *         return failed;
+ *     }
+ *
+ *
+ * THE POOL
+ *
+ * A pool holds at most max_connections connections to one server. Acquire one, use it, release
+ * it. Whoever finds none free waits in a queue, first come, first served, until one is
+ * released or a new one is open, whichever is first, or until its time is over. Between
+ * min_connections and max_connections the pool grows with the demand and shrinks when
+ * connections are idle. A connection opens its socket at its first request, so a pool can be
+ * made while the server is down; after that the pool opens new ones itself, a few at a time.
+ *
+ * When the server can't be reached, callers get PHANTOMDB_ERR_UNAVAILABLE with the cause at once
+ * instead of waiting, while the pool tries again behind the scenes, ever less often.
+ *
+ * phantomdb_pool_query and phantomdb_pool_request acquire, run and release in one call.
+ *
+ *
+ * THREADS
+ *
+ * Every call may be made from any thread at any time. A connection serves one request at a
+ * time: while one thread's request is in flight, another thread's gets PHANTOMDB_ERR_BUSY.
+ * Nothing is thread-local: a connection may be acquired in one thread, used in a second and
+ * released in a third.
+ *
+ * Event loops, and threads that must not wait, use the asynchronous forms: phantomdb_pool_run_async,
+ * phantomdb_pool_acquire_async, phantomdb_connection_run_async and their siblings return at once, and
+ * call a function of yours when they are done. phantomdb_cancel ends one early. What holds for all of
+ * them stands at phantomdb_ticket.
+ *
+ *
+ * AN EVENT LOOP
+ *
+ *     #include <phantomdb.h>
+ *     #include <poll.h>
+ *     #include <pthread.h>
+ *     #include <stdio.h>
+ *     #include <sys/eventfd.h>
+ *     #include <unistd.h>
+ *
+ *     typedef struct call {
+ *         const char *what;
+ *         phantomdb_result *result;
+ *         phantomdb_error error;
+ *         struct call *next;
+ *     } call;
+ *
+ *     // The inbox of the loop: callbacks put in, on threads of the library, and the loop takes out.
+ *     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+ *     static call *inbox;
+ *     static int bell;
+ *
+ *     static void on_answer(phantomdb_result *result, const phantomdb_error *error, void *user_data) {
+ *         call *it = user_data;
+ *         it->result = result;
+ *         it->error = *error;
+ *         pthread_mutex_lock(&lock);
+ *         it->next = inbox;
+ *         inbox = it;
+ *         pthread_mutex_unlock(&lock);
+ *         eventfd_write(bell, 1);
+ *     }
+ *
+ *     static call *take_inbox(void) {
+ *         eventfd_t rings;
+ *         eventfd_read(bell, &rings);
+ *         pthread_mutex_lock(&lock);
+ *         call *taken = inbox;
+ *         inbox = NULL;
+ *         pthread_mutex_unlock(&lock);
+ *         return taken;
+ *     }
+ *
+ *     static int show(const call *it) {
+ *         if (it->error.code != PHANTOMDB_OK) {
+ *             fprintf(stderr, "%s: %s\n", it->what, it->error.message);
+ *             return 1;
+ *         }
+ *         const char *json = "";
+ *         phantomdb_result_text(it->result, &json, NULL, NULL);
+ *         printf("%s: %s\n", it->what, json);
+ *         phantomdb_result_free(it->result);
+ *         return 0;
+ *     }
+ *
+ *     int main(int argc, char **argv) {
+ *         phantomdb_error error;
+ *         phantomdb_pool_options options;
+ *         phantomdb_pool_options_init(&options, sizeof options);
+ *         if (argc > 1) options.base_url = argv[1];
+ *         bell = eventfd(0, EFD_NONBLOCK);
+ *
+ *         phantomdb_pool *pool;
+ *         if (phantomdb_pool_create(&options, &pool, &error) != PHANTOMDB_OK) {
+ *             fprintf(stderr, "%s\n", error.message);
+ *             return 1;
+ *         }
+ *         // Both are under way at once, on connections of their own.
+ *         const char *arguments[] = {"alpha"};
+ *         call calls[] = {{.what = "databases"}, {.what = "tables of alpha"}};
+ *         int32_t operations[] = {PHANTOMDB_LIST_DATABASES, PHANTOMDB_LIST_TABLES};
+ *         uint64_t counts[] = {0, 1};
+ *         int open = 0, failed = 0;
+ *         for (int i = 0; i < 2; i++) {
+ *             int32_t code = phantomdb_pool_run_async(pool, operations[i], arguments, counts[i],
+ *                                                     on_answer, &calls[i], NULL, &error);
+ *             if (code == PHANTOMDB_OK) open++;
+ *             else failed = 1;
+ *         }
+ *
+ *         struct pollfd events[] = {{.fd = bell, .events = POLLIN}};
+ *         while (open > 0) {
+ *             poll(events, 1, -1);
+ *             for (call *it = take_inbox(); it != NULL; it = it->next, open--) failed |= show(it);
+ *         }
+ *         phantomdb_pool_close(pool, NULL);
+ *         close(bell);
+ *         return failed;
+ *     }
+ *
+ *
+ * OWNERSHIP
+ *
+ * What a call hands out through an output argument is yours: a pool until phantomdb_pool_close, a
+ * connection until phantomdb_pool_release or phantomdb_pool_discard, a result until phantomdb_result_free.
+ * When a call fails, its outputs are NULL and nothing is left to free. Texts and structs that
+ * you pass in are yours throughout; the library keeps no pointer to them.
+ *
+ * phantomdb_pool_close waits, up to close_timeout_ms, for connections that are out. Release yours
+ * before you close the pool in the same thread.
+ *
+ * Handles (phantomdb_pool *, phantomdb_connection *, phantomdb_result *) look like pointers but are
+ * checked numbers, never followed. One that is NULL, made up, released or freed already, or of
+ * the wrong kind gets PHANTOMDB_ERR_INVALID_HANDLE, one of a closed pool PHANTOMDB_ERR_CLOSED; always,
+ * from any thread. So releasing twice, or using a connection after its release, is an error
+ * that you are told of, and never a crash. (phantomdb_ticket * is one too; its call's end ends it.)
+ *
+ * What the library can't check is that other pointers lead where their types say, that texts
+ * end with a NUL, and that nobody changes them during the call.
+ *
+ *
+ * ERRORS
+ *
+ * A call that can fail returns PHANTOMDB_OK (0) or one of the negative PHANTOMDB_ERR_ codes, and takes
+ * a phantomdb_error as its last argument, which may be NULL. The message is made for people: it
+ * names what was tried, on what, and the root cause. It never holds a token or a password.
+ * Match on the code; a program that must match on text can rely on two words: "Timeout" in the
+ * message of PHANTOMDB_ERR_TIMEOUT and "closed" in that of PHANTOMDB_ERR_CLOSED.
+ *
+ *
+ * VERSIONS
+ *
+ * Structs that you fill begin with struct_size, which their _init call sets: a program works
+ * with newer and older libraries of the same PHANTOMDB_ABI_VERSION. Codes are never renumbered.
+ */
+
+
+#ifndef PHANTOMDB_H
+#define PHANTOMDB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * The version of the ABI that this header describes: the number behind `libphantomdb.so.`. It is raised
+ * with every incompatible change, and apart from the library's version.
+ */
+#define PHANTOMDB_ABI_VERSION 0
+
+/**
+ * The size of `phantomdb_error.message`, its NUL included.
+ */
+#define PHANTOMDB_ERROR_MESSAGE_SIZE 984
+
+/**
+ * In the place of a time: the pool's own, `acquire_timeout_ms` or `close_timeout_ms`.
+ */
+#define PHANTOMDB_POOL_TIMEOUT -1
+
+/**
+ * What a call returns, and `phantomdb_error.code` holds. The numbers never change.
+ */
+typedef enum phantomdb_code {
+    /**
+     * The call succeeded.
+     */
+    PHANTOMDB_OK = 0,
+    /**
+     * An argument or option is missing, out of range or contradicts another. The message
+     * begins with its name.
+     */
+    PHANTOMDB_ERR_INVALID_ARGUMENT = -1,
+    /**
+     * The handle is NULL, made up, already released, or of another kind or pool.
+     */
+    PHANTOMDB_ERR_INVALID_HANDLE = -2,
+    /**
+     * The pool is closed. The message contains the word "closed".
+     */
+    PHANTOMDB_ERR_CLOSED = -3,
+    /**
+     * The deadline passed first. The message contains the word "Timeout".
+     */
+    PHANTOMDB_ERR_TIMEOUT = -4,
+    /**
+     * No connection is free at this moment, and the call does not wait.
+     */
+    PHANTOMDB_ERR_WOULD_BLOCK = -5,
+    /**
+     * Too many callers wait already (`max_waiters`).
+     */
+    PHANTOMDB_ERR_OVERLOADED = -6,
+    /**
+     * The server can't be reached. The message holds the root cause.
+     */
+    PHANTOMDB_ERR_UNAVAILABLE = -7,
+    /**
+     * The call was cancelled, or its connection interrupted.
+     */
+    PHANTOMDB_ERR_CANCELLED = -8,
+    /**
+     * The connection is in use by another thread.
+     */
+    PHANTOMDB_ERR_BUSY = -9,
+    /**
+     * The call would wait for itself.
+     */
+    PHANTOMDB_ERR_WOULD_DEADLOCK = -10,
+    /**
+     * The operation does not fit the state of the connection: a commit with no transaction
+     * open, say.
+     */
+    PHANTOMDB_ERR_INVALID_STATE = -11,
+    /**
+     * The server answered with an error; `http_status` says which.
+     */
+    PHANTOMDB_ERR_HTTP = -12,
+    /**
+     * The server refused the credentials (HTTP status 401 or 403).
+     */
+    PHANTOMDB_ERR_UNAUTHORIZED = -13,
+    /**
+     * The server's answer is no valid HTTP or no valid JSON.
+     */
+    PHANTOMDB_ERR_PROTOCOL = -14,
+    /**
+     * The connection broke before the answer was complete.
+     */
+    PHANTOMDB_ERR_CONNECTION_LOST = -15,
+    /**
+     * The server's answer is larger than `max_response_bytes`.
+     */
+    PHANTOMDB_ERR_TOO_LARGE = -16,
+    /**
+     * The TLS settings are wrong, or the server's certificate was refused.
+     */
+    PHANTOMDB_ERR_TLS = -17,
+    /**
+     * A value of a result has another type, or lies outside its range.
+     */
+    PHANTOMDB_ERR_TYPE = -18,
+    /**
+     * A bug in this library, caught. The pool stays usable.
+     */
+    PHANTOMDB_ERR_PANIC = -19,
+} phantomdb_code;
+
+/**
+ * The operations by number, for `phantomdb_connection_run`, `phantomdb_pool_run` and their
+ * asynchronous forms. Each takes the texts that it names, in this order; those in brackets may be
+ * NULL, or left away at the end. What they mean stands at the function of the same name, such
+ * as `phantomdb_connection_select`. The numbers never change.
+ */
+typedef enum phantomdb_operation {
+    /**
+     * No arguments.
+     */
+    PHANTOMDB_HEALTH_CHECK = 1,
+    /**
+     * No arguments.
+     */
+    PHANTOMDB_LIST_DATABASES = 2,
+    /**
+     * name
+     */
+    PHANTOMDB_CREATE_DATABASE = 3,
+    /**
+     * database
+     */
+    PHANTOMDB_DROP_DATABASE = 4,
+    /**
+     * database
+     */
+    PHANTOMDB_LIST_TABLES = 5,
+    /**
+     * database, name, columns
+     */
+    PHANTOMDB_CREATE_TABLE = 6,
+    /**
+     * database, table
+     */
+    PHANTOMDB_DROP_TABLE = 7,
+    /**
+     * database, table, row
+     */
+    PHANTOMDB_INSERT = 8,
+    /**
+     * database, table, [condition]
+     */
+    PHANTOMDB_SELECT = 9,
+    /**
+     * database, table, data, [condition]
+     */
+    PHANTOMDB_UPDATE = 10,
+    /**
+     * database, table, condition
+     */
+    PHANTOMDB_DELETE = 11,
+    /**
+     * database, sql, [parameters]
+     */
+    PHANTOMDB_EXECUTE_QUERY = 12,
+    /**
+     * [database]; on a connection only
+     */
+    PHANTOMDB_BEGIN_TRANSACTION = 13,
+    /**
+     * [transaction_id]; on a connection only
+     */
+    PHANTOMDB_COMMIT_TRANSACTION = 14,
+    /**
+     * [transaction_id]; on a connection only
+     */
+    PHANTOMDB_ROLLBACK_TRANSACTION = 15,
+} phantomdb_operation;
+
+/**
+ * How an idle connection is checked before it is handed out;
+ * `phantomdb_pool_options.validation`.
+ */
+typedef enum phantomdb_validation {
+    /**
+     * Ask the operating system whether the socket is still open: one system call, no round
+     * trip. The default.
+     */
+    PHANTOMDB_VALIDATION_SOCKET = 0,
+    /**
+     * Ask the server (`GET /health`): a round trip.
+     */
+    PHANTOMDB_VALIDATION_PING = 1,
+    /**
+     * Do not check.
+     */
+    PHANTOMDB_VALIDATION_NONE = 2,
+} phantomdb_validation;
+
+/**
+ * How much a message to `phantomdb_pool_options.log` matters.
+ */
+typedef enum phantomdb_log_level {
+    /**
+     * Good to know.
+     */
+    PHANTOMDB_LOG_INFO = 0,
+    /**
+     * Something is wrong, and the pool deals with it.
+     */
+    PHANTOMDB_LOG_WARNING = 1,
+} phantomdb_log_level;
+
+/**
+ * The type of a cell; see `phantomdb_result_cell_kind`.
+ */
+typedef enum phantomdb_cell_kind {
+    /**
+     * No value.
+     */
+    PHANTOMDB_CELL_NULL = 0,
+    /**
+     * True or false.
+     */
+    PHANTOMDB_CELL_BOOL = 1,
+    /**
+     * A number, whole or not.
+     */
+    PHANTOMDB_CELL_NUMBER = 2,
+    /**
+     * A text.
+     */
+    PHANTOMDB_CELL_STRING = 3,
+    /**
+     * A JSON array or object.
+     */
+    PHANTOMDB_CELL_JSON = 4,
+} phantomdb_cell_kind;
+
+/**
+ * A connection that was acquired from a pool, and is yours until you release it.
+ *
+ * `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
+ * `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
+ * `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`, `_run`,
+ * `_request`, `_interrupt`, `_set_owner`; without waiting `_run_async`, `_request_async`.
+ *
+ * One request at a time runs on it: a second thread that tries meanwhile gets
+ * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
+ * used and released by another thread than the one that acquired it.
+ *
+ * What each operation below has in common: texts are UTF-8 and end with a NUL, and need to
+ * live only during the call. Names may hold any character; the library encodes them. JSON
+ * arguments are checked before anything is sent. On success `*result` is the answer, to be freed
+ * with `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the answer is of
+ * no interest. A call takes at most `request_timeout_ms`. Their errors:
+ *
+ * - `PHANTOMDB_ERR_INVALID_ARGUMENT`: an argument can't be used; nothing was sent.
+ * - `PHANTOMDB_ERR_INVALID_HANDLE`: this connection was released, or never was one.
+ * - `PHANTOMDB_ERR_HTTP`: the server answered with an error: 400 bad SQL, 404 no such database or
+ *   table, 409 already there, 500 and so on; see `http_status`.
+ * - `PHANTOMDB_ERR_UNAUTHORIZED`: the token is missing or wrong.
+ * - `PHANTOMDB_ERR_UNAVAILABLE`, `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CONNECTION_LOST`,
+ *   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: the way to the server. The
+ *   connection may be used again: it opens itself anew.
+ * - `PHANTOMDB_ERR_CANCELLED`: it was interrupted. `PHANTOMDB_ERR_BUSY`: see above.
+ *   `PHANTOMDB_ERR_CLOSED`: the pool was closed.
+ *
+ * A request is sent again only if nothing of it reached the server, or if it only reads: an
+ * insert is never sent twice.
+ */
+typedef struct phantomdb_connection phantomdb_connection;
+
+/**
+ * A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
+ *
+ * `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
+ * `_request`, `_query`, `_run`, `_status`, `_status_json`, `_stats_json`, `_metrics`, `_reset`,
+ * `_resize`, `_set_token`, `_close`, `_close_timeout`; without waiting `_acquire_async`,
+ * `_acquire_direct`, `_run_async`, `_request_async`, `_close_async`.
+ *
+ * A forked child finds each pool of its parent empty and usable, and the parent notices nothing
+ * of it. Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
+ *
+ * Made by `phantomdb_pool_create`, ended by `phantomdb_pool_close`. A closed pool's handle stays
+ * harmless for ever: calls with it return `PHANTOMDB_ERR_CLOSED`.
+ */
+typedef struct phantomdb_pool phantomdb_pool;
+
+/**
+ * An answer. It can be read as JSON text, and, without any JSON library, as a table (rows and
+ * columns; an object is a table of one row) or as a list of names.
+ *
+ * As text: `phantomdb_result_text`. As a table: `_row_count`, `_column_count`, `_column_name`,
+ * `_column_index`, `_cell_kind`, `_cell_is_null`, `_cell_text`, `_cell_int64`, `_cell_double`,
+ * `_cell_bool`. As a list: `_item_count`, `_item`. Besides: `_affected_rows`, `_free`.
+ *
+ * It is yours until `phantomdb_result_free`, and does not depend on the connection or the pool that
+ * it came from. Reading it is safe from any thread; every text that it lends is UTF-8, ended
+ * by a NUL, and valid until the result is freed. Since a text may hold a NUL itself, each
+ * call that lends one also says its `length` in bytes, the last NUL not counted; `length` may be
+ * NULL.
+ *
+ * Their errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a result that was freed or never was one;
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` for a row, column or item that does not exist;
+ * `PHANTOMDB_ERR_TYPE` for a value of another type, or a result that is no table or no list.
+ */
+typedef struct phantomdb_result phantomdb_result;
+
+/**
+ * An asynchronous call that is under way; what `phantomdb_cancel` needs.
+ *
+ * An asynchronous call returns at once, and tells its callback later what it has come to. What
+ * they have in common:
+ *
+ * - If the call returns `PHANTOMDB_OK`, its callback runs exactly once: on a thread of the library, never
+ *   within the call, with no lock of the library held. It may run before the call has returned
+ *   (`*ticket` is set by then). If the call returns an error, the callback never runs.
+ * - `error` of the callback is never NULL: its code is `PHANTOMDB_OK` on success. It is lent for the
+ *   time of the callback. What else the callback is handed is its own, as if a waiting call had
+ *   returned it, and NULL unless the code is `PHANTOMDB_OK`.
+ * - `user_data` is handed on as it is. Whatever it leads to must live until the callback has run.
+ * - `*ticket` names the call until its callback runs; it needs no freeing, and later is harmless. `ticket`
+ *   may be NULL for a call that will not be cancelled.
+ * - Texts, bytes and arrays that are passed in are copied: they need to live only during the call.
+ * - In a callback nothing may wait: acquire, every request and close are refused there with
+ *   `PHANTOMDB_ERR_WOULD_DEADLOCK`. Asynchronous calls, `phantomdb_pool_try_acquire`,
+ *   `phantomdb_pool_release`, reading results and all that does not wait may be used. A
+ *   callback that takes its time holds up others: pass the work on.
+ * - A callback must return: no longjmp, no exception out of it, no end of its thread.
+ *
+ * While a call waits for a connection it takes no thread, and one thread of the pool serves all its
+ * requests in flight. A connection that has to be opened first has a thread to itself meanwhile, of at
+ * most `max_connections`. All of them are kept for the next calls, and end when there was nothing
+ * to do for 10 seconds. In a forked child the calls of the parent do not exist: no
+ * callback of theirs runs, and their tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
+ *
+ * `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
+ * `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
+ */
+typedef struct phantomdb_ticket phantomdb_ticket;
+
+/**
+ * A code with its name and text, as `phantomdb_code_table` lists them.
+ */
+typedef struct phantomdb_code_info {
+    /**
+     * One of `phantomdb_code`.
+     */
+    int32_t code;
+    /**
+     * The part of its name after `PHANTOMDB_ERR_`: "TIMEOUT". "OK" for `PHANTOMDB_OK`.
+     */
+    const char *name;
+    /**
+     * A sentence that says what it means, without its full stop.
+     */
+    const char *text;
+} phantomdb_code_info;
+
+/**
+ * Everything that can be set on a pool. Fill it with `phantomdb_pool_options_init`, then change
+ * what you like; all texts are copied by `phantomdb_pool_create` and may go afterwards.
+ *
+ * Times are in milliseconds, at most 365 days. A value that makes no sense is refused by
+ * `phantomdb_pool_create`, with an error that begins with the option's name (of a time without
+ * its `_ms`).
+ */
+typedef struct phantomdb_pool_options {
+    /**
+     * Set by `phantomdb_pool_options_init`; leave it alone.
+     */
+    uint32_t struct_size;
+    /**
+     * Connections that the pool keeps, even when nobody uses them. Default 2; 0 is allowed.
+     */
+    uint32_t min_connections;
+    /**
+     * Connections that the pool never exceeds, as the server counts them. Default 10; 1 to
+     * 65535, and not less than `min_connections`.
+     */
+    uint32_t max_connections;
+    /**
+     * How many connections may be opening at once. Default 2; at least 1.
+     */
+    uint32_t max_connecting;
+    /**
+     * How many callers may wait at once; one more gets `PHANTOMDB_ERR_OVERLOADED`. Default
+     * 10000; 0 means that nobody ever waits.
+     */
+    uint32_t max_waiters;
+    /**
+     * One of `phantomdb_validation`. Default `PHANTOMDB_VALIDATION_SOCKET`.
+     */
+    int32_t validation;
+    /**
+     * `http[s]://host[:port][/prefix]`. Default "http://localhost:8080".
+     */
+    const char *base_url;
+    /**
+     * The bearer token; NULL, the default, sends none. Never shown in any message.
+     */
+    const char *token;
+    /**
+     * A PEM file with the certificates that may sign the server's; NULL, the default, means
+     * those of the system.
+     */
+    const char *tls_ca_file;
+    /**
+     * A PEM file with the client's certificate, for servers that want one. Default NULL.
+     */
+    const char *tls_cert_file;
+    /**
+     * A PEM file with the private key of `tls_cert_file`. Default NULL.
+     */
+    const char *tls_key_file;
+    /**
+     * How long `phantomdb_pool_acquire` waits, all its steps together. Default 30000; more
+     * than 0.
+     */
+    int64_t acquire_timeout_ms;
+    /**
+     * After how long an unused connection above `min_connections` is closed. Default 60000;
+     * 0 means never.
+     */
+    int64_t idle_timeout_ms;
+    /**
+     * After how long a connection is retired, less up to a tenth by chance. Default 1800000;
+     * 0 means never.
+     */
+    int64_t max_lifetime_ms;
+    /**
+     * How long a connection may be idle and still be handed out without validation. Default
+     * 500; 0 means not at all.
+     */
+    int64_t validate_after_ms;
+    /**
+     * How long a validation by ping may take. Default 1000; more than 0.
+     */
+    int64_t validation_timeout_ms;
+    /**
+     * How long a request may take, opening the connection included. Default 30000; more than 0.
+     */
+    int64_t request_timeout_ms;
+    /**
+     * How long opening a connection may take: name look-up, TCP and TLS together. Default
+     * 5000; more than 0.
+     */
+    int64_t connect_timeout_ms;
+    /**
+     * How long `phantomdb_pool_close` waits for connections to be released before it cuts
+     * them. Default 5000; 0 means not at all.
+     */
+    int64_t close_timeout_ms;
+    /**
+     * How large an answer's body may be, in bytes. Default 67108864 (64 MiB); more than 0.
+     */
+    uint64_t max_response_bytes;
+    /**
+     * After how long a connection that was acquired and not released is reported to `log` and
+     * counted as leaked. Nothing is taken back. Default 0: never.
+     */
+    int64_t leak_threshold_ms;
+    /**
+     * Called with what happens to the pool: leaked connections, the beginning and the end of an
+     * outage. Default NULL: nobody is told.
+     *
+     * It is called on a thread of the library, one message at a time, with no lock held, and not
+     * any more when `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;
+     * `message` is valid during the call. What waits (acquire, a request, close) is refused there
+     * with `PHANTOMDB_ERR_WOULD_DEADLOCK`.
+     */
+    void (*log)(int32_t level,
+                const char *message,
+                void *user_data);
+    /**
+     * Handed to `log` as it is. Default NULL.
+     */
+    void *log_user_data;
+    /**
+     * 1 opens `min_connections` at create, in the background; 0, the default, opens each at
+     * its first request.
+     */
+    int32_t preconnect;
+    /**
+     * For later versions; leave it 0.
+     */
+    int32_t reserved;
+} phantomdb_pool_options;
+
+/**
+ * The numbers of a pool at one moment. Fill it once with `phantomdb_status_init`, then pass it to
+ * `phantomdb_pool_status` as often as you like.
+ */
+typedef struct phantomdb_status {
+    /**
+     * Set by `phantomdb_status_init`; leave it alone.
+     */
+    uint32_t struct_size;
+    /**
+     * Connections that can be handed out at once.
+     */
+    uint32_t available;
+    /**
+     * Connections that callers have.
+     */
+    uint32_t used;
+    /**
+     * Callers that wait for a connection.
+     */
+    uint32_t pending;
+    /**
+     * All connections: available, used, and those being opened, checked, cleaned or closed.
+     */
+    uint32_t total;
+    /**
+     * The option `min_connections`.
+     */
+    uint32_t min;
+    /**
+     * The option `max_connections`.
+     */
+    uint32_t max;
+} phantomdb_status;
+
+/**
+ * Why a call failed. The caller owns it: put one on the stack, pass its address, read it when
+ * the call did not return `PHANTOMDB_OK`. Nothing in it needs to be freed.
+ *
+ * It need not be initialised: every call that takes one fills it on failure, and sets `code`
+ * to `PHANTOMDB_OK` and `message` to "" on success. Every call accepts NULL instead.
+ */
+typedef struct phantomdb_error {
+    /**
+     * One of `phantomdb_code`; the same number that the call returned.
+     */
+    int32_t code;
+    /**
+     * The HTTP status that the server answered; 0 if it did not.
+     */
+    int32_t http_status;
+    /**
+     * In how many milliseconds a new try makes sense; 0 if that is not known.
+     */
+    int64_t retry_after_ms;
+    /**
+     * Whether the same call may succeed later, and is safe to repeat.
+     */
+    bool retriable;
+    /**
+     * For later versions; zero.
+     */
+    uint8_t reserved[23];
+    /**
+     * What was tried, on what, why it failed and, where it helps, what to do. UTF-8, ended by
+     * a NUL, cut at the end of a character if it is too long.
+     */
+    char message[PHANTOMDB_ERROR_MESSAGE_SIZE];
+} phantomdb_error;
+
+/**
+ * An operation with its name and its arguments, as `phantomdb_operation_table` lists them.
+ */
+typedef struct phantomdb_operation_info {
+    /**
+     * One of `phantomdb_operation`.
+     */
+    int32_t operation;
+    /**
+     * How many arguments it takes.
+     */
+    uint32_t argument_count;
+    /**
+     * How many of them it must have; they come first.
+     */
+    uint32_t required_count;
+    /**
+     * For later versions; zero.
+     */
+    uint32_t reserved;
+    /**
+     * Its name, "list_databases" for example.
+     */
+    const char *name;
+    /**
+     * The names of its arguments.
+     */
+    const char *const *arguments;
+} phantomdb_operation_info;
+
+/**
+ * What an acquire has come to: `connection` is the callback's own, to be released, or NULL.
+ */
+typedef void (*phantomdb_acquire_callback)(struct phantomdb_connection *connection,
+                                           const struct phantomdb_error *error,
+                                           void *user_data);
+
+/**
+ * What a request has come to: `result` is the callback's own, to be freed, or NULL.
+ */
+typedef void (*phantomdb_result_callback)(struct phantomdb_result *result,
+                                          const struct phantomdb_error *error,
+                                          void *user_data);
+
+/**
+ * A close is over.
+ */
+typedef void (*phantomdb_close_callback)(const struct phantomdb_error *error,
+                                         void *user_data);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library, "0.1.0" for example. Valid for ever. Safe from any thread.
+ */
+const char *phantomdb_version(void);
+
+/**
+ * The version of the ABI that the library has. Programs compiled against one `PHANTOMDB_ABI_VERSION`
+ * run with every library of the same. Safe from any thread.
+ */
+uint32_t phantomdb_abi_version(void);
+
+/**
+ * Every code with its name and text, `PHANTOMDB_OK` first, in the order of the numbers.
+ *
+ * Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
+ * bindings, which take their constants from here or check them. Safe from any thread.
+ */
+const struct phantomdb_code_info *phantomdb_code_table(uint64_t *count);
+
+/**
+ * The name of a code, "TIMEOUT" for example, or NULL if there is no such code. Valid for ever.
+ * Safe from any thread.
+ */
+const char *phantomdb_code_name(int32_t code);
+
+/**
+ * Fills `options` with the defaults.
+ *
+ * Pass `sizeof(phantomdb_pool_options)` as `struct_size`: it tells the library which version of
+ * the struct the program was compiled with, so that each works with a newer other.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a NULL `options` or a size that no version had;
+ * nothing is written then.
+ */
+int32_t phantomdb_pool_options_init(struct phantomdb_pool_options *options,
+                                    uint32_t struct_size);
+
+/**
+ * Prepares `status` for `phantomdb_pool_status`. Pass `sizeof(phantomdb_status)` as `struct_size`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a NULL `status` or a size that no version had;
+ * nothing is written then.
+ */
+int32_t phantomdb_status_init(struct phantomdb_status *status,
+                              uint32_t struct_size);
+
+/**
+ * Makes a pool. `options` may be NULL: a pool of 2 to 10 connections to http://localhost:8080.
+ *
+ * Opens no connection (unless `preconnect` asks for it), so the server need not be there yet.
+ * On success `*pool` is the new pool, to be closed by `phantomdb_pool_close`; on failure it is
+ * NULL.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` or `PHANTOMDB_ERR_TLS`, the message beginning with the
+ * option that can't be used.
+ */
+int32_t phantomdb_pool_create(const struct phantomdb_pool_options *options,
+                              struct phantomdb_pool **pool,
+                              struct phantomdb_error *error);
+
+/**
+ * Waits for a connection, at most `acquire_timeout_ms`.
+ *
+ * On success `*connection` is yours until `phantomdb_pool_release` or `phantomdb_pool_discard`; on
+ * failure it is NULL. Callers are served in the order in which they came.
+ *
+ * Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`; when the server
+ * can't be reached `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`, `PHANTOMDB_ERR_UNAUTHORIZED`) at
+ * once, with the root cause and `retry_after_ms`.
+ */
+int32_t phantomdb_pool_acquire(struct phantomdb_pool *pool,
+                               struct phantomdb_connection **connection,
+                               struct phantomdb_error *error);
+
+/**
+ * As `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
+ * connection only if one is free at once; a negative time is refused.
+ */
+int32_t phantomdb_pool_acquire_timeout(struct phantomdb_pool *pool,
+                                       int64_t timeout_ms,
+                                       struct phantomdb_connection **connection,
+                                       struct phantomdb_error *error);
+
+/**
+ * Takes a connection if one is free. Never waits and never uses the network.
+ *
+ * Errors: `PHANTOMDB_ERR_WOULD_BLOCK` if none is free; else as `phantomdb_pool_acquire`.
+ */
+int32_t phantomdb_pool_try_acquire(struct phantomdb_pool *pool,
+                                   struct phantomdb_connection **connection,
+                                   struct phantomdb_error *error);
+
+/**
+ * Gives a connection back. Never waits and never uses the network; it can't fail for a
+ * connection that you have.
+ *
+ * `connection` is gone afterwards, whatever this returns. A transaction that is still open on
+ * it is rolled back before anybody else gets it. If another thread has a request in flight
+ * on it, that request goes on, and the connection is back when it is done.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a connection that was released already or is not of
+ * this pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile, which then took the
+ * connection back itself: nothing is left to do.
+ */
+int32_t phantomdb_pool_release(struct phantomdb_pool *pool,
+                               struct phantomdb_connection *connection,
+                               struct phantomdb_error *error);
+
+/**
+ * Gives a connection back to be closed instead of reused. As `phantomdb_pool_release` in all else.
+ */
+int32_t phantomdb_pool_discard(struct phantomdb_pool *pool,
+                               struct phantomdb_connection *connection,
+                               struct phantomdb_error *error);
+
+/**
+ * Acquires a connection, sends one request on it and gives it back.
+ *
+ * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
+ * whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0. On success
+ * `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+ * `result` itself may be NULL if the answer is of no interest.
+ *
+ * Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_request`.
+ */
+int32_t phantomdb_pool_request(struct phantomdb_pool *pool,
+                               const char *method,
+                               const char *path,
+                               const void *body,
+                               uint64_t body_length,
+                               struct phantomdb_result **result,
+                               struct phantomdb_error *error);
+
+/**
+ * Acquires a connection, runs one SQL statement on it and gives it back.
+ *
+ * `parameters` is a JSON array, one value for each `?` of the statement, or NULL. On success
+ * `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+ * `result` itself may be NULL.
+ *
+ * Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
+ */
+int32_t phantomdb_pool_query(struct phantomdb_pool *pool,
+                             const char *database,
+                             const char *sql,
+                             const char *parameters,
+                             struct phantomdb_result **result,
+                             struct phantomdb_error *error);
+
+/**
+ * Acquires a connection, runs one operation on it and gives it back.
+ *
+ * `operation` is one of `phantomdb_operation`, `arguments` its `argument_count` texts. On success
+ * `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+ * `result` itself may be NULL.
+ *
+ * Errors: as `phantomdb_pool_acquire` and as the function of the operation's name;
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` for an operation of transactions, which need a connection that
+ * you have.
+ */
+int32_t phantomdb_pool_run(struct phantomdb_pool *pool,
+                           int32_t operation,
+                           const char *const *arguments,
+                           uint64_t argument_count,
+                           struct phantomdb_result **result,
+                           struct phantomdb_error *error);
+
+/**
+ * Fills `status` with the numbers of this moment. Never waits for the network.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`, and
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` if `status` was not prepared by `phantomdb_status_init`.
+ */
+int32_t phantomdb_pool_status(struct phantomdb_pool *pool,
+                              struct phantomdb_status *status,
+                              struct phantomdb_error *error);
+
+/**
+ * The numbers of this moment as JSON:
+ * `{"available":2,"used":0,"pending":0,"total":2,"min":2,"max":10}`.
+ *
+ * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_status_json(struct phantomdb_pool *pool,
+                                   struct phantomdb_result **result,
+                                   struct phantomdb_error *error);
+
+/**
+ * What the pool has done so far, as JSON: acquires by outcome, histograms of how long they and
+ * the use of connections took, connections created and closed by reason. Reading it holds up
+ * nobody.
+ *
+ * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_stats_json(struct phantomdb_pool *pool,
+                                  struct phantomdb_result **result,
+                                  struct phantomdb_error *error);
+
+/**
+ * The statistics and the status as OpenMetrics text, for Prometheus and its like.
+ *
+ * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_metrics(struct phantomdb_pool *pool,
+                               struct phantomdb_result **result,
+                               struct phantomdb_error *error);
+
+/**
+ * Retires every connection that is open now: idle ones at once, others when they are released.
+ * Callers notice nothing. For a server that moved, or certificates that changed.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_reset(struct phantomdb_pool *pool,
+                             struct phantomdb_error *error);
+
+/**
+ * Changes `min_connections` and `max_connections` while the pool is in use. Connections above a
+ * smaller maximum close: idle ones at once, others when they are released.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` (nothing is changed then),
+ * `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_resize(struct phantomdb_pool *pool,
+                              uint32_t min_connections,
+                              uint32_t max_connections,
+                              struct phantomdb_error *error);
+
+/**
+ * Changes the bearer token; NULL sends none. Every request that starts afterwards uses it.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a token that no HTTP header can carry (the old one
+ * stays then), `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
+ */
+int32_t phantomdb_pool_set_token(struct phantomdb_pool *pool,
+                                 const char *token,
+                                 struct phantomdb_error *error);
+
+/**
+ * Closes the pool, and returns when nothing of it is left: no socket and no thread.
+ *
+ * Whoever waits for a connection gets `PHANTOMDB_ERR_CLOSED` at once. Connections in use have
+ * `close_timeout_ms` to be released; then they are cut: a request in flight on them fails with
+ * `PHANTOMDB_ERR_CLOSED`, as does everything tried on them later. Release them as usual.
+ *
+ * Closing a pool twice, or from two threads at once, is fine.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_WOULD_DEADLOCK` from within a callback of
+ * the library, which then closes nothing.
+ */
+int32_t phantomdb_pool_close(struct phantomdb_pool *pool,
+                             struct phantomdb_error *error);
+
+/**
+ * As `phantomdb_pool_close`, but connections in use have `timeout_ms` to be released instead of
+ * `close_timeout_ms`; with 0 they are cut at once. A close that waits already, in another thread,
+ * ends as early.
+ *
+ * Errors: as `phantomdb_pool_close`; `PHANTOMDB_ERR_INVALID_ARGUMENT` for a negative time.
+ */
+int32_t phantomdb_pool_close_timeout(struct phantomdb_pool *pool,
+                                     int64_t timeout_ms,
+                                     struct phantomdb_error *error);
+
+/**
+ * Asks the server how it is: the answer is an object whose `status` is "healthy" or "unhealthy".
+ */
+int32_t phantomdb_connection_health_check(struct phantomdb_connection *connection,
+                                          struct phantomdb_result **result,
+                                          struct phantomdb_error *error);
+
+/**
+ * Lists the databases: the answer is a list of names.
+ */
+int32_t phantomdb_connection_list_databases(struct phantomdb_connection *connection,
+                                            struct phantomdb_result **result,
+                                            struct phantomdb_error *error);
+
+/**
+ * Makes a database. HTTP status 409 if there is one of this name.
+ */
+int32_t phantomdb_connection_create_database(struct phantomdb_connection *connection,
+                                             const char *name,
+                                             struct phantomdb_result **result,
+                                             struct phantomdb_error *error);
+
+/**
+ * Removes a database with all that is in it.
+ */
+int32_t phantomdb_connection_drop_database(struct phantomdb_connection *connection,
+                                           const char *database,
+                                           struct phantomdb_result **result,
+                                           struct phantomdb_error *error);
+
+/**
+ * Lists the tables of a database: the answer is a list of names.
+ */
+int32_t phantomdb_connection_list_tables(struct phantomdb_connection *connection,
+                                         const char *database,
+                                         struct phantomdb_result **result,
+                                         struct phantomdb_error *error);
+
+/**
+ * Makes a table. `columns` is a JSON array of objects with `name` and `type`, and where wanted
+ * `nullable`, `primaryKey`, `defaultValue`: `[{"name":"id","type":"integer","primaryKey":true}]`.
+ */
+int32_t phantomdb_connection_create_table(struct phantomdb_connection *connection,
+                                          const char *database,
+                                          const char *name,
+                                          const char *columns,
+                                          struct phantomdb_result **result,
+                                          struct phantomdb_error *error);
+
+/**
+ * Removes a table with all its rows.
+ */
+int32_t phantomdb_connection_drop_table(struct phantomdb_connection *connection,
+                                        const char *database,
+                                        const char *table,
+                                        struct phantomdb_result **result,
+                                        struct phantomdb_error *error);
+
+/**
+ * Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never sent twice.
+ */
+int32_t phantomdb_connection_insert(struct phantomdb_connection *connection,
+                                    const char *database,
+                                    const char *table,
+                                    const char *row,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the answer is a
+ * table, with its columns in the server's order. A blank condition is refused.
+ */
+int32_t phantomdb_connection_select(struct phantomdb_connection *connection,
+                                    const char *database,
+                                    const char *table,
+                                    const char *condition,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Changes the rows that fulfil an SQL condition, or all if `condition` is NULL. `data` is a JSON
+ * object of column to new value. A blank condition is refused.
+ * `phantomdb_result_affected_rows` says how many rows changed.
+ */
+int32_t phantomdb_connection_update(struct phantomdb_connection *connection,
+                                    const char *database,
+                                    const char *table,
+                                    const char *data,
+                                    const char *condition,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Deletes the rows that fulfil an SQL condition. It is never optional: NULL or blank is refused
+ * before anything is sent, because on the wire such a delete would drop the table. Say "1=1"
+ * for all rows. `phantomdb_result_affected_rows` says how many went.
+ */
+int32_t phantomdb_connection_delete(struct phantomdb_connection *connection,
+                                    const char *database,
+                                    const char *table,
+                                    const char *condition,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Runs one SQL statement. `parameters` is a JSON array, one value for each `?` of the statement,
+ * or NULL. The answer of a query is a table; `phantomdb_result_affected_rows` tells of other statements.
+ */
+int32_t phantomdb_connection_execute_query(struct phantomdb_connection *connection,
+                                           const char *database,
+                                           const char *sql,
+                                           const char *parameters,
+                                           struct phantomdb_result **result,
+                                           struct phantomdb_error *error);
+
+/**
+ * Begins a transaction, of one database or (`database` NULL) of whichever it touches first. Every
+ * request on this connection belongs to it until commit or rollback; releasing the connection
+ * rolls it back. The answer is an object with the `transaction_id`.
+ *
+ * `PHANTOMDB_ERR_INVALID_STATE` if one is open on this connection already.
+ */
+int32_t phantomdb_connection_begin_transaction(struct phantomdb_connection *connection,
+                                               const char *database,
+                                               struct phantomdb_result **result,
+                                               struct phantomdb_error *error);
+
+/**
+ * Commits the transaction that is open on this connection. `transaction_id` is its id, or NULL,
+ * which means the same.
+ *
+ * `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+ */
+int32_t phantomdb_connection_commit_transaction(struct phantomdb_connection *connection,
+                                                const char *transaction_id,
+                                                struct phantomdb_result **result,
+                                                struct phantomdb_error *error);
+
+/**
+ * Rolls back the transaction that is open on this connection. `transaction_id` is its id, or NULL,
+ * which means the same.
+ *
+ * `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+ */
+int32_t phantomdb_connection_rollback_transaction(struct phantomdb_connection *connection,
+                                                  const char *transaction_id,
+                                                  struct phantomdb_result **result,
+                                                  struct phantomdb_error *error);
+
+/**
+ * Runs an operation that is chosen by number: one of `phantomdb_operation`, with its
+ * `argument_count` texts. As the function of its name in all else.
+ *
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` for an unknown operation, or arguments that it does not take.
+ */
+int32_t phantomdb_connection_run(struct phantomdb_connection *connection,
+                                 int32_t operation,
+                                 const char *const *arguments,
+                                 uint64_t argument_count,
+                                 struct phantomdb_result **result,
+                                 struct phantomdb_error *error);
+
+/**
+ * Sends a request that has no name here yet.
+ *
+ * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
+ * whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0.
+ */
+int32_t phantomdb_connection_request(struct phantomdb_connection *connection,
+                                     const char *method,
+                                     const char *path,
+                                     const void *body,
+                                     uint64_t body_length,
+                                     struct phantomdb_result **result,
+                                     struct phantomdb_error *error);
+
+/**
+ * Names who has the connection, for the report of a leak (`leak_threshold_ms`): the id of a
+ * request, say, or a place in the program. Forgotten at the release.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`.
+ */
+int32_t phantomdb_connection_set_owner(struct phantomdb_connection *connection,
+                                       const char *owner,
+                                       struct phantomdb_error *error);
+
+/**
+ * Cuts the request that another thread has in flight on this connection: it fails with
+ * `PHANTOMDB_ERR_CANCELLED`, and what the server made of it is unknown. With none in flight it does
+ * nothing. Safe from any thread; returns at once.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+ */
+int32_t phantomdb_connection_interrupt(struct phantomdb_connection *connection,
+                                       struct phantomdb_error *error);
+
+/**
+ * Every operation with its name and its arguments, in the order of the numbers.
+ *
+ * Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
+ * bindings, which take their constants from here or check them. Safe from any thread.
+ */
+const struct phantomdb_operation_info *phantomdb_operation_table(uint64_t *count);
+
+/**
+ * The answer as JSON: of a select the array of row objects, of a list the array of names, of a
+ * query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (a number that the
+ * server did not say is null), else the whole object that the server sent.
+ */
+int32_t phantomdb_result_text(const struct phantomdb_result *result,
+                              const char **text,
+                              uint64_t *length,
+                              struct phantomdb_error *error);
+
+/**
+ * How many rows the table has.
+ */
+int32_t phantomdb_result_row_count(const struct phantomdb_result *result,
+                                   uint64_t *count,
+                                   struct phantomdb_error *error);
+
+/**
+ * How many columns the table has.
+ */
+int32_t phantomdb_result_column_count(const struct phantomdb_result *result,
+                                      uint64_t *count,
+                                      struct phantomdb_error *error);
+
+/**
+ * The name of a column; the first is column 0.
+ */
+int32_t phantomdb_result_column_name(const struct phantomdb_result *result,
+                                     uint64_t column,
+                                     const char **text,
+                                     uint64_t *length,
+                                     struct phantomdb_error *error);
+
+/**
+ * The number of the column of this name; `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is none.
+ */
+int32_t phantomdb_result_column_index(const struct phantomdb_result *result,
+                                      const char *name,
+                                      uint64_t *column,
+                                      struct phantomdb_error *error);
+
+/**
+ * The type of a cell: one of `phantomdb_cell_kind`.
+ */
+int32_t phantomdb_result_cell_kind(const struct phantomdb_result *result,
+                                   uint64_t row,
+                                   uint64_t column,
+                                   int32_t *value,
+                                   struct phantomdb_error *error);
+
+/**
+ * Whether a cell is null.
+ */
+int32_t phantomdb_result_cell_is_null(const struct phantomdb_result *result,
+                                      uint64_t row,
+                                      uint64_t column,
+                                      bool *value,
+                                      struct phantomdb_error *error);
+
+/**
+ * A cell as text: of a string its characters, of anything else its JSON; a null is "" (ask
+ * `phantomdb_result_cell_is_null` to tell it from an empty string). Works for every cell.
+ */
+int32_t phantomdb_result_cell_text(const struct phantomdb_result *result,
+                                   uint64_t row,
+                                   uint64_t column,
+                                   const char **text,
+                                   uint64_t *length,
+                                   struct phantomdb_error *error);
+
+/**
+ * A cell as a whole number. `PHANTOMDB_ERR_TYPE` for anything that is not exactly one of 64 bits.
+ */
+int32_t phantomdb_result_cell_int64(const struct phantomdb_result *result,
+                                    uint64_t row,
+                                    uint64_t column,
+                                    int64_t *value,
+                                    struct phantomdb_error *error);
+
+/**
+ * A cell as a floating-point number, the nearest there is. `PHANTOMDB_ERR_TYPE` for anything that is
+ * no number.
+ */
+int32_t phantomdb_result_cell_double(const struct phantomdb_result *result,
+                                     uint64_t row,
+                                     uint64_t column,
+                                     double *value,
+                                     struct phantomdb_error *error);
+
+/**
+ * A cell as true or false; the numbers 1 and 0 are those too, because SQL often has no others.
+ * `PHANTOMDB_ERR_TYPE` for anything else.
+ */
+int32_t phantomdb_result_cell_bool(const struct phantomdb_result *result,
+                                   uint64_t row,
+                                   uint64_t column,
+                                   bool *value,
+                                   struct phantomdb_error *error);
+
+/**
+ * How many items the list has.
+ */
+int32_t phantomdb_result_item_count(const struct phantomdb_result *result,
+                                    uint64_t *count,
+                                    struct phantomdb_error *error);
+
+/**
+ * An item of the list; the first is item 0.
+ */
+int32_t phantomdb_result_item(const struct phantomdb_result *result,
+                              uint64_t item,
+                              const char **text,
+                              uint64_t *length,
+                              struct phantomdb_error *error);
+
+/**
+ * How many rows an update, a delete or another statement changed; -1 if the server did not say,
+ * as after an insert.
+ */
+int32_t phantomdb_result_affected_rows(const struct phantomdb_result *result,
+                                       int64_t *count,
+                                       struct phantomdb_error *error);
+
+/**
+ * Frees a result, and with it every text that it lent. Returns `PHANTOMDB_ERR_INVALID_HANDLE`, and
+ * does nothing, for NULL and for a result that was freed already.
+ */
+int32_t phantomdb_result_free(struct phantomdb_result *result);
+
+/**
+ * Acquires a connection without waiting for it.
+ *
+ * `timeout_ms` is how long the call may be under way, or `PHANTOMDB_POOL_TIMEOUT`. The callback is
+ * handed the connection, or the error that `phantomdb_pool_acquire` would have returned, or
+ * `PHANTOMDB_ERR_CANCELLED`. Callers are served in the order in which they came, those that wait in
+ * `phantomdb_pool_acquire` among them.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
+ * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+ */
+int32_t phantomdb_pool_acquire_async(struct phantomdb_pool *pool,
+                                     int64_t timeout_ms,
+                                     phantomdb_acquire_callback callback,
+                                     void *user_data,
+                                     struct phantomdb_ticket **ticket,
+                                     struct phantomdb_error *error);
+
+/**
+ * Acquires a connection by the shortest way there is; for bindings of other languages.
+ *
+ * If one is free, it is in `*connection` when the call returns, and the callback does not run.
+ * Otherwise `*connection` is NULL, and the callback runs once, as after
+ * `phantomdb_pool_acquire_async`, but on whichever thread brings the outcome: a thread of the
+ * library, or one that calls `phantomdb_pool_release`, `phantomdb_cancel`, `phantomdb_pool_close`
+ * or another function, within that call. (Never within this one, and never within another such
+ * callback.) That saves a change of threads, and asks of the callback that it does nothing but
+ * note what it got: no lock may be taken in it that is held around calls of this library.
+ *
+ * Errors: as `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the call
+ * returned); the callback does not run after an error.
+ */
+int32_t phantomdb_pool_acquire_direct(struct phantomdb_pool *pool,
+                                      int64_t timeout_ms,
+                                      phantomdb_acquire_callback callback,
+                                      void *user_data,
+                                      struct phantomdb_connection **connection,
+                                      struct phantomdb_ticket **ticket,
+                                      struct phantomdb_error *error);
+
+/**
+ * Acquires a connection, runs one operation on it and gives it back, without waiting for any of
+ * that. `operation`, `arguments` and `argument_count` are as for `phantomdb_pool_run`.
+ *
+ * The callback is handed the answer, or the error that `phantomdb_pool_run` would have returned,
+ * or `PHANTOMDB_ERR_CANCELLED`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
+ * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+ */
+int32_t phantomdb_pool_run_async(struct phantomdb_pool *pool,
+                                 int32_t operation,
+                                 const char *const *arguments,
+                                 uint64_t argument_count,
+                                 phantomdb_result_callback callback,
+                                 void *user_data,
+                                 struct phantomdb_ticket **ticket,
+                                 struct phantomdb_error *error);
+
+/**
+ * Acquires a connection, sends one request on it and gives it back, without waiting for any of
+ * that. `method`, `path`, `body` and `body_length` are as for `phantomdb_pool_request`.
+ *
+ * The callback, and the errors: as for `phantomdb_pool_run_async`.
+ */
+int32_t phantomdb_pool_request_async(struct phantomdb_pool *pool,
+                                     const char *method,
+                                     const char *path,
+                                     const void *body,
+                                     uint64_t body_length,
+                                     phantomdb_result_callback callback,
+                                     void *user_data,
+                                     struct phantomdb_ticket **ticket,
+                                     struct phantomdb_error *error);
+
+/**
+ * Runs one operation on a connection that you have, without waiting for it. `operation`,
+ * `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+ *
+ * Asynchronous requests on one connection run one after the other, in the order in which they
+ * were made. It may be released while they are under way: it is back when they are done. (A
+ * waiting request meanwhile gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one whose turn comes
+ * while a waiting one is in flight.)
+ *
+ * The callback is handed the answer, or the error that `phantomdb_connection_run` would have
+ * returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the answer was
+ * there first; a request in flight is cut then, and its connection opens itself anew.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
+ * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+ */
+int32_t phantomdb_connection_run_async(struct phantomdb_connection *connection,
+                                       int32_t operation,
+                                       const char *const *arguments,
+                                       uint64_t argument_count,
+                                       phantomdb_result_callback callback,
+                                       void *user_data,
+                                       struct phantomdb_ticket **ticket,
+                                       struct phantomdb_error *error);
+
+/**
+ * Sends a request on a connection that you have, without waiting for it. `method`, `path`,
+ * `body` and `body_length` are as for `phantomdb_connection_request`.
+ *
+ * In all else as `phantomdb_connection_run_async`.
+ */
+int32_t phantomdb_connection_request_async(struct phantomdb_connection *connection,
+                                           const char *method,
+                                           const char *path,
+                                           const void *body,
+                                           uint64_t body_length,
+                                           phantomdb_result_callback callback,
+                                           void *user_data,
+                                           struct phantomdb_ticket **ticket,
+                                           struct phantomdb_error *error);
+
+/**
+ * Cancels an asynchronous call: its callback comes soon, with `PHANTOMDB_ERR_CANCELLED`, or with the
+ * result if that was there first. A request in flight is cut; what the server made of it is
+ * unknown. Cancelling twice is fine, and so is cancelling a call whose callback has run or runs.
+ *
+ * Never waits, and may be called from any thread, in a callback too.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+ */
+int32_t phantomdb_cancel(struct phantomdb_ticket *ticket,
+                         struct phantomdb_error *error);
+
+/**
+ * Closes the pool as `phantomdb_pool_close_timeout` does, without waiting for it. `timeout_ms` may
+ * be `PHANTOMDB_POOL_TIMEOUT`.
+ *
+ * The callback, which is the last of this pool, is told what `phantomdb_pool_close` would have
+ * returned. It may be called from within another callback.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
+ * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had. Nothing is closed then.
+ */
+int32_t phantomdb_pool_close_async(struct phantomdb_pool *pool,
+                                   int64_t timeout_ms,
+                                   phantomdb_close_callback callback,
+                                   void *user_data,
+                                   struct phantomdb_error *error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* PHANTOMDB_H */
