@@ -100,10 +100,7 @@ demo: build devserver node ## load and query real data, in every language
 
 install: $(LIBRARY) ## install under PREFIX (/usr/local); also LIBDIR, INCLUDEDIR, DOCDIR, DESTDIR
 	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' \
-		DESTDIR='$(DESTDIR)' STRIP='$(STRIP)' scripts/install
-
-install-strip: STRIP := strip
-install-strip: install ## as install, with the shared library's local symbols removed
+		DESTDIR='$(DESTDIR)' scripts/install
 
 uninstall: ## remove what install with the same variables put there
 	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' \
