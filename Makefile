@@ -178,7 +178,6 @@ test-install: $(SETUP_TEST) build devserver ## programs outside the tree against
 test-demo: $(SETUP_TEST) build devserver node ## the demo, in a pipe
 	@scripts/demo --check
 
-.PHONY: bench bench-quick bench-core
 
 bench: ## the library beside its peers, in every language; the report is in target/bench
 	@$(MAKE) --no-print-directory bench-core
