@@ -26,6 +26,36 @@
 //     }
 //
 //
+// AN ASYNCHRONOUS PROGRAM
+//
+//     #include <future>
+//     #include <iostream>
+//     #include <phantomdb.hpp>
+//
+//     using answer = phantomdb::outcome<phantomdb::result>;
+//
+//     int main(int argc, char **argv) try {
+//         phantomdb::options options;
+//         if (argc > 1) options.base_url = argv[1];
+//
+//         // Before the pool, so that they live until its last callback has run.
+//         std::promise<answer> databases, tables;
+//         phantomdb::pool pool(options);
+//
+//         // Both are under way at once, on connections of their own.
+//         pool.async([&](answer it) { databases.set_value(std::move(it)); }).list_databases();
+//         pool.async([&](answer it) { tables.set_value(std::move(it)); }).list_tables("alpha");
+//
+//         const phantomdb::result names = databases.get_future().get().value();
+//         std::cout << "databases: " << names.text() << '\n';
+//         const phantomdb::result of_alpha = tables.get_future().get().value();
+//         std::cout << "tables of alpha: " << of_alpha.text() << '\n';
+//     } catch (const phantomdb::error &error) {
+//         std::cerr << error.what() << '\n';
+//         return 1;
+//     }
+//
+//
 // OWNERSHIP
 //
 // pool, lease, transaction and result each own one thing, can be moved and not copied, and give
@@ -45,6 +75,23 @@
 // object is for one thread while no other uses it, as everywhere in C++.
 //
 //
+// CALLS THAT DO NOT WAIT
+//
+// pool::async() and lease::async() take what is to be done with the answer, and give every
+// operation in a form that returns at once: `pool.async(done).list_databases()`. pool::acquire_async()
+// and pool::close_async() are the others. `done` is any callable, which is moved into the call; it
+// may be one that can't be copied. It is called exactly once, on a thread of the library, with an
+// outcome: the value, which is its own, or the error. If the call itself throws, it is never
+// called. Each call gives a ticket, which cancels it; ignore it where that is not wanted.
+//
+// In a callback nothing may wait: what does (acquire(), every request, close(), and so the
+// destructors of a pool and of a transaction) throws would_deadlock, or fails in silence where it
+// can't throw. Calls that do not wait, try_acquire(), the release of leases and reading results are
+// fine. A callback that takes its time holds up others. An exception must not leave it: there is
+// nobody to catch it, and std::terminate is called. Whatever the callback refers to has to live
+// until it has run; close() and the destructor of a pool return when the last one has.
+//
+//
 // ERRORS
 //
 // What fails throws a phantomdb::error, or rather one of its subclasses below. Texts with a NUL
@@ -59,6 +106,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <initializer_list>
 #include <iterator>
 #include <limits>
 #include <memory>
@@ -68,6 +116,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "phantomdb.h"
 
@@ -692,6 +741,125 @@ inline std::uint64_t length(std::optional<std::string_view> body) noexcept {
 
 } // namespace detail
 
+/// What a call that did not wait has come to: a value, or the error. Can be moved.
+template <class Value>
+class outcome {
+public:
+    /// A call that succeeded.
+    explicit outcome(Value value) noexcept : value_(std::move(value)), error_{} {}
+    /// A call that failed.
+    explicit outcome(const ::phantomdb_error &reported) noexcept : error_(reported) {}
+
+    /// Whether there is a value.
+    explicit operator bool() const noexcept { return value_.has_value(); }
+
+    /// The value. Throws what the waiting call would have thrown if there is none.
+    Value &value() & {
+        check();
+        return *value_;
+    }
+    /// The value, which is the caller's own.
+    Value value() && {
+        check();
+        return std::move(*value_);
+    }
+
+    /// One of ::phantomdb_code; PHANTOMDB_OK if there is a value.
+    std::int32_t code() const noexcept { return error_.code; }
+
+    /// The error as an object, whose class is error itself. For an outcome without a value.
+    error reason() const { return error(error_); }
+
+private:
+    void check() const {
+        if (!value_) detail::raise(error_);
+    }
+
+    std::optional<Value> value_;
+    ::phantomdb_error error_;
+};
+
+/// What a call without a value has come to.
+template <>
+class outcome<void> {
+public:
+    /// What the C interface reported.
+    explicit outcome(const ::phantomdb_error &reported) noexcept : error_(reported) {}
+
+    /// Whether the call succeeded.
+    explicit operator bool() const noexcept { return error_.code == PHANTOMDB_OK; }
+
+    /// Throws what the waiting call would have thrown, if it failed.
+    void value() const {
+        if (!*this) detail::raise(error_);
+    }
+
+    /// One of ::phantomdb_code.
+    std::int32_t code() const noexcept { return error_.code; }
+
+    /// The error as an object, whose class is error itself. For a call that failed.
+    error reason() const { return error(error_); }
+
+private:
+    ::phantomdb_error error_;
+};
+
+/// Names a call that is under way, to cancel it. Can be copied, needs no care, and does nothing
+/// any more when the call is over.
+class ticket {
+public:
+    /// Of no call.
+    ticket() noexcept = default;
+    /// Takes over what a function of phantomdb.h gave.
+    explicit ticket(::phantomdb_ticket *of) noexcept : handle_(of) {}
+
+    /// Cancels the call: its callback soon gets the error cancelled, or its value if that was
+    /// there first. A request in flight is cut. Never waits; may be called from any thread, and in
+    /// callbacks too.
+    void cancel() const noexcept { ::phantomdb_cancel(handle_, nullptr); }
+
+    /// For functions of phantomdb.h.
+    ::phantomdb_ticket *native_handle() const noexcept { return handle_; }
+
+private:
+    ::phantomdb_ticket *handle_ = nullptr;
+};
+
+/// A ticket that cancels its call at the end of the scope. The callback still runs, once.
+class scoped_ticket {
+public:
+    /// Of no call.
+    scoped_ticket() noexcept = default;
+    /// Of this call.
+    scoped_ticket(ticket of) noexcept : ticket_(of) {}
+
+    scoped_ticket(scoped_ticket &&other) noexcept : ticket_(other.detach()) {}
+
+    scoped_ticket &operator=(scoped_ticket &&other) noexcept {
+        if (this != &other) {
+            ticket_.cancel();
+            ticket_ = other.detach();
+        }
+        return *this;
+    }
+
+    ~scoped_ticket() { ticket_.cancel(); }
+
+    /// Cancels the call now.
+    void cancel() const noexcept { ticket_.cancel(); }
+
+    /// Lets the call go on; gives its ticket.
+    ticket detach() noexcept { return std::exchange(ticket_, ticket()); }
+
+private:
+    ticket ticket_;
+};
+
+template <class Done>
+class async_operations;
+template <class Done>
+class async_lease_operations;
+
 /// A connection that was acquired from a pool; its destructor releases it.
 ///
 /// One request at a time runs on it; it may be moved to another thread. Names may hold any
@@ -888,6 +1056,13 @@ public:
         });
     }
 
+    /// Every operation in its form that does not wait: `lease.async(done).insert(...)`. `done` is
+    /// called with an outcome<result>, once; see CALLS THAT DO NOT WAIT.
+    template <class Done>
+    async_lease_operations<std::decay_t<Done>> async(Done &&done) {
+        return {connection_, std::forward<Done>(done)};
+    }
+
     /// Names who has the connection, for the report of a leak (options::leak_threshold).
     void set_owner(std::string_view owner) {
         const detail::text o("owner", owner);
@@ -901,6 +1076,221 @@ public:
 private:
     ::phantomdb_pool *pool_;
     ::phantomdb_connection *connection_;
+};
+
+namespace detail {
+
+/// What is called when a call is over. It is the library's from the submission until then.
+template <class Done>
+class completion {
+public:
+    /// `from` is the pool of what the call hands out, if that is a lease.
+    explicit completion(Done done, ::phantomdb_pool *from = nullptr)
+        : kept_(new kept{std::move(done), from}) {}
+
+    /// Submits a call: `function` is given the completion as user_data, where the ticket goes, and
+    /// the error to fill. If that throws, the completion is never called.
+    template <class Function>
+    ticket submit(Function &&function) {
+        ::phantomdb_ticket *made = nullptr;
+        call([&](auto *e) { return function(static_cast<void *>(kept_.get()), &made, e); });
+        // It may have run already.
+        (void)kept_.release();
+        return ticket(made);
+    }
+
+    /// For acquires.
+    static void on_lease(::phantomdb_connection *owned, const ::phantomdb_error *reported,
+                         void *user_data) noexcept {
+        const std::unique_ptr<kept> it(static_cast<kept *>(user_data));
+        if (reported->code == PHANTOMDB_OK) tell<lease>(*it, lease(it->from, owned));
+        else tell<lease>(*it, *reported);
+    }
+
+    /// For answers.
+    static void on_result(::phantomdb_result *owned, const ::phantomdb_error *reported,
+                          void *user_data) noexcept {
+        const std::unique_ptr<kept> it(static_cast<kept *>(user_data));
+        if (reported->code == PHANTOMDB_OK) tell<result>(*it, result(owned));
+        else tell<result>(*it, *reported);
+    }
+
+    /// For the end of a close.
+    static void on_closed(const ::phantomdb_error *reported, void *user_data) noexcept {
+        const std::unique_ptr<kept> it(static_cast<kept *>(user_data));
+        tell<void>(*it, *reported);
+    }
+
+private:
+    struct kept {
+        Done done;
+        ::phantomdb_pool *from;
+    };
+
+    template <class Value, class What>
+    static void tell(kept &it, What &&what) {
+        std::invoke(std::move(it.done), outcome<Value>(std::forward<What>(what)));
+    }
+
+    std::unique_ptr<kept> kept_;
+};
+
+} // namespace detail
+
+/// The operations in their form that does not wait, with what is to be done with the answer:
+/// a callable that takes an outcome<result>. Made by pool::async() and lease::async(), and used at
+/// once, for one operation. What each operation does stands at lease.
+template <class Done>
+class async_operations {
+    static_assert(std::is_invocable_v<Done, outcome<result>>,
+                  "the callback takes a phantomdb::outcome<phantomdb::result>");
+
+public:
+    /// See lease::health_check().
+    ticket health_check() && { return run(PHANTOMDB_HEALTH_CHECK, {}); }
+
+    /// See lease::list_databases().
+    ticket list_databases() && { return run(PHANTOMDB_LIST_DATABASES, {}); }
+
+    /// See lease::create_database().
+    ticket create_database(std::string_view name) && {
+        return run(PHANTOMDB_CREATE_DATABASE, {{"name", name}});
+    }
+
+    /// See lease::drop_database().
+    ticket drop_database(std::string_view database) && {
+        return run(PHANTOMDB_DROP_DATABASE, {{"database", database}});
+    }
+
+    /// See lease::list_tables().
+    ticket list_tables(std::string_view database) && {
+        return run(PHANTOMDB_LIST_TABLES, {{"database", database}});
+    }
+
+    /// See lease::create_table().
+    ticket create_table(std::string_view database, std::string_view name,
+                        std::string_view columns) && {
+        return run(PHANTOMDB_CREATE_TABLE,
+                   {{"database", database}, {"name", name}, {"columns", columns}});
+    }
+
+    /// See lease::drop_table().
+    ticket drop_table(std::string_view database, std::string_view table) && {
+        return run(PHANTOMDB_DROP_TABLE, {{"database", database}, {"table", table}});
+    }
+
+    /// See lease::insert().
+    ticket insert(std::string_view database, std::string_view table, std::string_view row) && {
+        return run(PHANTOMDB_INSERT, {{"database", database}, {"table", table}, {"row", row}});
+    }
+
+    /// See lease::select().
+    ticket select(std::string_view database, std::string_view table,
+                  std::optional<std::string_view> condition = std::nullopt) && {
+        return run(PHANTOMDB_SELECT,
+                   {{"database", database}, {"table", table}, {"condition", condition}});
+    }
+
+    /// See lease::update().
+    ticket update(std::string_view database, std::string_view table, std::string_view data,
+                  std::optional<std::string_view> condition = std::nullopt) && {
+        return run(PHANTOMDB_UPDATE, {{"database", database},
+                                      {"table", table},
+                                      {"data", data},
+                                      {"condition", condition}});
+    }
+
+    /// See lease::delete_rows().
+    ticket delete_rows(std::string_view database, std::string_view table,
+                       std::string_view condition) && {
+        return run(PHANTOMDB_DELETE,
+                   {{"database", database}, {"table", table}, {"condition", condition}});
+    }
+
+    /// See lease::execute_query().
+    ticket execute_query(std::string_view database, std::string_view sql,
+                         std::optional<std::string_view> parameters = std::nullopt) && {
+        return run(PHANTOMDB_EXECUTE_QUERY,
+                   {{"database", database}, {"sql", sql}, {"parameters", parameters}});
+    }
+
+    /// See lease::request().
+    ticket request(std::string_view method, std::string_view path,
+                   std::optional<std::string_view> body = std::nullopt) && {
+        const detail::text m("method", method), p("path", path);
+        return done_.submit([&](void *done, auto **t, auto *e) {
+            const auto *bytes = detail::bytes(body);
+            const auto length = detail::length(body);
+            return is_of_lease_
+                       ? ::phantomdb_connection_request_async(connection_, m.get(), p.get(), bytes,
+                                                              length, on_result, done, t, e)
+                       : ::phantomdb_pool_request_async(pool_, m.get(), p.get(), bytes, length,
+                                                        on_result, done, t, e);
+        });
+    }
+
+protected:
+    friend class pool;
+    friend class lease;
+
+    /// The name of an argument, and the text, if there is one.
+    using argument = std::pair<const char *, std::optional<std::string_view>>;
+
+    async_operations(::phantomdb_pool *pool, Done done) : pool_(pool), done_(std::move(done)) {}
+
+    async_operations(::phantomdb_connection *connection, Done done)
+        : connection_(connection), is_of_lease_(true), done_(std::move(done)) {}
+
+    ticket run(::phantomdb_operation operation, std::initializer_list<argument> arguments) {
+        std::vector<detail::text> texts;
+        texts.reserve(arguments.size());
+        std::vector<const char *> values;
+        values.reserve(arguments.size());
+        for (const auto &[name, value] : arguments) {
+            values.push_back(texts.emplace_back(name, value).get());
+        }
+        return done_.submit([&](void *done, auto **t, auto *e) {
+            return is_of_lease_
+                       ? ::phantomdb_connection_run_async(connection_, operation, values.data(),
+                                                          values.size(), on_result, done, t, e)
+                       : ::phantomdb_pool_run_async(pool_, operation, values.data(), values.size(),
+                                                    on_result, done, t, e);
+        });
+    }
+
+private:
+    static constexpr auto on_result = &detail::completion<Done>::on_result;
+
+    ::phantomdb_pool *pool_ = nullptr;
+    ::phantomdb_connection *connection_ = nullptr;
+    bool is_of_lease_ = false;
+    detail::completion<Done> done_;
+};
+
+/// The operations of a lease in their form that does not wait: those of async_operations, and of
+/// transactions. Requests on one lease run one after the other, in the order in which they were
+/// made; it may be released while they are under way, and is back when they are done.
+template <class Done>
+class async_lease_operations : public async_operations<Done> {
+public:
+    /// See lease::begin_transaction().
+    ticket begin_transaction(std::optional<std::string_view> database = std::nullopt) && {
+        return this->run(PHANTOMDB_BEGIN_TRANSACTION, {{"database", database}});
+    }
+
+    /// See lease::commit_transaction().
+    ticket commit_transaction(std::optional<std::string_view> transaction_id = std::nullopt) && {
+        return this->run(PHANTOMDB_COMMIT_TRANSACTION, {{"transaction_id", transaction_id}});
+    }
+
+    /// See lease::rollback_transaction().
+    ticket rollback_transaction(std::optional<std::string_view> transaction_id = std::nullopt) && {
+        return this->run(PHANTOMDB_ROLLBACK_TRANSACTION, {{"transaction_id", transaction_id}});
+    }
+
+private:
+    friend class lease;
+    using async_operations<Done>::async_operations;
 };
 
 /// A transaction on a lease: rolled back at the end of the scope, unless it was committed.
@@ -1037,6 +1427,41 @@ public:
         });
     }
 
+    /// Every operation but those of transactions in its form that does not wait, each on a
+    /// connection that is acquired for it and given back: `pool.async(done).list_databases()`.
+    /// `done` is called with an outcome<result>, once; see CALLS THAT DO NOT WAIT.
+    template <class Done>
+    async_operations<std::decay_t<Done>> async(Done &&done) {
+        return {handle_, std::forward<Done>(done)};
+    }
+
+    /// Acquires a connection without waiting for it: `done` is called with an outcome<lease>,
+    /// once. Callers are served in the order in which they came, those that wait in acquire() among
+    /// them.
+    template <class Done>
+    ticket acquire_async(Done &&done) {
+        return acquire_async_within(PHANTOMDB_POOL_TIMEOUT, std::forward<Done>(done));
+    }
+
+    /// As acquire_async(), but under way for at most this time.
+    template <class Rep, class Period, class Done>
+    ticket acquire_async_for(std::chrono::duration<Rep, Period> timeout, Done &&done) {
+        return acquire_async_within(time(timeout), std::forward<Done>(done));
+    }
+
+    /// Closes the pool as close() does, without waiting for it: `done` is called with an
+    /// outcome<void>, once, and is the last callback of this pool. May be called in a callback.
+    template <class Done>
+    void close_async(Done &&done) {
+        close_async_within(PHANTOMDB_POOL_TIMEOUT, std::forward<Done>(done));
+    }
+
+    /// As close_async(), but leases that are out have this time to come back.
+    template <class Rep, class Period, class Done>
+    void close_async_for(std::chrono::duration<Rep, Period> timeout, Done &&done) {
+        close_async_within(time(timeout), std::forward<Done>(done));
+    }
+
     /// The numbers of this moment.
     pool_status status() const {
         pool_status now{};
@@ -1095,11 +1520,54 @@ public:
         detail::call([&](auto *e) { return ::phantomdb_pool_close(handle_, e); });
     }
 
+    /// As close(), but leases that are out have this time to come back; with zero they are cut at
+    /// once. A close that waits in another thread ends as early.
+    template <class Rep, class Period>
+    void close_for(std::chrono::duration<Rep, Period> timeout) {
+        const std::int64_t milliseconds = detail::milliseconds(timeout);
+        detail::call([&](auto *e) {
+            return ::phantomdb_pool_close_timeout(handle_, milliseconds, e);
+        });
+    }
+
     /// For functions of phantomdb.h; the pool keeps it.
     ::phantomdb_pool *native_handle() const noexcept { return handle_; }
 
 private:
     using logger = std::function<void(log_level, std::string_view)>;
+
+    template <class Done>
+    ticket acquire_async_within(std::int64_t timeout_ms, Done &&done) {
+        static_assert(std::is_invocable_v<std::decay_t<Done>, outcome<lease>>,
+                      "the callback takes a phantomdb::outcome<phantomdb::lease>");
+        using completion = detail::completion<std::decay_t<Done>>;
+        return completion(std::forward<Done>(done), handle_)
+            .submit([&](void *user_data, auto **t, auto *e) {
+                return ::phantomdb_pool_acquire_async(handle_, timeout_ms, completion::on_lease,
+                                                      user_data, t, e);
+            });
+    }
+
+    template <class Done>
+    void close_async_within(std::int64_t timeout_ms, Done &&done) {
+        static_assert(std::is_invocable_v<std::decay_t<Done>, outcome<void>>,
+                      "the callback takes a phantomdb::outcome<void>");
+        using completion = detail::completion<std::decay_t<Done>>;
+        completion(std::forward<Done>(done)).submit([&](void *user_data, auto **, auto *e) {
+            return ::phantomdb_pool_close_async(handle_, timeout_ms, completion::on_closed,
+                                                user_data, e);
+        });
+    }
+
+    /// A time that is not the pool's own, which is negative in the C interface.
+    template <class Rep, class Period>
+    static std::int64_t time(std::chrono::duration<Rep, Period> timeout) {
+        const std::int64_t milliseconds = detail::milliseconds(timeout);
+        if (milliseconds < 0) {
+            detail::refuse(PHANTOMDB_ERR_INVALID_ARGUMENT, "timeout: must not be negative");
+        }
+        return milliseconds;
+    }
 
     /// What the library calls; nothing may be thrown into it.
     static void pass_on(std::int32_t level, const char *message, void *to) noexcept {
