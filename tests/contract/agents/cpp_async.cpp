@@ -1,0 +1,87 @@
+// The agent for C++'s calls that do not wait: one thread, and callbacks that reply.
+#include "things.hpp"
+
+namespace {
+
+/// Of the calls by the numbers of their commands.
+std::map<std::int64_t, phantomdb::ticket> tickets;
+
+/// Replies with an answer or an error.
+auto answering(cJSON *command) {
+    return [command](phantomdb::outcome<phantomdb::result> it) {
+        if (it) reply_json(command, std::string(it.value().text()).c_str());
+        else reply(command, it.reason());
+    };
+}
+
+phantomdb::ticket acquire(cJSON *command) {
+    const auto named = all.pool(on_of(command));
+    auto done = [command](phantomdb::outcome<phantomdb::lease> it) {
+        if (it) keep_lease(command, std::move(it).value());
+        else reply(command, it.reason());
+    };
+    const auto timeout = timeout_of(command);
+    return timeout ? named->pool->acquire_async_for(*timeout, done)
+                   : named->pool->acquire_async(done);
+}
+
+phantomdb::ticket run(cJSON *command) {
+    const operation wanted(command);
+    const std::string on = on_of(command);
+    if (const auto lease = all.lease(on)) {
+        return wanted.call_on_lease(lease->async(answering(command)));
+    }
+    return wanted.call(all.pool(on)->pool->async(answering(command)));
+}
+
+phantomdb::ticket request(cJSON *command) {
+    const std::string on = on_of(command);
+    const std::string_view method = text_of(command, "method"), path = text_of(command, "path");
+    const auto body = optional_text(command, "body");
+    if (const auto lease = all.lease(on)) {
+        return lease->async(answering(command)).request(method, path, body);
+    }
+    return all.pool(on)->pool->async(answering(command)).request(method, path, body);
+}
+
+void close(cJSON *command) {
+    const auto named = all.pool(on_of(command));
+    const auto done = [command, named](phantomdb::outcome<void> it) {
+        if (it) reply_nothing(command);
+        else reply(command, it.reason());
+    };
+    if (const auto timeout = timeout_of(command)) named->pool->close_async_for(*timeout, done);
+    else named->pool->close_async(done);
+}
+
+void carry_out_any(cJSON *command) try {
+    // Before the call, because its reply frees the command.
+    const std::int64_t id = number_of(command, "id", 0);
+    if (is(command, "acquire")) {
+        tickets[id] = acquire(command);
+    } else if (is(command, "run")) {
+        tickets[id] = run(command);
+    } else if (is(command, "request")) {
+        tickets[id] = request(command);
+    } else if (is(command, "close")) {
+        close(command);
+    } else if (is(command, "cancel")) {
+        tickets[number_of(command, "call", 0)].cancel();
+        reply_nothing(command);
+    } else if (is(command, "end")) {
+        all.end();
+        tickets.clear();
+        reply_nothing(command);
+    } else if (!carry_out(command)) {
+        std::cerr << "there is no command " << text_of(command, "do") << '\n';
+        std::abort();
+    }
+} catch (const phantomdb::error &error) {
+    reply(command, error);
+}
+
+} // namespace
+
+int main() {
+    while (cJSON *command = next_command()) carry_out_any(command);
+}
