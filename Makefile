@@ -29,6 +29,7 @@ LIBRARY := $(LIB_DIR)/libphantomdb.so.$(VERSION)
 NODE_PACKAGE := $(NODE_DIR)/phantomdb-$(VERSION).tgz
 PYTHON_WHEEL := $(PYTHON_DIR)/wheel
 GO_STAGE := $(GO_DIR)/prefix/lib/pkgconfig/phantomdb.pc
+GO_TOOLS := $(GO_DIR)/bin/staticcheck
 export SETUP_BUILD := $(TARGET_DIR)/setup-build
 SETUP_DEMO := $(TARGET_DIR)/setup-demo
 SETUP_NODE := $(TARGET_DIR)/setup-node
@@ -92,10 +93,13 @@ $(PYTHON_WHEEL): $(LIBRARY) $(SETUP_PYTHON) scripts/python LICENSE \
 
 # The library as programs in Go find it, by pkg-config.
 $(GO_STAGE): $(LIBRARY) scripts/go scripts/install bindings/c/pkgconfig/phantomdb.pc.in \
-		tests/go/tools/go.sum | $(SETUP_TEST)
+		| $(SETUP_DEMO)
 	@scripts/go --stage
 
-demo: build devserver node ## load and query real data, in every language
+$(GO_TOOLS): tests/go/tools/go.sum | $(SETUP_TEST)
+	@scripts/go --tools
+
+demo: build devserver node $(GO_STAGE) ## load and query real data, in every language
 	@scripts/demo
 
 install: $(LIBRARY) ## install under PREFIX (/usr/local); also LIBDIR, INCLUDEDIR, DOCDIR, DESTDIR
@@ -110,7 +114,7 @@ test: $(SETUP_TEST) ## check everything that must hold
 	@scripts/test lint test-rust test-model build test-header test-abi test-c test-sanitize test-fork \
 		test-node test-python test-go test-contract test-install test-demo
 
-lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) ## the formatters and linters of all languages
+lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
 
 test-rust: $(SETUP_TEST) ## the Rust tests, of the library and of the development server
@@ -128,10 +132,15 @@ rules: $(SETUP_TEST) ## write docs/rules.md anew
 
 SOAK_SEEDS ?= 100000
 SOAK_SCALE ?= 20
+SOAK_STEPS ?= 10000000
 
 soak: $(SETUP_TEST) ## the simulation with SOAK_SEEDS seeds, the model checker SOAK_SCALE times as long
 	@PHANTOMDB_SIM_SEEDS='$(SOAK_SEEDS)' cargo test --locked --release --lib simulation
 	@PHANTOMDB_MODEL_SCALE='$(SOAK_SCALE)' $(MODEL) --release model::
+
+soak-go: $(SETUP_TEST) $(GO_STAGE) ## SOAK_STEPS random steps through the Go binding, with the race detector
+	@PHANTOMDB_GO_SOAK_STEPS='$(SOAK_STEPS)' scripts/go bindings/go test -race -count=1 -v -timeout 0 \
+		-run RandomSteps ./pool
 
 test-header: $(SETUP_TEST) build devserver ## the headers alone, and the programs in their comments
 	@tests/header/run
@@ -175,17 +184,19 @@ contract-table: $(SETUP_TEST) build devserver node ## write docs/contract.md ane
 test-install: $(SETUP_TEST) build devserver ## programs outside the tree against an installed copy
 	@tests/install/run
 
-test-demo: $(SETUP_TEST) build devserver node ## the demo, in a pipe
+test-demo: $(SETUP_TEST) build devserver node $(GO_STAGE) ## the demo, in a pipe
 	@scripts/demo --check
 
 
 bench: ## the library beside its peers, in every language; the report is in target/bench
 	@$(MAKE) --no-print-directory bench-core
 	@$(MAKE) --no-print-directory bench-node BENCH='--rounds 5'
+	@$(MAKE) --no-print-directory bench-go GO_BENCH='-rounds 5'
 
 bench-quick: ## as bench, with less effort, in two minutes
 	@$(MAKE) --no-print-directory bench-core CORE_BENCH=--quick
 	@$(MAKE) --no-print-directory bench-node BENCH='--rounds 3 --scale 0.2'
+	@$(MAKE) --no-print-directory bench-go GO_BENCH='-rounds 3 -scale 0.2'
 
 bench-core: $(SETUP_BENCH) build ## the library itself beside its peers; CORE_BENCH=--quick for a short run
 	@benches/core/run $(CORE_BENCH)
@@ -197,10 +208,15 @@ bench-node: build node ## the binding for Node.js beside its peers; BENCH has ar
 	@cargo build --locked --release --package phantomdb-devserver
 	@DEVSERVER='$(BENCH_SERVER)' benches/node/run $(BENCH)
 
+bench-go: $(GO_STAGE) ## the binding for Go beside its peers; GO_BENCH has arguments for it
+	@cargo build --locked --release --package phantomdb-devserver
+	@DEVSERVER='$(BENCH_SERVER)' benches/go/run $(GO_BENCH)
+
 fmt: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## format the code
 	@cargo fmt --all
 	@$(PYTHON_DIR)/venv/bin/ruff format --quiet bindings/python
 	@npm --prefix bindings/node run --silent format -- "$(CURDIR)"/{bindings,examples,benches}/node
+	@gofmt -w {bindings,examples,benches,tests}/go
 
 clean: ## remove everything that was built
 	@cargo clean

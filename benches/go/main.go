@@ -1,0 +1,97 @@
+// Command go measures the Go binding beside its peers, in one process against one server.
+//
+//	go [-rounds N] [-scale X] URL RESULTS
+//
+// In each round every contender has a turn, in an order that changes, and figures are medians over
+// the rounds; ratios are medians of the ratios within a round, so that a machine that is busy for a
+// while slows both sides of one.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+)
+
+const connections = 10
+
+// report is what the file of results holds.
+type report struct {
+	Go       string   `json:"go"`
+	Rounds   int      `json:"rounds"`
+	Requests []figure `json:"requests"`
+	Acquires []figure `json:"acquires"`
+}
+
+func main() {
+	rounds := flag.Int("rounds", 9, "how often each contender has its turn")
+	scale := flag.Float64("scale", 1, "how much it does then")
+	flag.Parse()
+	if flag.NArg() != 2 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := run(flag.Arg(0), flag.Arg(1), *rounds, *scale); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(url, results string, rounds int, scale float64) error {
+	requests, closeRequests, err := requesters(url)
+	if err != nil {
+		return err
+	}
+	defer closeRequests()
+	if err := answerAlike(requests); err != nil {
+		return err
+	}
+	acquires, closeAcquires, err := acquirers(url)
+	if err != nil {
+		return err
+	}
+	defer closeAcquires()
+
+	it := report{Go: runtime.Version(), Rounds: rounds}
+	for _, goroutines := range []int{1, 10, 64} {
+		figures, err := compare(requests, goroutines, int(6000*scale), rounds)
+		if err != nil {
+			return err
+		}
+		it.Requests = append(it.Requests, figures...)
+	}
+	show("requests (GET /databases), 10 connections", "requests/s", it.Requests)
+	for _, goroutines := range []int{1, 8, 64} {
+		figures, err := compare(acquires, goroutines, int(300_000*scale), rounds)
+		if err != nil {
+			return err
+		}
+		it.Acquires = append(it.Acquires, figures...)
+	}
+	show("acquire and release, 10 connections", "pairs/s", it.Acquires)
+
+	text, err := json.MarshalIndent(it, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(results), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(results, append(text, '\n'), 0o644)
+}
+
+// answerAlike checks that the contenders do the same.
+func answerAlike(requests []contender) error {
+	want, err := requests[0].answer()
+	for _, it := range requests {
+		got, failed := it.answer()
+		if err != nil || failed != nil || !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("%s answers %v (%v), %s %v (%v)", it.name, got, failed, requests[0].name, want, err)
+		}
+	}
+	return nil
+}
