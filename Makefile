@@ -112,7 +112,7 @@ uninstall: ## remove what install with the same variables put there
 
 test: $(SETUP_TEST) ## check everything that must hold
 	@scripts/test lint test-rust test-model build test-header test-abi test-c test-sanitize test-fork \
-		test-node test-python test-go test-contract test-install test-demo
+		test-node test-python test-go test-contract test-soak test-install test-demo
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
@@ -134,7 +134,7 @@ SOAK_SEEDS ?= 100000
 SOAK_SCALE ?= 20
 SOAK_STEPS ?= 10000000
 
-soak: $(SETUP_TEST) ## the simulation with SOAK_SEEDS seeds, the model checker SOAK_SCALE times as long
+soak-core: $(SETUP_TEST) ## the simulation with SOAK_SEEDS seeds, the model checker SOAK_SCALE times as long
 	@PHANTOMDB_SIM_SEEDS='$(SOAK_SEEDS)' cargo test --locked --release --lib simulation
 	@PHANTOMDB_MODEL_SCALE='$(SOAK_SCALE)' $(MODEL) --release model::
 
@@ -177,6 +177,14 @@ test-go: $(SETUP_TEST) $(GO_STAGE) devserver ## the binding for Go, with the rac
 
 test-contract: $(SETUP_TEST) build devserver node ## every scenario of the contract, in every language
 	@tests/contract/run
+
+SOAK_MINUTES ?= 30
+
+soak: $(SETUP_TEST) build devserver node ## all bindings for SOAK_MINUTES beside a server in trouble
+	@tests/contract/run --soak --minutes '$(SOAK_MINUTES)' --into '$(TARGET_DIR)/soak'
+
+test-soak: $(SETUP_TEST) build devserver node ## the same for 20 seconds
+	@tests/contract/run --soak --minutes 0.33 --into '$(TARGET_DIR)/soak-test'
 
 contract-table: $(SETUP_TEST) build devserver node ## write docs/contract.md anew
 	@tests/contract/run --write

@@ -86,6 +86,27 @@ impl Agent {
         self.inbox.state.lock().unwrap().replies.get(&id).cloned()
     }
 
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for replies, for `timeout` at most; they are forgotten here.
+    pub fn take_replies(&self, timeout: Duration) -> Result<HashMap<u64, Reply>, String> {
+        let (mut state, _) = self
+            .inbox
+            .changed
+            .wait_timeout_while(self.inbox.state.lock().unwrap(), timeout, |state| {
+                state.replies.is_empty() && state.broken.is_none()
+            })
+            .unwrap();
+        if state.replies.is_empty() && state.broken.is_some() {
+            drop(state);
+            return Err(self.inbox.why_broken("the agent ended"));
+        }
+        Ok(std::mem::take(&mut state.replies))
+    }
+
     /// Waits for the reply to a command.
     pub fn wait(&self, id: u64) -> Result<Reply, String> {
         let (state, timeout) = self

@@ -50,6 +50,11 @@ impl DevServer {
         &self.url
     }
 
+    /// The port that it listens on, also after a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The file of its certificate, which is its own authority.
     pub fn certificate(&self) -> String {
         self.folder.join("certificate.pem").display().to_string()

@@ -2,28 +2,16 @@
 //!
 //! `contract [--only LANGUAGE] [--page FILE [--write]] [PART OF A NAME]`
 
-mod agent;
-mod devserver;
-mod json;
-mod pattern;
-mod play;
-#[allow(dead_code)]
-#[path = "../../support/port.rs"]
-mod port;
-mod scenario;
-mod server;
-mod table;
-
 use std::collections::VecDeque;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::{env, fs, thread};
 
-use agent::Agent;
-use json::Json;
-use scenario::Scenario;
-use table::Language;
+use phantomdb_contract::agent::Agent;
+use phantomdb_contract::column::{self, Column};
+use phantomdb_contract::scenario::{self, Scenario};
+use phantomdb_contract::{play, table};
 
 /// How many scenarios run at once for one language; each has a process of the agent to itself.
 const AT_ONCE: usize = 3;
@@ -33,12 +21,6 @@ struct Wanted {
     page: Option<String>,
     write: bool,
     part: String,
-}
-
-/// A language and the command that starts its agent.
-struct Column {
-    language: Language,
-    command: String,
 }
 
 struct Failure {
@@ -72,31 +54,11 @@ fn arguments() -> Result<Wanted, String> {
     Ok(wanted)
 }
 
-fn columns(folder: &Path) -> Result<Vec<Column>, String> {
-    let path = folder.join("agents.json");
-    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let agents = Json::parse(&text)?;
-    let column = |agent: &Json| {
-        let text = |name: &str| agent.get(name).and_then(Json::text).map(str::to_owned);
-        let lacks = match agent.get("lacks") {
-            Some(Json::Object(features)) => features
-                .iter()
-                .map(|(name, why)| (name.clone(), why.text().unwrap_or_default().to_owned()))
-                .collect(),
-            _ => Vec::new(),
-        };
-        let name = text("language").ok_or("an agent has no language")?;
-        let command = text("run").ok_or_else(|| format!("{name} has no command"))?;
-        Ok(Column { language: Language { name, lacks }, command })
-    };
-    agents.list().ok_or("agents.json is no list")?.iter().map(column).collect()
-}
-
 fn run() -> Result<bool, String> {
     let wanted = arguments()?;
     let folder = Path::new("tests/contract");
     let scenarios = scenario::read_all(&folder.join("scenarios"))?;
-    let mut columns = columns(folder)?;
+    let mut columns = column::read_all(folder)?;
     for column in &columns {
         let known = |(feature, _): &&(String, String)| {
             !scenarios.iter().any(|scenario| scenario.needs.contains(feature))

@@ -2,14 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::column::Language;
 use crate::scenario::Scenario;
-
-/// One column.
-pub struct Language {
-    pub name: String,
-    /// Features that it lacks, with the reasons.
-    pub lacks: Vec<(String, String)>,
-}
 
 impl Language {
     /// The first feature that the scenario needs and the language lacks.
