@@ -1,6 +1,6 @@
 """A connection pool and client for PhantomDB, on libphantomdb.
 
-Begin at ``phantomdb.pool``.
+``phantomdb.pool`` is for threads, ``phantomdb.aio`` for asyncio.
 """
 
 from __future__ import annotations

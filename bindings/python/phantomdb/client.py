@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from . import _native
 from . import _operations as ops
 from ._operations import Columns, Row
 from ._options import BasePool
+from .errors import PhantomDBError
 
 
 class Operations:
@@ -155,7 +156,8 @@ class PhantomDB(_native.Connection, Operations):
         try:
             yield transaction_id
         except BaseException:
-            if not self.is_released:
+            # Should this fail, the release does it.
+            with suppress(PhantomDBError):
                 self.rollback_transaction()
             raise
         self.commit_transaction()

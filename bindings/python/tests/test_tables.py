@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import phantomdb
-from phantomdb import _native, errors
+from phantomdb import _native, aio, errors
 from phantomdb.client import PhantomDB
 from phantomdb.pool import PhantomDBConnectionPool
 
@@ -18,7 +18,7 @@ def parameters(function):
 
 def test_every_operation_is_a_method_with_the_arguments_of_the_library():
     assert len(_native.operations) == 15
-    for kind in (PhantomDB,):
+    for kind in (PhantomDB, aio.PhantomDB):
         for _, name, required, arguments in _native.operations:
             given = parameters(getattr(kind, name))
             assert [it.name for it in given] == arguments, name
@@ -28,7 +28,7 @@ def test_every_operation_is_a_method_with_the_arguments_of_the_library():
 
 def test_every_operation_but_those_of_transactions_is_a_method_of_the_pools():
     for _, name, _, _ in _native.operations:
-        for kind in (PhantomDBConnectionPool,):
+        for kind in (PhantomDBConnectionPool, aio.Pool):
             assert hasattr(kind, name) == (not name.endswith("_transaction")), name
 
 
@@ -55,6 +55,7 @@ def test_the_defaults_in_the_signature_are_the_library_s():
     first = ["base_url", "min_connections", "max_connections", "acquire_timeout", "idle_timeout"]
     assert list(named)[:5] == first
     assert all(named[name] is not None for name in first)
+    assert inspect.signature(aio.create_pool) == inspect.signature(phantomdb.create_pool)
 
 
 def test_every_option_of_the_header_is_there():
@@ -92,7 +93,7 @@ def is_ours(value):
 
 
 def test_everything_public_is_documented():
-    for module in (phantomdb, phantomdb.pool, phantomdb.client, errors):
+    for module in (phantomdb, phantomdb.pool, phantomdb.client, errors, aio):
         assert module.__doc__
         public = {name: it for name, it in vars(module).items() if not name.startswith("_")}
         for name, value in public.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import phantomdb
-from phantomdb import PhantomDB, PhantomDBError, connect
+from phantomdb import PhantomDB, PhantomDBError, aio, connect
 from phantomdb.pool import PhantomDBConnectionPool, create_pool
 
 pool: PhantomDBConnectionPool = create_pool(
@@ -37,6 +37,20 @@ with pool.connection() as it, it.transaction("shop") as transaction:
     text: str = transaction
 with connect() as own:
     own.health_check()
+
+
+async def in_a_loop() -> None:
+    """The same in an event loop."""
+    async with aio.create_pool("http://localhost:8080", idle_timeout=300) as tasks_pool:
+        one: aio.PhantomDB = await tasks_pool.acquire(timeout=1, owner="me")
+        tasks_pool.release(one)
+        async with tasks_pool.connection() as two, two.transaction("shop") as number:
+            names: list[str] = await two.list_databases()
+            assert number in names
+        found: list[dict[str, Any]] = await tasks_pool.select("shop", "orders")
+        assert found
+        len(tasks_pool.list_databases())  # type: ignore[arg-type]
+
 
 create_pool(max_connection=5)  # type: ignore[call-arg]
 create_pool(max_connections="5")  # type: ignore[arg-type]
