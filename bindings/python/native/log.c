@@ -1,5 +1,8 @@
 /* The log of a pool: the library calls on_log on a thread of its own, which is lent to Python. It
- * knows the pool weakly, so that one whose callback leads back to it can be collected. */
+ * knows the pool weakly, so that one whose callback leads back to it can be collected.
+ *
+ * At the end of the program Python would end such a thread in the midst of the library. So from then
+ * on nobody is told any more. */
 #include "native.h"
 
 struct log_target {
@@ -7,6 +10,48 @@ struct log_target {
 };
 
 static _Thread_local bool in_log;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned running;
+static bool is_ended;
+
+/* Threads that are not in the child may have held the lock. */
+static void after_fork(void) {
+    pthread_mutex_init(&lock, NULL);
+    pthread_cond_init(&changed, NULL);
+    running = 0;
+}
+
+void logs_begin(void) {
+    pthread_atfork(NULL, NULL, after_fork);
+}
+
+PyObject *logs_end(PyObject *module, PyObject *unused) {
+    (void)module;
+    (void)unused;
+    Py_BEGIN_ALLOW_THREADS
+    pthread_mutex_lock(&lock);
+    is_ended = true;
+    while (running > 0) pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static bool enter(void) {
+    pthread_mutex_lock(&lock);
+    bool may_run = !is_ended;
+    if (may_run) running++;
+    pthread_mutex_unlock(&lock);
+    return may_run;
+}
+
+static void leave(void) {
+    pthread_mutex_lock(&lock);
+    running--;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
 
 bool is_in_log(void) {
     return in_log;
@@ -30,18 +75,22 @@ void log_target_free(log_target *it) {
     PyMem_Free(it);
 }
 
-void on_log(int32_t level, const char *message, void *user_data) {
-    const log_target *it = user_data;
-    PyGILState_STATE state = PyGILState_Ensure();
+static void tell(const log_target *it, int32_t level, const char *message) {
     PyObject *pool = PyWeakref_GetObject(it->pool);
-    if (pool != NULL && pool != Py_None) {
-        Py_INCREF(pool);
-        in_log = true;
-        PyObject *done = PyObject_CallMethod(pool, "_tell", "is", (int)level, message);
-        in_log = false;
-        if (done == NULL) PyErr_WriteUnraisable(pool);
-        Py_XDECREF(done);
-        Py_DECREF(pool);
-    }
+    if (pool == NULL || pool == Py_None) return;
+    Py_INCREF(pool);
+    in_log = true;
+    PyObject *done = PyObject_CallMethod(pool, "_tell", "is", (int)level, message);
+    in_log = false;
+    if (done == NULL) PyErr_WriteUnraisable(pool);
+    Py_XDECREF(done);
+    Py_DECREF(pool);
+}
+
+void on_log(int32_t level, const char *message, void *user_data) {
+    if (!enter()) return;
+    PyGILState_STATE state = PyGILState_Ensure();
+    tell(user_data, level, message);
     PyGILState_Release(state);
+    leave();
 }

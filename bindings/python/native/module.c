@@ -7,6 +7,7 @@
 static PyMethodDef functions[] = {
     {"set_error_factory", errors_set_factory, METH_O, NULL},
     {"default_options", options_default, METH_NOARGS, NULL},
+    {"end_logs", logs_end, METH_NOARGS, NULL},
     {"cancel", inbox_cancel, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -21,6 +22,7 @@ static PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__native(void) {
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL) return NULL;
+    logs_begin();
     if (waiters_begin() && tables_define(module) && connection_define(module) && pool_define(module) &&
         inbox_define(module)) {
         return module;

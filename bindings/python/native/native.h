@@ -67,6 +67,9 @@ PyObject *options_default(PyObject *module, PyObject *unused);
 
 /* log.c */
 typedef struct log_target log_target;
+void logs_begin(void);
+/* Returns when no log callback runs, nor will. */
+PyObject *logs_end(PyObject *module, PyObject *unused);
 log_target *log_target_new(PyObject *pool);
 void log_target_free(log_target *it);
 void on_log(int32_t level, const char *message, void *user_data);

@@ -6,15 +6,11 @@ import atexit
 import json
 import logging
 import os
-import weakref
 from typing import Any, Callable, ClassVar
 
 from . import _native
 
 _LEVELS = {_native.LOG_WARNING: logging.WARNING}
-
-#: Every pool, to be closed at the end of the program.
-_pools: weakref.WeakSet[BasePool] = weakref.WeakSet()
 
 
 class BasePool(_native.Pool):
@@ -82,7 +78,6 @@ class BasePool(_native.Pool):
         self._log = log
         self.base_url = base_url
         self._open(self._client_type, options, log is not None)
-        _pools.add(self)
 
     def __repr__(self) -> str:
         """Say which pool it is."""
@@ -99,8 +94,4 @@ class BasePool(_native.Pool):
             self._log(_LEVELS.get(level, logging.INFO), message)
 
 
-@atexit.register
-def _close_all() -> None:
-    """Close what is open, while Python can still run callbacks of pools' logs."""
-    for pool in list(_pools):
-        pool._close(0)
+atexit.register(_native.end_logs)
