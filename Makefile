@@ -13,6 +13,8 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DOCDIR ?= $(PREFIX)/share/doc/phantomdb
+MANDIR ?= $(PREFIX)/share/man
+BINDIR ?= $(PREFIX)/bin
 
 export TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export LIB_DIR := $(TARGET_DIR)/lib
@@ -25,7 +27,12 @@ export PYTHON_DIR := $(TARGET_DIR)/python
 export GO_DIR := $(TARGET_DIR)/go
 export MAKE
 
+export RELEASE_SERVER := $(TARGET_DIR)/release/phantomdb-devserver
+export MANUAL_DIR := $(TARGET_DIR)/man
+export DEB_DIR := $(TARGET_DIR)/deb
 LIBRARY := $(LIB_DIR)/libphantomdb.so.$(VERSION)
+DEBS := $(DEB_DIR)/built
+MANUAL := $(MANUAL_DIR)/libphantomdb.3
 NODE_PACKAGE := $(NODE_DIR)/phantomdb-$(VERSION).tgz
 PYTHON_WHEEL := $(PYTHON_DIR)/wheel
 GO_STAGE := $(GO_DIR)/prefix/lib/pkgconfig/phantomdb.pc
@@ -63,11 +70,22 @@ $(LIBRARY): Cargo.toml Cargo.lock build.rs cbindgen.toml include/phantomdb.h scr
 		$(shell find src -name '*.rs') | $(SETUP_BUILD)
 	@scripts/build
 
+manual: $(MANUAL) ## write the manual pages of the C interface
+
+$(MANUAL): include/phantomdb.h packaging/debian/changelog scripts/manual | $(SETUP_BUILD)
+	@scripts/manual $(MANUAL_DIR)
+
 header: $(SETUP_BUILD) ## regenerate include/phantomdb.h from src/capi
 	@scripts/header
 
 devserver: $(SETUP_BUILD) ## build the development server
 	@cargo build --locked --package phantomdb-devserver
+
+devserver-release: $(RELEASE_SERVER) ## build the development server as users have it
+
+$(RELEASE_SERVER): Cargo.toml Cargo.lock devserver/Cargo.toml scripts/build \
+		$(shell find devserver/src -name '*.rs') | $(SETUP_BUILD)
+	@scripts/build --devserver
 
 $(SETUP_NODE): bindings/node/package-lock.json | $(SETUP_DEMO)
 	@scripts/node --setup
@@ -102,17 +120,29 @@ $(GO_TOOLS): tests/go/tools/go.sum | $(SETUP_TEST)
 demo: build devserver node $(GO_STAGE) ## load and query real data, in every language
 	@scripts/demo
 
-install: $(LIBRARY) ## install under PREFIX (/usr/local); also LIBDIR, INCLUDEDIR, DOCDIR, DESTDIR
-	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' \
-		DESTDIR='$(DESTDIR)' scripts/install
+# Where what goes, for scripts/install.
+LAYOUT = PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' \
+	MANDIR='$(MANDIR)' DESTDIR='$(DESTDIR)'
+
+install: $(LIBRARY) $(MANUAL) ## install under PREFIX (/usr/local); also LIBDIR, INCLUDEDIR, MANDIR, DOCDIR, DESTDIR
+	@$(LAYOUT) scripts/install
+
+install-devserver: $(RELEASE_SERVER) ## install the development server
+	@install -D --mode=755 $(RELEASE_SERVER) '$(DESTDIR)$(BINDIR)/phantomdb-devserver'
+	@install -D --mode=644 devserver/phantomdb-devserver.1 '$(DESTDIR)$(MANDIR)/man1/phantomdb-devserver.1'
 
 uninstall: ## remove what install with the same variables put there
-	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' \
-		DESTDIR='$(DESTDIR)' scripts/install --remove
+	@$(LAYOUT) scripts/install --remove
+
+deb: $(DEBS) ## build the Debian packages, into target/deb
+
+$(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 bindings/c/phantomdb.hpp \
+		scripts/deb scripts/install $(shell find packaging bindings/c/cmake bindings/c/pkgconfig -type f) | $(SETUP_TEST)
+	@scripts/deb
 
 test: $(SETUP_TEST) ## check everything that must hold
 	@scripts/test lint test-rust test-model build test-header test-abi test-c test-sanitize test-fork \
-		test-node test-python test-go test-contract test-soak test-install test-demo
+		test-node test-python test-go test-contract test-soak test-install test-packages test-demo
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
@@ -191,6 +221,9 @@ contract-table: $(SETUP_TEST) build devserver node ## write docs/contract.md ane
 
 test-install: $(SETUP_TEST) build devserver ## programs outside the tree against an installed copy
 	@tests/install/run
+
+test-packages: $(SETUP_TEST) devserver $(DEBS) ## the Debian packages, in a clean Debian
+	@tests/packages/run
 
 test-demo: $(SETUP_TEST) build devserver node $(GO_STAGE) ## the demo, in a pipe
 	@scripts/demo --check
