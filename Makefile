@@ -142,7 +142,7 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 
 test: $(SETUP_TEST) ## check everything that must hold
 	@scripts/test lint test-rust test-model build test-header test-abi test-c test-sanitize test-fork \
-		test-node test-python test-go test-contract test-soak test-install test-packages test-demo
+		test-node test-python test-go test-contract test-soak test-fuzz test-install test-packages test-demo
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
@@ -215,6 +215,14 @@ soak: $(SETUP_TEST) build devserver node ## all bindings for SOAK_MINUTES beside
 
 test-soak: $(SETUP_TEST) build devserver node ## the same for 20 seconds
 	@tests/contract/run --soak --minutes 0.33 --into '$(TARGET_DIR)/soak-test'
+
+FUZZ_SECONDS ?= 600
+
+test-fuzz: $(SETUP_TEST) ## each fuzzer for a short while
+	@fuzz/run 10
+
+fuzz: $(SETUP_TEST) ## each fuzzer for FUZZ_SECONDS
+	@fuzz/run '$(FUZZ_SECONDS)'
 
 contract-table: $(SETUP_TEST) build devserver node ## write docs/contract.md anew
 	@tests/contract/run --write

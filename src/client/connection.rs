@@ -84,6 +84,13 @@ impl Connection {
         })
     }
 
+    /// Takes over an open socket, as if it had dialled it; for fuzzers.
+    #[cfg(fuzzing)]
+    pub fn adopt(&mut self, stream: std::net::TcpStream) {
+        let socket = Arc::new(super::socket::Socket::adopt(stream));
+        self.station.keep(super::wire::Wire::new(socket, None));
+    }
+
     /// Whether there is a socket. It may have been closed by the server since it was last used:
     /// see [`Connection::probe`]. It may also be of no use any more, and wait to be closed: see
     /// [`Connection::is_reusable`].

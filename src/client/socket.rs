@@ -100,12 +100,23 @@ impl Socket {
         open.insert(fd);
         // SAFETY: the descriptor is new, open, and owned by nobody else.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Socket {
-            stream: Some(TcpStream::from(fd)),
+        Ok(Socket::of(TcpStream::from(fd)))
+    }
+
+    fn of(stream: TcpStream) -> Socket {
+        Socket {
+            stream: Some(stream),
             generation: fork::generation(),
             number: LAST_SOCKET.fetch_add(1, Ordering::Relaxed) + 1,
             watched_by: AtomicU64::new(0),
-        })
+        }
+    }
+
+    /// Takes over one that is connected; for fuzzers.
+    #[cfg(fuzzing)]
+    pub(super) fn adopt(stream: TcpStream) -> Socket {
+        OPEN.lock().insert(stream.as_raw_fd());
+        Socket::of(stream)
     }
 
     fn stream(&self) -> &TcpStream {

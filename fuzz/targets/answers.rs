@@ -1,0 +1,139 @@
+//! Whatever a server answers, byte by byte or at once: the client says what it is or what is
+//! wrong with it, and every view of an answer holds.
+//!
+//! The first byte chooses the request, the second in how large pieces the rest comes.
+#![no_main]
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use libfuzzer_sys::fuzz_target;
+use phantomdb::client::{Connection, DialGate, Endpoint, Interrupter, Poller, Progress, Watch};
+use phantomdb::{Answer, Code, Error, Options, Request, Result, Secret};
+
+const TOKEN: &str = "the-token-that-nobody-sees";
+/// No answer of so few bytes needs more looks at the socket.
+const MANY: usize = 100_000;
+
+/// In about so many pieces an answer comes at most.
+const MOST_PIECES: usize = 12;
+
+/// There is no server to dial.
+struct Closed;
+
+impl DialGate for Closed {
+    fn enter(&self, _deadline: Instant, _cut: &Interrupter) -> Result<()> {
+        Err(Error::new(Code::Unavailable, "this is no network"))
+    }
+
+    fn leave(&self, _outcome: std::result::Result<(), &Error>) {}
+
+    fn wake(&self) {}
+}
+
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn begins(&self, _interrupter: &Interrupter) -> bool {
+        true
+    }
+
+    fn ends(&self) {}
+}
+
+struct Setting {
+    endpoint: Arc<Endpoint>,
+    poller: Poller,
+    requests: Vec<Request>,
+}
+
+fn setting() -> &'static Setting {
+    static SETTING: OnceLock<Setting> = OnceLock::new();
+    SETTING.get_or_init(|| {
+        let options = Options {
+            token: Some(Secret::new(TOKEN)),
+            max_response_bytes: 2000,
+            ..Options::default()
+        };
+        Setting {
+            endpoint: Arc::new(Endpoint::new(&options).expect("the options are good")),
+            poller: Poller::new().expect("there are descriptors"),
+            requests: vec![
+                Request::health_check(),
+                Request::list_databases(),
+                Request::select("d", "t", None).expect("it is good"),
+                Request::execute_query("d", "SELECT 1", None).expect("it is good"),
+                Request::begin_transaction(None).expect("it is good"),
+                Request::insert("d", "t", "{}").expect("it is good"),
+                Request::raw("GET", "/", None).expect("it is good"),
+            ],
+        }
+    })
+}
+
+fuzz_target!(|data: &[u8]| {
+    let [choice, piece, bytes @ ..] = data else { return };
+    let setting = setting();
+    let request = &setting.requests[usize::from(*choice) % setting.requests.len()];
+    // Small ones cost the most.
+    let mut pieces = bytes.chunks(usize::from(*piece).max(bytes.len() / MOST_PIECES).max(1));
+
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+    let mut connection = Connection::new(setting.endpoint.clone(), Arc::new(Closed));
+    connection.adopt(TcpStream::from(OwnedFd::from(ours)));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut progress = connection.start(request, deadline, Arc::new(Unwatched), &setting.poller);
+    for _ in 0..MANY {
+        match progress {
+            Progress::Underway(underway) => {
+                // An answer that is refused before its end is not taken in.
+                let _ = match pieces.next() {
+                    Some(piece) => theirs.write_all(piece),
+                    None => theirs.shutdown(Shutdown::Write),
+                };
+                progress = connection.resume(request, underway);
+            }
+            Progress::NeedsThread(_) => return,
+            Progress::Over(outcome) => return look_at(outcome, bytes),
+        }
+    }
+    panic!("the request does not end");
+});
+
+fn look_at(outcome: Result<Answer>, bytes: &[u8]) {
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(error) => {
+            assert!(!error.message().is_empty());
+            let is_echo = bytes.windows(TOKEN.len()).any(|it| it == TOKEN.as_bytes());
+            assert!(is_echo || !error.message().contains(TOKEN), "{error}");
+            assert_ne!(error.code(), Code::Panic, "{error}");
+            return;
+        }
+    };
+    assert!(answer.text_with_nul().ends_with('\0'));
+    assert!((200..300).contains(&answer.status()));
+    let _ = (answer.affected_rows(), answer.row_count(), answer.transaction_id());
+    if let Ok(names) = answer.names() {
+        assert_eq!(names.iter().count(), names.len());
+    }
+    let Ok(table) = answer.table() else { return };
+    for column in 0..table.column_count() {
+        let name = table.column_name(column).expect("it exists");
+        assert!(table.column_index(name).expect("it exists") <= column);
+    }
+    for row in 0..table.row_count() {
+        for column in 0..table.column_count() {
+            let cell = table.cell(row, column).expect("it exists");
+            let _ = (cell.kind(), cell.text(), cell.int64(), cell.double(), cell.boolean());
+            if let Ok(number) = cell.int64() {
+                assert!(cell.double().is_ok(), "{number} is no double");
+            }
+        }
+    }
+    assert!(table.cell(table.row_count(), 0).is_err());
+}
