@@ -117,7 +117,7 @@ $(GO_STAGE): $(LIBRARY) scripts/go scripts/install bindings/c/pkgconfig/phantomd
 $(GO_TOOLS): tests/go/tools/go.sum | $(SETUP_TEST)
 	@scripts/go --tools
 
-demo: build devserver node $(GO_STAGE) ## load and query real data, in every language
+demo: build devserver node $(GO_STAGE) python ## load and query real data, in every language
 	@scripts/demo
 
 # Where what goes, for scripts/install.
@@ -233,7 +233,7 @@ test-install: $(SETUP_TEST) build devserver ## programs outside the tree against
 test-packages: $(SETUP_TEST) devserver $(DEBS) ## the Debian packages, in a clean Debian
 	@tests/packages/run
 
-test-demo: $(SETUP_TEST) build devserver node $(GO_STAGE) ## the demo, in a pipe
+test-demo: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## the demo, in a pipe
 	@scripts/demo --check
 
 
@@ -263,7 +263,8 @@ bench-go: $(GO_STAGE) ## the binding for Go beside its peers; GO_BENCH has argum
 
 fmt: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## format the code
 	@cargo fmt --all
-	@$(PYTHON_DIR)/venv/bin/ruff format --quiet bindings/python
+	@$(PYTHON_DIR)/venv/bin/ruff format --quiet --config bindings/python/pyproject.toml \
+		{bindings,examples}/python
 	@npm --prefix bindings/node run --silent format -- "$(CURDIR)"/{bindings,examples,benches}/node
 	@gofmt -w {bindings,examples,benches,tests}/go
 

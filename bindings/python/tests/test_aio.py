@@ -7,9 +7,9 @@ import threading
 import time
 
 import pytest
-from conftest import NOBODY, run_in_threads
 
 import phantomdb
+from conftest import NOBODY, run_in_threads
 from phantomdb import aio
 
 

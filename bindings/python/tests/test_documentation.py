@@ -7,7 +7,6 @@ import urllib.request
 from contextlib import contextmanager
 
 from conftest import NOBODY, python, rest, run_in_threads, run_python
-
 from phantomdb.pool import PhantomDBConnectionPool, PhantomDBError, create_pool
 
 

@@ -9,8 +9,8 @@ import sys
 import urllib.request
 
 import pytest
-from conftest import python, rest, run_in_threads, run_python
 
+from conftest import python, rest, run_in_threads, run_python
 from phantomdb.pool import create_pool
 
 #: A program with a pool that has been used, and a client that is out, when it forks.

@@ -7,9 +7,9 @@ import time
 import warnings
 
 import pytest
-from conftest import NOBODY, run_in_threads
 
 import phantomdb
+from conftest import NOBODY, run_in_threads
 from phantomdb.pool import PhantomDB, PhantomDBError, create_pool
 
 

@@ -4,6 +4,7 @@ import signal
 import time
 
 import pytest
+
 from conftest import python, rest
 
 #: Begins a program that prints a line when it is about to wait for what never comes.
