@@ -141,7 +141,7 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 	@scripts/deb
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test lint test-rust test-model build test-header test-abi test-c test-sanitize test-fork \
+	@scripts/test lint test-rust test-model build test-header test-abi test-c test-counts test-sanitize test-fork \
 		test-node test-python test-go test-contract test-soak test-fuzz test-install test-packages test-demo
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
@@ -177,6 +177,10 @@ test-header: $(SETUP_TEST) build devserver ## the headers alone, and the program
 
 test-abi: $(SETUP_TEST) build devserver ## exported symbols, the programs of earlier releases, and how it is linked
 	@tests/abi/run
+
+.PHONY: test-counts
+test-counts: $(SETUP_TEST) build devserver ## what an acquire and a request cost, counted without a clock
+	@tests/counts/run
 
 abi-bless: $(SETUP_TEST) ## accept the ABI of include/phantomdb.h as it is now
 	@tests/abi/describe --write

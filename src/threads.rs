@@ -19,7 +19,7 @@ use crate::error::{Code, Error, Result};
 
 thread_local! {
     /// How many callbacks of the program this thread is in.
-    static CALLBACKS: Cell<usize> = Cell::default();
+    static CALLBACKS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Runs a callback of the program. What it calls must not wait for the library meanwhile: see
@@ -36,13 +36,18 @@ pub fn call_back<R>(callback: impl FnOnce() -> R) -> R {
     callback()
 }
 
+/// Whether this thread is in a callback of the program.
+pub fn is_in_callback() -> bool {
+    CALLBACKS.with(Cell::get) != 0
+}
+
 /// For calls that wait.
 ///
 /// # Errors
 /// `WouldDeadlock` from within a callback: it might wait for itself, and it would hold up
 /// whoever else the thread is there for.
 pub fn refuse_in_callback(what: &str) -> Result<()> {
-    if CALLBACKS.with(Cell::get) == 0 {
+    if !is_in_callback() {
         return Ok(());
     }
     Err(Error::new(

@@ -12,10 +12,10 @@ use super::handles::{Found, Kind, Table, number};
 use super::operation;
 use super::options::from_ms;
 use super::pool::{self, phantomdb_pool, too_many};
-use super::result::{RESULTS, phantomdb_result};
+use super::result::{self, phantomdb_result};
 use crate::client::{Answer, Request};
 use crate::error::{Code, Error, Result};
-use crate::executor::{Executor, Ticket};
+use crate::executor::Ticket;
 use crate::pool::Lease;
 use crate::threads;
 
@@ -154,15 +154,14 @@ fn timeout(ms: i64) -> Result<Option<Duration>> {
 /// The callback of an acquire, as the executor wants it.
 fn acquired(
     pool: *mut phantomdb_pool,
-    executor: &Arc<Executor>,
     callback: unsafe extern "C" fn(*mut phantomdb_connection, *const phantomdb_error, *mut c_void),
     user_data: *mut c_void,
     named: Named,
 ) -> impl FnOnce(Result<Lease>) + Send + 'static {
-    let (pool, executor, user_data) = (number(pool), executor.clone(), UserData(user_data));
+    let (pool, user_data) = (number(pool), UserData(user_data));
     move |outcome| {
         drop(named);
-        let (connection, error) = told(outcome, |lease| pool::hand_out(pool, executor, lease));
+        let (connection, error) = told(outcome, |lease| pool::hand_out(pool, lease));
         // SAFETY: the program gave this function for this purpose, with this `user_data`.
         unsafe { callback(connection, &raw const error, user_data.get()) };
     }
@@ -177,8 +176,7 @@ fn answered(
     let user_data = UserData(user_data);
     move |outcome| {
         drop(named);
-        let (result, error) =
-            told(outcome, |answer| RESULTS.insert(answer).ok_or_else(|| too_many("results")));
+        let (result, error) = told(outcome, result::hand_out);
         // SAFETY: the program gave this function for this purpose, with this `user_data`.
         unsafe { callback(result, &raw const error, user_data.get()) };
     }
@@ -207,7 +205,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_async(
         call(error, || {
             with_ticket(ticket, |ticket, named| {
                 let (executor, timeout) = (pool::find(pool)?, timeout(timeout_ms)?);
-                let done = acquired(pool, &executor, given(callback)?, user_data, named);
+                let done = acquired(pool, given(callback)?, user_data, named);
                 executor.acquire(timeout, ticket, done)
             })
         })
@@ -248,13 +246,13 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
                 let own = Ticket::new();
                 // With more calls than handles can name, this one can't be cancelled.
                 let named = Named::new(ticket.as_mut(), &own).unwrap_or(Named(0));
-                (own, acquired(pool, &executor, callback, user_data, named))
+                (own, acquired(pool, callback, user_data, named))
             };
             let lease = executor.acquire_direct(timeout, prepare).inspect_err(|_| {
                 clear(ticket);
             })?;
             if let Some(lease) = lease {
-                *connection = pool::hand_out(number(pool), executor, lease)?;
+                *connection = pool::hand_out(number(pool), lease)?;
             }
             Ok(())
         })
@@ -396,7 +394,8 @@ unsafe fn on_connection(
         let entry = connection::find(connection)?;
         let request = request()?;
         let done = answered(given(callback)?, user_data, named);
-        entry.executor.run_on(&entry.lane, request, ticket, done)
+        let pool = pool::find(ptr::without_provenance_mut(entry.pool))?;
+        pool.run_on(&entry.lane, request, ticket, done)
     };
     // SAFETY: passed on to the caller.
     unsafe { with_ticket(ticket, make) }

@@ -10,15 +10,15 @@ use super::operation;
 use super::result::{self, phantomdb_result};
 use crate::client::{Operation, Request};
 use crate::error::{Code, Error, Result};
-use crate::executor::{Executor, Lane};
+use crate::executor::Lane;
 
 pub(super) static CONNECTIONS: Table<LeaseEntry> = Table::new(Kind::Connection);
 
 /// What the handle of a connection names.
+#[derive(Clone)]
 pub(super) struct LeaseEntry {
     /// The number of the pool's handle.
     pub pool: usize,
-    pub executor: Arc<Executor>,
     pub lane: Arc<Lane>,
 }
 
@@ -56,7 +56,7 @@ pub struct phantomdb_connection {
     _private: (),
 }
 
-pub(super) fn find(connection: *mut phantomdb_connection) -> Result<Arc<LeaseEntry>> {
+pub(super) fn find(connection: *mut phantomdb_connection) -> Result<LeaseEntry> {
     match CONNECTIONS.find(connection) {
         Found::Live(entry) => entry.lane.lease().check_process().map(|()| entry),
         _ => Err(unknown(connection)),

@@ -5,7 +5,6 @@
 //! the thing it once named. A place whose guests can no longer be numbered is given up.
 
 use std::ptr;
-use std::sync::Arc;
 
 use crate::sync::RwLock;
 
@@ -28,7 +27,7 @@ pub enum Kind {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<T> {
     /// It names this.
-    Live(Arc<T>),
+    Live(T),
     /// It named something that is gone.
     Gone,
     /// It was never given out, or is of another kind.
@@ -49,7 +48,7 @@ struct Places<T> {
 struct Place<T> {
     first_guest: usize,
     guest: usize,
-    thing: Option<Arc<T>>,
+    thing: Option<T>,
 }
 
 /// The numbers of a place's guests begin at random, so that no small number is ever a handle.
@@ -62,7 +61,7 @@ pub fn number<H>(pointer: *mut H) -> usize {
     pointer.addr()
 }
 
-impl<T> Table<T> {
+impl<T: Clone> Table<T> {
     pub const fn new(kind: Kind) -> Self {
         Table { kind, places: RwLock::new(Places { all: Vec::new(), free: Vec::new() }) }
     }
@@ -85,7 +84,7 @@ impl<T> Table<T> {
             None => return None,
         };
         let place = &mut places.all[index];
-        place.thing = Some(Arc::new(thing));
+        place.thing = Some(thing);
         let number = (place.guest << PLACE_BITS | index) << KIND_BITS | self.kind as usize;
         Some(ptr::without_provenance_mut(number))
     }
@@ -103,9 +102,18 @@ impl<T> Table<T> {
         }
     }
 
+    /// Uses the thing in place, where a copy would cost more than the use; `None` if it is not
+    /// there. Nothing may be named, or taken out, meanwhile.
+    pub fn with<H, R>(&self, handle: *mut H, use_it: impl FnOnce(&T) -> R) -> Option<R> {
+        let (index, guest) = self.split(number(handle))?;
+        let places = self.places.read();
+        let place = places.all.get(index).filter(|place| place.guest == guest)?;
+        place.thing.as_ref().map(use_it)
+    }
+
     /// Takes the thing out if `is_meant` agrees; from then on its handle is gone. Of several
     /// threads that try, one gets it.
-    pub fn remove<H>(&self, handle: *mut H, is_meant: impl FnOnce(&T) -> bool) -> Option<Arc<T>> {
+    pub fn remove<H>(&self, handle: *mut H, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
         let (index, guest) = self.split(number(handle))?;
         let mut places = self.places.write();
         let place = places.all.get_mut(index)?;
@@ -140,14 +148,14 @@ mod tests {
     fn a_handle_is_live_then_gone_and_never_comes_back() {
         let table = table();
         let first: *mut u8 = table.insert("first").unwrap();
-        assert_eq!(table.find(first), Found::Live(Arc::new("first")));
+        assert_eq!(table.find(first), Found::Live("first"));
         assert!(table.remove(first, |_| true).is_some());
         assert!(table.remove(first, |_| true).is_none());
         assert_eq!(table.find(first), Found::Gone);
         let second: *mut u8 = table.insert("second").unwrap();
         assert_ne!(first, second);
         assert_eq!(table.find(first), Found::Gone);
-        assert_eq!(table.find(second), Found::Live(Arc::new("second")));
+        assert_eq!(table.find(second), Found::Live("second"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `phantomdb_pool` and its calls.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::executor::{Executor, Lane};
 use crate::fork;
 use crate::pool::{Lease, Pool};
 
-static POOLS: Table<Executor> = Table::new(Kind::Pool);
+static POOLS: Table<Arc<Executor>> = Table::new(Kind::Pool);
 
 /// A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
 ///
@@ -38,6 +39,11 @@ static POOLS: Table<Executor> = Table::new(Kind::Pool);
 /// harmless for ever: calls with it return `PHANTOMDB_ERR_CLOSED`.
 pub struct phantomdb_pool {
     _private: (),
+}
+
+thread_local! {
+    /// What is left of the last lease that ended on this thread, so that the next needs no memory.
+    static SPARE: Cell<Option<Arc<Lane>>> = const { Cell::new(None) };
 }
 
 fn hold_tables() -> Box<dyn FnOnce(fork::Side)> {
@@ -79,7 +85,7 @@ pub unsafe extern "C" fn phantomdb_pool_create(
             *output = ptr::null_mut();
             let made = Executor::new(options::read(options)?)?;
             fork::hold_during_fork(hold_tables);
-            *output = POOLS.insert(made).ok_or_else(|| too_many("pools"))?;
+            *output = POOLS.insert(Arc::new(made)).ok_or_else(|| too_many("pools"))?;
             Ok(())
         })
     }
@@ -143,22 +149,26 @@ unsafe fn acquire(
         call(error, || {
             let output = output("connection", connection)?;
             *output = ptr::null_mut();
-            let executor = find(pool)?;
-            let lease = acquire(executor.pool())?;
-            *output = hand_out(number(pool), executor, lease)?;
+            // What is ready is taken without a hold of one's own on the pool, since it takes no time.
+            let ready = POOLS.with(pool, |executor| executor.pool().acquire_ready());
+            let lease = match ready.flatten() {
+                Some(lease) => lease,
+                None => acquire(find(pool)?.pool())?,
+            };
+            *output = hand_out(number(pool), lease)?;
             Ok(())
         })
     }
 }
 
 /// Gives a lease of the pool with this number its handle.
-pub(super) fn hand_out(
-    pool: usize,
-    executor: Arc<Executor>,
-    lease: Lease,
-) -> Result<*mut phantomdb_connection> {
-    let entry = LeaseEntry { pool, executor, lane: Lane::new(lease) };
-    CONNECTIONS.insert(entry).ok_or_else(|| too_many("connections"))
+pub(super) fn hand_out(pool: usize, lease: Lease) -> Result<*mut phantomdb_connection> {
+    // A thread that ends may release after its spare is gone.
+    let lane = match SPARE.try_with(Cell::take).ok().flatten() {
+        Some(spare) => spare.renewed(lease),
+        None => Lane::new(lease),
+    };
+    CONNECTIONS.insert(LeaseEntry { pool, lane }).ok_or_else(|| too_many("connections"))
 }
 
 /// Gives a connection back. Never waits and never uses the network; it can't fail for a
@@ -178,7 +188,7 @@ pub unsafe extern "C" fn phantomdb_pool_release(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises that `error` is NULL or valid.
-    unsafe { call(error, || take_back(pool, connection).map(drop)) }
+    unsafe { call(error, || take_back(pool, connection).map(end)) }
 }
 
 /// Gives a connection back to be closed instead of reused. As `phantomdb_pool_release` in all else.
@@ -191,7 +201,9 @@ pub unsafe extern "C" fn phantomdb_pool_discard(
     // SAFETY: the caller promises that `error` is NULL or valid.
     unsafe {
         call(error, || {
-            take_back(pool, connection)?.lane.lease().mark_discarded();
+            let entry = take_back(pool, connection)?;
+            entry.lane.lease().mark_discarded();
+            end(entry);
             Ok(())
         })
     }
@@ -200,18 +212,28 @@ pub unsafe extern "C" fn phantomdb_pool_discard(
 fn take_back(
     pool: *mut phantomdb_pool,
     connection: *mut phantomdb_connection,
-) -> Result<Arc<LeaseEntry>> {
+) -> Result<LeaseEntry> {
     let is_of_this_pool = |entry: &LeaseEntry| entry.pool == number(pool);
-    let entry = CONNECTIONS.remove(connection, is_of_this_pool);
-    find(pool)?;
-    let entry = entry.ok_or_else(|| match CONNECTIONS.find(connection) {
-        Found::Live(_) => Error::new(
-            Code::InvalidHandle,
-            "connection: the handle belongs to another pool; release it there",
-        ),
-        _ => super::connection::unknown(connection),
-    })?;
-    entry.lane.lease().check_process().map(|()| entry)
+    let Some(entry) = CONNECTIONS.remove(connection, is_of_this_pool) else {
+        find(pool)?;
+        return Err(match CONNECTIONS.find(connection) {
+            Found::Live(_) => Error::new(
+                Code::InvalidHandle,
+                "connection: the handle belongs to another pool; release it there",
+            ),
+            _ => super::connection::unknown(connection),
+        });
+    };
+    let lease = entry.lane.lease();
+    lease.check_process()?;
+    if lease.is_of_closed_pool() { Err(Error::closed()) } else { Ok(entry) }
+}
+
+/// Ends a lease, unless requests on it are under way still, which then do.
+fn end(entry: LeaseEntry) {
+    if let Some(spare) = entry.lane.emptied() {
+        let _ = SPARE.try_with(|place| place.set(Some(spare)));
+    }
 }
 
 /// Acquires a connection, sends one request on it and gives it back.

@@ -11,7 +11,7 @@ use super::pool::too_many;
 use crate::client::{self, Answer};
 use crate::error::{Code, Error, Result};
 
-pub(super) static RESULTS: Table<Answer> = Table::new(Kind::Result);
+pub(super) static RESULTS: Table<Arc<Answer>> = Table::new(Kind::Result);
 
 /// An answer. It can be read as JSON text, and, without any JSON library, as a table (rows and
 /// columns; an object is a table of one row) or as a list of names.
@@ -76,9 +76,14 @@ pub(super) unsafe fn answer(
     }
     let answer = run()?;
     if let Some(output) = output {
-        *output = RESULTS.insert(answer).ok_or_else(|| too_many("results"))?;
+        *output = hand_out(answer)?;
     }
     Ok(())
+}
+
+/// Gives an answer its handle.
+pub(super) fn hand_out(answer: Answer) -> Result<*mut phantomdb_result> {
+    RESULTS.insert(Arc::new(answer)).ok_or_else(|| too_many("results"))
 }
 
 fn find(result: *const phantomdb_result) -> Result<Arc<Answer>> {

@@ -1,5 +1,6 @@
 //! What the server answered: the operation's value as JSON text, and views of it.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::excerpt::excerpt;
@@ -71,12 +72,14 @@ impl Answer {
         if expected == Expected::Anything && is_json == Some(false) {
             return Ok(new(text));
         }
-        let shape = json::check(&text)
+        let member = match expected {
+            Expected::Names(member) => member,
+            _ => "",
+        };
+        let (shape, [error, list]) = json::check_and_find(&text, ["error", member])
             .map_err(|why| malformed(&format!("the answer is not valid JSON ({why})"), &text))?;
-        if shape == Shape::Object {
-            if let Some(error) = error_of(&text) {
-                return Err(Unusable::Refused(error));
-            }
+        if let Some(error) = error.and_then(|error| error_of(&text, error)) {
+            return Err(Unusable::Refused(error));
         }
         match expected {
             Expected::Anything => Ok(new(text)),
@@ -89,9 +92,17 @@ impl Answer {
                 other => Err(malformed(&format!("the answer is {other}, not an object"), &text)),
             },
             Expected::Names(member) => {
-                let list = array_of(&text, shape, &[member]).ok_or_else(|| {
+                let list = if shape == Shape::Array { Some(&*text) } else { list };
+                let is_array = |list: &&str| Shape::of(list) == Shape::Array;
+                let list = list.filter(is_array).ok_or_else(|| {
                     malformed(&format!("the answer has no array `{member}`"), &text)
                 })?;
+                if let Some(names) = Names::of_strings(list) {
+                    let range = range_in(&text, list);
+                    let answer = new(cut_out(text, range));
+                    let _ = answer.names.set(Ok(names));
+                    return Ok(answer);
+                }
                 let mut names = Vec::new();
                 json::elements(list, |name| {
                     names.push(serde_json::Value::from(table::name_of(name)?));
@@ -105,11 +116,8 @@ impl Answer {
             Expected::Records => {
                 let records = array_of(&text, shape, &["records", "rows", "results"])
                     .ok_or_else(|| malformed("the answer has no array `records`", &text))?;
-                let start = records.as_ptr() as usize - text.as_ptr() as usize;
-                let end = start + records.len();
-                text.truncate(end);
-                text.drain(..start);
-                Ok(new(text))
+                let range = range_in(&text, records);
+                Ok(new(cut_out(text, range)))
             }
         }
     }
@@ -125,9 +133,11 @@ impl Answer {
         Answer::new(text, 200, Expected::Object)
     }
 
-    fn new(text: String, status: u16, expected: Expected) -> Answer {
+    fn new(mut text: String, status: u16, expected: Expected) -> Answer {
+        text.reserve_exact(1);
+        text.push('\0');
         Answer {
-            text: text + "\0",
+            text,
             status,
             expected,
             table: OnceLock::new(),
@@ -276,6 +286,19 @@ pub struct Names {
 }
 
 impl Names {
+    /// Of an array that holds nothing but strings.
+    fn of_strings(list: &str) -> Option<Names> {
+        // At once as much as it will be: a text is no longer than its JSON, quotes included.
+        let quotes = list.bytes().filter(|byte| *byte == b'"').count();
+        let mut names =
+            Names { texts: Texts::with_room(list.len()), spans: Vec::with_capacity(quotes / 2) };
+        let has_only_strings = json::strings(list, |name| {
+            let span = names.texts.add(name);
+            names.spans.push(span);
+        });
+        has_only_strings.then_some(names)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.spans.len()
@@ -303,12 +326,24 @@ impl Names {
 }
 
 /// What the `error` member of an object says, if it has one that says anything.
-fn error_of(object: &str) -> Option<String> {
-    let error = json::member(object, &["error"])?;
+fn error_of(object: &str, error: &str) -> Option<String> {
     if matches!(error, "null" | "false" | "\"\"") {
         return None;
     }
     Some(refusal::reason(object.as_bytes()).unwrap_or_else(|| excerpt(error.as_bytes())))
+}
+
+/// Where a part of a text lies in it.
+fn range_in(text: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - text.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// What is left of a text without what is around a part of it.
+fn cut_out(mut text: String, part: Range<usize>) -> String {
+    text.truncate(part.end);
+    text.drain(..part.start);
+    text
 }
 
 /// The array in the first of these members of an object; some servers answer with the bare array.

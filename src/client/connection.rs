@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ureq_proto::http::{self, HeaderName, HeaderValue, Method, header};
+use ureq_proto::http::Method;
 
 use super::answer::{Answer, Unusable};
 use super::bound::Bound;
@@ -17,11 +17,14 @@ use super::outcome::{Cause, Failed, Tried};
 use super::poller::Poller;
 use super::routes::{self, Kind, Request};
 use super::station::Station;
+use super::usual::Head;
 use super::watch::{Watch, Watched};
 use crate::error::{Code, Error, Result};
 
 const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
-const TRANSACTION: HeaderName = HeaderName::from_static("x-phantomdb-transaction");
+const TRANSACTION: &str = "x-phantomdb-transaction";
+/// A request has no more of them.
+const MAX_HEADERS: usize = 7;
 
 /// One connection to the server: requests one after the other, over at most one socket.
 ///
@@ -185,19 +188,18 @@ impl Connection {
         self.station.cutter.begin();
         let watched = Watched::begin(Some(watch), || self.interrupter());
         let bound = self.bound(deadline);
-        let head = if self.station.cutter.is_cut() {
+        let mut wire = Some(wire);
+        let flight = if self.station.cutter.is_cut() {
             Err(self.station.cancelled())
         } else {
-            self.head(request, &target)
+            self.with_head(request, &target, |head| {
+                let wire = wire.take().expect("it is taken once");
+                Flight::new(&self.station, wire, head, request.body.as_deref(), bound)
+            })
         };
-        let body = request.body.as_deref();
-        let flight = match head {
-            Ok(head) => Flight::new(&self.station, wire, head, body, bound).map_err(Failed::from),
-            Err(error) => {
-                self.station.keep(wire);
-                Err(error.into())
-            }
-        };
+        if let Some(wire) = wire {
+            self.station.keep(wire);
+        }
         match flight {
             Ok(flight) => {
                 let underway = Box::new(Underway { target, bound, flight, watched });
@@ -205,7 +207,7 @@ impl Connection {
             }
             Err(failed) => {
                 self.end_flight(watched);
-                Progress::Over(self.conclude(request, &target, Err(failed), &bound))
+                Progress::Over(self.conclude(request, &target, Err(failed.into()), &bound))
             }
         }
     }
@@ -356,7 +358,7 @@ impl Connection {
         Err(Error::new(Code::InvalidState, format!("{operation}_transaction: {why}")))
     }
 
-    fn tried(&self, request: &Request, target: &str) -> Tried<'_> {
+    fn tried<'a>(&'a self, request: &'a Request, target: &'a str) -> Tried<'a> {
         Tried::new(&self.station.endpoint, &request.method, target)
     }
 
@@ -384,7 +386,6 @@ impl Connection {
             .outcome(outcome, bound)
             .and_then(|reply| tried.check_status(reply))
             .and_then(|reply| self.read(request, &tried, reply));
-        drop(tried);
         match &request.kind {
             Kind::Plain => answer,
             Kind::Begin => self.begin(request, target, answer?),
@@ -424,16 +425,11 @@ impl Connection {
     }
 
     fn read(&self, request: &Request, tried: &Tried<'_>, reply: Reply) -> Result<Answer> {
-        let is_json = reply.headers.get(header::CONTENT_TYPE).map(|value| {
-            let value = value.as_bytes().to_ascii_lowercase();
-            let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
-            essence.trim_ascii().ends_with(b"json")
-        });
         let status = reply.status.as_u16();
         if reply.ragged && reply.body.is_empty() {
             return Err(tried.cut_short());
         }
-        match Answer::read(request.expected, status, reply.body, is_json) {
+        match Answer::read(request.expected, status, reply.body, reply.is_json) {
             Ok(answer) => Ok(answer),
             Err(Unusable::Refused(why)) => Err(tried.refused(reply.status, &why)),
             Err(Unusable::Malformed(_)) if reply.ragged => Err(tried.cut_short()),
@@ -471,10 +467,11 @@ impl Connection {
         bound: Bound,
         fresh: bool,
     ) -> std::result::Result<Reply, Failed> {
-        let head = self.head(request, target)?;
-        let wire = self.station.wire(&bound, fresh)?;
         let body = request.body.as_deref();
-        let mut flight = Flight::new(&self.station, wire, head, body, bound)?;
+        let mut flight = self.with_head(request, target, |head| {
+            let wire = self.station.wire(&bound, fresh)?;
+            Ok::<_, Error>(Flight::new(&self.station, wire, head, body, bound))
+        })??;
         loop {
             if let Some(outcome) = flight.advance(body, true) {
                 return self.note(&mut flight, outcome);
@@ -493,33 +490,49 @@ impl Connection {
         outcome.map_err(|cause| Failed { cause, report })
     }
 
-    fn head(&self, request: &Request, target: &str) -> Result<http::Request<()>> {
+    /// Calls `send` with what is to be written before the request's body.
+    fn with_head<T>(
+        &self,
+        request: &Request,
+        target: &str,
+        send: impl FnOnce(&Head) -> T,
+    ) -> Result<T> {
         let endpoint = &self.station.endpoint;
-        let mut head = http::Request::new(());
-        *head.method_mut() = request.method.clone();
-        *head.uri_mut() = endpoint.uri(target)?;
-        let headers = head.headers_mut();
-        headers.insert(header::HOST, endpoint.host_header.clone());
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(token) = endpoint.authorization() {
-            headers.insert(header::AUTHORIZATION, token);
+        endpoint.check_target(target)?;
+        if self.transaction.as_ref().is_some_and(|id| !is_header_value(id)) {
+            return Err(Error::new(
+                Code::InvalidState,
+                "the id of the transaction fits no HTTP header",
+            ));
+        }
+        let token = endpoint.authorization();
+        let mut headers: [(&str, &[u8]); MAX_HEADERS] = [("", b""); MAX_HEADERS];
+        let mut count = 0;
+        let mut add = |name, value| {
+            headers[count] = (name, value);
+            count += 1;
+        };
+        add("host", endpoint.host_header.as_bytes());
+        add("user-agent", USER_AGENT.as_bytes());
+        add("accept", b"*/*");
+        add("accept-encoding", b"identity");
+        if let Some(token) = &token {
+            add("authorization", token.as_bytes());
         }
         if let Some(id) = &self.transaction {
-            let id = HeaderValue::from_str(id).map_err(|_| {
-                Error::new(Code::InvalidState, "the id of the transaction fits no HTTP header")
-            })?;
-            headers.insert(TRANSACTION, id);
+            add(TRANSACTION, id.as_bytes());
         }
         if request.body.is_some() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            add("content-type", b"application/json");
         }
-        if request.body.is_some() || says_length(&request.method) {
-            let length = request.body.as_ref().map_or(0, Vec::len);
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        Ok(head)
+        let says_length = request.body.is_some() || says_length(&request.method);
+        Ok(send(&Head {
+            method: &request.method,
+            prefix: endpoint.prefix(),
+            target,
+            headers: &headers[..count],
+            length: says_length.then(|| request.body.as_ref().map_or(0, Vec::len)),
+        }))
     }
 }
 

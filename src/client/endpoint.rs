@@ -144,10 +144,19 @@ impl Endpoint {
         &self.url.host
     }
 
-    /// The path and query of a target below the base URL, as they stand in a request.
-    pub(super) fn uri(&self, target: &str) -> Result<Uri> {
-        let text = format!("{}{target}", self.url.prefix());
-        Uri::try_from(text).map_err(|error| {
+    /// What goes before a target, to make the path and query of a request.
+    pub(super) fn prefix(&self) -> &str {
+        self.url.prefix()
+    }
+
+    /// Whether a target can stand in a request.
+    pub(super) fn check_target(&self, target: &str) -> Result<()> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%?=&".contains(&byte);
+        // The library's own targets, and most others, need no closer look.
+        if target.starts_with('/') && target.bytes().all(is_plain) {
+            return Ok(());
+        }
+        Uri::try_from(format!("{}{target}", self.url.prefix())).map(drop).map_err(|error| {
             Error::invalid_argument("path", format_args!("makes no valid URL: {error}"))
         })
     }

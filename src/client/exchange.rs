@@ -1,16 +1,24 @@
 //! One HTTP exchange, without input or output: what is to be sent, and what comes of what came in.
 //!
-//! HTTP/1.1 itself is ureq-proto's work.
+//! The usual answer is read by httparse and a count of bytes (see `usual`); HTTP/1.1 in all its other
+//! forms is ureq-proto's work.
+
+use std::time::Duration;
 
 use ureq_proto::client::state::{RecvBody, RecvResponse};
 use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestResult};
-use ureq_proto::http::{self, HeaderMap, Method, StatusCode};
+use ureq_proto::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header,
+};
 use ureq_proto::{BodyMode, Error};
 
 use super::buffers::{IoBuffers, MAX_HEAD};
+use super::usual::{self, Beginning, Head, Usual};
 
 /// Of an error's body no more is read than this.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// What an answer of announced size gets at first; more only as more comes.
 const MAX_RESERVED: u64 = 1024 * 1024;
@@ -19,7 +27,12 @@ const MAX_RESERVED: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
+    /// None of a usual answer's.
     pub(super) headers: HeaderMap,
+    /// What its Content-Type says, if it has one.
+    pub(super) is_json: Option<bool>,
+    /// For how long the server said that it keeps the connection.
+    pub(super) keep_alive: Option<Duration>,
     pub(super) body: Vec<u8>,
     /// The body's end can't be trusted.
     pub(super) ragged: bool,
@@ -43,13 +56,29 @@ impl From<Error> for Unfit {
 
 /// A request that was written, and as much of its answer as has come.
 pub(super) struct Exchange {
+    method: Method,
     state: State,
-    head: Option<http::response::Parts>,
+    head: Option<ReplyHead>,
     body: Vec<u8>,
     max_response_bytes: u64,
 }
 
+/// What is to be known of an answer's head.
+struct ReplyHead {
+    status: StatusCode,
+    headers: HeaderMap,
+    is_json: Option<bool>,
+    keep_alive: Option<Duration>,
+}
+
 enum State {
+    /// The beginning of the answer, which is usual so far.
+    Beginning,
+    /// The body of a usual answer: so many bytes have come, and so many are still to come.
+    Counted {
+        filled: usize,
+        left: u64,
+    },
     Head(Call<RecvResponse>),
     Body(Call<RecvBody>),
     Over {
@@ -60,40 +89,26 @@ enum State {
 
 impl Exchange {
     /// Writes the request into the buffers, its head and as much of its body as there is room for.
-    /// The request says how long its body is.
     pub(super) fn begin(
-        request: http::Request<()>,
+        head: &Head,
         body: Option<&[u8]>,
         buffers: &mut IoBuffers,
         max_response_bytes: u64,
-    ) -> Result<Exchange, Error> {
-        let mut call = Call::new(request)?;
-        call.allow_non_standard_methods(true);
-        if body.is_some() {
-            call.force_send_body();
+    ) -> Exchange {
+        head.write(buffers);
+        buffers.append(body.unwrap_or_default());
+        Exchange {
+            method: head.method.clone(),
+            state: State::Beginning,
+            head: None,
+            body: Vec::new(),
+            max_response_bytes,
         }
-        let body = body.unwrap_or_default();
-        let mut call = call.proceed();
-        while !call.can_proceed() {
-            let written = call.write(buffers.output())?;
-            buffers.written(written);
-        }
-        let call = match call.proceed()?.ok_or(Error::OutputOverflow)? {
-            SendRequestResult::RecvResponse(call) => call,
-            SendRequestResult::SendBody(mut call) => {
-                call.consume_direct_write(body.len())?;
-                call.proceed().ok_or(Error::BodyLargerThanContentLength)?
-            }
-            // Nobody asks for it.
-            SendRequestResult::Await100(_) => return Err(Error::BodyNotAllowed),
-        };
-        buffers.append(body);
-        Ok(Exchange { state: State::Head(call), head: None, body: Vec::new(), max_response_bytes })
     }
 
     /// Whether the head of the answer is not complete.
     pub(super) fn is_in_head(&self) -> bool {
-        matches!(self.state, State::Head(_))
+        matches!(self.state, State::Beginning | State::Head(_))
     }
 
     /// Whether no head was understood.
@@ -115,6 +130,33 @@ impl Exchange {
     pub(super) fn read(&mut self, buffers: &mut IoBuffers) -> Result<Option<Reply>, Unfit> {
         loop {
             match std::mem::replace(&mut self.state, State::Over { may_go_on: false }) {
+                State::Beginning => match usual::look(&self.method, buffers.input()) {
+                    Beginning::Usual(head) if head.size <= MAX_HEAD => {
+                        buffers.consume(head.size);
+                        self.expect(head)?;
+                    }
+                    Beginning::Incomplete => {
+                        self.state = State::Beginning;
+                        return Ok(None);
+                    }
+                    _ => self.state = State::Head(receiver(&self.method)?),
+                },
+                State::Counted { filled, left: 0 } => {
+                    self.body.truncate(filled);
+                    self.state = State::Over { may_go_on: true };
+                }
+                counted @ State::Counted { .. } => {
+                    self.state = counted;
+                    let input = buffers.input();
+                    let room = self.room().unwrap_or_default();
+                    let taken = input.len().min(room.len());
+                    if taken == 0 {
+                        return Ok(None);
+                    }
+                    room[..taken].copy_from_slice(&input[..taken]);
+                    buffers.consume(taken);
+                    self.fill(taken);
+                }
                 State::Head(mut call) => {
                     let (used, response) = call.try_response(buffers.input(), false)?;
                     if used > MAX_HEAD {
@@ -128,7 +170,7 @@ impl Exchange {
                         }
                         return Ok(None);
                     };
-                    self.head = Some(response.into_parts().0);
+                    self.head = Some(ReplyHead::new(response.status(), response.headers()));
                     self.state = match call.proceed() {
                         Some(RecvResponseResult::RecvBody(call)) => State::Body(call),
                         Some(RecvResponseResult::Redirect(call)) => {
@@ -172,10 +214,27 @@ impl Exchange {
         }
     }
 
+    /// Where the rest of the body may be received at once, without a detour through the buffers.
+    pub(super) fn room(&mut self) -> Option<&mut [u8]> {
+        let State::Counted { filled, left } = self.state else { return None };
+        if filled == self.body.len() {
+            self.body.resize(filled + left.min(MAX_RESERVED) as usize, 0);
+        }
+        Some(&mut self.body[filled..])
+    }
+
+    /// So much was received there.
+    pub(super) fn fill(&mut self, count: usize) {
+        if let State::Counted { filled, left } = &mut self.state {
+            *filled += count;
+            *left -= count as u64;
+        }
+    }
+
     /// The server has closed its side, and nothing more comes.
     pub(super) fn end(&mut self) -> Result<Reply, Unfit> {
         let is_complete = match &self.state {
-            State::Head(_) => false,
+            State::Beginning | State::Head(_) | State::Counted { .. } => false,
             State::Body(call) => call.can_proceed() || call.is_ended_chunked(),
             State::Over { .. } => true,
         };
@@ -192,7 +251,14 @@ impl Exchange {
     fn reply(&mut self) -> Option<Reply> {
         let head = self.head.take()?;
         let body = std::mem::take(&mut self.body);
-        Some(Reply { status: head.status, headers: head.headers, body, ragged: false })
+        Some(Reply {
+            status: head.status,
+            headers: head.headers,
+            is_json: head.is_json,
+            keep_alive: head.keep_alive,
+            body,
+            ragged: false,
+        })
     }
 
     /// How much of the body is read: one byte more than is wanted, to see whether it has more.
@@ -208,14 +274,69 @@ impl Exchange {
         if self.is_of_error() { Ok(self.give_up()) } else { Err(Unfit::TooLarge(None)) }
     }
 
+    /// Takes in the head of a usual answer.
+    fn expect(&mut self, head: Usual) -> Result<(), Unfit> {
+        let Usual { status, body, is_json, keep_alive, .. } = head;
+        self.head = Some(ReplyHead { status, headers: HeaderMap::new(), is_json, keep_alive });
+        self.state = State::Counted { filled: 0, left: body };
+        self.make_room_for(body)
+    }
+
     fn make_room(&mut self) -> Result<(), Unfit> {
-        let State::Body(call) = &self.state else { return Ok(()) };
-        let BodyMode::LengthDelimited(length) = call.body_mode() else { return Ok(()) };
+        match &self.state {
+            State::Body(call) => match call.body_mode() {
+                BodyMode::LengthDelimited(length) => self.make_room_for(length),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn make_room_for(&mut self, length: u64) -> Result<(), Unfit> {
         if length > self.max_response_bytes && !self.is_of_error() {
             return Err(Unfit::TooLarge(Some(length)));
         }
-        self.body.reserve(length.min(self.most()).min(MAX_RESERVED) as usize);
+        // One byte more, for the NUL that an answer ends with.
+        self.body.reserve_exact(length.min(self.most()).min(MAX_RESERVED) as usize + 1);
         Ok(())
+    }
+}
+
+impl ReplyHead {
+    fn new(status: StatusCode, headers: &HeaderMap) -> ReplyHead {
+        let value = |name| headers.get(name).map(HeaderValue::as_bytes);
+        ReplyHead {
+            status,
+            is_json: value(header::CONTENT_TYPE).map(usual::is_of_json),
+            keep_alive: value(KEEP_ALIVE).and_then(usual::keep_alive_time),
+            headers: headers.clone(),
+        }
+    }
+}
+
+/// Understands every answer to a request of this method.
+fn receiver(method: &Method) -> Result<Call<RecvResponse>, Error> {
+    let mut request = Request::new(());
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = Uri::from_static("http://localhost/");
+    if says_length(method) {
+        request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    let mut call = Call::new(request)?;
+    call.allow_non_standard_methods(true);
+    let mut call = call.proceed();
+    let mut written = [0; 256];
+    while !call.can_proceed() {
+        call.write(&mut written)?;
+    }
+    match call.proceed()?.ok_or(Error::OutputOverflow)? {
+        SendRequestResult::RecvResponse(call) => Ok(call),
+        SendRequestResult::SendBody(mut call) => {
+            call.consume_direct_write(0)?;
+            call.proceed().ok_or(Error::BodyLargerThanContentLength)
+        }
+        // Nobody asks for it.
+        SendRequestResult::Await100(_) => Err(Error::BodyNotAllowed),
     }
 }
 

@@ -5,9 +5,7 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use ureq_proto::http::{self, HeaderMap, HeaderValue};
+use std::time::Instant;
 
 use super::bound::Bound;
 use super::buffers::MAX_HEAD;
@@ -15,13 +13,11 @@ use super::excerpt;
 use super::exchange::{Exchange, Reply, Unfit};
 use super::outcome::Cause;
 use super::station::Station;
+use super::usual::Head;
 use super::wire::{Broken, Received, Wait, Wire};
 
 /// How often it receives before it lets others have their turn, if it may not wait.
 const TURN: usize = 16;
-
-/// What the line and the headers of a request need beside their texts.
-const HEAD_ROOM: usize = 64;
 
 /// What became of a request on its way.
 #[derive(Debug, Default)]
@@ -58,31 +54,25 @@ impl Flight {
     pub(super) fn new(
         station: &Arc<Station>,
         mut wire: Wire,
-        request: http::Request<()>,
+        head: &Head,
         body: Option<&[u8]>,
         bound: Bound,
-    ) -> Result<Flight, Cause> {
-        wire.buffers.prepare(head_size(&request), body.map_or(0, <[u8]>::len));
+    ) -> Flight {
+        wire.buffers.prepare(head.size(), body.map_or(0, <[u8]>::len));
         let limit = station.endpoint.max_response_bytes;
-        match Exchange::begin(request, body, &mut wire.buffers, limit) {
-            Ok(exchange) => Ok(Flight {
-                station: station.clone(),
-                report: Report { reused: wire.used, ..Report::default() },
-                wire: Some(wire),
-                exchange,
-                bound,
-                sent: 0,
-                is_begun: false,
-                is_sent: false,
-                is_heard: false,
-                is_ready: false,
-                ended_well: false,
-            }),
-            Err(error) => {
-                // Nothing was sent, so the socket is as good as before.
-                station.keep(wire);
-                Err(Cause::Garbage(error.to_string()))
-            }
+        let exchange = Exchange::begin(head, body, &mut wire.buffers, limit);
+        Flight {
+            station: station.clone(),
+            report: Report { reused: wire.used, ..Report::default() },
+            wire: Some(wire),
+            exchange,
+            bound,
+            sent: 0,
+            is_begun: false,
+            is_sent: false,
+            is_heard: false,
+            is_ready: false,
+            ended_well: false,
         }
     }
 
@@ -169,7 +159,13 @@ impl Flight {
                 Ok(Some(reply)) => return Ok(Some(self.land(reply))),
                 Err(unfit) => return Err(self.unfit(unfit)),
             }
-            let received = wire.receive(wait);
+            let received = match self.exchange.room() {
+                Some(room) => wire.receive_into(room, wait),
+                None => wire.receive(wait),
+            };
+            if let Ok(Some(Received::Bytes(count))) = received {
+                self.exchange.fill(count);
+            }
             // A cut looks like the peer's end of the connection, and so like the end of an answer.
             if self.station.cutter.is_cut() {
                 return Err(Cause::Cut);
@@ -210,8 +206,8 @@ impl Flight {
     fn land(&mut self, reply: Reply) -> Reply {
         if let Some(wire) = &mut self.wire {
             self.ended_well = self.exchange.may_go_on() && wire.is_clean();
-            let keep_alive = reply.headers.get("keep-alive").and_then(keep_alive_time);
-            wire.keep_alive_until = keep_alive.and_then(|time| Instant::now().checked_add(time));
+            let until = |time| Instant::now().checked_add(time);
+            wire.keep_alive_until = reply.keep_alive.and_then(until);
         }
         reply
     }
@@ -257,47 +253,5 @@ impl Drop for Flight {
         } else {
             self.station.discard(wire);
         }
-    }
-}
-
-fn head_size(request: &http::Request<()>) -> usize {
-    let headers: &HeaderMap = request.headers();
-    let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    HEAD_ROOM
-        + request.method().as_str().len()
-        + request.uri().path().len()
-        + request.uri().query().map_or(0, str::len)
-        + lines.sum::<usize>()
-}
-
-/// How long to keep a socket that the server keeps for the `timeout=N` seconds of this header.
-fn keep_alive_time(value: &HeaderValue) -> Option<Duration> {
-    let seconds: u64 = value
-        .to_str()
-        .ok()?
-        .split(',')
-        .find_map(|part| part.trim().strip_prefix("timeout="))?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(match seconds {
-        0..=2 => Duration::from_secs(seconds) / 2,
-        more => Duration::from_secs(more - 1),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sockets_are_retired_before_the_server_closes_them() {
-        let time = |text: &'static str| keep_alive_time(&HeaderValue::from_static(text));
-        assert_eq!(time("timeout=5, max=100"), Some(Duration::from_secs(4)));
-        assert_eq!(time("max=100,timeout=2"), Some(Duration::from_secs(1)));
-        assert_eq!(time("timeout=1"), Some(Duration::from_millis(500)));
-        assert_eq!(time("timeout=0"), Some(Duration::ZERO));
-        assert_eq!(time("timeout=x"), None);
-        assert_eq!(time("max=3"), None);
     }
 }

@@ -1,8 +1,10 @@
 //! Reading JSON without building trees: members of an object, elements of an array, their kinds.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// How deep arrays and objects may nest: the limit of serde_json itself, which does not count
@@ -54,8 +56,32 @@ pub(super) fn check(text: &str) -> Result<Shape, String> {
     Ok(Shape::of(text))
 }
 
+/// As [`check`]; if the text is an object, also finds some of its members on the way, of two with
+/// the same name the last.
+pub(super) fn check_and_find<'a, const N: usize>(
+    text: &'a str,
+    names: [&str; N],
+) -> Result<(Shape, [Option<&'a str>; N]), String> {
+    let mut found = [None; N];
+    if Shape::of(text) != Shape::Object {
+        return Ok((check(text)?, found));
+    }
+    members(text, |name, value| {
+        if let Some(index) = names.iter().position(|wanted| *wanted == name) {
+            found[index] = Some(value);
+        }
+        Ok(())
+    })?;
+    check_depth(text)?;
+    Ok((Shape::Object, found))
+}
+
 /// Expects valid JSON: brackets are counted, strings skipped.
 fn check_depth(json: &str) -> Result<(), String> {
+    // Counting is much faster than looking closely, and mostly enough.
+    if json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() <= DEPTH {
+        return Ok(());
+    }
     let mut depth = 0;
     let mut in_string = false;
     let mut escaped = false;
@@ -97,13 +123,13 @@ pub(super) fn quoted(text: &str) -> String {
 /// Calls `visit` with each member of an object, in order; the first error ends it.
 pub(super) fn members<'a>(
     json: &'a str,
-    visit: impl FnMut(String, &'a str) -> Result<(), String>,
+    visit: impl FnMut(Cow<'a, str>, &'a str) -> Result<(), String>,
 ) -> Result<(), String> {
     struct Members<F>(F);
 
     impl<'de, F> Visitor<'de> for Members<F>
     where
-        F: FnMut(String, &'de str) -> Result<(), String>,
+        F: FnMut(Cow<'de, str>, &'de str) -> Result<(), String>,
     {
         type Value = ();
 
@@ -112,16 +138,87 @@ pub(super) fn members<'a>(
         }
 
         fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-            while let Some(name) = map.next_key::<String>()? {
+            while let Some(name) = map.next_key::<Text<'de>>()? {
                 let value = map.next_value::<&'de RawValue>()?;
-                (self.0)(name, value.get()).map_err(serde::de::Error::custom)?;
+                (self.0)(name.0, value.get()).map_err(serde::de::Error::custom)?;
             }
             Ok(())
         }
     }
 
     let mut reader = serde_json::Deserializer::from_str(json);
-    reader.deserialize_map(Members(visit)).map_err(|error| error.to_string())
+    let read = reader.deserialize_map(Members(visit)).and_then(|()| reader.end());
+    read.map_err(|error| error.to_string())
+}
+
+/// A string, which need not be copied if nothing in it is escaped.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor).map(Text)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// Calls `visit` with each string of an array; false, at the first of them, if it has other elements.
+pub(super) fn strings(json: &str, visit: impl FnMut(&str)) -> bool {
+    struct Strings<F>(F);
+    struct One<'a, F>(&'a mut F);
+
+    impl<'de, F: FnMut(&str)> Visitor<'de> for Strings<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of strings")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+            while elements.next_element_seed(One(&mut self.0))?.is_some() {}
+            Ok(())
+        }
+    }
+
+    impl<'de, F: FnMut(&str)> DeserializeSeed<'de> for One<'_, F> {
+        type Value = ();
+
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+            deserializer.deserialize_str(self)
+        }
+    }
+
+    impl<F: FnMut(&str)> Visitor<'_> for One<'_, F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<(), E> {
+            (self.0)(text);
+            Ok(())
+        }
+    }
+
+    let mut reader = serde_json::Deserializer::from_str(json);
+    reader.deserialize_seq(Strings(visit)).is_ok()
 }
 
 /// Calls `visit` with each element of an array, in order; the first error ends it.

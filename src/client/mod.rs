@@ -42,6 +42,7 @@ mod station;
 mod table;
 mod text;
 mod tls;
+mod usual;
 mod watch;
 #[cfg_attr(shuttle, path = "model/wire.rs")]
 mod wire;

@@ -68,24 +68,24 @@ impl Failed {
 /// What was tried, for messages: `GET /databases on http://localhost:8080`.
 pub(super) struct Tried<'a> {
     endpoint: &'a Endpoint,
-    what: String,
-    only_reads: bool,
+    method: &'a Method,
+    target: &'a str,
 }
 
 impl<'a> Tried<'a> {
-    pub(super) fn new(endpoint: &'a Endpoint, method: &Method, target: &str) -> Tried<'a> {
-        let path = target.split('?').next().unwrap_or_default();
+    pub(super) fn new(endpoint: &'a Endpoint, method: &'a Method, target: &'a str) -> Tried<'a> {
+        Tried { endpoint, method, target }
+    }
+
+    fn what(&self) -> String {
+        let path = self.target.split('?').next().unwrap_or_default();
         let shown: String = path.chars().take(MAX_PATH).collect();
         let dots = if shown.len() < path.len() { "…" } else { "" };
-        Tried {
-            endpoint,
-            what: format!("{method} {shown}{dots} on {}", endpoint.url()),
-            only_reads: method == Method::GET,
-        }
+        format!("{} {shown}{dots} on {}", self.method, self.endpoint.url())
     }
 
     fn error(&self, code: Code, why: &str) -> Error {
-        Error::new(code, self.endpoint.redacted(format!("{}: {why}", self.what)))
+        Error::new(code, self.endpoint.redacted(format!("{}: {why}", self.what())))
     }
 
     /// The answer, or the error that says why there is none.
@@ -179,7 +179,7 @@ impl<'a> Tried<'a> {
             Cause::Cut => self.error(Code::Cancelled, "the request was interrupted"),
             Cause::TimedOut => {
                 let what = if report.received > 0 { "no complete answer" } else { "no answer" };
-                let text = format!("Timeout: {}: {what} {bound}", self.what);
+                let text = format!("Timeout: {}: {what} {bound}", self.what());
                 Error::new(Code::Timeout, self.endpoint.redacted(text))
             }
             Cause::Lost(error) => self.error(Code::ConnectionLost, &lost(error, report.received)),
@@ -207,7 +207,7 @@ impl<'a> Tried<'a> {
     /// Says whether the request can safely be sent again, and if not, why.
     fn unless_it_reads(&self, error: Error, sent: bool) -> Error {
         let cancelled = error.code() == Code::Cancelled;
-        if self.only_reads || !sent {
+        if self.method == Method::GET || !sent {
             return error.with_retriable(!cancelled);
         }
         Error::new(error.code(), format!("{}; {UNKNOWN}", error.message())).with_retriable(false)

@@ -1,5 +1,7 @@
 //! The operations of the protocol as requests, checked before anything is sent.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq_proto::http::Method;
 
@@ -22,7 +24,7 @@ pub struct Request {
     pub(super) method: Method,
     /// Path and query, without the base URL's prefix; empty for commit and rollback, whose path
     /// holds the transaction of the connection that sends them.
-    pub(super) target: String,
+    pub(super) target: Cow<'static, str>,
     pub(super) body: Option<Vec<u8>>,
     pub(super) expected: Expected,
 }
@@ -39,12 +41,12 @@ pub(super) enum Kind {
 impl Request {
     /// `GET /health`: whether the server is healthy.
     pub fn health_check() -> Request {
-        Request::plain(Method::GET, "/health".to_owned(), None, Expected::Object)
+        Request::plain(Method::GET, "/health", None, Expected::Object)
     }
 
     /// The names of all databases.
     pub fn list_databases() -> Request {
-        Request::plain(Method::GET, "/databases".to_owned(), None, Expected::Names("databases"))
+        Request::plain(Method::GET, "/databases", None, Expected::Names("databases"))
     }
 
     /// Creates a database.
@@ -55,7 +57,7 @@ impl Request {
     pub fn create_database(name: &str) -> Result<Request> {
         check_name("name", name)?;
         let body = format!("{{\"name\":{}}}", json::quoted(name));
-        Ok(Request::plain(Method::POST, "/databases".to_owned(), Some(body), Expected::Object))
+        Ok(Request::plain(Method::POST, "/databases", Some(body), Expected::Object))
     }
 
     /// Drops a database with all its tables.
@@ -200,7 +202,7 @@ impl Request {
                 Some(format!("{{\"database\":{}}}", json::quoted(database)))
             }
         };
-        let target = "/transactions".to_owned();
+        let target = "/transactions";
         let plain = Request::plain(Method::POST, target, body, Expected::Object);
         Ok(Request { kind: Kind::Begin, ..plain })
     }
@@ -224,7 +226,7 @@ impl Request {
     }
 
     fn end_transaction(kind: Kind) -> Result<Request> {
-        let plain = Request::plain(Method::POST, String::new(), None, Expected::Object);
+        let plain = Request::plain(Method::POST, "", None, Expected::Object);
         Ok(Request { kind, ..plain })
     }
 
@@ -269,7 +271,13 @@ impl Request {
         Request::checked(method, path.to_owned(), body, Expected::Anything)
     }
 
-    fn plain(method: Method, target: String, body: Option<String>, expected: Expected) -> Request {
+    fn plain(
+        method: Method,
+        target: impl Into<Cow<'static, str>>,
+        body: Option<String>,
+        expected: Expected,
+    ) -> Request {
+        let target = target.into();
         Request { kind: Kind::Plain, method, target, body: body.map(String::into_bytes), expected }
     }
 

@@ -208,7 +208,7 @@ impl Builder {
         let mut expected = 0;
         let mut in_order = true;
         json::members(row, |name, value| {
-            let column = self.column_of_member(name, expected);
+            let column = self.column_of_member(name.into_owned(), expected);
             in_order &= column >= expected;
             expected = column + 1;
             self.add_value(column, value)

@@ -13,6 +13,11 @@ pub(super) struct Span {
 pub(super) struct Texts(String);
 
 impl Texts {
+    /// With room for so many bytes.
+    pub(super) fn with_room(bytes: usize) -> Texts {
+        Texts(String::with_capacity(bytes))
+    }
+
     pub(super) fn add(&mut self, text: &str) -> Span {
         let start = self.0.len();
         self.0.push_str(text);

@@ -1,6 +1,7 @@
 //! An open socket, with TLS where the URL says so, and its buffers.
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,12 @@ pub(super) enum Received {
     /// The peer closed the connection without the farewell that TLS wants: what came before it
     /// may have been cut short by someone else.
     RaggedEnd,
+}
+
+impl Received {
+    fn of(count: usize) -> Received {
+        if count == 0 { Received::End } else { Received::Bytes(count) }
+    }
 }
 
 /// An open socket, with TLS where the URL says so, and its buffers.
@@ -109,25 +116,38 @@ impl Wire {
 
     /// Receives something into the input buffer; `None` if nothing is there and it may not wait.
     pub(super) fn receive(&mut self, wait: Wait) -> Result<Option<Received>, Broken> {
-        if self.buffers.free().is_empty() {
+        let mut buffers = mem::take(&mut self.buffers);
+        let received = self.receive_into(buffers.free(), wait);
+        if let Ok(Some(Received::Bytes(count))) = received {
+            buffers.add(count);
+        }
+        self.buffers = buffers;
+        received
+    }
+
+    /// Receives something into `free`; `None` if nothing is there and it may not wait.
+    pub(super) fn receive_into(
+        &mut self,
+        free: &mut [u8],
+        wait: Wait,
+    ) -> Result<Option<Received>, Broken> {
+        if free.is_empty() {
             return Err(Broken::Overflow);
         }
         loop {
             let Some(tls) = &mut self.tls else {
                 let received = match wait {
-                    Wait::Until(until) => {
-                        self.socket.recv(self.buffers.free(), until, &mut self.patience)
-                    }
-                    Wait::No => self.socket.recv_at_once(self.buffers.free()),
+                    Wait::Until(until) => self.socket.recv(free, until, &mut self.patience),
+                    Wait::No => self.socket.recv_at_once(free),
                 };
                 return match received {
-                    Ok(count) => Ok(Some(self.received(count))),
+                    Ok(count) => Ok(Some(Received::of(count))),
                     Err(error) if would_block(&error, wait) => Ok(None),
                     Err(error) => Err(error.into()),
                 };
             };
-            match tls.reader().read(self.buffers.free()) {
-                Ok(count) => return Ok(Some(self.received(count))),
+            match tls.reader().read(free) {
+                Ok(count) => return Ok(Some(Received::of(count))),
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Ok(Some(Received::RaggedEnd));
                 }
@@ -139,11 +159,6 @@ impl Wire {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    fn received(&mut self, count: usize) -> Received {
-        self.buffers.add(count);
-        if count == 0 { Received::End } else { Received::Bytes(count) }
     }
 
     /// Whether the peer spoke or hung up before it had heard all: then no more is sent.

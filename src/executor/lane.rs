@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::call::{Call, cancelled};
 use super::crew::Crew;
@@ -17,8 +17,10 @@ use crate::sync::Mutex;
 /// which they came. The lease ends with the last of them, or when this is dropped, whichever is
 /// later.
 pub struct Lane {
-    lease: Lease,
-    turns: Arc<Turns>,
+    /// There until the lane is emptied.
+    lease: Option<Lease>,
+    /// Made for the first request that does not wait.
+    turns: OnceLock<Arc<Turns>>,
 }
 
 /// Whose turn it is on a lane. What waits keeps the lane; what runs a callback does not.
@@ -38,22 +40,40 @@ impl Lane {
     /// A lane of this lease.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(lease: Lease) -> Arc<Lane> {
-        Arc::new(Lane { lease, turns: Arc::default() })
+        Arc::new(Lane { lease: Some(lease), turns: OnceLock::new() })
     }
 
     /// The lease, for calls that wait.
     pub fn lease(&self) -> &Lease {
-        &self.lease
+        self.lease.as_ref().expect("nobody has an empty lane")
+    }
+
+    /// Ends the lease, if no request holds on to the lane; what is left serves another lease.
+    #[cfg(feature = "capi")]
+    pub(crate) fn emptied(mut self: Arc<Lane>) -> Option<Arc<Lane>> {
+        *Arc::get_mut(&mut self)? = Lane { lease: None, turns: OnceLock::new() };
+        Some(self)
+    }
+
+    /// A lane of this lease, made of an empty one.
+    #[cfg(feature = "capi")]
+    pub(crate) fn renewed(mut self: Arc<Lane>, lease: Lease) -> Arc<Lane> {
+        match Arc::get_mut(&mut self) {
+            Some(lane) => lane.lease = Some(lease),
+            None => return Lane::new(lease),
+        }
+        self
     }
 
     pub(super) fn turns(&self) -> &Arc<Turns> {
-        &self.turns
+        self.turns.get_or_init(Arc::default)
     }
 
     pub(super) fn submit(self: &Arc<Self>, crew: &Arc<Crew>, request: Request, call: Call<Answer>) {
         let ticket = call.ticket().clone();
         let errand = Errand::in_lane(self.clone(), request, call);
-        let mut queue = self.turns.0.lock();
+        let turns = self.turns();
+        let mut queue = turns.0.lock();
         if !mem::replace(&mut queue.is_served, true) {
             drop(queue);
             return crew.carry_out(errand);
@@ -61,8 +81,8 @@ impl Lane {
         queue.waiting.push_back(errand);
         queue.crew = Some(crew.clone());
         drop(queue);
-        if !ticket.wait_in(&self.turns) {
-            self.turns.withdraw(&ticket);
+        if !ticket.wait_in(turns) {
+            turns.withdraw(&ticket);
         }
     }
 }

@@ -64,12 +64,17 @@ enum Stage {
 }
 
 impl Shared {
-    /// Waits for a connection until `deadline`.
-    pub fn acquire(self: &Arc<Self>, started: Instant, deadline: Instant) -> Result<Lease> {
-        if deadline > started {
+    /// Waits for a connection for so long; with zero it takes one only if it is to be had at once.
+    pub fn acquire(self: &Arc<Self>, timeout: Duration) -> Result<Lease> {
+        if !timeout.is_zero() {
             threads::refuse_in_callback("acquire")
                 .inspect_err(|error| self.count_refused(error))?;
         }
+        if let Some(lease) = self.acquire_ready() {
+            return Ok(lease);
+        }
+        let started = clock::now();
+        let deadline = started + timeout;
         let handoff = OnceCell::<Arc<Handoff>>::new();
         let receiver = || -> Receiver {
             let handoff = handoff.get_or_init(Arc::default).clone();
@@ -88,6 +93,14 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Takes a connection if one is to be had at once and nothing else is to be done for it.
+    pub fn acquire_ready(self: &Arc<Self>) -> Option<Lease> {
+        let now = clock::recent();
+        let grant = self.step_lightly(|machine| machine.acquire_ready(now))?;
+        self.stats().count_acquire(Outcome::Direct, Duration::ZERO);
+        Some(Lease::new(self.clone(), grant.lease, grant.connection, now))
     }
 
     /// Takes a connection if one is to be had at once; else waits for it without a thread, until
@@ -119,20 +132,24 @@ impl Shared {
                     }
                 },
             };
-            self.stats().count_acquire(Outcome::of(&outcome, false), Duration::ZERO);
+            self.count_at_once(&outcome);
             return Started::Over(outcome);
         }
     }
 
     pub fn try_acquire(self: &Arc<Self>) -> Result<Lease> {
+        if let Some(lease) = self.acquire_ready() {
+            return Ok(lease);
+        }
         let outcome = self.step(|machine, now| machine.try_acquire(now));
-        self.stats().count_acquire(Outcome::of(&outcome, false), Duration::ZERO);
+        self.count_at_once(&outcome);
         let grant = outcome?;
+        let lease = Lease::new(self.clone(), grant.lease, grant.connection, clock::recent());
         if grant.probe {
             // A dead one lost its socket in the probe and opens a new one at its first request.
-            grant.connection.probe();
+            lease.probe();
         }
-        Ok(Lease::new(self.clone(), grant.lease, grant.connection))
+        Ok(lease)
     }
 
     fn pending(
@@ -149,12 +166,15 @@ impl Shared {
         if grant.probe && !grant.connection.probe() {
             return Err(grant.lease);
         }
-        Ok(Lease::new(self.clone(), grant.lease, grant.connection))
+        Ok(Lease::new(self.clone(), grant.lease, grant.connection, clock::recent()))
+    }
+
+    fn count_at_once<T>(&self, outcome: &Result<T>) {
+        self.stats().count_acquire(Outcome::of(outcome, false), Duration::ZERO);
     }
 
     fn count_refused(&self, error: &Error) {
-        self.stats()
-            .count_acquire(Outcome::of(&Err::<(), _>(error.clone()), false), Duration::ZERO);
+        self.count_at_once(&Err::<(), _>(error.clone()));
     }
 }
 

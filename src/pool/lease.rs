@@ -10,7 +10,7 @@ use crate::client::{Answer, Connection, Interrupter, Poller, Progress, Request, 
 use crate::clock;
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result};
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::threads;
 
@@ -160,18 +160,30 @@ pub struct Lease {
     shared: Arc<Shared>,
     id: LeaseId,
     connection: Arc<Pooled>,
+    /// Maybe a tick too early.
     acquired_at: Instant,
+    /// The connection may not be any more as it was when it was handed out.
+    is_touched: AtomicBool,
+    /// When it was first used, as nanoseconds after `acquired_at`.
+    used_after: AtomicU64,
     is_discarded: AtomicBool,
     has_owner: AtomicBool,
 }
 
 impl Lease {
-    pub(super) fn new(shared: Arc<Shared>, id: LeaseId, connection: Arc<Pooled>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        id: LeaseId,
+        connection: Arc<Pooled>,
+        acquired_at: Instant,
+    ) -> Self {
         Lease {
             shared,
             id,
             connection,
-            acquired_at: clock::now(),
+            acquired_at,
+            is_touched: AtomicBool::new(false),
+            used_after: AtomicU64::new(0),
             is_discarded: AtomicBool::new(false),
             has_owner: AtomicBool::new(false),
         }
@@ -244,9 +256,19 @@ impl Lease {
         }
     }
 
+    /// Looks at the socket, as [`Pooled::probe`].
+    pub(super) fn probe(&self) -> bool {
+        self.is_touched.store(true, Ordering::Relaxed);
+        self.connection.probe()
+    }
+
     /// The client, if nobody has it at this moment.
     fn client(&self) -> Result<MutexGuard<'_, Option<Client>>> {
         self.check_process()?;
+        if !self.is_touched.swap(true, Ordering::Relaxed) {
+            let after = clock::now().saturating_duration_since(self.acquired_at);
+            self.used_after.store(after.as_nanos() as u64, Ordering::Relaxed);
+        }
         let place = self.connection.client.try_lock();
         if self.connection.is_cut() {
             return Err(Error::closed());
@@ -273,6 +295,12 @@ impl Lease {
         }
     }
 
+    /// Whether its pool was closed, which then took the connection back.
+    #[cfg(feature = "capi")]
+    pub(crate) fn is_of_closed_pool(&self) -> bool {
+        self.shared.is_closed()
+    }
+
     /// Says whether it is of use in this process.
     ///
     /// # Errors
@@ -297,12 +325,40 @@ impl Lease {
 
     /// The connection will be closed instead of reused when it is released.
     pub fn mark_discarded(&self) {
+        self.is_touched.store(true, Ordering::Relaxed);
         self.is_discarded.store(true, Ordering::Relaxed);
     }
 
     /// Closes the connection instead of giving it back for reuse.
     pub fn discard(self) {
         self.mark_discarded();
+    }
+}
+
+impl Lease {
+    /// Gives the connection back if nothing follows from that; says when.
+    fn release_untouched(&self) -> Option<Instant> {
+        if self.is_touched.load(Ordering::Relaxed) {
+            return None;
+        }
+        let now = clock::recent();
+        self.shared.step_lightly(|machine| machine.release_untouched(self.id, now)).then_some(now)
+    }
+
+    /// Gives the connection back; says when.
+    fn release(&self) -> Instant {
+        let condition = self.connection.condition(self.is_discarded.load(Ordering::Relaxed));
+        self.shared.step(|machine, now| {
+            machine.release(self.id, condition, now);
+            now
+        })
+    }
+
+    /// Since when the lease counts as used: where its first request followed soon, that is exactly
+    /// when; otherwise it is exact to a tick.
+    fn used_since(&self) -> Instant {
+        let after = Duration::from_nanos(self.used_after.load(Ordering::Relaxed));
+        self.acquired_at + after.min(clock::tick())
     }
 }
 
@@ -316,11 +372,7 @@ impl Drop for Lease {
         if self.has_owner.load(Ordering::Relaxed) {
             *self.connection.owner.lock() = None;
         }
-        let condition = self.connection.condition(self.is_discarded.load(Ordering::Relaxed));
-        let now = self.shared.step(|machine, now| {
-            machine.release(self.id, condition, now);
-            now
-        });
-        self.shared.stats().count_use(now.saturating_duration_since(self.acquired_at));
+        let returned_at = self.release_untouched().unwrap_or_else(|| self.release());
+        self.shared.stats().count_use(returned_at.saturating_duration_since(self.used_since()));
     }
 }

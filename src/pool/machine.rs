@@ -13,6 +13,7 @@ mod changes;
 #[cfg(test)]
 mod checks;
 mod dialing;
+mod express;
 mod messages;
 mod slot;
 mod upkeep;
@@ -484,8 +485,9 @@ impl<C: Clone, W> Machine<C, W> {
             self.note_socket(slot, false, CloseReason::Broken);
         }
         let most = self.options.max_lifetime;
+        let chance = &mut self.chance;
         let lifetime =
-            (!most.is_zero()).then(|| most.mul_f64(1.0 - LIFETIME_JITTER * self.chance.f64()));
+            || (!most.is_zero()).then(|| most.mul_f64(1.0 - LIFETIME_JITTER * chance.f64()));
         let lead = (most / 20).min(self.options.connect_timeout);
         self.slots[slot].note(condition, lifetime, lead);
     }

@@ -92,8 +92,14 @@ impl Pool {
     /// # Errors
     /// As [`Pool::acquire`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Lease> {
-        let started = clock::now();
-        self.shared().acquire(started, started + timeout.min(MAX_DURATION))
+        self.shared().acquire(timeout.min(MAX_DURATION))
+    }
+
+    /// Takes a connection if one is free and as fit as when it was last used. Says nothing of why
+    /// there is none, and counts nothing then; always none in a callback.
+    #[cfg(feature = "capi")]
+    pub(crate) fn acquire_ready(&self) -> Option<Lease> {
+        if threads::is_in_callback() { None } else { self.shared().acquire_ready() }
     }
 
     /// Waits for a connection without a thread, at most `timeout` (`acquire_timeout` if `None`). The
@@ -103,6 +109,9 @@ impl Pool {
         timeout: Option<Duration>,
         receiver: impl FnOnce() -> Receiver,
     ) -> Started {
+        if let Some(lease) = self.shared().acquire_ready() {
+            return Started::Over(Ok(lease));
+        }
         let timeout = timeout.unwrap_or(self.options().acquire_timeout).min(MAX_DURATION);
         let since = clock::now();
         let patience = Patience { since, until: since + timeout };

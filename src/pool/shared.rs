@@ -15,6 +15,7 @@ use crate::client::{Connection, Endpoint};
 use crate::clock;
 use crate::config::Options;
 use crate::fork;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::threads;
 
@@ -37,6 +38,8 @@ pub struct Shared {
     /// Counted and read without the lock.
     stats: Arc<Stats>,
     core: Mutex<Core>,
+    /// A close has returned.
+    is_closed: AtomicBool,
     dial_ended: Condvar,
     drained: Condvar,
     /// Signals workers that there is a job.
@@ -66,6 +69,7 @@ impl Shared {
                 generation: fork::generation(),
                 stats: machine.stats().clone(),
                 core: Mutex::new(Core { machine, workers: Workers::default(), events: Vec::new() }),
+                is_closed: AtomicBool::new(false),
                 dial_ended: Condvar::new(),
                 drained: Condvar::new(),
                 job_ready: Condvar::new(),
@@ -95,6 +99,12 @@ impl Shared {
         self.lock().machine.status()
     }
 
+    /// Whether a close has returned.
+    #[cfg(feature = "capi")]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
     pub fn is_closing(&self) -> bool {
         self.lock().machine.is_closing()
     }
@@ -109,6 +119,16 @@ impl Shared {
         let mut core = self.lock();
         let outcome = event(&mut core.machine, now);
         self.carry_out(core);
+        outcome
+    }
+
+    /// As [`Shared::step`], for an event from which mostly nothing follows.
+    pub fn step_lightly<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine) -> R) -> R {
+        let mut core = self.lock();
+        let outcome = event(&mut core.machine);
+        if core.machine.has_effects() || core.workers.are_too_few() {
+            self.carry_out(core);
+        }
         outcome
     }
 
@@ -202,6 +222,7 @@ impl Shared {
         }
         drop(core);
         self.join_threads();
+        self.is_closed.store(true, Ordering::Release);
     }
 
     /// Waits until the pool's threads are gone; they end by themselves once it is drained.

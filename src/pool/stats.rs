@@ -123,23 +123,28 @@ pub struct Stats {
 
 impl Histogram {
     fn record(&self, time: Duration) {
+        if time.is_zero() {
+            self.buckets[0].fetch_add(1, Relaxed);
+            return;
+        }
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let bucket = BUCKETS.partition_point(|(_, end)| *end < us);
         self.buckets[bucket].fetch_add(1, Relaxed);
         self.sum_us.fetch_add(us, Relaxed);
     }
 
-    /// The counts up to each end, the last without one; and the sum in seconds.
-    fn read(&self) -> (Vec<u64>, f64) {
-        let cumulated = self.buckets.iter().scan(0, |sum, bucket| {
+    /// The counts up to each end, the last without one; and the sum in seconds. There were so many
+    /// more that took no time at all.
+    fn read(&self, more: u64) -> (Vec<u64>, f64) {
+        let cumulated = self.buckets.iter().scan(more, |sum, bucket| {
             *sum += bucket.load(Relaxed);
             Some(*sum)
         });
         (cumulated.collect(), self.sum_us.load(Relaxed) as f64 / 1e6)
     }
 
-    fn write_json(&self, out: &mut String) -> fmt::Result {
-        let (counts, sum) = self.read();
+    fn write_json(&self, out: &mut String, more: u64) -> fmt::Result {
+        let (counts, sum) = self.read(more);
         let total = counts.last().copied().unwrap_or(0);
         write!(out, r#"{{"count":{total},"sum_seconds":{sum},"buckets":["#)?;
         for (index, ((end, _), count)) in BUCKETS.iter().zip(&counts).enumerate() {
@@ -149,8 +154,13 @@ impl Histogram {
         out.write_str("]}")
     }
 
-    fn write_metrics(&self, out: &mut String, name: &str, help: &str) -> fmt::Result {
-        let (counts, sum) = self.read();
+    fn write_metrics(
+        &self,
+        out: &mut String,
+        more: u64,
+        (name, help): (&str, &str),
+    ) -> fmt::Result {
+        let (counts, sum) = self.read(more);
         let total = counts.last().copied().unwrap_or(0);
         head(out, name, "histogram", Some("seconds"), help)?;
         for ((end, _), count) in BUCKETS.iter().zip(&counts) {
@@ -166,7 +176,15 @@ impl Stats {
     /// Counts an acquire that ended.
     pub fn count_acquire(&self, outcome: Outcome, waited: Duration) {
         self.acquires[outcome as usize].fetch_add(1, Relaxed);
-        self.wait.record(waited);
+        // Direct ones waited for no time and are the most, so they are counted but once.
+        if outcome != Outcome::Direct {
+            self.wait.record(waited);
+        }
+    }
+
+    /// How many acquires found a connection free.
+    fn direct(&self) -> u64 {
+        self.acquires[Outcome::Direct as usize].load(Relaxed)
     }
 
     /// Counts a lease that came back.
@@ -201,9 +219,9 @@ impl Stats {
         out.write_str(r#"{"acquires":{"#)?;
         write_members(out, OUTCOMES.map(|(_, name)| name), &self.acquires)?;
         out.write_str(r#"},"wait":"#)?;
-        self.wait.write_json(out)?;
+        self.wait.write_json(out, self.direct())?;
         out.write_str(r#","use":"#)?;
-        self.usage.write_json(out)?;
+        self.usage.write_json(out, 0)?;
         let (created, failures) = (self.created.load(Relaxed), self.dial_failures.load(Relaxed));
         write!(out, r#","created":{created},"dial_failures":{failures},"closed":{{"#)?;
         write_members(out, REASONS.map(|(_, name)| name), &self.closed)?;
@@ -256,12 +274,13 @@ impl Stats {
             head(out, name, "counter", None, help)?;
             writeln!(out, "{name}_total {}", counter.load(Relaxed))?;
         }
-        self.wait.write_metrics(
-            out,
+        let wait = (
             "phantomdb_pool_acquire_wait_seconds",
             "How long acquires took, whatever their outcome.",
-        )?;
-        self.usage.write_metrics(out, "phantomdb_pool_use_seconds", "How long leases were out.")?;
+        );
+        self.wait.write_metrics(out, self.direct(), wait)?;
+        let usage = ("phantomdb_pool_use_seconds", "How long leases were out.");
+        self.usage.write_metrics(out, 0, usage)?;
         out.write_str("# EOF\n")
     }
 }

@@ -32,6 +32,8 @@ pub struct Workers {
     /// Of them, those that wait for a job.
     idle: usize,
     has_housekeeper: bool,
+    /// One could not be started.
+    are_too_few: bool,
 }
 
 /// A thread that is to be started.
@@ -46,6 +48,11 @@ impl Workers {
         self.running == 0 && !self.has_housekeeper
     }
 
+    /// Whether the next event is to try again to start a thread.
+    pub fn are_too_few(&self) -> bool {
+        self.are_too_few
+    }
+
     /// Counts in, and names, the threads that are missing.
     pub fn reserve_threads(
         &mut self,
@@ -54,6 +61,7 @@ impl Workers {
         has_events: bool,
     ) -> Vec<Role> {
         let mut roles = Vec::new();
+        self.are_too_few = false;
         let most = options.max_connecting as usize + SPARE_WORKERS;
         while self.running < most && machine.waiting_jobs() > self.idle + self.starting {
             self.running += 1;
@@ -96,6 +104,7 @@ impl Shared {
                         }
                         Role::Housekeeper => core.workers.has_housekeeper = false,
                     }
+                    core.workers.are_too_few = true;
                     drop(core);
                     self.note_thread_end();
                 }

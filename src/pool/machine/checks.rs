@@ -25,6 +25,11 @@ impl<C: Clone, W> Machine<C, W> {
         self.outage.as_ref().map(Outage::retry_at)
     }
 
+    /// Whether a lease's connection is in the condition that the machine knows.
+    pub fn knows(&self, lease: LeaseId, condition: &Condition) -> bool {
+        self.slots[lease.slot].is_as_in(condition)
+    }
+
     fn check_conservation(&self) {
         let mut counts = [0; STATES];
         for slot in &self.slots {

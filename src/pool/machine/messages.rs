@@ -123,6 +123,14 @@ impl<C, W> Effects<C, W> {
             events: Vec::new(),
         }
     }
+
+    pub(super) fn are_any(&self) -> bool {
+        self.alarm_moved
+            || self.dial_ended
+            || self.new_jobs > 0
+            || !self.deliveries.is_empty()
+            || !self.events.is_empty()
+    }
 }
 
 /// Something that people want to know of.

@@ -77,13 +77,18 @@ impl<C> Slot<C> {
         *self = Slot { generation, epoch, connection: Some(connection), ..Slot::vacant(now) };
     }
 
-    /// Takes note of the condition in which the connection is now. `lifetime` is how long a new
-    /// socket lives, and `lead` how long before its end a replacement is looked for.
-    pub fn note(&mut self, condition: &Condition, lifetime: Option<Duration>, lead: Duration) {
+    /// Takes note of the condition in which the connection is now. `lifetime` says how long a new
+    /// socket lives, and `lead` is how long before its end a replacement is looked for.
+    pub fn note(
+        &mut self,
+        condition: &Condition,
+        lifetime: impl FnOnce() -> Option<Duration>,
+        lead: Duration,
+    ) {
         self.is_open = condition.is_open;
         if self.opened_at != condition.opened_at {
             self.opened_at = condition.opened_at;
-            self.retire_at = condition.opened_at.zip(lifetime).map(|(at, time)| at + time);
+            self.retire_at = condition.opened_at.and_then(|at| Some(at + lifetime()?));
             self.replace_at = self.retire_at.map(|at| at - lead);
             self.has_successor = false;
         }
@@ -91,6 +96,13 @@ impl<C> Slot<C> {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
+    }
+
+    #[cfg(test)]
+    pub fn is_as_in(&self, condition: &Condition) -> bool {
+        self.is_open == condition.is_open
+            && self.opened_at == condition.opened_at
+            && condition.keep_alive_until.is_none()
     }
 
     pub fn is_spent(&self, now: Instant) -> bool {

@@ -77,7 +77,12 @@ impl World {
         let patience = self.random.bool().then_some(patience);
         let caller = &mut self.callers[number as usize];
         (caller.place, caller.patience) = (Some(place), patience);
-        let acquired = self.machine.acquire(place, patience, self.now, || number);
+        // The short way, where it is open, comes to the same.
+        let ready = self.random.bool().then(|| self.machine.acquire_ready(self.now)).flatten();
+        let acquired = match ready {
+            Some(grant) => Acquired::Granted(grant),
+            None => self.machine.acquire(place, patience, self.now, || number),
+        };
         if patience.is_none() {
             self.after(timeout, Event::Deadline(number));
         }
@@ -397,11 +402,14 @@ impl World {
         let condition = self.condition(link, fate);
         self.note_return(link, fate);
         self.enter(number, Phase::Done);
-        let taken = self.machine.release(lease.expect("it holds a lease"), condition, self.now);
+        let lease = lease.expect("it holds a lease");
+        let is_untouched = fate == Fate::Reuse && self.machine.knows(lease, &condition);
+        let taken = is_untouched && self.machine.release_untouched(lease, self.now)
+            || self.machine.release(lease, condition, self.now);
         assert_eq!(taken, !is_cut, "rule 12: a live lease can be released, a cut one can't");
         self.callers[number as usize].lease = None;
         if taken && self.chance(5) {
-            let lease = lease.expect("it held a lease");
+            assert!(!self.machine.release_untouched(lease, self.now), "released twice");
             assert!(!self.machine.release(lease, condition, self.now), "released twice");
         }
         self.settle();
