@@ -29,6 +29,7 @@ export MAKE
 
 export RELEASE_SERVER := $(TARGET_DIR)/release/phantomdb-devserver
 export MANUAL_DIR := $(TARGET_DIR)/man
+export DOCS_DIR := $(TARGET_DIR)/docs
 export DEB_DIR := $(TARGET_DIR)/deb
 LIBRARY := $(LIB_DIR)/libphantomdb.so.$(VERSION)
 DEBS := $(DEB_DIR)/built
@@ -134,6 +135,15 @@ install-devserver: $(RELEASE_SERVER) ## install the development server
 uninstall: ## remove what install with the same variables put there
 	@$(LAYOUT) scripts/install --remove
 
+SETUP_DOCS := $(TARGET_DIR)/setup-docs
+
+$(SETUP_DOCS): docs/reference/package-lock.json docs/reference/requirements.txt | $(SETUP_TEST) $(SETUP_PYTHON)
+	@scripts/docs --setup
+	@touch $@
+
+docs: $(SETUP_DOCS) $(MANUAL) python ## build the reference of every language, in target/docs
+	@scripts/docs
+
 deb: $(DEBS) ## build the Debian packages, into target/deb
 
 $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 bindings/c/phantomdb.hpp \
@@ -142,7 +152,7 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 
 test: $(SETUP_TEST) ## check everything that must hold
 	@scripts/test lint test-rust test-model build test-header test-abi test-c test-counts test-sanitize test-fork \
-		test-node test-python test-go test-contract test-soak test-fuzz test-install test-packages test-demo
+		test-node test-python test-go test-contract test-soak test-fuzz test-install test-packages test-docs test-demo
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
@@ -236,6 +246,9 @@ test-install: $(SETUP_TEST) build devserver ## programs outside the tree against
 
 test-packages: $(SETUP_TEST) devserver $(DEBS) ## the Debian packages, in a clean Debian
 	@tests/packages/run
+
+test-docs: docs ## the reference: nothing undocumented, and what the manual's script refuses
+	@tests/docs/run
 
 test-demo: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## the demo, in a pipe
 	@scripts/demo --check

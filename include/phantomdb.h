@@ -216,7 +216,7 @@
 #include <stdint.h>
 
 /**
- * The version of the ABI that this header describes: the number behind `libphantomdb.so.`. It is raised
+ * The version of the ABI that this header describes: the number behind `libphantomdb.so`. It is raised
  * with every incompatible change, and apart from the library's version.
  */
 #define PHANTOMDB_ABI_VERSION 0

@@ -77,7 +77,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// An error with this code and message. Whether it is retriable follows from the code,
-    /// until [`Error::retriable`] says otherwise.
+    /// until `Error::retriable` says otherwise.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Error {
             code,

@@ -136,7 +136,7 @@ public:
           retriable_(reported.retriable),
           retry_after_(reported.retry_after_ms) {}
 
-    /// One of ::phantomdb_code.
+    /// One of `phantomdb_code`.
     std::int32_t code() const noexcept { return code_; }
 
     /// The name of the code, "TIMEOUT" for example. Valid for ever.
@@ -567,8 +567,10 @@ public:
     /// Takes over what a function of phantomdb.h gave.
     explicit result(::phantomdb_result *owned) noexcept : handle_(owned) {}
 
+    /// Takes over what the other has; nothing is left in that.
     result(result &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
 
+    /// Gives back what it has, and takes over what the other has.
     result &operator=(result &&other) noexcept {
         result(std::move(other)).swap(*this);
         return *this;
@@ -764,7 +766,7 @@ public:
         return std::move(*value_);
     }
 
-    /// One of ::phantomdb_code; PHANTOMDB_OK if there is a value.
+    /// One of `phantomdb_code`; PHANTOMDB_OK if there is a value.
     std::int32_t code() const noexcept { return error_.code; }
 
     /// The error as an object, whose class is error itself. For an outcome without a value.
@@ -794,7 +796,7 @@ public:
         if (!*this) detail::raise(error_);
     }
 
-    /// One of ::phantomdb_code.
+    /// One of `phantomdb_code`.
     std::int32_t code() const noexcept { return error_.code; }
 
     /// The error as an object, whose class is error itself. For a call that failed.
@@ -833,8 +835,10 @@ public:
     /// Of this call.
     scoped_ticket(ticket of) noexcept : ticket_(of) {}
 
+    /// Takes over what the other has; nothing is left in that.
     scoped_ticket(scoped_ticket &&other) noexcept : ticket_(other.detach()) {}
 
+    /// Gives back what it has, and takes over what the other has.
     scoped_ticket &operator=(scoped_ticket &&other) noexcept {
         if (this != &other) {
             ticket_.cancel();
@@ -871,9 +875,11 @@ public:
     lease(::phantomdb_pool *from, ::phantomdb_connection *owned) noexcept
         : pool_(from), connection_(owned) {}
 
+    /// Takes over what the other has; nothing is left in that.
     lease(lease &&other) noexcept
         : pool_(other.pool_), connection_(std::exchange(other.connection_, nullptr)) {}
 
+    /// Gives back what it has, and takes over what the other has.
     lease &operator=(lease &&other) noexcept {
         lease(std::move(other)).swap(*this);
         return *this;
@@ -1236,11 +1242,14 @@ protected:
     /// The name of an argument, and the text, if there is one.
     using argument = std::pair<const char *, std::optional<std::string_view>>;
 
+    /// Those of a pool.
     async_operations(::phantomdb_pool *pool, Done done) : pool_(pool), done_(std::move(done)) {}
 
+    /// Those of a connection.
     async_operations(::phantomdb_connection *connection, Done done)
         : connection_(connection), is_of_lease_(true), done_(std::move(done)) {}
 
+    /// Starts an operation.
     ticket run(::phantomdb_operation operation, std::initializer_list<argument> arguments) {
         std::vector<detail::text> texts;
         texts.reserve(arguments.size());
@@ -1309,9 +1318,11 @@ public:
         });
     }
 
+    /// Takes over what the other has; nothing is left in that.
     transaction(transaction &&other) noexcept
         : connection_(std::exchange(other.connection_, nullptr)) {}
 
+    /// Gives back what it has, and takes over what the other has.
     transaction &operator=(transaction &&other) noexcept {
         transaction moved(std::move(other));
         std::swap(connection_, moved.connection_);
@@ -1353,9 +1364,11 @@ public:
         : log_(chosen.log ? std::make_unique<logger>(chosen.log) : nullptr),
           handle_(create(chosen, log_.get())) {}
 
+    /// Takes over what the other has; nothing is left in that.
     pool(pool &&other) noexcept
         : log_(std::move(other.log_)), handle_(std::exchange(other.handle_, nullptr)) {}
 
+    /// Gives back what it has, and takes over what the other has.
     pool &operator=(pool &&other) noexcept {
         pool(std::move(other)).swap(*this);
         return *this;

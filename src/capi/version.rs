@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::error::{phantomdb_code, phantomdb_code_info};
 use crate::error::Code;
 
-/// The version of the ABI that this header describes: the number behind `libphantomdb.so.`. It is raised
+/// The version of the ABI that this header describes: the number behind `libphantomdb.so`. It is raised
 /// with every incompatible change, and apart from the library's version.
 pub const PHANTOMDB_ABI_VERSION: u32 = 0;
 

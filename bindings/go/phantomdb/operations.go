@@ -22,10 +22,13 @@ func OperationsOn(target cabi.Target) Operations { return Operations{target} }
 
 // Column is a column of a new table.
 type Column struct {
-	Name       string `json:"name"`
-	Type       string `json:"type"`
-	NotNull    bool   `json:"-"`
-	PrimaryKey bool   `json:"primaryKey,omitempty"`
+	// Name and Type are as in SQL: "id" and "integer", for example.
+	Name string `json:"name"`
+	Type string `json:"type"`
+	// NotNull is whether rows must give a value.
+	NotNull bool `json:"-"`
+	// PrimaryKey is whether the column is the primary key, or a part of it.
+	PrimaryKey bool `json:"primaryKey,omitempty"`
 	// Default is the value of rows that give none; nil for no default.
 	Default any `json:"defaultValue,omitempty"`
 }

@@ -38,13 +38,18 @@ type Stats struct {
 
 // Histogram is how long something took, how often.
 type Histogram struct {
-	Count      int64    `json:"count"`
-	SumSeconds float64  `json:"sum_seconds"`
-	Buckets    []Bucket `json:"buckets"`
+	// Count is how often.
+	Count int64 `json:"count"`
+	// SumSeconds is how long, all together.
+	SumSeconds float64 `json:"sum_seconds"`
+	// Buckets are in the order of their bounds; each counts what the ones before it do, too.
+	Buckets []Bucket `json:"buckets"`
 }
 
 // Bucket counts what took at most so many seconds.
 type Bucket struct {
+	// AtMost is the bound, in seconds.
 	AtMost float64 `json:"le"`
-	Count  int64   `json:"count"`
+	// Count is how many.
+	Count int64 `json:"count"`
 }

@@ -89,20 +89,34 @@ export interface PoolStatus {
 
 /** How long something took, how often: each bucket counts what took at most `le` seconds. */
 export interface Histogram {
+  /** How many there were. */
   count: number;
+  /** How long they took, all together. */
   sum_seconds: number;
-  buckets: { le: number; count: number }[];
+  /** How many took at most `le` seconds, for each of several bounds. */
+  buckets: {
+    /** The upper bound, in seconds. */
+    le: number;
+    /** How many. */
+    count: number;
+  }[];
 }
 
 /** What a pool has done so far. */
 export interface PoolStats {
   /** Each acquire is exactly one of these. */
   acquires: {
+    /** Served without waiting. */
     direct: number;
+    /** Served after a wait. */
     waited: number;
+    /** Not served in time. */
     timed_out: number;
+    /** Given up by the caller. */
     cancelled: number;
+    /** Refused, because too many waited already. */
     rejected: number;
+    /** Failed for another reason: the server can't be reached, or the pool is closed. */
     failed: number;
   };
   [name: string]: unknown;
@@ -119,10 +133,15 @@ export type Row = Record<string, any>;
 
 /** A column of a new table. */
 export interface Column {
+  /** Its name. */
   name: string;
+  /** Its type, `'integer'` or `'varchar(40)'` for example. */
   type: string;
+  /** Whether it may be null. */
   nullable?: boolean;
+  /** Whether it is the primary key, or a part of it. */
   primaryKey?: boolean;
+  /** The value of rows that give none. */
   defaultValue?: unknown;
 }
 
