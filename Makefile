@@ -135,6 +135,11 @@ install-devserver: $(RELEASE_SERVER) ## install the development server
 uninstall: ## remove what install with the same variables put there
 	@$(LAYOUT) scripts/install --remove
 
+dist: $(DEBS) node python devserver ## build all that a release consists of into dist/, and check it
+	@scripts/dist
+	@tests/dist/run
+	@$(MAKE) --no-print-directory test-reproducible
+
 SETUP_DOCS := $(TARGET_DIR)/setup-docs
 
 $(SETUP_DOCS): docs/reference/package-lock.json docs/reference/requirements.txt | $(SETUP_TEST) $(SETUP_PYTHON)
