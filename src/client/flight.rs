@@ -46,6 +46,7 @@ pub(super) struct Flight {
     /// Whether a byte of the answer has come.
     is_heard: bool,
     is_ready: bool,
+    is_complete: bool,
     ended_well: bool,
 }
 
@@ -72,6 +73,7 @@ impl Flight {
             is_sent: false,
             is_heard: false,
             is_ready: false,
+            is_complete: false,
             ended_well: false,
         }
     }
@@ -204,6 +206,7 @@ impl Flight {
 
     /// The answer is complete: what of the socket?
     fn land(&mut self, reply: Reply) -> Reply {
+        self.is_complete = true;
         if let Some(wire) = &mut self.wire {
             self.ended_well = self.exchange.may_go_on() && wire.is_clean();
             let until = |time| Instant::now().checked_add(time);
@@ -246,9 +249,9 @@ impl Drop for Flight {
             wire.used = true;
             wire.buffers.shrink();
             self.station.keep(wire);
-        } else if !self.is_heard {
-            // The server may be at work on the request, and not look at the socket before that is
-            // done: until then it counts it.
+        } else if !self.is_heard || self.is_complete {
+            // The server may be at work on the request, or have more to do before it closes what
+            // it said it would, and not look at the socket until then: so long it counts it.
             self.station.lay_aside(wire);
         } else {
             self.station.discard(wire);
