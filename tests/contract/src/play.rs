@@ -11,6 +11,9 @@ use crate::pattern;
 use crate::scenario::{Action, Check, Kind, Scenario, Step};
 use crate::server::{self, Server};
 
+/// Longer than a line of HTTP may be.
+const LONG: usize = 100_000;
+
 /// Between two looks at what tells nobody when it changes.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -39,7 +42,7 @@ pub fn play(scenario: &Scenario, agent: &mut Agent) -> Result<(), String> {
         Kind::Scripted => Host::Scripted(Server::start()),
         Kind::Dev => Host::Dev(DevServer::start(scenario.tls, &scenario.arguments)?),
     };
-    let mut words = HashMap::new();
+    let mut words = HashMap::from([("long".to_owned(), "x".repeat(LONG))]);
     match &host {
         Host::Scripted(server) => {
             words.insert("url".to_owned(), format!("http://{}", server.address()));
