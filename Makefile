@@ -258,6 +258,7 @@ test-docs: docs ## the reference: nothing undocumented, and what the manual's sc
 test-demo: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## the demo, in a pipe
 	@scripts/demo --check
 
+.PHONY: bench bench-quick bench-core
 
 bench: ## the library beside its peers, in every language; the report is in target/bench
 	@$(MAKE) --no-print-directory bench-core
@@ -269,11 +270,11 @@ bench-quick: ## as bench, with less effort, in two minutes
 	@$(MAKE) --no-print-directory bench-node BENCH='--rounds 3 --scale 0.2'
 	@$(MAKE) --no-print-directory bench-go GO_BENCH='-rounds 3 -scale 0.2'
 
-bench-core: $(SETUP_BENCH) build ## the library itself beside its peers; CORE_BENCH=--quick for a short run
-	@benches/core/run $(CORE_BENCH)
-
 # Against a server that is built as users have it.
 BENCH_SERVER := $(TARGET_DIR)/release/phantomdb-devserver
+
+bench-core: $(SETUP_BENCH) build devserver-release ## the library itself beside its peers; CORE_BENCH=--quick for a short run
+	@DEVSERVER='$(BENCH_SERVER)' benches/core/run $(CORE_BENCH)
 
 bench-node: build node ## the binding for Node.js beside its peers; BENCH has arguments for it
 	@cargo build --locked --release --package phantomdb-devserver

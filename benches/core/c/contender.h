@@ -7,8 +7,10 @@
 #include <stdint.h>
 
 typedef struct contender {
-    /* Gives NULL if it can't be opened. `host`, `port` and `path` say where requests go. */
-    void *(*open)(int connections, const char *host, int port, const char *path);
+    /* Gives NULL if it can't be opened. `host`, `port` and `path` say where requests go, `ca_file`
+     * whose certificates are good, or NULL for plain HTTP. */
+    void *(*open)(int connections, const char *host, int port, const char *path,
+                  const char *ca_file);
     /* Does it `count` times; gives 0 if all went well. */
     int (*run)(void *self, uint64_t count);
     void (*close)(void *self);

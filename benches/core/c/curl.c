@@ -31,7 +31,9 @@ static size_t take_in(char *bytes, size_t size, size_t count, void *opaque) {
     return length;
 }
 
-static void *open_curl(int connections, const char *host, int port, const char *path) {
+static void *open_curl(int connections, const char *host, int port, const char *path,
+                       const char *ca_file) {
+    (void)ca_file;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return NULL;
     pool *self = calloc(1, sizeof *self);
     if (!self) abort();

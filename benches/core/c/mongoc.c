@@ -3,8 +3,9 @@
 
 #include <mongoc/mongoc.h>
 
-static void *open_mongoc(int connections, const char *host, int port, const char *path) {
-    (void)path;
+static void *open_mongoc(int connections, const char *host, int port, const char *path,
+                         const char *ca_file) {
+    (void)path, (void)ca_file;
     mongoc_init();
     /* Its monitor looks for a MongoDB, in vain. */
     mongoc_log_set_handler(NULL, NULL);

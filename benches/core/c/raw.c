@@ -37,7 +37,9 @@ static int dial(const char *host, int port) {
     return dialled;
 }
 
-static void *open_raw(int connections, const char *host, int port, const char *path) {
+static void *open_raw(int connections, const char *host, int port, const char *path,
+                      const char *ca_file) {
+    (void)ca_file;
     raw *self = calloc(1, sizeof *self);
     if (!self) abort();
     self->connections = connections;

@@ -9,8 +9,9 @@ typedef struct pool {
     ConnectionPool_T pool;
 } pool;
 
-static void *open_zdb(int connections, const char *host, int port, const char *path) {
-    (void)host, (void)port, (void)path;
+static void *open_zdb(int connections, const char *host, int port, const char *path,
+                      const char *ca_file) {
+    (void)host, (void)port, (void)path, (void)ca_file;
     pool *self = calloc(1, sizeof *self);
     if (!self) abort();
     self->url = URL_new("sqlite:///:memory:");

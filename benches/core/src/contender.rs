@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
 use std::net::SocketAddr;
+use std::ptr;
 
 /// One of those that are compared.
 pub trait Contender: Sync {
@@ -19,18 +20,26 @@ pub struct Place {
     pub address: SocketAddr,
     /// What goes before the route.
     pub path: String,
+    /// Of the certificate authority, under TLS.
+    pub ca_file: Option<String>,
 }
 
 impl Place {
     pub fn new(address: SocketAddr, path: &str) -> Place {
-        Place { address, path: path.to_owned() }
+        Place { address, path: path.to_owned(), ca_file: None }
     }
 }
 
 /// As c/contender.h has it.
 #[repr(C)]
 struct Functions {
-    open: unsafe extern "C" fn(c_int, *const c_char, c_int, *const c_char) -> *mut c_void,
+    open: unsafe extern "C" fn(
+        c_int,
+        *const c_char,
+        c_int,
+        *const c_char,
+        *const c_char,
+    ) -> *mut c_void,
     run: unsafe extern "C" fn(*mut c_void, u64) -> c_int,
     close: unsafe extern "C" fn(*mut c_void),
 }
@@ -38,6 +47,7 @@ struct Functions {
 unsafe extern "C" {
     static phantomdb_acquires: Functions;
     static phantomdb_requests: Functions;
+    static phantomdb_reconnecting: Functions;
     static mongoc_acquires: Functions;
     static zdb_acquires: Functions;
     static raw_requests: Functions;
@@ -63,8 +73,11 @@ impl InC {
         let path = CString::new(place.path.as_str())?;
         let port = c_int::from(place.address.port());
         let connections = connections as c_int;
-        // SAFETY: both texts end with a NUL and outlive the call.
-        let opened = unsafe { (functions.open)(connections, host.as_ptr(), port, path.as_ptr()) };
+        let ca_file = place.ca_file.as_deref().map(CString::new).transpose()?;
+        let ca_file = ca_file.as_ref().map_or(ptr::null(), |file| file.as_ptr());
+        // SAFETY: all texts end with a NUL and outlive the call.
+        let opened =
+            unsafe { (functions.open)(connections, host.as_ptr(), port, path.as_ptr(), ca_file) };
         if opened.is_null() {
             return Err(io::Error::other("a contender could not be opened"));
         }
@@ -101,6 +114,7 @@ openers! {
     acquire_mongoc opens mongoc_acquires;
     acquire_zdb opens zdb_acquires;
     request_phantomdb opens phantomdb_requests;
+    request_reconnecting opens phantomdb_reconnecting;
     request_raw opens raw_requests;
     request_curl opens curl_requests;
 }

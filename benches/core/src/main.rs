@@ -4,12 +4,17 @@
 
 mod acquires;
 mod contender;
+mod devserver;
+mod handoff;
 mod parse;
 mod peers;
 mod plots;
+mod proxy;
+mod reconnecting;
 mod report;
 mod requests;
 mod rounds;
+mod scale;
 mod server;
 
 use std::env;
@@ -21,6 +26,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use contender::Place;
+use devserver::Devserver;
 use report::Report;
 use rounds::Effort;
 use server::Server;
@@ -40,9 +46,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn run(folder: &Path, effort: Effort) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
+    more_descriptors();
     let server = Server::start()?;
+    let program = env::var("DEVSERVER").map_err(|_| "DEVSERVER: run `make bench`")?;
+    let secure = Devserver::start(&program, folder)?;
     let style = "{elapsed_precise} [{bar:40}] {pos}/{len} {msg}";
-    let progress = ProgressBar::new(acquires::turns(effort) + requests::turns(effort))
+    let turns = acquires::turns(effort)
+        + requests::turns(effort)
+        + reconnecting::turns(effort)
+        + scale::turns()
+        + 1;
+    let progress = ProgressBar::new(turns)
         .with_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
     let place = Place::new(server.address, "");
     let report = Report {
@@ -50,7 +64,10 @@ fn run(folder: &Path, effort: Effort) -> Result<(), Box<dyn Error>> {
         machine: machine(),
         sections: vec![
             acquires::measure(&place, folder, effort, &progress)?,
+            handoff::measure(server.address, effort.rounds as u32 * 400, &progress)?,
             requests::measure(server.address, folder, effort, &progress)?,
+            reconnecting::measure(server.address, &secure, folder, effort, &progress)?,
+            scale::measure(server.address, &secure, folder, &progress)?,
         ],
     };
     progress.finish_and_clear();
@@ -61,6 +78,17 @@ fn run(folder: &Path, effort: Effort) -> Result<(), Box<dyn Error>> {
         folder.join("report.html").display()
     );
     Ok(())
+}
+
+/// As many open files as the system lets this process, and its server, have.
+fn more_descriptors() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointers are to `limit`, which outlives the calls.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+    }
 }
 
 /// Says what it was measured on.

@@ -77,6 +77,53 @@ impl Bars<'_> {
     }
 }
 
+/// Lines over the same axis.
+pub struct Lines<'a> {
+    pub title: &'a str,
+    pub x_title: &'a str,
+    pub y_title: &'a str,
+    pub series: Vec<(&'a str, Vec<(f64, f64)>)>,
+}
+
+impl Lines<'_> {
+    pub fn draw(&self, path: &Path) -> Result {
+        let root = SVGBackend::new(path, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let points = || self.series.iter().flat_map(|(_, points)| points.iter().copied());
+        let most = |figure: fn((f64, f64)) -> f64| points().map(figure).fold(0.0, f64::max) * 1.05;
+        let mut chart = ChartBuilder::on(&root)
+            .caption(self.title, ("sans-serif", 20))
+            .margin(10)
+            .x_label_area_size(45)
+            .y_label_area_size(70)
+            .build_cartesian_2d(0.0..most(|it| it.0), 0.0..most(|it| it.1))?;
+        chart
+            .configure_mesh()
+            .x_desc(self.x_title)
+            .y_desc(self.y_title)
+            .x_label_formatter(&|value| short(*value))
+            .y_label_formatter(&|value| short(*value))
+            .draw()?;
+        for (index, (name, points)) in self.series.iter().enumerate() {
+            let colour = COLOURS[index % COLOURS.len()];
+            let dots = points.iter().map(|point| Circle::new(*point, 3, colour.filled()));
+            chart.draw_series(dots)?;
+            chart
+                .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+                .label(*name)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour));
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperLeft)
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.3))
+            .draw()?;
+        root.present()?;
+        Ok(())
+    }
+}
+
 /// A number as short as can be.
 fn short(value: f64) -> String {
     match value {

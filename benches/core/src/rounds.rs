@@ -31,8 +31,13 @@ pub struct Row {
     pub system_nanoseconds: f64,
     /// The first contender's time divided by this one's.
     pub time_ratio: f64,
-    /// The first contender's user time divided by this one's.
+    /// The first contender's user time divided by this one's, over all rounds: the system counts
+    /// it in ticks, of which a single turn has few.
     pub user_ratio: f64,
+}
+
+fn user_time(samples: &[Sample]) -> f64 {
+    samples.iter().map(|sample| sample.user).sum()
 }
 
 #[derive(Clone, Copy)]
@@ -80,7 +85,7 @@ pub fn compare(
             user_nanoseconds: over_rounds(index, &|it, _| it.user),
             system_nanoseconds: over_rounds(index, &|it, _| it.system),
             time_ratio: over_rounds(index, &|it, first| first.wall / it.wall),
-            user_ratio: over_rounds(index, &|it, first| first.user / it.user),
+            user_ratio: user_time(&samples[0]) / user_time(&samples[index]),
         })
         .collect())
 }
