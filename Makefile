@@ -280,6 +280,9 @@ bench-node: build node ## the binding for Node.js beside its peers; BENCH has ar
 	@cargo build --locked --release --package phantomdb-devserver
 	@DEVSERVER='$(BENCH_SERVER)' benches/node/run $(BENCH)
 
+bench-sizing: devserver-release node ## what the size of a pool does to its callers: docs/sizing.md
+	@DEVSERVER=$(RELEASE_SERVER) benches/sizing/run
+
 bench-go: $(GO_STAGE) ## the binding for Go beside its peers; GO_BENCH has arguments for it
 	@cargo build --locked --release --package phantomdb-devserver
 	@DEVSERVER='$(BENCH_SERVER)' benches/go/run $(GO_BENCH)

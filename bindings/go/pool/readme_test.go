@@ -17,10 +17,10 @@ import (
 	"github.com/phantomdb/libphantomdb/bindings/go/internal/support"
 )
 
-// programs builds the programs of the README, with the address of a server that is there.
-func programs(t *testing.T) (sources, files []string) {
+// programs builds the programs of a README, with the address of a server that is there.
+func programs(t *testing.T, readme string) (sources, files []string) {
 	url := support.Devserver(t)
-	text, err := os.ReadFile("../README.md")
+	text, err := os.ReadFile(readme)
 	check(t, err)
 	// Within the module, so that they find its packages.
 	folder, err := os.MkdirTemp("..", "readme")
@@ -43,7 +43,7 @@ func programs(t *testing.T) (sources, files []string) {
 }
 
 func TestTheProgramsOfTheReadme(t *testing.T) {
-	sources, files := programs(t)
+	sources, files := programs(t, "../README.md")
 	var printed []string
 	for i, file := range files {
 		if strings.Contains(sources[i], "net.Listen") {
@@ -58,6 +58,16 @@ func TestTheProgramsOfTheReadme(t *testing.T) {
 	}
 	equal(t, len(files), 4)
 	equal(t, printed, []string{"[{1 a lamp false}]\n", "1 90\n2 10\n", "true 404\ntrue false\n"})
+}
+
+func TestTheMinutesStartInTheReadmeOfTheWhole(t *testing.T) {
+	_, files := programs(t, "../../../README.md")
+	equal(t, len(files), 1)
+	output, err := exec.Command(files[0]).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	equal(t, string(output), "[]\n")
 }
 
 func theServerServes(t *testing.T, file string) {
