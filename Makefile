@@ -264,11 +264,13 @@ bench: ## the library beside its peers, in every language; the report is in targ
 	@$(MAKE) --no-print-directory bench-core
 	@$(MAKE) --no-print-directory bench-node BENCH='--rounds 5'
 	@$(MAKE) --no-print-directory bench-go GO_BENCH='-rounds 5'
+	@$(MAKE) --no-print-directory bench-python PYTHON_BENCH='--rounds 5'
 
 bench-quick: ## as bench, with less effort, in two minutes
 	@$(MAKE) --no-print-directory bench-core CORE_BENCH=--quick
 	@$(MAKE) --no-print-directory bench-node BENCH='--rounds 3 --scale 0.2'
 	@$(MAKE) --no-print-directory bench-go GO_BENCH='-rounds 3 -scale 0.2'
+	@$(MAKE) --no-print-directory bench-python PYTHON_BENCH='--rounds 3 --scale 0.2'
 
 # Against a server that is built as users have it.
 BENCH_SERVER := $(TARGET_DIR)/release/phantomdb-devserver
@@ -287,10 +289,14 @@ bench-go: $(GO_STAGE) ## the binding for Go beside its peers; GO_BENCH has argum
 	@cargo build --locked --release --package phantomdb-devserver
 	@DEVSERVER='$(BENCH_SERVER)' benches/go/run $(GO_BENCH)
 
+bench-python: python ## the binding for Python beside its peers; PYTHON_BENCH has arguments for it
+	@cargo build --locked --release --package phantomdb-devserver
+	@DEVSERVER='$(BENCH_SERVER)' benches/python/run $(PYTHON_BENCH)
+
 fmt: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## format the code
 	@cargo fmt --all
 	@$(PYTHON_DIR)/venv/bin/ruff format --quiet --config bindings/python/pyproject.toml \
-		{bindings,examples}/python
+		{bindings,examples,benches}/python
 	@npm --prefix bindings/node run --silent format -- "$(CURDIR)"/{bindings,examples,benches}/node
 	@gofmt -w {bindings,examples,benches,tests}/go
 
