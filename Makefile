@@ -224,15 +224,15 @@ test-python: $(SETUP_TEST) build devserver python ## the binding for Python, and
 test-go: $(SETUP_TEST) $(GO_STAGE) devserver ## the binding for Go, with the race detector
 	@tests/go/run
 
-test-contract: $(SETUP_TEST) build devserver node $(GO_STAGE) ## every scenario of the contract, in every language
+test-contract: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## every scenario of the contract, in every language
 	@tests/contract/run
 
 SOAK_MINUTES ?= 30
 
-soak: $(SETUP_TEST) build devserver node $(GO_STAGE) ## all bindings for SOAK_MINUTES beside a server in trouble
+soak: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## all bindings for SOAK_MINUTES beside a server in trouble
 	@tests/contract/run --soak --minutes '$(SOAK_MINUTES)' --into '$(TARGET_DIR)/soak'
 
-test-soak: $(SETUP_TEST) build devserver node $(GO_STAGE) ## the same for 20 seconds
+test-soak: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## the same for 20 seconds
 	@tests/contract/run --soak --minutes 0.33 --into '$(TARGET_DIR)/soak-test'
 
 FUZZ_SECONDS ?= 600
@@ -243,7 +243,7 @@ test-fuzz: $(SETUP_TEST) ## each fuzzer for a short while
 fuzz: $(SETUP_TEST) ## each fuzzer for FUZZ_SECONDS
 	@fuzz/run '$(FUZZ_SECONDS)'
 
-contract-table: $(SETUP_TEST) build devserver node $(GO_STAGE) ## write docs/contract.md anew
+contract-table: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## write docs/contract.md anew
 	@tests/contract/run --write
 
 test-install: $(SETUP_TEST) build devserver ## programs outside the tree against an installed copy
@@ -296,7 +296,7 @@ bench-python: python ## the binding for Python beside its peers; PYTHON_BENCH ha
 fmt: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## format the code
 	@cargo fmt --all
 	@$(PYTHON_DIR)/venv/bin/ruff format --quiet --config bindings/python/pyproject.toml \
-		{bindings,examples,benches}/python
+		{bindings,examples,benches}/python tests/contract/agents
 	@npm --prefix bindings/node run --silent format -- "$(CURDIR)"/{bindings,examples,benches}/node
 	@gofmt -w {bindings,examples,benches,tests}/go
 

@@ -31,7 +31,7 @@ ROLLBACK_TRANSACTION = NUMBERS["rollback_transaction"]
 Row = Mapping[str, Any]
 Columns = Sequence[Mapping[str, Any]]
 
-_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def to_json(name: str, value: object) -> str:
@@ -49,7 +49,12 @@ def to_optional_json(name: str, value: object) -> str | None:
 
 def to_body(value: object) -> bytes | None:
     """Write the body of a request, if there is one."""
-    return None if value is None else to_json("body", value).encode()
+    if value is None:
+        return None
+    try:
+        return to_json("body", value).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError("body: is no valid Unicode") from error
 
 
 def to_query(text: str) -> dict[str, Any]:

@@ -120,7 +120,9 @@ def test_what_can_not_be_sent_is_refused(db):
         (lambda: db.insert("d", "t", [1]), "row"),
         (lambda: db.update("d", "t", {"n": {1, 2}}), "data: can't be written as JSON"),
         (lambda: db.execute_query("d", "SELECT 1", {"a": 1}), "parameters"),
+        (lambda: db.insert("d", "t", {"s": "\ud800"}), "row: is no valid Unicode"),
         (lambda: db.request("GET", "databases"), "path"),
+        (lambda: db.request("POST", "/", "\ud800"), "body: is no valid Unicode"),
         (lambda: db.request("POST", "/", {1j: 2}), "body: can't be written as JSON"),
     ]
     for call, words in refused:
