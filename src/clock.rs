@@ -38,7 +38,8 @@ mod ticks {
     /// What [`recent`] reckons with: a moment on both clocks, which run alike.
     struct Anchor {
         instant: Instant,
-        reading: Duration,
+        /// In nanoseconds.
+        reading: u64,
         tick: Duration,
     }
 
@@ -47,7 +48,8 @@ mod ticks {
     /// The time of the system's last tick. Never later than [`super::now`].
     pub fn recent() -> Instant {
         let anchor = anchor();
-        anchor.instant + reading(libc::clock_gettime).saturating_sub(anchor.reading)
+        let passed = reading(libc::clock_gettime).saturating_sub(anchor.reading);
+        anchor.instant + Duration::from_nanos(passed)
     }
 
     /// How far [`recent`] may be behind.
@@ -59,19 +61,20 @@ mod ticks {
         ANCHOR.get_or_init(|| {
             // In this order, so that what is reckoned from them is not in the future.
             let (instant, reading) = (Instant::now(), reading(libc::clock_gettime));
-            Anchor { instant, reading, tick: self::reading(libc::clock_getres) }
+            let tick = Duration::from_nanos(self::reading(libc::clock_getres));
+            Anchor { instant, reading, tick }
         })
     }
 
     type Ask = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> libc::c_int;
 
-    fn reading(ask: Ask) -> Duration {
+    fn reading(ask: Ask) -> u64 {
         let mut answer = MaybeUninit::<libc::timespec>::zeroed();
         // SAFETY: the pointer is to a timespec, which outlives the call.
         unsafe { ask(libc::CLOCK_MONOTONIC_COARSE, answer.as_mut_ptr()) };
         // SAFETY: all zeros is a valid timespec, and so is what the call made of it.
         let answer = unsafe { answer.assume_init() };
-        Duration::new(answer.tv_sec as u64, answer.tv_nsec as u32)
+        answer.tv_sec as u64 * 1_000_000_000 + answer.tv_nsec as u64
     }
 
     #[cfg(test)]

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
+const CALLER: &str = "the caller's deadline";
+
 /// Until when a step may last, and whose limit that is, for the message when it passes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
@@ -16,7 +18,16 @@ pub(super) struct Bound {
 impl Bound {
     /// The caller's own deadline.
     pub(super) fn caller(until: Instant) -> Bound {
-        Bound { until, started: clock::now(), name: "the caller's deadline" }
+        Bound { until, started: clock::now(), name: CALLER }
+    }
+
+    /// The stricter of the caller's own deadline and a limit that begins now.
+    pub(super) fn request(until: Instant, limit: Duration, name: &'static str) -> Bound {
+        let started = clock::now();
+        match started.checked_add(limit) {
+            Some(end) if end < until => Bound { until: end, started, name },
+            _ => Bound { until, started, name: CALLER },
+        }
     }
 
     /// The stricter of this bound and one that begins now.

@@ -315,7 +315,7 @@ impl Connection {
     }
 
     fn bound(&self, deadline: Instant) -> Bound {
-        Bound::caller(deadline).at_most(self.station.endpoint.request_timeout, "request_timeout")
+        Bound::request(deadline, self.station.endpoint.request_timeout, "request_timeout")
     }
 
     /// Where the request goes, if the state of the transaction allows it.

@@ -166,6 +166,8 @@ impl Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct BaseUrl {
     text: String,
+    /// Where in `text` what goes before every path begins.
+    prefix_at: usize,
     is_https: bool,
     /// Without the brackets of an IPv6 address.
     host: String,
@@ -175,17 +177,12 @@ struct BaseUrl {
 impl BaseUrl {
     /// Host and port, as a Host header has them.
     fn authority(&self) -> &str {
-        self.after_scheme().split('/').next().unwrap_or_default()
+        self.text[..self.prefix_at].split_once("://").map_or("", |(_, authority)| authority)
     }
 
     /// What goes before every path; empty or with a `/` at its beginning only.
     fn prefix(&self) -> &str {
-        let rest = self.after_scheme();
-        &rest[self.authority().len()..]
-    }
-
-    fn after_scheme(&self) -> &str {
-        self.text.split_once("://").map_or("", |(_, rest)| rest)
+        &self.text[self.prefix_at..]
     }
 
     /// The error never repeats the URL: what is wrong with it may be that it holds a password.
@@ -236,7 +233,8 @@ impl BaseUrl {
         if Uri::try_from(text.as_str()).is_err() {
             return Err("is no valid URL".to_owned());
         }
-        Ok(BaseUrl { text, is_https, host, port })
+        let prefix_at = text.len() - path.len();
+        Ok(BaseUrl { text, prefix_at, is_https, host, port })
     }
 }
 

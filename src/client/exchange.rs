@@ -79,8 +79,8 @@ enum State {
         filled: usize,
         left: u64,
     },
-    Head(Call<RecvResponse>),
-    Body(Call<RecvBody>),
+    Head(Box<Call<RecvResponse>>),
+    Body(Box<Call<RecvBody>>),
     Over {
         /// Nothing speaks against another exchange on the same connection.
         may_go_on: bool,
@@ -139,7 +139,7 @@ impl Exchange {
                         self.state = State::Beginning;
                         return Ok(None);
                     }
-                    _ => self.state = State::Head(receiver(&self.method)?),
+                    _ => self.state = State::Head(Box::new(receiver(&self.method)?)),
                 },
                 State::Counted { filled, left: 0 } => {
                     self.body.truncate(filled);
@@ -172,7 +172,7 @@ impl Exchange {
                     };
                     self.head = Some(ReplyHead::new(response.status(), response.headers()));
                     self.state = match call.proceed() {
-                        Some(RecvResponseResult::RecvBody(call)) => State::Body(call),
+                        Some(RecvResponseResult::RecvBody(call)) => State::Body(Box::new(call)),
                         Some(RecvResponseResult::Redirect(call)) => {
                             State::Over { may_go_on: !call.must_close_connection() }
                         }
@@ -185,7 +185,7 @@ impl Exchange {
                 }
                 State::Body(mut call) => {
                     if call.body_mode() != BodyMode::CloseDelimited && call.can_proceed() {
-                        self.state = ended(call);
+                        self.state = ended(*call);
                         continue;
                     }
                     let (used, most) = (self.body.len(), self.most());

@@ -141,7 +141,7 @@ pub(crate) enum Sent {
 
 /// The client knows `request_timeout`; the caller has no deadline of its own.
 fn deadline() -> Instant {
-    clock::now() + MAX_DURATION
+    clock::recent() + MAX_DURATION
 }
 
 fn busy() -> Error {
@@ -372,7 +372,12 @@ impl Drop for Lease {
         if self.has_owner.load(Ordering::Relaxed) {
             *self.connection.owner.lock() = None;
         }
-        let returned_at = self.release_untouched().unwrap_or_else(|| self.release());
-        self.shared.stats().count_use(returned_at.saturating_duration_since(self.used_since()));
+        let used = match self.release_untouched() {
+            // Mostly within one tick.
+            Some(at) if at == self.acquired_at => Duration::ZERO,
+            Some(at) => at.saturating_duration_since(self.acquired_at),
+            None => self.release().saturating_duration_since(self.used_since()),
+        };
+        self.shared.stats().count_use(used);
     }
 }

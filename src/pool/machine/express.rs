@@ -9,8 +9,7 @@ impl<C: Clone, W> Machine<C, W> {
         let slot = *self.idle.back()?;
         let entry = &self.slots[slot];
         let is_ready = if entry.is_open {
-            now.saturating_duration_since(entry.idle_since) < self.options.validate_after
-                && !entry.is_spent(now)
+            now < entry.idle_since + self.options.validate_after && !entry.is_spent(now)
         } else {
             self.outage.is_none()
         };
