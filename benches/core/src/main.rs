@@ -4,6 +4,7 @@
 
 mod acquires;
 mod contender;
+mod counts;
 mod devserver;
 mod handoff;
 mod parse;
@@ -37,6 +38,7 @@ const QUICK: Effort = Effort { rounds: 5, turn: Duration::from_millis(40) };
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["once", what, name, times, server] => Ok(counts::do_it(what, name, times, server)?),
         ["serve"] => Ok(server::serve()?),
         [folder] => run(Path::new(folder), THOROUGH),
         [folder, "--quick"] => run(Path::new(folder), QUICK),
@@ -55,6 +57,7 @@ fn run(folder: &Path, effort: Effort) -> Result<(), Box<dyn Error>> {
         + requests::turns(effort)
         + reconnecting::turns(effort)
         + scale::turns()
+        + counts::turns()
         + 1;
     let progress = ProgressBar::new(turns)
         .with_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
@@ -66,6 +69,7 @@ fn run(folder: &Path, effort: Effort) -> Result<(), Box<dyn Error>> {
             acquires::measure(&place, folder, effort, &progress)?,
             handoff::measure(server.address, effort.rounds as u32 * 400, &progress)?,
             requests::measure(server.address, folder, effort, &progress)?,
+            counts::measure(server.address, &progress)?,
             reconnecting::measure(server.address, &secure, folder, effort, &progress)?,
             scale::measure(server.address, &secure, folder, &progress)?,
         ],

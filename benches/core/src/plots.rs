@@ -33,7 +33,9 @@ impl Bars<'_> {
         root.fill(&WHITE)?;
         let values = || self.groups.iter().flat_map(|(_, values)| values.iter().copied());
         let least = values().fold(f64::INFINITY, f64::min) / 2.0;
-        let most = values().fold(0.0, f64::max) * 2.0;
+        // With room for the names above.
+        let room = if self.names.len() > 4 { 30.0 } else { 4.0 };
+        let most = values().fold(0.0, f64::max) * room;
         let step = self.names.len() as f64 + 1.0;
         let end = step * self.groups.len() as f64;
         let mut chart = ChartBuilder::on(&root)
@@ -101,6 +103,7 @@ impl Lines<'_> {
             .configure_mesh()
             .x_desc(self.x_title)
             .y_desc(self.y_title)
+            .light_line_style(TRANSPARENT)
             .x_label_formatter(&|value| short(*value))
             .y_label_formatter(&|value| short(*value))
             .draw()?;

@@ -14,7 +14,7 @@ use crate::rounds::{self, Effort, Row};
 const CONNECTIONS: usize = 10;
 /// How many bytes of JSON, and with how many threads.
 const LOADS: [(usize, usize); 5] = [(30, 1), (1024, 1), (102_400, 1), (30, 8), (30, 32)];
-const CONTENDERS: [(&str, Open); 3] = [
+pub const CONTENDERS: [(&str, Open); 3] = [
     ("phantomdb", contender::request_phantomdb),
     ("raw sockets", contender::request_raw),
     ("libcurl", contender::request_curl),
@@ -45,7 +45,7 @@ pub fn measure(
             .iter()
             .map(|(size, rows)| {
                 let times = rows.iter().map(|row| row.nanoseconds / 1e3).collect();
-                (format!("{size} bytes, {} threads", rows[0].threads), times)
+                (format!("{size} bytes, {}", rounds::with_threads(rows[0].threads)), times)
             })
             .collect(),
     };
@@ -89,7 +89,7 @@ fn aims(measured: &[(usize, Vec<Row>)]) -> Vec<Aim> {
     let mut aims = Vec::new();
     for (size, rows) in measured {
         let [_, raw, curl] = rows.as_slice() else { continue };
-        let load = format!("{size} bytes, {} threads", raw.threads);
+        let load = format!("{size} bytes, {}", rounds::with_threads(raw.threads));
         if raw.threads == 1 {
             let what = format!("{load}: user time, times the raw loop's");
             aims.push(Aim::at_most(what, raw.user_ratio, 1.3));

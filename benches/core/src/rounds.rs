@@ -95,6 +95,11 @@ pub fn turns(contenders: usize, effort: Effort) -> u64 {
     (contenders * effort.rounds) as u64
 }
 
+/// "8 threads".
+pub fn with_threads(threads: usize) -> String {
+    if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") }
+}
+
 pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
     percentile(figures, 0.5)
 }

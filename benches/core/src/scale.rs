@@ -103,7 +103,7 @@ pub fn measure(
         let lines = Lines {
             title: &format!("Many {what} in one pool"),
             x_title: what,
-            y_title: "seconds",
+            y_title: "seconds of the processor",
             series: vec![
                 ("create", points(|figures| figures.create)),
                 ("serve", points(|figures| figures.serve)),
@@ -116,8 +116,9 @@ pub fn measure(
     Ok(Section {
         title: "Scale",
         about: "Pools of many connections: opened, each used for a request, closed. Then callers \
-                without threads who wait for one connection, which goes from one to the next. Times and \
-                memory are those of one of them; memory is what the heap grew by.",
+                without threads who wait for one connection, which goes from one to the next. Times are \
+                those of the processor in this program for one of them; memory is what the heap grew by \
+                for it.",
         head: vec!["", "count", "create µs", "serve µs", "close µs", "bytes"],
         rows: rows.iter().map(Row::cells).collect(),
         aims,
