@@ -89,7 +89,8 @@
 // can't throw. Calls that do not wait, try_acquire(), the release of leases and reading results are
 // fine. A callback that takes its time holds up others. An exception must not leave it: there is
 // nobody to catch it, and std::terminate is called. Whatever the callback refers to has to live
-// until it has run; close() and the destructor of a pool return when the last one has.
+// until it has run; close() and the destructor of a pool return when the last one has, but for
+// that of close_async().
 //
 //
 // ERRORS
@@ -1464,6 +1465,7 @@ public:
 
     /// Closes the pool as close() does, without waiting for it: `done` is called with an
     /// outcome<void>, once, and is the last callback of this pool. May be called in a callback.
+    /// Another close that is made meanwhile, the destructor's say, may return before it has run.
     template <class Done>
     void close_async(Done &&done) {
         close_async_within(PHANTOMDB_POOL_TIMEOUT, std::forward<Done>(done));

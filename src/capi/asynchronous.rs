@@ -429,7 +429,8 @@ pub unsafe extern "C" fn phantomdb_cancel(
 /// be `PHANTOMDB_POOL_TIMEOUT`.
 ///
 /// The callback, which is the last of this pool, is told what `phantomdb_pool_close` would have
-/// returned. It may be called from within another callback.
+/// returned. It may be called from within another callback. Another close of the pool that is made
+/// meanwhile may return before this callback has run.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
 /// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had. Nothing is closed then.
