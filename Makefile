@@ -67,7 +67,7 @@ $(SETUP_DEMO): $(SETUP_BUILD)
 build: $(LIBRARY) ## build the shared and the static library
 
 # With its real prerequisites, so that `sudo make install` after `make build` needs no cargo.
-$(LIBRARY): Cargo.toml Cargo.lock build.rs cbindgen.toml include/phantomdb.h scripts/build \
+$(LIBRARY): Cargo.toml Cargo.lock build.rs cbindgen.toml include/phantomdb.h scripts/build scripts/notices \
 		$(shell find src -name '*.rs') | $(SETUP_BUILD)
 	@scripts/build
 
@@ -84,7 +84,7 @@ devserver: $(SETUP_BUILD) ## build the development server
 
 devserver-release: $(RELEASE_SERVER) ## build the development server as users have it
 
-$(RELEASE_SERVER): Cargo.toml Cargo.lock devserver/Cargo.toml scripts/build \
+$(RELEASE_SERVER): Cargo.toml Cargo.lock devserver/Cargo.toml scripts/build scripts/notices \
 		$(shell find devserver/src -name '*.rs') | $(SETUP_BUILD)
 	@scripts/build --devserver
 
@@ -130,6 +130,7 @@ install: $(LIBRARY) $(MANUAL) ## install under PREFIX (/usr/local); also LIBDIR,
 
 install-devserver: $(RELEASE_SERVER) ## install the development server
 	@install -D --mode=755 $(RELEASE_SERVER) '$(DESTDIR)$(BINDIR)/phantomdb-devserver'
+	@install -D --mode=644 $(RELEASE_SERVER)-NOTICES '$(DESTDIR)$(PREFIX)/share/doc/phantomdb-devserver/NOTICES'
 	@install -D --mode=644 devserver/phantomdb-devserver.1 '$(DESTDIR)$(MANDIR)/man1/phantomdb-devserver.1'
 
 uninstall: ## remove what install with the same variables put there
