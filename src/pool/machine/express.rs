@@ -5,11 +5,13 @@ use super::*;
 
 impl<C: Clone, W> Machine<C, W> {
     /// Hands out the connection that was used last, if [`Machine::acquire`] would do just that.
+    /// `now` may be a tick behind the time that the connection came back.
     pub fn acquire_ready(&mut self, now: Instant) -> Option<Grant<C>> {
         let slot = *self.idle.back()?;
         let entry = &self.slots[slot];
         let is_ready = if entry.is_open {
-            now < entry.idle_since + self.options.validate_after && !entry.is_spent(now)
+            now.saturating_duration_since(entry.idle_since) < self.options.validate_after
+                && !entry.is_spent(now)
         } else {
             self.outage.is_none()
         };

@@ -87,6 +87,16 @@ fn rule_13_unopened_connections_do_not_pile_up() {
 }
 
 #[test]
+fn rule_14_with_no_time_to_be_idle_each_is_looked_at_though_the_clock_is_behind() {
+    let mut pool = Pool::new(|o| o.validate_after = Duration::ZERO);
+    let grant = pool.take_opened(1).remove(0);
+    pool.give_back(&grant);
+    let behind = pool.now - Duration::from_millis(4);
+    assert!(pool.machine.acquire_ready(behind).is_none());
+    assert!(pool.take().probe);
+}
+
+#[test]
 fn rule_14_a_connection_idle_for_validate_after_is_looked_at() {
     for (idle_for, probe) in [(ms(499), false), (ms(500), true)] {
         let mut pool = Pool::new(|_| {});
