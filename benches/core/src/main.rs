@@ -1,6 +1,8 @@
 //! Measures libphantomdb beside its peers in one run, and writes a report.
 //!
-//!     phantomdb-bench FOLDER [--quick]    all of it, the report into FOLDER
+//!     phantomdb-bench FOLDER [--quick] [SECTION...]    the report into FOLDER
+//!
+//! The sections, all if none is named: acquires, handoff, requests, counts, reconnecting, scale.
 
 mod acquires;
 mod contender;
@@ -40,39 +42,49 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["once", what, name, times, server] => Ok(counts::do_it(what, name, times, server)?),
         ["serve"] => Ok(server::serve()?),
-        [folder] => run(Path::new(folder), THOROUGH),
-        [folder, "--quick"] => run(Path::new(folder), QUICK),
-        _ => Err("usage: phantomdb-bench FOLDER [--quick]".into()),
+        [folder, only @ ..] if !only.contains(&"--quick") => run(Path::new(folder), THOROUGH, only),
+        [folder, "--quick", only @ ..] => run(Path::new(folder), QUICK, only),
+        _ => Err("usage: phantomdb-bench FOLDER [--quick] [SECTION...]".into()),
     }
 }
 
-fn run(folder: &Path, effort: Effort) -> Result<(), Box<dyn Error>> {
+fn run(folder: &Path, effort: Effort, only: &[&str]) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     more_descriptors();
     let server = Server::start()?;
     let program = env::var("DEVSERVER").map_err(|_| "DEVSERVER: run `make bench`")?;
     let secure = Devserver::start(&program, folder)?;
     let style = "{elapsed_precise} [{bar:40}] {pos}/{len} {msg}";
-    let turns = acquires::turns(effort)
-        + requests::turns(effort)
-        + reconnecting::turns(effort)
-        + scale::turns()
-        + counts::turns()
-        + 1;
-    let progress = ProgressBar::new(turns)
+    let turns = [
+        ("acquires", acquires::turns(effort)),
+        ("handoff", 1),
+        ("requests", requests::turns(effort)),
+        ("counts", counts::turns()),
+        ("reconnecting", reconnecting::turns(effort)),
+        ("scale", scale::turns()),
+    ];
+    let is_wanted = |name: &str| only.is_empty() || only.contains(&name);
+    let wanted = turns.iter().filter(|(name, _)| is_wanted(name));
+    let progress = ProgressBar::new(wanted.clone().map(|(_, turns)| turns).sum())
         .with_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
     let place = Place::new(server.address, "");
     let report = Report {
         library: env::var("VERSION").unwrap_or_default(),
         machine: machine(),
-        sections: vec![
-            acquires::measure(&place, folder, effort, &progress)?,
-            handoff::measure(server.address, effort.rounds as u32 * 400, &progress)?,
-            requests::measure(server.address, folder, effort, &progress)?,
-            counts::measure(server.address, &progress)?,
-            reconnecting::measure(server.address, &secure, folder, effort, &progress)?,
-            scale::measure(server.address, &secure, folder, &progress)?,
-        ],
+        sections: wanted
+            .map(|(name, _)| match *name {
+                "acquires" => acquires::measure(&place, folder, effort, &progress),
+                "handoff" => {
+                    handoff::measure(server.address, effort.rounds as u32 * 400, &progress)
+                }
+                "requests" => requests::measure(server.address, folder, effort, &progress),
+                "counts" => counts::measure(server.address, &progress),
+                "reconnecting" => {
+                    reconnecting::measure(server.address, &secure, folder, effort, &progress)
+                }
+                _ => scale::measure(server.address, &secure, folder, &progress),
+            })
+            .collect::<Result<_, _>>()?,
     };
     progress.finish_and_clear();
     report.write(folder)?;
