@@ -1,11 +1,14 @@
 /* The log of a pool: the library calls on_log on a thread of its own, which is lent to Python. It
- * knows the pool weakly, so that one whose callback leads back to it can be collected.
+ * knows the pool only until that is collected, so that a callback may lead back to its pool.
  *
  * At the end of the program Python would end such a thread in the midst of the library. So from then
  * on nobody is told any more. */
+#include <stdlib.h>
+
 #include "native.h"
 
 struct log_target {
+    /* Borrowed, and looked at only with the GIL; NULL once the pool is collected. */
     PyObject *pool;
 };
 
@@ -58,26 +61,23 @@ bool is_in_log(void) {
 }
 
 log_target *log_target_new(PyObject *pool) {
-    log_target *it = PyMem_Malloc(sizeof *it);
-    if (it == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    it->pool = PyWeakref_NewRef(pool, NULL);
-    if (it->pool != NULL) return it;
-    PyMem_Free(it);
-    return NULL;
+    log_target *it = malloc(sizeof *it);
+    if (it != NULL) it->pool = pool;
+    else PyErr_NoMemory();
+    return it;
+}
+
+void log_target_forget(log_target *it) {
+    if (it != NULL) it->pool = NULL;
 }
 
 void log_target_free(log_target *it) {
-    if (it == NULL) return;
-    Py_DECREF(it->pool);
-    PyMem_Free(it);
+    free(it);
 }
 
 static void tell(const log_target *it, int32_t level, const char *message) {
-    PyObject *pool = PyWeakref_GetObject(it->pool);
-    if (pool == NULL || pool == Py_None) return;
+    PyObject *pool = it->pool;
+    if (pool == NULL) return;
     Py_INCREF(pool);
     in_log = true;
     PyObject *done = PyObject_CallMethod(pool, "_tell", "is", (int)level, message);

@@ -71,6 +71,9 @@ void logs_begin(void);
 /* Returns when no log callback runs, nor will. */
 PyObject *logs_end(PyObject *module, PyObject *unused);
 log_target *log_target_new(PyObject *pool);
+/* Its pool is collected, and must be told of nothing any more; with the GIL. */
+void log_target_forget(log_target *it);
+/* Once the library does not know it any more; any thread may do it. NULL is fine. */
 void log_target_free(log_target *it);
 void on_log(int32_t level, const char *message, void *user_data);
 /* Whether this thread is in a pool's log callback, where nothing may wait. */

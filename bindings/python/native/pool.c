@@ -203,13 +203,14 @@ static PyObject *pool_set_token(PyObject *self, PyObject *token) {
     return none_or(code, &error);
 }
 
-static int32_t close_waiting(phantomdb_pool *pool, int64_t timeout, phantomdb_error *error) {
+static PyObject *close_waiting(phantomdb_pool *pool, int64_t timeout) {
     int32_t code;
+    phantomdb_error error;
     Py_BEGIN_ALLOW_THREADS
-    code = timeout == PHANTOMDB_POOL_TIMEOUT ? phantomdb_pool_close(pool, error)
-                                             : phantomdb_pool_close_timeout(pool, timeout, error);
+    code = timeout == PHANTOMDB_POOL_TIMEOUT ? phantomdb_pool_close(pool, &error)
+                                             : phantomdb_pool_close_timeout(pool, timeout, &error);
     Py_END_ALLOW_THREADS
-    return code;
+    return none_or(code, &error);
 }
 
 static PyObject *close_in_main_thread(phantomdb_pool *pool, int64_t timeout) {
@@ -229,35 +230,37 @@ static PyObject *close_in_main_thread(phantomdb_pool *pool, int64_t timeout) {
 /* _close(timeout) */
 static PyObject *pool_close(PyObject *self, PyObject *timeout) {
     int64_t milliseconds;
-    phantomdb_error error;
     if (!timeout_of(timeout, &milliseconds)) return NULL;
     phantomdb_pool *pool = pool_of(self)->handle;
-    if (is_main_thread()) return close_in_main_thread(pool, milliseconds);
-    return none_or(close_waiting(pool, milliseconds, &error), &error);
+    return is_main_thread() ? close_in_main_thread(pool, milliseconds)
+                            : close_waiting(pool, milliseconds);
 }
 
-static void do_nothing(const phantomdb_error *error, void *user_data) {
+static void on_forgotten_closed(const phantomdb_error *error, void *user_data) {
     (void)error;
-    (void)user_data;
+    log_target_free(user_data);
 }
 
-/* Of a pool that nobody closed; none of its clients is left, so there is nothing to wait for. */
-static void close_forgotten(pool_object *it) {
-    if (it->log == NULL &&
-        phantomdb_pool_close_async(it->handle, 0, do_nothing, NULL, NULL) == PHANTOMDB_OK) {
-        return;
-    }
-    /* The log is used until the pool is closed. */
-    close_waiting(it->handle, 0, NULL);
+static bool is_closed(phantomdb_pool *pool) {
+    phantomdb_status status;
+    phantomdb_status_init(&status, sizeof status);
+    return phantomdb_pool_status(pool, &status, NULL) == PHANTOMDB_ERR_CLOSED;
 }
 
+/* Of a pool that is collected, closed or not. None of its clients is left, so there is nothing to
+ * wait for; the thread may be in its log callback, where nothing may wait. */
 static void pool_finalize(PyObject *self) {
     pool_object *it = pool_of(self);
     if (it->handle == NULL) return;
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    close_forgotten(it);
-    PyErr_Restore(type, value, traceback);
+    log_target *log = it->log;
+    it->log = NULL;
+    log_target_forget(log);
+    /* Should no thread be had for it, it stays open, and the log is not freed either. A close may
+     * still be under way, and the log in use. */
+    if (log != NULL || !is_closed(it->handle)) {
+        phantomdb_pool_close_async(it->handle, 0, on_forgotten_closed, log, NULL);
+    }
+    it->handle = NULL;
 }
 
 static void pool_dealloc(PyObject *self) {

@@ -205,3 +205,20 @@ else:
 
 def test_memory_does_not_grow(url):
     assert run_python(MEMORY, url) == "flat\n"
+
+
+def test_a_pool_may_be_collected_in_its_own_log(url):
+    told = threading.Event()
+
+    def log(level, message):
+        held.pop().close()
+        held.clear()
+        told.set()
+
+    before = counts()
+    held = [create_pool(url, leak_threshold=0.01, log=log)]
+    known = weakref.ref(held[0])
+    held.append(held[0].acquire())
+    assert told.wait(20)
+    comes_down_to(before)
+    assert known() is None
