@@ -11,7 +11,7 @@ fn main() {
 
 /// The files that the header is made of, in the order in which it shows them.
 #[cfg(feature = "capi")]
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "version",
     "error",
     "options",
@@ -21,6 +21,7 @@ const SOURCES: [&str; 9] = [
     "operation",
     "result",
     "asynchronous",
+    "step",
 ];
 
 /// Writes the header into the build folder. `make header` copies it to include/, and a test

@@ -27,5 +27,5 @@ pub use config::{
     LogLevel, Logger, MAX_CONNECTIONS_LIMIT, MAX_DURATION, Options, Secret, Validation,
 };
 pub use error::{Code, Error, Result};
-pub use executor::{Executor, Lane, Ticket};
+pub use executor::{Executor, Lane, Pace, Ticket, Wanted};
 pub use pool::{Lease, Pool, Status};

@@ -80,7 +80,7 @@ pub type phantomdb_close_callback =
 pub const PHANTOMDB_POOL_TIMEOUT: i64 = -1;
 
 /// The handle of a ticket, until its callback runs; 0 if the program wants none.
-struct Named(usize);
+pub(super) struct Named(usize);
 
 impl Named {
     /// Gives the ticket a handle, if `output` wants one.
@@ -103,7 +103,7 @@ impl Drop for Named {
 ///
 /// # Safety
 /// `output` is NULL or may be written to.
-unsafe fn with_ticket(
+pub(super) unsafe fn with_ticket(
     output: *mut *mut phantomdb_ticket,
     make: impl FnOnce(&Arc<Ticket>, Named) -> Result<()>,
 ) -> Result<()> {
@@ -139,7 +139,7 @@ fn told<T, H>(
     }
 }
 
-fn given<F>(callback: Option<F>) -> Result<F> {
+pub(super) fn given<F>(callback: Option<F>) -> Result<F> {
     callback.ok_or_else(|| Error::invalid_argument("callback", "is NULL"))
 }
 
@@ -168,7 +168,7 @@ fn acquired(
 }
 
 /// The callback of a request, as the executor wants it.
-fn answered(
+pub(super) fn answered(
     callback: unsafe extern "C" fn(*mut phantomdb_result, *const phantomdb_error, *mut c_void),
     user_data: *mut c_void,
     named: Named,
@@ -222,6 +222,9 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_async(
 /// callback.) That saves a change of threads, and asks of the callback that it does nothing but
 /// note what it got: no lock may be taken in it that is held around calls of this library.
 ///
+/// Without a callback (NULL) nobody waits: `*connection` is NULL then unless one is free and as fit
+/// as when it was last used, and that counts as no acquire. For callers that do something else first.
+///
 /// Errors: as `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the call
 /// returned); the callback does not run after an error.
 #[unsafe(no_mangle)]
@@ -240,8 +243,13 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
             clear(ticket);
             let connection = output("connection", connection)?;
             *connection = ptr::null_mut();
-            let (executor, timeout) = (pool::find(pool)?, timeout(timeout_ms)?);
-            let callback = given(callback)?;
+            let timeout = timeout(timeout_ms)?;
+            if let Some(lease) = pool::ready(pool) {
+                *connection = pool::hand_out(number(pool), lease)?;
+                return Ok(());
+            }
+            let executor = pool::find(pool)?;
+            let Some(callback) = callback else { return Ok(()) };
             let prepare = || {
                 let own = Ticket::new();
                 // With more calls than handles can name, this one can't be cancelled.

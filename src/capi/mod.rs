@@ -22,6 +22,7 @@ mod options;
 mod pool;
 mod result;
 mod status;
+mod step;
 mod structs;
 mod version;
 
@@ -33,4 +34,5 @@ pub use options::*;
 pub use pool::*;
 pub use result::*;
 pub use status::*;
+pub use step::*;
 pub use version::*;

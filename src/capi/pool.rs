@@ -149,9 +149,7 @@ unsafe fn acquire(
         call(error, || {
             let output = output("connection", connection)?;
             *output = ptr::null_mut();
-            // What is ready is taken without a hold of one's own on the pool, since it takes no time.
-            let ready = POOLS.with(pool, |executor| executor.pool().acquire_ready());
-            let lease = match ready.flatten() {
+            let lease = match ready(pool) {
                 Some(lease) => lease,
                 None => acquire(find(pool)?.pool())?,
             };
@@ -159,6 +157,12 @@ unsafe fn acquire(
             Ok(())
         })
     }
+}
+
+/// A connection that is ready, if there is one.
+pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Lease> {
+    // Without a hold of one's own on the pool, since it takes no time.
+    POOLS.with(pool, |executor| executor.pool().acquire_ready()).flatten()
 }
 
 /// Gives a lease of the pool with this number its handle.

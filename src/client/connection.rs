@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -167,26 +168,26 @@ impl Connection {
     }
 
     /// Sends a request without waiting for its answer, if there is a socket for it. The poller
-    /// tells when to go on with it.
+    /// tells when to go on with it; without one, whoever has the [`Underway::descriptor`] knows.
     pub fn start(
         &mut self,
         request: &Request,
         deadline: Instant,
-        watch: Arc<dyn Watch>,
-        poller: &Poller,
+        watch: Option<Arc<dyn Watch>>,
+        poller: Option<&Poller>,
     ) -> Progress {
         let target = match self.target(request) {
             Ok(target) => target.into_owned(),
             Err(error) => return Progress::Over(Err(error)),
         };
         let Some(wire) = self.station.kept_wire() else { return Progress::NeedsThread(None) };
-        if poller.watch(wire.socket()).is_err() {
+        if poller.is_some_and(|poller| poller.watch(wire.socket()).is_err()) {
             self.station.keep(wire);
             return Progress::NeedsThread(None);
         }
         self.sent = false;
         self.station.cutter.begin();
-        let watched = Watched::begin(Some(watch), || self.interrupter());
+        let watched = Watched::begin(watch, || self.interrupter());
         let bound = self.bound(deadline);
         let mut wire = Some(wire);
         let flight = if self.station.cutter.is_cut() {
@@ -540,6 +541,18 @@ impl Underway {
     /// The number of its socket, by which the poller tells of it.
     pub fn socket(&self) -> usize {
         self.flight.socket()
+    }
+
+    /// The descriptor of its socket, which stays the connection's: it is only to be watched. Whoever
+    /// duplicates it does not keep the connection open, because the socket is shut down when it
+    /// is closed.
+    pub fn descriptor(&self) -> RawFd {
+        self.flight.descriptor()
+    }
+
+    /// Whether the request is not all sent, so that it goes on when the socket takes more of it.
+    pub fn is_sending(&self) -> bool {
+        self.flight.is_sending()
     }
 
     /// When its time is over.

@@ -4,6 +4,7 @@
 //! exchange ended with nothing left over; every other end closes it.
 
 use std::mem;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -91,6 +92,16 @@ impl Flight {
     /// The number of the socket that it goes over.
     pub(super) fn socket(&self) -> usize {
         self.wire.as_ref().map_or(0, |wire| wire.socket().number)
+    }
+
+    /// The descriptor of that socket, for others to watch.
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.wire.as_ref().map_or(-1, |wire| wire.socket().lend())
+    }
+
+    /// Whether the request is not all sent.
+    pub(super) fn is_sending(&self) -> bool {
+        !self.is_sent
     }
 
     /// Whether there is more to do though the socket will not become ready once more for it.

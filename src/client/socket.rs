@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::fork;
@@ -50,6 +50,8 @@ pub(super) struct Socket {
     pub(super) number: usize,
     /// The number of the poller that watches it.
     pub(super) watched_by: AtomicU64,
+    /// Whether the program was given the descriptor, and may have a duplicate.
+    is_lent: AtomicBool,
 }
 
 static LAST_SOCKET: AtomicUsize = AtomicUsize::new(0);
@@ -73,6 +75,10 @@ impl Drop for Socket {
         let Some(stream) = self.stream.take() else { return };
         if self.generation == fork::generation() {
             open.remove(&stream.as_raw_fd());
+            if *self.is_lent.get_mut() {
+                // A duplicate would keep the connection open.
+                let _ = stream.shutdown(Shutdown::Both);
+            }
             drop(stream);
         } else {
             // Closed at the fork; by now the number may be another file's.
@@ -109,6 +115,7 @@ impl Socket {
             generation: fork::generation(),
             number: LAST_SOCKET.fetch_add(1, Ordering::Relaxed) + 1,
             watched_by: AtomicU64::new(0),
+            is_lent: AtomicBool::new(false),
         }
     }
 
@@ -121,6 +128,12 @@ impl Socket {
 
     fn stream(&self) -> &TcpStream {
         self.stream.as_ref().expect("the stream is there until the drop")
+    }
+
+    /// The descriptor, for the program to watch.
+    pub(super) fn lend(&self) -> RawFd {
+        self.is_lent.store(true, Ordering::Relaxed);
+        self.as_raw_fd()
     }
 
     /// Connects; `TimedOut` if that lasts beyond `until`.

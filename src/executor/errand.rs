@@ -17,6 +17,8 @@ pub struct Errand {
     on: On,
     request: Request,
     call: Call<Answer>,
+    /// It was sent before, over a socket that was closed, and is to be over by then.
+    again: Option<Instant>,
 }
 
 enum On {
@@ -38,12 +40,17 @@ pub enum Step {
 impl Errand {
     /// On a connection that was acquired for it.
     pub fn on_lease(lease: Lease, request: Request, call: Call<Answer>) -> Box<Errand> {
-        Box::new(Errand { on: On::Lease(lease), request, call })
+        Box::new(Errand { on: On::Lease(lease), request, call, again: None })
     }
 
     /// On a connection that somebody has.
-    pub fn in_lane(lane: Arc<Lane>, request: Request, call: Call<Answer>) -> Box<Errand> {
-        Box::new(Errand { on: On::Lane(lane), request, call })
+    pub fn in_lane(
+        lane: Arc<Lane>,
+        request: Request,
+        again: Option<Instant>,
+        call: Call<Answer>,
+    ) -> Box<Errand> {
+        Box::new(Errand { on: On::Lane(lane), request, call, again })
     }
 
     pub fn ticket(&self) -> &Arc<Ticket> {
@@ -61,8 +68,12 @@ impl Errand {
             self.end(crew, None, Err(cancelled()));
             return Step::Over;
         }
+        if self.again.is_some() {
+            let again = self.again;
+            return Step::NeedsThread(self, again);
+        }
         let watch = self.ticket().clone();
-        let sent = safely(|| self.lease().start(&self.request, watch, poller));
+        let sent = safely(|| self.lease().start(&self.request, Some(watch), Some(poller)));
         self.step(crew, sent)
     }
 
@@ -126,7 +137,7 @@ impl Errand {
 }
 
 /// A bug in there must not take the thread along, which others wait for.
-fn safely<T>(work: impl FnOnce() -> T) -> Result<T> {
+pub(super) fn safely<T>(work: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| Error::new(Code::Panic, "A bug in libphantomdb: a request panicked"))
 }

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use super::call::{Call, cancelled};
 use super::crew::Crew;
 use super::errand::Errand;
+use super::stepped::Stepped;
 use super::ticket::Ticket;
 use crate::client::{Answer, Request};
 use crate::pool::Lease;
@@ -17,6 +19,8 @@ use crate::sync::Mutex;
 /// which they came. The lease ends with the last of them, or when this is dropped, whichever is
 /// later.
 pub struct Lane {
+    /// Before the lease, whose connection it has.
+    pub(super) stepped: Stepped,
     /// There until the lane is emptied.
     lease: Option<Lease>,
     /// Made for the first request that does not wait.
@@ -40,7 +44,11 @@ impl Lane {
     /// A lane of this lease.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(lease: Lease) -> Arc<Lane> {
-        Arc::new(Lane { lease: Some(lease), turns: OnceLock::new() })
+        Arc::new(Lane::with(Some(lease)))
+    }
+
+    fn with(lease: Option<Lease>) -> Lane {
+        Lane { stepped: Stepped::default(), lease, turns: OnceLock::new() }
     }
 
     /// The lease, for calls that wait.
@@ -51,7 +59,7 @@ impl Lane {
     /// Ends the lease, if no request holds on to the lane; what is left serves another lease.
     #[cfg(feature = "capi")]
     pub(crate) fn emptied(mut self: Arc<Lane>) -> Option<Arc<Lane>> {
-        *Arc::get_mut(&mut self)? = Lane { lease: None, turns: OnceLock::new() };
+        *Arc::get_mut(&mut self)? = Lane::with(None);
         Some(self)
     }
 
@@ -69,9 +77,16 @@ impl Lane {
         self.turns.get_or_init(Arc::default)
     }
 
-    pub(super) fn submit(self: &Arc<Self>, crew: &Arc<Crew>, request: Request, call: Call<Answer>) {
+    /// `again` is of a request that was sent before; see there.
+    pub(super) fn submit(
+        self: &Arc<Self>,
+        crew: &Arc<Crew>,
+        request: Request,
+        again: Option<Instant>,
+        call: Call<Answer>,
+    ) {
         let ticket = call.ticket().clone();
-        let errand = Errand::in_lane(self.clone(), request, call);
+        let errand = Errand::in_lane(self.clone(), request, again, call);
         let turns = self.turns();
         let mut queue = turns.0.lock();
         if !mem::replace(&mut queue.is_served, true) {

@@ -13,6 +13,7 @@ mod lane;
 #[cfg(all(test, shuttle))]
 mod model;
 mod reactor;
+mod stepped;
 mod ticket;
 
 use std::cell::{Cell, OnceCell};
@@ -29,6 +30,7 @@ use crew::Crew;
 use errand::Errand;
 
 pub use lane::Lane;
+pub use stepped::{Pace, Wanted};
 pub use ticket::Ticket;
 
 /// A pool whose calls can also be made without waiting.
@@ -166,7 +168,25 @@ impl Executor {
         lane.lease().check_process()?;
         let crew = self.crew();
         let call = Call::new(ticket, crew.owe_with_reactor()?, done);
-        lane.submit(crew, request, call);
+        lane.submit(crew, request, None, call);
+        Ok(())
+    }
+
+    /// Carries out a request that [`Lane::start`] or [`Lane::resume`] found to need a thread.
+    ///
+    /// # Errors
+    /// As [`Executor::run_on`]; `InvalidState` if there is no such request.
+    pub fn finish(
+        &self,
+        lane: &Arc<Lane>,
+        ticket: &Arc<Ticket>,
+        done: impl FnOnce(Result<Answer>) + Send + 'static,
+    ) -> Result<()> {
+        lane.lease().check_process()?;
+        let crew = self.crew();
+        let owed = crew.owe_with_reactor()?;
+        let (request, again) = lane.stepped.take_for_a_thread()?;
+        lane.submit(crew, request, again, Call::new(ticket, owed, done));
         Ok(())
     }
 

@@ -222,8 +222,14 @@ impl Lease {
         self.note(client, outcome)
     }
 
-    /// Sends a request without waiting for its answer, if its connection has a socket.
-    pub(crate) fn start(&self, request: &Request, watch: Arc<dyn Watch>, poller: &Poller) -> Sent {
+    /// Sends a request without waiting for its answer, if its connection has a socket; see
+    /// [`Connection::start`].
+    pub(crate) fn start(
+        &self,
+        request: &Request,
+        watch: Option<Arc<dyn Watch>>,
+        poller: Option<&Poller>,
+    ) -> Sent {
         let mut place = match self.client() {
             Ok(place) => place,
             Err(error) => return Sent::Over(Err(error)),

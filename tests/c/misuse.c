@@ -29,6 +29,7 @@ typedef struct world {
         phantomdb_pool_options options;
         phantomdb_status status;
     } structs;
+    phantomdb_step step;
     void *handle;
     const char *text;
     uint64_t value;
@@ -97,6 +98,11 @@ static world new_world(int traits) {
                                               NULL, &w.ticket, &error), &error);
         callbacks_due++;
     }
+    if (traits & NEEDS_STEP) {
+        CHECK_OK(phantomdb_connection_start(w.connection, PHANTOMDB_HEALTH_CHECK, NULL, 0, &w.step,
+                                            NULL, &error), &error);
+        CHECK_INT(w.step.state, PHANTOMDB_STEP_NEEDS_THREAD);
+    }
     if (traits & NEEDS_TRANSACTION) {
         CHECK_OK(phantomdb_connection_begin_transaction(w.connection, NULL, NULL, &error), &error);
     }
@@ -113,6 +119,7 @@ static void *good_argument(world *w, const misuse_row *row, const argument *want
     case OPTIONAL_TEXT:
     case TEXTS:
     case CALLBACK:
+    case OPTIONAL_CALLBACK:
     case USER_DATA:
     case BYTES: return (void *)wanted->good;
     case OPTIONS: return &w->options;
@@ -120,6 +127,7 @@ static void *good_argument(world *w, const misuse_row *row, const argument *want
     case OUT_HANDLE:
     case OPTIONAL_OUT_HANDLE: return &w->handle;
     case OUT_TEXT: return &w->text;
+    case OUT_STEP: return &w->step;
     case OUT_VALUE:
     case OPTIONAL_OUT_VALUE: return &w->value;
     case NO_ARGUMENT: break;
@@ -140,10 +148,12 @@ static void take_leave(world *w, const misuse_row *row) {
     }
 }
 
-/* Of a call that succeeded: its callback runs, unless a connection was had at once. */
-static void expect_callback(const world *w, const misuse_row *row) {
+/* Of a call that succeeded: its callback, if there is one (`without` is the place of an argument
+ * that is NULL), runs, unless a connection was had at once. */
+static void expect_callback(const world *w, const misuse_row *row, int without) {
     for (int i = 0; i < MOST_ARGUMENTS; i++) {
-        if (row->arguments[i].kind != CALLBACK) continue;
+        argument_kind kind = row->arguments[i].kind;
+        if ((kind != CALLBACK && kind != OPTIONAL_CALLBACK) || i == without) continue;
         if (w->handle == NULL || w->handle == GARBAGE) callbacks_due++;
     }
 }
@@ -203,7 +213,7 @@ static void attempt(const misuse_row *row, int place, void *value, int32_t expec
                 if (kind == OUT_TEXT) CHECK(w.text == NULL);
             }
         }
-        if (code == PHANTOMDB_OK) expect_callback(&w, row);
+        if (code == PHANTOMDB_OK) expect_callback(&w, row, value == NULL ? place : -1);
         end_world(&w, row, code == PHANTOMDB_OK && (place < 0 || value != closed_pool));
     }
 }
@@ -221,8 +231,10 @@ static void try_null(const misuse_row *row, int place) {
     case STRUCT:
     case OUT_HANDLE:
     case OUT_TEXT:
+    case OUT_STEP:
     case OUT_VALUE: attempt(row, place, NULL, PHANTOMDB_ERR_INVALID_ARGUMENT); break;
     case OPTIONAL_TEXT:
+    case OPTIONAL_CALLBACK:
     case USER_DATA:
     case OPTIONS:
     case OPTIONAL_OUT_HANDLE:
@@ -311,7 +323,7 @@ static void handles_of_a_closed_pool(void) {
         arguments[0] = closed_pool;
         CHECK_CODE(row->call(arguments, &error), closes ? PHANTOMDB_OK : PHANTOMDB_ERR_CLOSED,
                    &error, "closed");
-        if (closes) expect_callback(&w, row);
+        if (closes) expect_callback(&w, row, -1);
         end_world(&w, row, false);
     }
 }

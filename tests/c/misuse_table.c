@@ -54,6 +54,10 @@ CALL(connection_run, a[0], PHANTOMDB_LIST_TABLES, TEXTS_OF(a[1]), 1, a[2], e)
 CALL(connection_run_async, a[0], PHANTOMDB_LIST_TABLES, TEXTS_OF(a[1]), 1, RESULT_TO(a[2]), a[3],
      a[4], e)
 CALL(connection_request_async, a[0], a[1], a[2], a[3], 2, RESULT_TO(a[4]), a[5], a[6], e)
+CALL(connection_start, a[0], PHANTOMDB_LIST_TABLES, TEXTS_OF(a[1]), 1, a[2], a[3], e)
+CALL(connection_start_request, a[0], a[1], a[2], a[3], 2, a[4], a[5], e)
+CALL(connection_resume, a[0], a[1], a[2], e)
+CALL(connection_finish_async, a[0], RESULT_TO(a[1]), a[2], a[3], e)
 CALL(cancel, a[0], e)
 CALL(connection_health_check, a[0], a[1], e)
 CALL(connection_list_databases, a[0], a[1], e)
@@ -101,6 +105,7 @@ CALL(result_free, a[0])
 #define CALLS_BACK {CALLBACK, "callback", "yes"}, {USER_DATA, "user_data", NULL}
 #define A_TICKET {OPTIONAL_OUT_VALUE, "ticket", NULL}
 #define THE_TEXTS {TEXTS, "arguments", "d"}
+#define THE_STEP {OUT_STEP, "step", NULL}
 #define LENGTH {OPTIONAL_OUT_VALUE, "length", NULL}
 
 const misuse_row misuse_rows[] = {
@@ -133,7 +138,8 @@ const misuse_row misuse_rows[] = {
     ROW(pool_close_timeout, ENDS_ITS_HANDLE, A_POOL),
     ROW(pool_run, PLAIN, A_POOL, THE_TEXTS, ANSWER),
     ROW(pool_acquire_async, PLAIN, A_POOL, CALLS_BACK, A_TICKET),
-    ROW(pool_acquire_direct, PLAIN, A_POOL, CALLS_BACK, {OUT_HANDLE, "connection", NULL}, A_TICKET),
+    ROW(pool_acquire_direct, PLAIN, A_POOL, {OPTIONAL_CALLBACK, "callback", "yes"},
+        {USER_DATA, "user_data", NULL}, {OUT_HANDLE, "connection", NULL}, A_TICKET),
     ROW(pool_run_async, PLAIN, A_POOL, THE_TEXTS, CALLS_BACK, A_TICKET),
     ROW(pool_request_async, PLAIN, A_POOL, {TEXT, "method", "POST"}, {TEXT, "path", "/p"},
         {BYTES, "body", "{}"}, CALLS_BACK, A_TICKET),
@@ -169,6 +175,11 @@ const misuse_row misuse_rows[] = {
     ROW(connection_run_async, PLAIN, A_CONNECTION, THE_TEXTS, CALLS_BACK, A_TICKET),
     ROW(connection_request_async, PLAIN, A_CONNECTION, {TEXT, "method", "POST"},
         {TEXT, "path", "/p"}, {BYTES, "body", "{}"}, CALLS_BACK, A_TICKET),
+    ROW(connection_start, PLAIN, A_CONNECTION, THE_TEXTS, THE_STEP, ANSWER),
+    ROW(connection_start_request, PLAIN, A_CONNECTION, {TEXT, "method", "POST"},
+        {TEXT, "path", "/p"}, {BYTES, "body", "{}"}, THE_STEP, ANSWER),
+    ROW(connection_resume, NEEDS_STEP, A_CONNECTION, THE_STEP, ANSWER),
+    ROW(connection_finish_async, NEEDS_STEP, A_CONNECTION, CALLS_BACK, A_TICKET),
     ROW(connection_interrupt, PLAIN, A_CONNECTION),
     ROW(connection_set_owner, PLAIN, A_CONNECTION, {TEXT, "owner", "me"}),
 

@@ -19,6 +19,7 @@ typedef enum argument_kind {
     BYTES,          /* bytes that may not be NULL, as a length goes with them */
     TEXTS,          /* an array of one text, which must be there */
     CALLBACK,       /* a function that must be there */
+    OPTIONAL_CALLBACK,
     USER_DATA,      /* whatever the callback likes */
     OPTIONS,        /* phantomdb_pool_options, which may be NULL */
     STRUCT,         /* a versioned struct that must be there */
@@ -26,6 +27,7 @@ typedef enum argument_kind {
     OPTIONAL_OUT_HANDLE,
     OUT_TEXT,  /* where a lent text is put; must be there */
     OUT_VALUE, /* where a number is put; must be there */
+    OUT_STEP,  /* a phantomdb_step; must be there */
     OPTIONAL_OUT_VALUE,
 } argument_kind;
 
@@ -43,6 +45,7 @@ typedef enum trait {
     NEEDS_TRANSACTION = 8, /* on its connection */
     OF_A_LIST = 16,        /* reads a result that is a list, not a table */
     NEEDS_TICKET = 32,     /* of a call that waits */
+    NEEDS_STEP = 64,       /* a request that was started on its connection */
 } trait;
 
 typedef struct misuse_row {

@@ -3,6 +3,7 @@
 //! The answer to a request is the number of the socket that it went over. `GET /silence` is never
 //! answered; what begins a transaction, or ends one, is known by its path.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,14 +93,16 @@ impl Connection {
         &mut self,
         request: &Request,
         deadline: Instant,
-        watch: Arc<dyn Watch>,
-        poller: &Poller,
+        watch: Option<Arc<dyn Watch>>,
+        poller: Option<&Poller>,
     ) -> Progress {
         let Some(wire) = self.station.kept_wire() else { return Progress::NeedsThread(None) };
-        poller.watch(wire.socket()).expect("it always can");
+        if let Some(poller) = poller {
+            poller.watch(wire.socket()).expect("it always can");
+        }
         self.station.cutter.begin();
         server::begin_flight();
-        let watched = Watched::begin(Some(watch), || self.interrupter());
+        let watched = Watched::begin(watch, || self.interrupter());
         if self.station.cutter.is_cut() {
             self.station.keep(wire);
             self.end_flight(watched);
@@ -226,6 +229,14 @@ impl Underway {
     }
 
     pub fn is_ready(&self) -> bool {
+        false
+    }
+
+    pub fn descriptor(&self) -> RawFd {
+        -1
+    }
+
+    pub fn is_sending(&self) -> bool {
         false
     }
 }

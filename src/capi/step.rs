@@ -1,0 +1,220 @@
+//! `phantomdb_step`: requests that the program carries on itself.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use super::asynchronous::{
+    answered, given, phantomdb_result_callback, phantomdb_ticket, with_ticket,
+};
+use super::call::{call, output};
+use super::connection::{self, phantomdb_connection};
+use super::error::phantomdb_error;
+use super::operation;
+use super::pool;
+use super::result::{self, phantomdb_result};
+use crate::client::Request;
+use crate::error::Result;
+use crate::executor::{Lane, Pace, Wanted};
+
+/// How far a request has come that the program carries on itself; `phantomdb_step.state`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum phantomdb_step_state {
+    /// It is over: the call has returned what it came to.
+    PHANTOMDB_STEP_OVER = 0,
+    /// It goes on by `phantomdb_connection_resume`, when its socket is ready or its time is over.
+    PHANTOMDB_STEP_WAITS = 1,
+    /// It needs a socket, and so a thread: it goes on by `phantomdb_connection_finish_async`.
+    PHANTOMDB_STEP_NEEDS_THREAD = 2,
+}
+
+/// What a request waits for that the program carries on itself, in an event loop of its own.
+///
+/// `phantomdb_connection_start` sends a request without waiting for its answer, and
+/// `phantomdb_connection_resume` goes on with it, again and again, until it is over. In between the
+/// program watches a socket. No thread of the library takes part, and no callback runs; this is the
+/// cheapest way to make a request for a program that has a loop, as runtimes of languages do.
+///
+/// `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish_async`.
+///
+/// While such a request is under way, another on the connection is refused with
+/// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
+/// the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
+/// connection ends it too, and closes its socket. Closing the pool cuts it like any other
+/// request; so resume it, or release the connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct phantomdb_step {
+    /// One of `phantomdb_step_state`. What follows is of `PHANTOMDB_STEP_WAITS`, else 0.
+    pub state: i32,
+    /// The descriptor to watch. It stays the library's: watch it, and nothing else. A duplicate of
+    /// it may be made for that, and does not keep the connection open.
+    pub descriptor: i32,
+    /// What to watch it for: `POLLIN`, or `POLLOUT` too, of `<poll.h>`. 0: it can go on at once.
+    pub events: i32,
+    /// For later versions; zero.
+    pub reserved: u32,
+    /// The number of the socket. No other socket of this process ever has it, while descriptors
+    /// are used again and again.
+    pub socket: u64,
+    /// After how many milliseconds it is to go on at the latest: its time is over then.
+    pub timeout_ms: i64,
+}
+
+impl phantomdb_step {
+    fn of(state: phantomdb_step_state) -> phantomdb_step {
+        phantomdb_step {
+            state: state as i32,
+            descriptor: 0,
+            events: 0,
+            reserved: 0,
+            socket: 0,
+            timeout_ms: 0,
+        }
+    }
+
+    fn waits_for(wanted: &Wanted) -> phantomdb_step {
+        let events = match wanted {
+            Wanted { is_ready: true, .. } => 0,
+            Wanted { is_sending: true, .. } => libc::POLLIN | libc::POLLOUT,
+            _ => libc::POLLIN,
+        };
+        let left = wanted.until.saturating_duration_since(Instant::now());
+        // Rounded up, so that the time is over then.
+        let timeout = left.saturating_add(Duration::from_micros(999)).as_millis();
+        phantomdb_step {
+            descriptor: wanted.descriptor,
+            events: events.into(),
+            socket: wanted.socket as u64,
+            timeout_ms: i64::try_from(timeout).unwrap_or(i64::MAX),
+            ..phantomdb_step::of(phantomdb_step_state::PHANTOMDB_STEP_WAITS)
+        }
+    }
+}
+
+/// Starts an operation on a connection, and sends of it what can be sent without waiting.
+/// `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+///
+/// On success `step` says how it goes on. If it is over, `*result` is the answer, to be freed with
+/// `phantomdb_result_free`; otherwise it is NULL. After an error it is over.
+///
+/// Errors: as `phantomdb_connection_run`; `PHANTOMDB_ERR_BUSY` if one is under way already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_start(
+    connection: *mut phantomdb_connection,
+    operation: i32,
+    arguments: *const *const c_char,
+    argument_count: u64,
+    step: *mut phantomdb_step,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        let request = || operation::numbered(operation, arguments, argument_count);
+        call(error, || start(connection, request, step, result))
+    }
+}
+
+/// Starts a request that has no name here yet. `method`, `path`, `body` and `body_length` are as
+/// for `phantomdb_connection_request`.
+///
+/// In all else as `phantomdb_connection_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_start_request(
+    connection: *mut phantomdb_connection,
+    method: *const c_char,
+    path: *const c_char,
+    body: *const c_void,
+    body_length: u64,
+    step: *mut phantomdb_step,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        let request = || operation::raw(method, path, body, body_length);
+        call(error, || start(connection, request, step, result))
+    }
+}
+
+/// Goes on with the request that was started on this connection, as far as that can be done
+/// without waiting. May be called at any time; too early it changes nothing.
+///
+/// `step`, `result` and the errors are as for `phantomdb_connection_start`; besides
+/// `PHANTOMDB_ERR_INVALID_STATE` if there is no such request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_resume(
+    connection: *mut phantomdb_connection,
+    step: *mut phantomdb_step,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { call(error, || make_step(connection, step, result, |lane| Ok(lane.resume()))) }
+}
+
+/// Finishes the request that was started on this connection and needs a thread
+/// (`PHANTOMDB_STEP_NEEDS_THREAD`): on one of the library, which opens a socket for it.
+///
+/// In all else as `phantomdb_connection_run_async`; `PHANTOMDB_ERR_INVALID_STATE` if there is no
+/// such request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_finish_async(
+    connection: *mut phantomdb_connection,
+    callback: phantomdb_result_callback,
+    user_data: *mut c_void,
+    ticket: *mut *mut phantomdb_ticket,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            with_ticket(ticket, |ticket, named| {
+                let entry = connection::find(connection)?;
+                let done = answered(given(callback)?, user_data, named);
+                let pool = pool::find(ptr::without_provenance_mut(entry.pool))?;
+                pool.finish(&entry.lane, ticket, done)
+            })
+        })
+    }
+}
+
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn start(
+    connection: *mut phantomdb_connection,
+    request: impl FnOnce() -> Result<Request>,
+    step: *mut phantomdb_step,
+    result: *mut *mut phantomdb_result,
+) -> Result<()> {
+    // SAFETY: passed on to the caller.
+    unsafe { make_step(connection, step, result, |lane| Ok(lane.start(request()?))) }
+}
+
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn make_step(
+    connection: *mut phantomdb_connection,
+    step: *mut phantomdb_step,
+    result: *mut *mut phantomdb_result,
+    make: impl FnOnce(&Lane) -> Result<Pace>,
+) -> Result<()> {
+    // SAFETY: passed on to the caller.
+    let (result_output, step) = unsafe { (result.as_mut(), output("step", step)) };
+    if let Some(output) = result_output {
+        *output = ptr::null_mut();
+    }
+    let step = step?;
+    *step = phantomdb_step::of(phantomdb_step_state::PHANTOMDB_STEP_OVER);
+    match make(&connection::find(connection)?.lane)? {
+        Pace::Waits(wanted) => *step = phantomdb_step::waits_for(&wanted),
+        Pace::NeedsThread => {
+            *step = phantomdb_step::of(phantomdb_step_state::PHANTOMDB_STEP_NEEDS_THREAD);
+        }
+        // SAFETY: passed on to the caller.
+        Pace::Over(outcome) => unsafe { result::answer(result, || outcome)? },
+    }
+    Ok(())
+}

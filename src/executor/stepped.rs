@@ -1,0 +1,121 @@
+//! Requests that the program carries on itself, step by step, in its own event loop.
+//!
+//! No step waits. Between two steps the request and its connection are here; whoever makes a step
+//! has them, so that two threads never make one at once.
+
+use std::os::fd::RawFd;
+use std::time::Instant;
+
+use super::errand::safely;
+use super::lane::Lane;
+use crate::client::{Answer, Request};
+use crate::error::{Code, Error, Result};
+use crate::pool::{Sent, UnderwayRequest};
+use crate::sync::Mutex;
+
+/// How far a request has come that the program carries on.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "moved once, and an allocation costs more than that")]
+pub enum Pace {
+    /// It goes on by [`Lane::resume`], when this holds.
+    Waits(Wanted),
+    /// It goes on by [`Executor::finish`](super::Executor::finish).
+    NeedsThread,
+    /// It is over, and this is what it came to.
+    Over(Result<Answer>),
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Of the socket, which it goes over and which stays the connection's.
+    pub descriptor: RawFd,
+    /// The number of the socket, which no other of this process ever has.
+    pub socket: usize,
+    /// The socket takes bytes again; otherwise, it has some.
+    pub is_sending: bool,
+    /// Nothing: there is more to do already.
+    pub is_ready: bool,
+    /// Or this time has come.
+    pub until: Instant,
+}
+
+/// The request of a lane that is carried on so, if there is one.
+#[derive(Default)]
+pub struct Stepped(Mutex<Option<(Request, Stage)>>);
+
+enum Stage {
+    Underway(UnderwayRequest),
+    NeedsThread(Option<Instant>),
+}
+
+impl Lane {
+    /// Sends a request as far as that can be done without waiting.
+    pub fn start(&self, request: Request) -> Pace {
+        let mut place = self.stepped.0.lock();
+        if place.is_some() {
+            let why = "A request that was started on this connection is not over";
+            return Pace::Over(Err(Error::new(Code::Busy, why)));
+        }
+        let sent = safely(|| self.lease().start(&request, None, None));
+        note(&mut place, request, sent)
+    }
+
+    /// Goes on with it as far as that can be done without waiting.
+    pub fn resume(&self) -> Pace {
+        let mut place = self.stepped.0.lock();
+        match place.take() {
+            Some((request, Stage::Underway(underway))) => {
+                let sent = safely(|| self.lease().resume(&request, underway));
+                note(&mut place, request, sent)
+            }
+            Some(needs_thread) => {
+                *place = Some(needs_thread);
+                Pace::NeedsThread
+            }
+            None => Pace::Over(Err(none())),
+        }
+    }
+}
+
+impl Stepped {
+    pub(super) fn take_for_a_thread(&self) -> Result<(Request, Option<Instant>)> {
+        let mut place = self.0.lock();
+        match place.take() {
+            Some((request, Stage::NeedsThread(again))) => Ok((request, again)),
+            Some(underway) => {
+                *place = Some(underway);
+                let why = "The request on this connection needs no thread: go on with it";
+                Err(Error::new(Code::InvalidState, why))
+            }
+            None => Err(none()),
+        }
+    }
+}
+
+fn none() -> Error {
+    Error::new(Code::InvalidState, "No request was started on this connection")
+}
+
+fn note(place: &mut Option<(Request, Stage)>, request: Request, sent: Result<Sent>) -> Pace {
+    match sent {
+        Ok(Sent::Underway(underway)) => {
+            let it = underway.request();
+            let wanted = Wanted {
+                descriptor: it.descriptor(),
+                socket: it.socket(),
+                is_sending: it.is_sending(),
+                is_ready: it.is_ready(),
+                until: it.until(),
+            };
+            *place = Some((request, Stage::Underway(underway)));
+            Pace::Waits(wanted)
+        }
+        Ok(Sent::NeedsThread(again)) => {
+            *place = Some((request, Stage::NeedsThread(again)));
+            Pace::NeedsThread
+        }
+        Ok(Sent::Over(outcome)) => Pace::Over(outcome),
+        Err(panic) => Pace::Over(Err(panic)),
+    }
+}

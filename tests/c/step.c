@@ -1,0 +1,308 @@
+/* Requests that the program carries on itself, step by step, in a loop of its own. */
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "devserver.h"
+#include "fake_server.h"
+#include "support.h"
+
+static devserver server;
+static phantomdb_error error;
+
+/* A request, and what it has come to. */
+typedef struct request {
+    phantomdb_connection *connection;
+    phantomdb_step step;
+    phantomdb_result *result;
+    int32_t code;
+    int steps;
+    atomic_int finished;
+} request;
+
+static const fake_step answers = {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{}"};
+static const fake_step holds = {NULL, 0, FAKE_HOLD, NULL};
+
+static phantomdb_pool *pool_of(const char *url) {
+    phantomdb_pool_options options = options_for(url);
+    options.min_connections = options.max_connections = 1;
+    return new_pool(&options);
+}
+
+static void on_result(phantomdb_result *result, const phantomdb_error *told, void *user_data) {
+    request *it = user_data;
+    it->result = result;
+    it->code = told->code;
+    it->finished = 1;
+}
+
+static request start(phantomdb_connection *connection, int32_t operation, const char **arguments,
+                     uint64_t count) {
+    request it = {.connection = connection};
+    it.code = phantomdb_connection_start(connection, operation, arguments, count, &it.step,
+                                         &it.result, &error);
+    return it;
+}
+
+static void resume(request *it) {
+    it->steps++;
+    it->code = phantomdb_connection_resume(it->connection, &it->step, &it->result, &error);
+}
+
+static void finish(request *it) {
+    CHECK_OK(phantomdb_connection_finish_async(it->connection, on_result, it, NULL, &error),
+             &error);
+    EVENTUALLY(it->finished);
+}
+
+/* Waits until its socket is ready, or its time is over. */
+static bool wait_for(const request *it) {
+    struct pollfd socket = {.fd = it->step.descriptor, .events = (short)it->step.events};
+    return poll(&socket, 1, (int)it->step.timeout_ms) > 0;
+}
+
+/* What a program with a loop does, for one request. */
+static void carry_on(request *it) {
+    while (it->step.state == PHANTOMDB_STEP_WAITS) {
+        if (it->step.events != 0) wait_for(it);
+        resume(it);
+    }
+    if (it->step.state == PHANTOMDB_STEP_NEEDS_THREAD) finish(it);
+}
+
+static request health_check(phantomdb_connection *connection) {
+    return start(connection, PHANTOMDB_HEALTH_CHECK, NULL, 0);
+}
+
+/* A connection with a socket: its first request goes over a thread. */
+static phantomdb_connection *opened(phantomdb_pool *pool) {
+    phantomdb_connection *connection = acquired(pool);
+    request first = health_check(connection);
+    CHECK_INT(first.step.state, PHANTOMDB_STEP_NEEDS_THREAD);
+    carry_on(&first);
+    CHECK_INT(first.code, PHANTOMDB_OK);
+    CHECK_INT(phantomdb_result_free(first.result), PHANTOMDB_OK);
+    return connection;
+}
+
+static void an_answer_comes_step_by_step(void) {
+    phantomdb_pool *pool = pool_of(server.url);
+    phantomdb_connection *connection = opened(pool);
+    int threads = thread_count();
+    uint64_t socket = 0;
+    for (int i = 0; i < 20; i++) {
+        const char *arguments[] = {"step", "SELECT ? AS n", "[7]"};
+        request it = start(connection, PHANTOMDB_EXECUTE_QUERY, arguments, 3);
+        CHECK_INT(it.code, PHANTOMDB_OK);
+        CHECK_INT(it.step.state, PHANTOMDB_STEP_WAITS);
+        CHECK_INT(it.step.events, POLLIN);
+        CHECK(it.step.timeout_ms > 0 && it.step.timeout_ms <= 30000);
+        CHECK(it.step.descriptor > 2 && it.result == NULL);
+        CHECK(socket == 0 || it.step.socket == socket);
+        socket = it.step.socket;
+        carry_on(&it);
+        CHECK_INT(it.code, PHANTOMDB_OK);
+        CHECK(it.steps > 0);
+        int64_t number = 0;
+        CHECK_OK(phantomdb_result_cell_int64(it.result, 0, 0, &number, &error), &error);
+        CHECK_INT(number, 7);
+        phantomdb_result_free(it.result);
+    }
+    CHECK_INT(thread_count(), threads);
+    const char *nowhere[] = {"nowhere"};
+    request failing = start(connection, PHANTOMDB_LIST_TABLES, nowhere, 1);
+    carry_on(&failing);
+    CHECK_CODE(failing.code, PHANTOMDB_ERR_HTTP, &error, "nowhere");
+    CHECK_INT(error.http_status, 404);
+    CHECK_INT(failing.step.state, PHANTOMDB_STEP_OVER);
+    request named = {.connection = connection};
+    CHECK_OK(phantomdb_connection_start_request(connection, "POST", "/databases/step/query",
+                                                "{\"query\":\"SELECT 1\"}", 20, &named.step,
+                                                &named.result, &error), &error);
+    carry_on(&named);
+    CHECK(strstr(text_of(named.result), "rowCount") != NULL);
+    phantomdb_result_free(named.result);
+    released(pool, connection);
+    at_rest(pool);
+    closed(pool);
+}
+
+static void one_at_a_time(void) {
+    const fake_step steps[] = {answers, holds};
+    fake_server *fake = fake_server_start(steps, 2);
+    phantomdb_pool *pool = pool_of(fake_server_url(fake));
+    phantomdb_connection *connection = acquired(pool);
+    request it = {.connection = connection};
+    resume(&it);
+    CHECK_CODE(it.code, PHANTOMDB_ERR_INVALID_STATE, &error, "No request was started");
+    CHECK_CODE(phantomdb_connection_finish_async(connection, on_result, &it, NULL, &error),
+               PHANTOMDB_ERR_INVALID_STATE, &error, "No request was started");
+    released(pool, connection);
+
+    connection = opened(pool);
+    it = health_check(connection);
+    request other = health_check(connection);
+    CHECK_CODE(other.code, PHANTOMDB_ERR_BUSY, &error, NULL);
+    CHECK_INT(other.step.state, PHANTOMDB_STEP_OVER);
+    CHECK_CODE(phantomdb_connection_health_check(connection, NULL, &error), PHANTOMDB_ERR_BUSY,
+               &error, NULL);
+    CHECK_OK(phantomdb_connection_run_async(connection, PHANTOMDB_HEALTH_CHECK, NULL, 0, on_result,
+                                            &other, NULL, &error), &error);
+    EVENTUALLY(other.finished);
+    CHECK_INT(other.code, PHANTOMDB_ERR_BUSY);
+    CHECK_CODE(phantomdb_connection_finish_async(connection, on_result, &it, NULL, &error),
+               PHANTOMDB_ERR_INVALID_STATE, &error, "needs no thread");
+    /* Too early it changes nothing. */
+    EVENTUALLY(fake_server_requests(fake) == 2);
+    for (int i = 0; i < 3; i++) {
+        resume(&it);
+        CHECK_INT(it.step.state, PHANTOMDB_STEP_WAITS);
+    }
+    released(pool, connection);
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+static void an_interrupted_request_is_ready_and_cancelled(void) {
+    const fake_step steps[] = {answers, holds, answers};
+    fake_server *fake = fake_server_start(steps, 3);
+    phantomdb_pool *pool = pool_of(fake_server_url(fake));
+    phantomdb_connection *connection = opened(pool);
+    request it = health_check(connection);
+    EVENTUALLY(fake_server_requests(fake) == 2);
+    CHECK_OK(phantomdb_connection_interrupt(connection, &error), &error);
+    CHECK(wait_for(&it));
+    resume(&it);
+    CHECK_CODE(it.code, PHANTOMDB_ERR_CANCELLED, &error, NULL);
+    /* The connection goes on, over another socket. */
+    request next = health_check(connection);
+    CHECK_INT(next.step.state, PHANTOMDB_STEP_NEEDS_THREAD);
+    carry_on(&next);
+    CHECK_INT(next.code, PHANTOMDB_OK);
+    phantomdb_result_free(next.result);
+    released(pool, connection);
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+static void rule_03_a_request_is_over_when_its_time_is(void) {
+    const fake_step steps[] = {answers, holds};
+    fake_server *fake = fake_server_start(steps, 2);
+    phantomdb_pool_options options = options_for(fake_server_url(fake));
+    options.request_timeout_ms = 60;
+    phantomdb_pool *pool = new_pool(&options);
+    phantomdb_connection *connection = opened(pool);
+    int64_t before = now_ms();
+    request it = health_check(connection);
+    CHECK(it.step.timeout_ms > 0 && it.step.timeout_ms <= 60);
+    CHECK(!wait_for(&it));
+    resume(&it);
+    CHECK_CODE(it.code, PHANTOMDB_ERR_TIMEOUT, &error, "Timeout");
+    CHECK(now_ms() - before >= 60 && now_ms() - before < 60 + slack_ms());
+    released(pool, connection);
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+static void a_release_ends_it_and_closes_its_socket(void) {
+    const fake_step steps[] = {answers, holds, answers};
+    fake_server *fake = fake_server_start(steps, 3);
+    phantomdb_pool *pool = pool_of(fake_server_url(fake));
+    phantomdb_connection *connection = opened(pool);
+    request it = health_check(connection);
+    EVENTUALLY(fake_server_requests(fake) == 2);
+    /* A duplicate does not keep the connection open. */
+    int duplicate = dup(it.step.descriptor);
+    released(pool, connection);
+    struct pollfd socket = {.fd = duplicate, .events = POLLIN};
+    CHECK_INT(poll(&socket, 1, PATIENCE_MS), 1);
+    char byte;
+    CHECK(read(duplicate, &byte, 1) <= 0);
+    close(duplicate);
+    resume(&it);
+    CHECK_CODE(it.code, PHANTOMDB_ERR_INVALID_HANDLE, &error, NULL);
+    at_rest(pool);
+    released(pool, opened(pool));
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+static void rule_19_a_close_cuts_it(void) {
+    const fake_step steps[] = {answers, holds};
+    fake_server *fake = fake_server_start(steps, 2);
+    int descriptors = descriptor_count();
+    phantomdb_pool *pool = pool_of(fake_server_url(fake));
+    phantomdb_connection *connection = opened(pool);
+    request it = health_check(connection);
+    EVENTUALLY(fake_server_requests(fake) == 2);
+    CHECK_OK(phantomdb_pool_close_timeout(pool, 0, &error), &error);
+    CHECK(wait_for(&it));
+    resume(&it);
+    CHECK_CODE(it.code, PHANTOMDB_ERR_CLOSED, &error, "closed");
+    CHECK_INT(phantomdb_pool_release(pool, connection, NULL), PHANTOMDB_ERR_CLOSED);
+    EVENTUALLY(descriptor_count() == descriptors);
+    fake_server_stop(fake);
+}
+
+static void rule_15_a_socket_that_was_closed_is_replaced(void) {
+    const fake_step steps[] = {
+        {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{}"},
+        {NULL, 0, FAKE_CLOSE, NULL},
+        {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{\"status\":\"healthy\"}"},
+    };
+    fake_server *fake = fake_server_start(steps, 3);
+    phantomdb_pool *pool = pool_of(fake_server_url(fake));
+    phantomdb_connection *connection = opened(pool);
+    /* Sent once, and answered by a close: it only reads, so it is sent again. */
+    request it = health_check(connection);
+    CHECK_INT(it.step.state, PHANTOMDB_STEP_WAITS);
+    carry_on(&it);
+    CHECK_INT(it.finished, 1);
+    CHECK_INT(it.code, PHANTOMDB_OK);
+    CHECK(strstr(text_of(it.result), "healthy") != NULL);
+    CHECK_INT(fake_server_requests(fake), 3);
+    phantomdb_result_free(it.result);
+    released(pool, connection);
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+static void a_connection_is_taken_only_if_one_is_free(void) {
+    phantomdb_pool *pool = pool_of(server.url);
+    phantomdb_connection *first, *second;
+    CHECK_OK(phantomdb_pool_acquire_direct(pool, PHANTOMDB_POOL_TIMEOUT, NULL, NULL, &first, NULL,
+                                           &error), &error);
+    CHECK_OK(phantomdb_pool_acquire_direct(pool, PHANTOMDB_POOL_TIMEOUT, NULL, NULL, &second, NULL,
+                                           &error), &error);
+    CHECK(first != NULL && second == NULL);
+    released(pool, first);
+    phantomdb_result *stats;
+    CHECK_OK(phantomdb_pool_stats_json(pool, &stats, &error), &error);
+    CHECK(strstr(text_of(stats), "\"direct\":1,\"waited\":0,\"timed_out\":0,\"cancelled\":0,"
+                                 "\"rejected\":0,\"failed\":0") != NULL);
+    phantomdb_result_free(stats);
+    closed(pool);
+    CHECK_CODE(phantomdb_pool_acquire_direct(pool, PHANTOMDB_POOL_TIMEOUT, NULL, NULL, &first, NULL,
+                                             &error), PHANTOMDB_ERR_CLOSED, &error, "closed");
+}
+
+int main(void) {
+    server = devserver_start(NULL);
+    phantomdb_pool *pool = pool_of(server.url);
+    phantomdb_connection *connection = acquired(pool);
+    CHECK_OK(phantomdb_connection_create_database(connection, "step", NULL, &error), &error);
+    released(pool, connection);
+    closed(pool);
+    check_run("an answer comes step by step", an_answer_comes_step_by_step);
+    check_run("one at a time", one_at_a_time);
+    check_run("an interrupted request", an_interrupted_request_is_ready_and_cancelled);
+    check_run("a request is over when its time is", rule_03_a_request_is_over_when_its_time_is);
+    check_run("a release ends it", a_release_ends_it_and_closes_its_socket);
+    check_run("a close cuts it", rule_19_a_close_cuts_it);
+    check_run("a socket that was closed is replaced", rule_15_a_socket_that_was_closed_is_replaced);
+    check_run("taken only if one is free", a_connection_is_taken_only_if_one_is_free);
+    devserver_stop(&server);
+    return check_end();
+}
