@@ -8,8 +8,9 @@ import (
 )
 
 // Client is a connection that was acquired from a pool, until it is released. It may be used by
-// any goroutine. Its requests run one after the other; so a transaction is the requests between its
-// begin and its end on one client. A request after the release fails with [ErrInvalidHandle].
+// any goroutine, by one at a time: a request fails with [ErrBusy] while another is in flight. A
+// transaction is the requests between its begin and its end on one client. A request after the
+// release fails with [ErrInvalidHandle].
 type Client struct {
 	Operations
 	pool       cabi.Pool

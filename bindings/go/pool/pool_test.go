@@ -3,8 +3,10 @@ package pool_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -144,22 +146,112 @@ func TestTheLogMustNotWaitForThePool(t *testing.T) {
 	check(t, <-refused)
 }
 
-func TestRequestsOfOneClientRunInTurn(t *testing.T) {
-	p := newPool(t, pool.Config{BaseURL: support.Devserver(t)})
+func TestAClientServesOneRequestAtATime(t *testing.T) {
+	holder := support.Hold(t)
+	p := newPool(t, pool.Config{BaseURL: holder.URL})
 	client := acquire(t, p)
-	failed := make(chan error)
-	for i := 0; i < 20; i++ {
-		go func() {
-			_, err := client.ListDatabases(background)
-			failed <- err
-		}()
-	}
-	for i := 0; i < 20; i++ {
-		if err := <-failed; err != nil && !errors.Is(err, pool.ErrBusy) {
-			t.Error(err)
+	first := make(chan error, 1)
+	go func() {
+		_, err := client.ListDatabases(background)
+		first <- err
+	}()
+	<-holder.Arrived
+	_, err := client.ListDatabases(background)
+	wantError(t, err, pool.ErrBusy)
+	holder.Answer()
+	check(t, <-first)
+	_, err = client.ListDatabases(background)
+	check(t, err)
+	check(t, client.Release())
+}
+
+// sockets is how many descriptors of sockets this process has.
+func sockets(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	check(t, err)
+	count := 0
+	for _, entry := range entries {
+		if kind, _ := os.Readlink("/proc/self/fd/" + entry.Name()); strings.HasPrefix(kind, "socket:") {
+			count++
 		}
 	}
-	check(t, client.Release())
+	return count
+}
+
+func TestDescriptorsGoWithTheirConnections(t *testing.T) {
+	url := support.Devserver(t)
+	before := sockets(t)
+	p := newPool(t, pool.Config{BaseURL: url, MinConnections: 1, MaxConnections: 1})
+	for i := 0; i < 100; i++ {
+		check(t, p.Do(background, func(client *pool.Client) error {
+			for n := 0; n < 2; n++ {
+				if _, err := client.ListDatabases(background); err != nil {
+					return err
+				}
+			}
+			return client.Discard()
+		}))
+	}
+	// The connection's own, the ones that say farewell, and those that nobody has looked for yet.
+	if during := sockets(t) - before; during > 48 {
+		t.Errorf("%d descriptors for one connection", during)
+	}
+	check(t, p.Close())
+	if after := sockets(t); after != before {
+		t.Errorf("%d descriptors are left of %d", after, before)
+	}
+}
+
+func TestAnAnswerThatTakesLongerThanADeadlineBefore(t *testing.T) {
+	url := support.Serve(t, func(writer http.ResponseWriter, request *http.Request) {
+		if request.URL.Path == "/slow" {
+			time.Sleep(200 * time.Millisecond)
+		}
+		support.Listing(writer, request)
+	})
+	p := newPool(t, pool.Config{BaseURL: url, MaxConnections: 1, MinConnections: 1, RequestTimeout: 300 * time.Millisecond})
+	for i := 0; i < 4; i++ {
+		// Its deadline, which the socket still has, passes in the middle of the next request.
+		_, err := p.ListDatabases(background)
+		check(t, err)
+		_, err = p.Request(background, "GET", "/slow", nil)
+		check(t, err)
+	}
+	stats, err := p.Stats()
+	check(t, err)
+	equal(t, stats.Created, int64(1))
+}
+
+func TestTheTimeoutOfARequest(t *testing.T) {
+	holder := support.Hold(t)
+	p := newPool(t, pool.Config{BaseURL: holder.URL, RequestTimeout: 50 * time.Millisecond, MaxConnections: 2})
+	for i := 0; i < 3; i++ {
+		_, err := p.Insert(background, "a", "b", map[string]int{"c": 1})
+		wantError(t, err, pool.ErrTimeout, "Timeout")
+	}
+	holder.Answer()
+	isWhole(t, p)
+}
+
+func TestRequestsThatAreLargerThanASocketTakes(t *testing.T) {
+	const size = 16 << 20
+	url := support.Serve(t, func(writer http.ResponseWriter, request *http.Request) {
+		length, err := io.Copy(io.Discard, request.Body)
+		serveText(fmt.Sprintf(`{"length":%d,"failed":%t,"echo":%q}`, length, err != nil, strings.Repeat("x", size)))(writer, request)
+	})
+	p := newPool(t, pool.Config{BaseURL: url, MinConnections: 1, MaxConnections: 1})
+	for i := 0; i < 3; i++ {
+		answer, err := p.Request(background, "POST", "/", strings.Repeat("y", size))
+		check(t, err)
+		var told struct {
+			Length int
+			Failed bool
+			Echo   string
+		}
+		check(t, answer.Decode(&told))
+		equal(t, []any{told.Length, told.Failed, len(told.Echo)}, []any{size + 2, false, size})
+	}
 }
 
 func TestVersion(t *testing.T) {

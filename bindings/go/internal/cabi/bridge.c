@@ -1,9 +1,12 @@
 #include "bridge.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "_cgo_export.h"
 
@@ -86,6 +89,13 @@ bridge_outcome bridge_try_acquire(uintptr_t pool) {
     return (bridge_outcome){.value = (uintptr_t)connection, .error = error_if(code, &error)};
 }
 
+uintptr_t bridge_take(uintptr_t pool) {
+    phantomdb_connection *connection = NULL;
+    phantomdb_pool_acquire_direct(pool_of(pool), PHANTOMDB_POOL_TIMEOUT, NULL, NULL, &connection,
+                                  NULL, NULL);
+    return (uintptr_t)connection;
+}
+
 static void on_acquired(phantomdb_connection *connection, const phantomdb_error *error,
                         void *user_data) {
     bridge_call *call = user_data;
@@ -155,36 +165,74 @@ static uint64_t unpack(const char *texts, uint64_t count, const char **arguments
     return count;
 }
 
-phantomdb_error *bridge_run_on_pool(uintptr_t pool, int32_t operation, const char *texts,
-                                    uint64_t count, bridge_call *call) {
+// Notes what a step has come to.
+static void note(int32_t code, phantomdb_result *result, const phantomdb_error *error,
+                 bridge_call *call) {
+    call->value = (uintptr_t)result;
+    call->error = error_if(code, error);
+    if (result != NULL) phantomdb_result_text(result, &call->text, &call->length, NULL);
+}
+
+void bridge_start(uintptr_t connection, int32_t operation, const char *texts, uint64_t count,
+                  bridge_call *call) {
     const char *arguments[MOST_ARGUMENTS];
     count = unpack(texts, count, arguments);
-    CALL(phantomdb_pool_run_async, pool_of(pool), operation, arguments, count, on_answered, call,
+    phantomdb_result *result = NULL;
+    phantomdb_error error;
+    int32_t code = phantomdb_connection_start(connection_of(connection), operation, arguments,
+                                              count, &call->step, &result, &error);
+    note(code, result, &error, call);
+}
+
+void bridge_start_request(uintptr_t connection, const char *texts, const void *body,
+                          uint64_t body_length, bridge_call *call) {
+    const char *of_line[2];
+    unpack(texts, 2, of_line);
+    phantomdb_result *result = NULL;
+    phantomdb_error error;
+    int32_t code =
+        phantomdb_connection_start_request(connection_of(connection), of_line[0], of_line[1], body,
+                                           body_length, &call->step, &result, &error);
+    note(code, result, &error, call);
+}
+
+bridge_call *bridge_resume(uintptr_t connection, uintptr_t pool, bridge_call *call) {
+    phantomdb_result *result = NULL;
+    phantomdb_error error;
+    int32_t code =
+        phantomdb_connection_resume(connection_of(connection), &call->step, &result, &error);
+    note(code, result, &error, call);
+    if (call->step.state != PHANTOMDB_STEP_OVER || pool == 0) return NULL;
+    bridge_call *ended = NULL;
+    collected = &ended;
+    // It fails only if the pool is closed, and has it back already.
+    phantomdb_pool_release(pool_of(pool), connection_of(connection), NULL);
+    collected = NULL;
+    return reversed(ended);
+}
+
+phantomdb_error *bridge_finish(uintptr_t connection, bridge_call *call) {
+    CALL(phantomdb_connection_finish_async, connection_of(connection), on_answered, call,
          &call->ticket);
 }
 
-phantomdb_error *bridge_run(uintptr_t connection, int32_t operation, const char *texts,
-                            uint64_t count, bridge_call *call) {
-    const char *arguments[MOST_ARGUMENTS];
-    count = unpack(texts, count, arguments);
-    CALL(phantomdb_connection_run_async, connection_of(connection), operation, arguments, count,
-         on_answered, call, &call->ticket);
+static int change_blocking(int descriptor, bool blocks) {
+    int flags = fcntl(descriptor, F_GETFL);
+    return fcntl(descriptor, F_SETFL, blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
 }
 
-phantomdb_error *bridge_request_on_pool(uintptr_t pool, const char *texts, const void *body,
-                                        uint64_t body_length, bridge_call *call) {
-    const char *of_line[2];
-    unpack(texts, 2, of_line);
-    CALL(phantomdb_pool_request_async, pool_of(pool), of_line[0], of_line[1], body, body_length,
-         on_answered, call, &call->ticket);
+int bridge_watchable(int descriptor) {
+    int duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    if (duplicate >= 0) change_blocking(duplicate, false);
+    return duplicate;
 }
 
-phantomdb_error *bridge_request(uintptr_t connection, const char *texts, const void *body,
-                                uint64_t body_length, bridge_call *call) {
-    const char *of_line[2];
-    unpack(texts, 2, of_line);
-    CALL(phantomdb_connection_request_async, connection_of(connection), of_line[0], of_line[1],
-         body, body_length, on_answered, call, &call->ticket);
+void bridge_block(int descriptor) { change_blocking(descriptor, true); }
+
+bool bridge_is_gone(int descriptor) {
+    char byte;
+    ssize_t count = recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status) {

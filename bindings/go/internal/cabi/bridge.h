@@ -22,6 +22,8 @@ typedef struct bridge_call {
     // Of a result, and valid as long as it.
     const char *text;
     uint64_t length;
+    // How far a request has come.
+    phantomdb_step step;
 } bridge_call;
 
 // What a call has come to that does not wait.
@@ -66,21 +68,30 @@ bridge_call *bridge_done(void);
 
 bridge_outcome bridge_create(const phantomdb_pool_options *options);
 bridge_outcome bridge_try_acquire(uintptr_t pool);
+// A connection, if an acquire would get one at once; else 0, and nothing has happened.
+uintptr_t bridge_take(uintptr_t pool);
 // With neither a value nor an error the call is under way.
 bridge_outcome bridge_acquire(uintptr_t pool, bridge_call *call);
 bridge_outcome bridge_release(uintptr_t pool, uintptr_t connection, bool discard);
 bridge_outcome bridge_cancel(bridge_call *call);
 phantomdb_error *bridge_close(uintptr_t pool, int64_t timeout_ms, bridge_call *call);
 
-// `texts` are the arguments one after the other: each a 1 and a text with its NUL, or a 0 for NULL.
-phantomdb_error *bridge_run_on_pool(uintptr_t pool, int32_t operation, const char *texts,
-                                    uint64_t count, bridge_call *call);
-phantomdb_error *bridge_run(uintptr_t connection, int32_t operation, const char *texts,
-                            uint64_t count, bridge_call *call);
-phantomdb_error *bridge_request_on_pool(uintptr_t pool, const char *texts, const void *body,
-                                        uint64_t body_length, bridge_call *call);
-phantomdb_error *bridge_request(uintptr_t connection, const char *texts, const void *body,
-                                uint64_t body_length, bridge_call *call);
+// Starts a request; the call has the step. `texts` are the arguments one after the other: each a 1
+// and a text with its NUL, or a 0 for NULL.
+void bridge_start(uintptr_t connection, int32_t operation, const char *texts, uint64_t count,
+                  bridge_call *call);
+void bridge_start_request(uintptr_t connection, const char *texts, const void *body,
+                          uint64_t body_length, bridge_call *call);
+// Goes on with it; releases the connection if it is over and there is a pool to release it to, and
+// returns the calls that are done by that.
+bridge_call *bridge_resume(uintptr_t connection, uintptr_t pool, bridge_call *call);
+phantomdb_error *bridge_finish(uintptr_t connection, bridge_call *call);
+
+// A duplicate of a socket's descriptor, which Go's poller takes for one that never blocks; below
+// zero if the system has none to be had. bridge_block makes the socket again what it was.
+int bridge_watchable(int descriptor);
+void bridge_block(int descriptor);
+bool bridge_is_gone(int descriptor);
 
 phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status);
 phantomdb_error *bridge_stats(uintptr_t pool, bridge_call *call);

@@ -23,6 +23,12 @@ type call struct {
 	done chan struct{}
 	// texts holds arguments on their way to C.
 	texts []byte
+	// connection is what a request is on, and pool where that goes afterwards, if anywhere.
+	connection Connection
+	pool       Pool
+	// events is what its socket is watched for, and ready what is done then.
+	events C.int32_t
+	ready  func(uintptr) bool
 }
 
 var spare struct {
@@ -44,6 +50,7 @@ func newCall() *call {
 		done: make(chan struct{}, 1),
 	}
 	it.c.owner = C.uintptr_t(cgo.NewHandle(it))
+	it.ready = it.goOn
 	return it
 }
 

@@ -5,7 +5,11 @@ package cabi
 */
 import "C"
 
-import "context"
+import (
+	"context"
+	"runtime"
+	"time"
+)
 
 // Pool is the handle of a pool.
 type Pool uintptr
@@ -24,8 +28,37 @@ func (p Pool) TryAcquire() (Connection, error) {
 	return Connection(outcome.value), taken(outcome.error)
 }
 
+// A caller that finds no connection free lets other goroutines run before it joins the queue, so
+// often and not longer than that: where connections are held for moments only, one is free by then,
+// and nobody has to be put to sleep and woken. Nobody gets past those in the queue so.
+const (
+	yields      = 3
+	yieldingFor = 50 * time.Microsecond
+)
+
 // Acquire waits for a connection.
 func (p Pool) Acquire(ctx context.Context) (Connection, error) {
+	if ctx.Err() != nil {
+		return 0, ended(ctx)
+	}
+	connection := p.take()
+	if connection == 0 {
+		start := time.Now()
+		for i := 0; i < yields && connection == 0 && time.Since(start) < yieldingFor; i++ {
+			runtime.Gosched()
+			connection = p.take()
+		}
+	}
+	if connection != 0 {
+		return connection, nil
+	}
+	return p.wait(ctx)
+}
+
+func (p Pool) take() Connection { return Connection(C.bridge_take(C.uintptr_t(p))) }
+
+// wait acquires a connection, in the queue if none is free.
+func (p Pool) wait(ctx context.Context) (Connection, error) {
 	if ctx.Err() != nil {
 		return 0, ended(ctx)
 	}
@@ -117,6 +150,7 @@ func (p Pool) Close(ctx context.Context, timeoutMillis int64) error {
 		<-call.done
 	}
 	_, err := call.outcome()
+	forgetSockets()
 	return err
 }
 

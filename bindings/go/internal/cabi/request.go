@@ -21,81 +21,71 @@ type Target interface {
 
 // Run acquires a connection, runs an operation on it and gives it back.
 func (p Pool) Run(ctx context.Context, operation Operation, arguments ...*string) (Result, error) {
-	return run(ctx, operation, arguments, func(it *call, texts *C.char, count C.uint64_t) *C.phantomdb_error {
-		return C.bridge_run_on_pool(C.uintptr_t(p), C.int32_t(operation), texts, count, it.c)
-	})
+	if err := checkArguments(operation, arguments); err != nil {
+		return Result{}, err
+	}
+	connection, err := p.wait(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	return connection.run(ctx, p, operation, arguments)
 }
 
 // Run runs an operation on the connection.
 func (c Connection) Run(ctx context.Context, operation Operation, arguments ...*string) (Result, error) {
-	return run(ctx, operation, arguments, func(it *call, texts *C.char, count C.uint64_t) *C.phantomdb_error {
-		return C.bridge_run(C.uintptr_t(c), C.int32_t(operation), texts, count, it.c)
-	})
+	if err := checkArguments(operation, arguments); err != nil {
+		return Result{}, err
+	}
+	return c.run(ctx, 0, operation, arguments)
 }
 
 // Request acquires a connection, sends a request on it and gives it back.
 func (p Pool) Request(ctx context.Context, method, path string, body []byte) (Result, error) {
-	return request(ctx, method, path, func(it *call, texts *C.char) *C.phantomdb_error {
-		return C.bridge_request_on_pool(C.uintptr_t(p), texts, unsafe.Pointer(unsafe.SliceData(body)),
-			C.uint64_t(len(body)), it.c)
-	})
+	if err := checkLine(method, path); err != nil {
+		return Result{}, err
+	}
+	connection, err := p.wait(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	return connection.request(ctx, p, method, path, body)
 }
 
 // Request sends a request on the connection.
 func (c Connection) Request(ctx context.Context, method, path string, body []byte) (Result, error) {
-	return request(ctx, method, path, func(it *call, texts *C.char) *C.phantomdb_error {
-		return C.bridge_request(C.uintptr_t(c), texts, unsafe.Pointer(unsafe.SliceData(body)),
-			C.uint64_t(len(body)), it.c)
-	})
-}
-
-func run(
-	ctx context.Context, operation Operation, arguments []*string,
-	start func(it *call, texts *C.char, count C.uint64_t) *C.phantomdb_error,
-) (Result, error) {
-	for i, argument := range arguments {
-		if argument != nil && strings.IndexByte(*argument, 0) >= 0 {
-			return Result{}, checkText(argumentName(operation, i), *argument)
-		}
-	}
-	return answer(ctx, func(it *call) *C.phantomdb_error {
-		return start(it, it.pack(arguments...), C.uint64_t(len(arguments)))
-	})
-}
-
-func request(
-	ctx context.Context, method, path string, start func(it *call, texts *C.char) *C.phantomdb_error,
-) (Result, error) {
-	if err := checkText("method", method); err != nil {
+	if err := checkLine(method, path); err != nil {
 		return Result{}, err
 	}
-	if err := checkText("path", path); err != nil {
-		return Result{}, err
-	}
-	return answer(ctx, func(it *call) *C.phantomdb_error { return start(it, it.pack(&method, &path)) })
+	return c.request(ctx, 0, method, path, body)
 }
 
-// answer starts a request and waits for its answer.
-func answer(ctx context.Context, start func(it *call) *C.phantomdb_error) (Result, error) {
+// run runs an operation, and then gives the connection back if there is a pool for it.
+func (c Connection) run(ctx context.Context, pool Pool, operation Operation, arguments []*string) (Result, error) {
+	call := newCall()
+	defer call.drop()
+	call.connection, call.pool = c, pool
 	if ctx.Err() != nil {
+		call.giveBack()
 		return Result{}, ended(ctx)
 	}
-	call := newCall()
-	if err := taken(start(call)); err != nil {
-		call.drop()
-		return Result{}, err
-	}
-	call.wait(ctx)
-	text := unsafe.Slice((*byte)(unsafe.Pointer(call.c.text)), int(call.c.length))
-	value, err := call.outcome()
-	call.drop()
-	if err != nil {
-		return Result{}, with(ctx, err)
-	}
-	return Result{handle: value, text: text}, nil
+	C.bridge_start(C.uintptr_t(c), C.int32_t(operation), call.pack(arguments...), C.uint64_t(len(arguments)), call.c)
+	return call.answer(ctx)
 }
 
-// pack puts arguments where C finds them; see bridge_run.
+func (c Connection) request(ctx context.Context, pool Pool, method, path string, body []byte) (Result, error) {
+	call := newCall()
+	defer call.drop()
+	call.connection, call.pool = c, pool
+	if ctx.Err() != nil {
+		call.giveBack()
+		return Result{}, ended(ctx)
+	}
+	C.bridge_start_request(C.uintptr_t(c), call.pack(&method, &path), unsafe.Pointer(unsafe.SliceData(body)),
+		C.uint64_t(len(body)), call.c)
+	return call.answer(ctx)
+}
+
+// pack puts arguments where C finds them; see bridge_start.
 func (it *call) pack(arguments ...*string) *C.char {
 	texts := it.texts[:0]
 	for _, argument := range arguments {
@@ -109,6 +99,22 @@ func (it *call) pack(arguments ...*string) *C.char {
 	}
 	it.texts = texts
 	return (*C.char)(unsafe.Pointer(unsafe.SliceData(texts)))
+}
+
+func checkArguments(operation Operation, arguments []*string) error {
+	for i, argument := range arguments {
+		if argument != nil && strings.IndexByte(*argument, 0) >= 0 {
+			return checkText(argumentName(operation, i), *argument)
+		}
+	}
+	return nil
+}
+
+func checkLine(method, path string) error {
+	if err := checkText("method", method); err != nil {
+		return err
+	}
+	return checkText("path", path)
 }
 
 // checkText refuses what C would take for the text's end.
