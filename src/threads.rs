@@ -6,6 +6,7 @@
 mod plain;
 
 use std::cell::Cell;
+use std::mem;
 
 #[cfg(shuttle)]
 use shuttle::thread_local;
@@ -16,6 +17,16 @@ pub use crate::model::threads::{JoinHandle, spawn};
 pub use plain::{JoinHandle, spawn};
 
 use crate::error::{Code, Error, Result};
+
+/// Joins those that have nothing left to do: only who has joined a thread knows that it is gone.
+pub fn join_finished(threads: &mut Vec<JoinHandle>) {
+    let (ended, rest): (Vec<_>, _) =
+        mem::take(threads).into_iter().partition(JoinHandle::is_finished);
+    *threads = rest;
+    for thread in ended {
+        let _ = thread.join();
+    }
+}
 
 thread_local! {
     /// How many callbacks of the program this thread is in.

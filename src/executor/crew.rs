@@ -220,7 +220,7 @@ impl Crew {
         // From before the start, so that a thread that ends at once is joined by a close too.
         let mut threads = self.threads.lock();
         let Ok(thread) = threads::spawn(name, run) else { return false };
-        threads.retain(|thread| !thread.is_finished());
+        threads::join_finished(&mut threads);
         threads.push(thread);
         true
     }

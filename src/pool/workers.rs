@@ -90,7 +90,7 @@ impl Shared {
             let mut threads = self.threads.lock();
             match threads::spawn(name, move || run(&shared)) {
                 Ok(thread) => {
-                    threads.retain(|thread| !thread.is_finished());
+                    threads::join_finished(&mut threads);
                     threads.push(thread);
                 }
                 // No thread to be had: the next event on the pool tries again.
