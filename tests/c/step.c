@@ -110,7 +110,7 @@ static void an_answer_comes_step_by_step(void) {
         CHECK_INT(number, 7);
         phantomdb_result_free(it.result);
     }
-    CHECK_INT(thread_count(), threads);
+    CHECK_INT(settled_thread_count(threads), threads);
     const char *nowhere[] = {"nowhere"};
     request failing = start(connection, PHANTOMDB_LIST_TABLES, nowhere, 1);
     carry_on(&failing);

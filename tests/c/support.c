@@ -36,6 +36,12 @@ int thread_count(void) {
     return entries("/proc/self/task");
 }
 
+int settled_thread_count(int wanted) {
+    int64_t until = now_ms() + 500;
+    while (thread_count() != wanted && now_ms() < until) look_again();
+    return thread_count();
+}
+
 int descriptor_count(void) {
     return entries("/proc/self/fd");
 }

@@ -26,6 +26,11 @@ int64_t setting(const char *name, int64_t otherwise);
 
 /* How many threads and file descriptors this process has. */
 int thread_count(void);
+
+/* The same once it is as wanted, or after a while that no thread with work to do needs: the system
+ * lists a thread for a moment longer than it takes to join it. */
+int settled_thread_count(int wanted);
+
 int descriptor_count(void);
 
 /* Gives way for a moment between two looks at a condition that nothing announces. */
