@@ -3,8 +3,14 @@
 
 namespace {
 
-/// Of the calls by the numbers of their commands.
+/// Of the calls by the numbers of their commands; so many of the latest: what is older is over.
 std::map<std::int64_t, phantomdb::ticket> tickets;
+constexpr std::size_t most_tickets = 1 << 10;
+
+void keep(std::int64_t id, phantomdb::ticket ticket) {
+    tickets[id] = std::move(ticket);
+    if (tickets.size() > most_tickets) tickets.erase(tickets.begin());
+}
 
 /// Replies with an answer or an error.
 auto answering(cJSON *command) {
@@ -58,11 +64,11 @@ void carry_out_any(cJSON *command) try {
     // Before the call, because its reply frees the command.
     const std::int64_t id = number_of(command, "id", 0);
     if (is(command, "acquire")) {
-        tickets[id] = acquire(command);
+        keep(id, acquire(command));
     } else if (is(command, "run")) {
-        tickets[id] = run(command);
+        keep(id, run(command));
     } else if (is(command, "request")) {
-        tickets[id] = request(command);
+        keep(id, request(command));
     } else if (is(command, "close")) {
         close(command);
     } else if (is(command, "cancel")) {

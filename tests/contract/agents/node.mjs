@@ -110,6 +110,8 @@ async function carryOut(command) {
     reply = `"ok":${stringify(value) ?? 'null'}`;
   } catch (error) {
     reply = `"error":${JSON.stringify(describe(error))}`;
+  } finally {
+    controllers.delete(command.id);
   }
   process.stdout.write(`{"id":${command.id},${reply}}\n`);
 }

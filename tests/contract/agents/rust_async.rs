@@ -2,7 +2,7 @@
 
 mod rust_lines;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -17,8 +17,11 @@ struct Things {
     pools: HashMap<String, (Arc<Executor>, Log)>,
     /// Each with its pool.
     lanes: HashMap<String, (Arc<Executor>, Arc<Lane>)>,
-    tickets: HashMap<u64, Arc<Ticket>>,
+    tickets: BTreeMap<u64, Arc<Ticket>>,
 }
+
+/// So many of the latest are kept: what is older is over.
+const TICKETS: usize = 1 << 10;
 
 static THINGS: Mutex<Option<Things>> = Mutex::new(None);
 
@@ -39,7 +42,11 @@ impl Guard {
 
     fn ticket(&mut self, command: &Command) -> Arc<Ticket> {
         let ticket = Ticket::new();
-        self.all().tickets.insert(command.id(), ticket.clone());
+        let tickets = &mut self.all().tickets;
+        tickets.insert(command.id(), ticket.clone());
+        if tickets.len() > TICKETS {
+            tickets.pop_first();
+        }
         ticket
     }
 }

@@ -94,6 +94,10 @@ func main() {
 		all.lock.Unlock()
 		go func() {
 			value, err := carryOut(ctx, &it)
+			all.lock.Lock()
+			delete(all.cancels, it.ID)
+			all.lock.Unlock()
+			cancel()
 			reply(it.ID, value, err)
 		}()
 	}
@@ -163,9 +167,11 @@ func carryOut(ctx context.Context, it *command) (any, error) {
 		return operations(it).Request(ctx, it.Method, it.Path, body)
 	case "cancel":
 		all.lock.Lock()
-		cancel := all.cancels[it.Call]
+		cancel, isUnderWay := all.cancels[it.Call]
 		all.lock.Unlock()
-		cancel()
+		if isUnderWay {
+			cancel()
+		}
 		return nil, nil
 	case "interrupt":
 		return nil, all.client(it.On).Interrupt()
