@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sync::{StaticMutex, StaticMutexGuard};
@@ -24,7 +25,9 @@ type Release = Box<dyn FnOnce(Side)>;
 type Hold = fn() -> Release;
 
 struct Holds {
-    all: Vec<Hold>,
+    /// Each with the address of what it holds. Not its own: the compiler may have several copies of one
+    /// function, and a lock that is taken by two of them is never free again.
+    all: Vec<(usize, Hold)>,
     is_installed: bool,
 }
 
@@ -47,12 +50,13 @@ pub fn process_id() -> u32 {
     if cfg!(shuttle) { 0 } else { std::process::id() }
 }
 
-/// Calls `hold` before every fork from now on, and what it returned after it, on both sides, in
-/// the thread that forks. Asking for the same again changes nothing.
-pub fn hold_during_fork(hold: Hold) {
+/// Calls `hold`, which takes hold of `what`, before every fork from now on, and what it returned after
+/// it, on both sides, in the thread that forks. Asking for the same again changes nothing.
+pub fn hold_during_fork<T>(what: &'static T, hold: Hold) {
+    let address = ptr::from_ref(what).addr();
     let mut holds = HOLDS.lock();
-    if !holds.all.iter().any(|other| std::ptr::fn_addr_eq(*other, hold)) {
-        holds.all.push(hold);
+    if !holds.all.iter().any(|(other, _)| *other == address) {
+        holds.all.push((address, hold));
     }
     if !holds.is_installed {
         // SAFETY: the handlers are functions of this library, which is never unloaded.
@@ -64,7 +68,7 @@ pub fn hold_during_fork(hold: Hold) {
 
 extern "C" fn before() {
     let holds: StaticMutexGuard<'static, Holds> = HOLDS.lock();
-    let mut held: Vec<Release> = holds.all.iter().map(|hold| hold()).collect();
+    let mut held: Vec<Release> = holds.all.iter().map(|(_, hold)| hold()).collect();
     held.insert(0, Box::new(move |_| drop(holds)));
     HELD.set(held);
 }

@@ -21,7 +21,7 @@ pub struct PerProcess<T> {
 
 impl<T> PerProcess<T> {
     pub fn new(value: T) -> Self {
-        fork::hold_during_fork(|| {
+        fork::hold_during_fork(&BIRTH, || {
             let birth = BIRTH.lock();
             Box::new(move |_| drop(birth))
         });

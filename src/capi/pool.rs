@@ -84,7 +84,7 @@ pub unsafe extern "C" fn phantomdb_pool_create(
             let output = output("pool", pool)?;
             *output = ptr::null_mut();
             let made = Executor::new(options::read(options)?)?;
-            fork::hold_during_fork(hold_tables);
+            fork::hold_during_fork(&POOLS, hold_tables);
             *output = POOLS.insert(Arc::new(made)).ok_or_else(|| too_many("pools"))?;
             Ok(())
         })

@@ -98,7 +98,7 @@ impl Socket {
     pub(super) fn new(address: &SocketAddr) -> io::Result<Socket> {
         let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        fork::hold_during_fork(hold_open_sockets);
+        fork::hold_during_fork(&OPEN, hold_open_sockets);
         // Held, so that no fork comes between making the descriptor and noting it.
         let mut open = OPEN.lock();
         // SAFETY: socket takes plain numbers and returns a new descriptor or -1.
