@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,6 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from phantomdb.pool import create_pool
+
+# A shell that runs the tests in the background has them ignore it, and with them every program that
+# they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Nobody listens there.
 NOBODY = "http://127.0.0.1:9"
