@@ -55,7 +55,10 @@ func (it *call) resume() {
 
 // finish lets a thread of the library carry the request on.
 func (it *call) finish(ctx context.Context) {
-	if it.c.error = C.bridge_finish(C.uintptr_t(it.connection), it.c); it.c.error == nil {
+	// Not noted at once: what the call has come to may be there before this is back.
+	if refused := C.bridge_finish(C.uintptr_t(it.connection), it.c); refused != nil {
+		it.c.error = refused
+	} else {
 		it.wait(ctx)
 	}
 	it.giveBack()
