@@ -86,7 +86,8 @@ fuzz_target!(|data: &[u8]| {
     let mut connection = Connection::new(setting.endpoint.clone(), Arc::new(Closed));
     connection.adopt(TcpStream::from(OwnedFd::from(ours)));
     let deadline = Instant::now() + Duration::from_secs(60);
-    let mut progress = connection.start(request, deadline, Arc::new(Unwatched), &setting.poller);
+    let mut progress =
+        connection.start(request, deadline, Some(Arc::new(Unwatched)), Some(&setting.poller));
     for _ in 0..MANY {
         match progress {
             Progress::Underway(underway) => {
