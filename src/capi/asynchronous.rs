@@ -244,8 +244,8 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
             let connection = output("connection", connection)?;
             *connection = ptr::null_mut();
             let timeout = timeout(timeout_ms)?;
-            if let Some(lease) = pool::ready(pool) {
-                *connection = pool::hand_out(number(pool), lease)?;
+            if let Some(ready) = pool::ready(pool) {
+                *connection = ready?;
                 return Ok(());
             }
             let executor = pool::find(pool)?;

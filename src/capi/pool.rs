@@ -149,30 +149,45 @@ unsafe fn acquire(
         call(error, || {
             let output = output("connection", connection)?;
             *output = ptr::null_mut();
-            let lease = match ready(pool) {
-                Some(lease) => lease,
-                None => acquire(find(pool)?.pool())?,
+            *output = match ready(pool) {
+                Some(ready) => ready?,
+                None => hand_out(number(pool), acquire(find(pool)?.pool())?)?,
             };
-            *output = hand_out(number(pool), lease)?;
             Ok(())
         })
     }
 }
 
-/// A connection that is ready, if there is one.
-pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Lease> {
-    // Without a hold of one's own on the pool, since it takes no time.
-    POOLS.with(pool, |executor| executor.pool().acquire_ready()).flatten()
+/// The handle of a connection that is ready, if there is one.
+pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Result<*mut phantomdb_connection>> {
+    let mut lane = spare();
+    // Without a hold of one's own on the pool, since it takes no time; and into the place where the
+    // lease stays, since to move it there takes as long as to acquire it.
+    let is_acquired = POOLS.with(pool, |executor| lane.acquire_ready(executor.pool()));
+    if is_acquired == Some(true) {
+        Some(name(number(pool), lane))
+    } else {
+        keep_spare(lane);
+        None
+    }
 }
 
 /// Gives a lease of the pool with this number its handle.
 pub(super) fn hand_out(pool: usize, lease: Lease) -> Result<*mut phantomdb_connection> {
-    // A thread that ends may release after its spare is gone.
-    let lane = match SPARE.try_with(Cell::take).ok().flatten() {
-        Some(spare) => spare.renewed(lease),
-        None => Lane::new(lease),
-    };
+    name(pool, spare().filled(lease))
+}
+
+fn name(pool: usize, lane: Arc<Lane>) -> Result<*mut phantomdb_connection> {
     CONNECTIONS.insert(LeaseEntry { pool, lane }).ok_or_else(|| too_many("connections"))
+}
+
+fn spare() -> Arc<Lane> {
+    // A thread that ends may release after its spare is gone.
+    SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default()
+}
+
+fn keep_spare(lane: Arc<Lane>) {
+    let _ = SPARE.try_with(|place| place.set(Some(lane)));
 }
 
 /// Gives a connection back. Never waits and never uses the network; it can't fail for a
@@ -236,7 +251,7 @@ fn take_back(
 /// Ends a lease, unless requests on it are under way still, which then do.
 fn end(entry: LeaseEntry) {
     if let Some(spare) = entry.lane.emptied() {
-        let _ = SPARE.try_with(|place| place.set(Some(spare)));
+        keep_spare(spare);
     }
 }
 

@@ -13,15 +13,18 @@ use super::stepped::Stepped;
 use super::ticket::Ticket;
 use crate::client::{Answer, Request};
 use crate::pool::Lease;
+#[cfg(feature = "capi")]
+use crate::pool::Pool;
 use crate::sync::Mutex;
 
 /// A lease whose requests may also be made without waiting: one after the other, in the order in
 /// which they came. The lease ends with the last of them, or when this is dropped, whichever is
 /// later.
+#[derive(Default)]
 pub struct Lane {
     /// Before the lease, whose connection it has.
     pub(super) stepped: Stepped,
-    /// There until the lane is emptied.
+    /// There while the lane is in use.
     lease: Option<Lease>,
     /// Made for the first request that does not wait.
     turns: OnceLock<Arc<Turns>>,
@@ -44,11 +47,7 @@ impl Lane {
     /// A lane of this lease.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(lease: Lease) -> Arc<Lane> {
-        Arc::new(Lane::with(Some(lease)))
-    }
-
-    fn with(lease: Option<Lease>) -> Lane {
-        Lane { stepped: Stepped::default(), lease, turns: OnceLock::new() }
+        Arc::new(Lane { lease: Some(lease), ..Lane::default() })
     }
 
     /// The lease, for calls that wait.
@@ -59,18 +58,30 @@ impl Lane {
     /// Ends the lease, if no request holds on to the lane; what is left serves another lease.
     #[cfg(feature = "capi")]
     pub(crate) fn emptied(mut self: Arc<Lane>) -> Option<Arc<Lane>> {
-        *Arc::get_mut(&mut self)? = Lane::with(None);
+        let lane = Arc::get_mut(&mut self)?;
+        lane.stepped.clear();
+        lane.lease = None;
+        // Mostly there is nothing in it, and to look is cheaper than to write.
+        if lane.turns.get().is_some() {
+            lane.turns = OnceLock::new();
+        }
         Some(self)
     }
 
-    /// A lane of this lease, made of an empty one.
+    /// Puts a lease into this empty lane.
     #[cfg(feature = "capi")]
-    pub(crate) fn renewed(mut self: Arc<Lane>, lease: Lease) -> Arc<Lane> {
+    pub(crate) fn filled(mut self: Arc<Lane>, lease: Lease) -> Arc<Lane> {
         match Arc::get_mut(&mut self) {
             Some(lane) => lane.lease = Some(lease),
             None => return Lane::new(lease),
         }
         self
+    }
+
+    /// Puts a connection that is ready into this empty lane, if there is one.
+    #[cfg(feature = "capi")]
+    pub(crate) fn acquire_ready(self: &mut Arc<Lane>, pool: &Pool) -> bool {
+        Arc::get_mut(self).is_some_and(|lane| pool.acquire_ready(&mut lane.lease))
     }
 
     pub(super) fn turns(&self) -> &Arc<Turns> {

@@ -79,6 +79,15 @@ impl Lane {
 }
 
 impl Stepped {
+    /// Drops the request that is not over.
+    #[cfg(feature = "capi")]
+    pub(super) fn clear(&mut self) {
+        let place = self.0.get_mut();
+        if place.is_some() {
+            *place = None;
+        }
+    }
+
     pub(super) fn take_for_a_thread(&self) -> Result<(Request, Option<Instant>)> {
         let mut place = self.0.lock();
         match place.take() {

@@ -97,10 +97,19 @@ impl Shared {
 
     /// Takes a connection if one is to be had at once and nothing else is to be done for it.
     pub fn acquire_ready(self: &Arc<Self>) -> Option<Lease> {
+        let mut place = None;
+        self.acquire_ready_into(&mut place);
+        place
+    }
+
+    /// As [`Shared::acquire_ready`], into a place where nothing is.
+    pub fn acquire_ready_into(self: &Arc<Self>, place: &mut Option<Lease>) -> bool {
         let now = clock::recent();
-        let grant = self.step_lightly(|machine| machine.acquire_ready(now))?;
-        self.stats().count_acquire(Outcome::Direct, Duration::ZERO);
-        Some(Lease::new(self.clone(), grant.lease, grant.connection, now))
+        let Some(grant) = self.step_lightly(|machine| machine.acquire_ready(now)) else {
+            return false;
+        };
+        *place = Some(Lease::new(self.clone(), grant.lease, grant.connection, now));
+        true
     }
 
     /// Takes a connection if one is to be had at once; else waits for it without a thread, until

@@ -342,22 +342,28 @@ impl Lease {
 }
 
 impl Lease {
-    /// Gives the connection back if nothing follows from that; says when.
-    fn release_untouched(&self) -> Option<Instant> {
+    /// Gives the connection back if nothing follows from that.
+    fn release_untouched(&self) -> bool {
         if self.is_touched.load(Ordering::Relaxed) {
-            return None;
+            return false;
         }
         let now = clock::recent();
-        self.shared.step_lightly(|machine| machine.release_untouched(self.id, now)).then_some(now)
+        // Mostly within one tick.
+        let used = if now == self.acquired_at {
+            Duration::ZERO
+        } else {
+            now.saturating_duration_since(self.acquired_at)
+        };
+        self.shared.step_lightly(|machine| machine.release_untouched(self.id, used, now))
     }
 
-    /// Gives the connection back; says when.
-    fn release(&self) -> Instant {
+    fn release(&self) {
         let condition = self.connection.condition(self.is_discarded.load(Ordering::Relaxed));
-        self.shared.step(|machine, now| {
+        let released_at = self.shared.step(|machine, now| {
             machine.release(self.id, condition, now);
             now
-        })
+        });
+        self.shared.stats().count_use(released_at.saturating_duration_since(self.used_since()));
     }
 
     /// Since when the lease counts as used: where its first request followed soon, that is exactly
@@ -378,12 +384,8 @@ impl Drop for Lease {
         if self.has_owner.load(Ordering::Relaxed) {
             *self.connection.owner.lock() = None;
         }
-        let used = match self.release_untouched() {
-            // Mostly within one tick.
-            Some(at) if at == self.acquired_at => Duration::ZERO,
-            Some(at) => at.saturating_duration_since(self.acquired_at),
-            None => self.release().saturating_duration_since(self.used_since()),
-        };
-        self.shared.stats().count_use(used);
+        if !self.release_untouched() {
+            self.release();
+        }
     }
 }

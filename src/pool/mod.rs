@@ -98,8 +98,8 @@ impl Pool {
     /// Takes a connection if one is free and as fit as when it was last used. Says nothing of why
     /// there is none, and counts nothing then; always none in a callback.
     #[cfg(feature = "capi")]
-    pub(crate) fn acquire_ready(&self) -> Option<Lease> {
-        if threads::is_in_callback() { None } else { self.shared().acquire_ready() }
+    pub(crate) fn acquire_ready(&self, place: &mut Option<Lease>) -> bool {
+        !threads::is_in_callback() && self.shared().acquire_ready_into(place)
     }
 
     /// Waits for a connection without a thread, at most `timeout` (`acquire_timeout` if `None`). The

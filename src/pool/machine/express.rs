@@ -19,12 +19,14 @@ impl<C: Clone, W> Machine<C, W> {
             return None;
         }
         self.idle.pop_back();
+        self.stats.count_express_acquire();
         Some(self.grant(slot, false, now))
     }
 
     /// Takes back a connection that is as it was when it was handed out, if all that
-    /// [`Machine::release`] would do is to keep it for the next caller.
-    pub fn release_untouched(&mut self, lease: LeaseId, now: Instant) -> bool {
+    /// [`Machine::release`] would do is to keep it for the next caller. Counts that it was out for
+    /// `used`.
+    pub fn release_untouched(&mut self, lease: LeaseId, used: Duration, now: Instant) -> bool {
         let slot = lease.slot;
         let entry = &self.slots[slot];
         let is_kept = self.holds(lease)
@@ -37,6 +39,7 @@ impl<C: Clone, W> Machine<C, W> {
             && (entry.epoch == self.epoch || !entry.is_open)
             && self.is_worth_keeping(slot);
         if is_kept {
+            self.stats.count_express_use(used);
             self.park(slot, now);
         }
         is_kept

@@ -404,12 +404,15 @@ impl World {
         self.enter(number, Phase::Done);
         let lease = lease.expect("it holds a lease");
         let is_untouched = fate == Fate::Reuse && self.machine.knows(lease, &condition);
-        let taken = is_untouched && self.machine.release_untouched(lease, self.now)
+        let taken = is_untouched && self.machine.release_untouched(lease, Duration::ZERO, self.now)
             || self.machine.release(lease, condition, self.now);
         assert_eq!(taken, !is_cut, "rule 12: a live lease can be released, a cut one can't");
         self.callers[number as usize].lease = None;
         if taken && self.chance(5) {
-            assert!(!self.machine.release_untouched(lease, self.now), "released twice");
+            assert!(
+                !self.machine.release_untouched(lease, Duration::ZERO, self.now),
+                "released twice"
+            );
             assert!(!self.machine.release(lease, condition, self.now), "released twice");
         }
         self.settle();
