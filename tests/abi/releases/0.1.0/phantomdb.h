@@ -82,6 +82,9 @@
  * call a function of yours when they are done. phantomdb_cancel ends one early. What holds for all of
  * them stands at phantomdb_ticket.
  *
+ * A program whose loop watches descriptors can carry requests on itself, without callbacks and without
+ * any thread of the library: see phantomdb_step.
+ *
  *
  * AN EVENT LOOP
  *
@@ -449,12 +452,31 @@ typedef enum phantomdb_cell_kind {
 } phantomdb_cell_kind;
 
 /**
+ * How far a request has come that the program carries on itself; `phantomdb_step.state`.
+ */
+typedef enum phantomdb_step_state {
+    /**
+     * It is over: the call has returned what it came to.
+     */
+    PHANTOMDB_STEP_OVER = 0,
+    /**
+     * It goes on by `phantomdb_connection_resume`, when its socket is ready or its time is over.
+     */
+    PHANTOMDB_STEP_WAITS = 1,
+    /**
+     * It needs a socket, and so a thread: it goes on by `phantomdb_connection_finish_async`.
+     */
+    PHANTOMDB_STEP_NEEDS_THREAD = 2,
+} phantomdb_step_state;
+
+/**
  * A connection that was acquired from a pool, and is yours until you release it.
  *
  * `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
  * `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
  * `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`, `_run`,
- * `_request`, `_interrupt`, `_set_owner`; without waiting `_run_async`, `_request_async`.
+ * `_request`, `_interrupt`, `_set_owner`; without waiting `_run_async`, `_request_async`; step by
+ * step `_start`, `_start_request`, `_resume`, `_finish_async`.
  *
  * One request at a time runs on it: a second thread that tries meanwhile gets
  * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
@@ -818,6 +840,51 @@ typedef void (*phantomdb_result_callback)(struct phantomdb_result *result,
  */
 typedef void (*phantomdb_close_callback)(const struct phantomdb_error *error,
                                          void *user_data);
+
+/**
+ * What a request waits for that the program carries on itself, in an event loop of its own.
+ *
+ * `phantomdb_connection_start` sends a request without waiting for its answer, and
+ * `phantomdb_connection_resume` goes on with it, again and again, until it is over. In between the
+ * program watches a socket. No thread of the library takes part, and no callback runs; this is the
+ * cheapest way to make a request for a program that has a loop, as runtimes of languages do.
+ *
+ * `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish_async`.
+ *
+ * While such a request is under way, another on the connection is refused with
+ * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
+ * the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
+ * connection ends it too, and closes its socket. Closing the pool cuts it like any other
+ * request; so resume it, or release the connection.
+ */
+typedef struct phantomdb_step {
+    /**
+     * One of `phantomdb_step_state`. What follows is of `PHANTOMDB_STEP_WAITS`, else 0.
+     */
+    int32_t state;
+    /**
+     * The descriptor to watch. It stays the library's: watch it, and nothing else. A duplicate of
+     * it may be made for that, and does not keep the connection open.
+     */
+    int32_t descriptor;
+    /**
+     * What to watch it for: `POLLIN`, or `POLLOUT` too, of `<poll.h>`. 0: it can go on at once.
+     */
+    int32_t events;
+    /**
+     * For later versions; zero.
+     */
+    uint32_t reserved;
+    /**
+     * The number of the socket. No other socket of this process ever has it, while descriptors
+     * are used again and again.
+     */
+    uint64_t socket;
+    /**
+     * After how many milliseconds it is to go on at the latest: its time is over then.
+     */
+    int64_t timeout_ms;
+} phantomdb_step;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1455,6 +1522,9 @@ int32_t phantomdb_pool_acquire_async(struct phantomdb_pool *pool,
  * callback.) That saves a change of threads, and asks of the callback that it does nothing but
  * note what it got: no lock may be taken in it that is held around calls of this library.
  *
+ * Without a callback (NULL) nobody waits: `*connection` is NULL then unless one is free and as fit
+ * as when it was last used, and that counts as no acquire. For callers that do something else first.
+ *
  * Errors: as `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the call
  * returned); the callback does not run after an error.
  */
@@ -1559,7 +1629,8 @@ int32_t phantomdb_cancel(struct phantomdb_ticket *ticket,
  * be `PHANTOMDB_POOL_TIMEOUT`.
  *
  * The callback, which is the last of this pool, is told what `phantomdb_pool_close` would have
- * returned. It may be called from within another callback.
+ * returned. It may be called from within another callback. Another close of the pool that is made
+ * meanwhile may return before this callback has run.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
  * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had. Nothing is closed then.
@@ -1569,6 +1640,63 @@ int32_t phantomdb_pool_close_async(struct phantomdb_pool *pool,
                                    phantomdb_close_callback callback,
                                    void *user_data,
                                    struct phantomdb_error *error);
+
+/**
+ * Starts an operation on a connection, and sends of it what can be sent without waiting.
+ * `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+ *
+ * On success `step` says how it goes on. If it is over, `*result` is the answer, to be freed with
+ * `phantomdb_result_free`; otherwise it is NULL. After an error it is over.
+ *
+ * Errors: as `phantomdb_connection_run`; `PHANTOMDB_ERR_BUSY` if one is under way already.
+ */
+int32_t phantomdb_connection_start(struct phantomdb_connection *connection,
+                                   int32_t operation,
+                                   const char *const *arguments,
+                                   uint64_t argument_count,
+                                   struct phantomdb_step *step,
+                                   struct phantomdb_result **result,
+                                   struct phantomdb_error *error);
+
+/**
+ * Starts a request that has no name here yet. `method`, `path`, `body` and `body_length` are as
+ * for `phantomdb_connection_request`.
+ *
+ * In all else as `phantomdb_connection_start`.
+ */
+int32_t phantomdb_connection_start_request(struct phantomdb_connection *connection,
+                                           const char *method,
+                                           const char *path,
+                                           const void *body,
+                                           uint64_t body_length,
+                                           struct phantomdb_step *step,
+                                           struct phantomdb_result **result,
+                                           struct phantomdb_error *error);
+
+/**
+ * Goes on with the request that was started on this connection, as far as that can be done
+ * without waiting. May be called at any time; too early it changes nothing.
+ *
+ * `step`, `result` and the errors are as for `phantomdb_connection_start`; besides
+ * `PHANTOMDB_ERR_INVALID_STATE` if there is no such request.
+ */
+int32_t phantomdb_connection_resume(struct phantomdb_connection *connection,
+                                    struct phantomdb_step *step,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Finishes the request that was started on this connection and needs a thread
+ * (`PHANTOMDB_STEP_NEEDS_THREAD`): on one of the library, which opens a socket for it.
+ *
+ * In all else as `phantomdb_connection_run_async`; `PHANTOMDB_ERR_INVALID_STATE` if there is no
+ * such request.
+ */
+int32_t phantomdb_connection_finish_async(struct phantomdb_connection *connection,
+                                          phantomdb_result_callback callback,
+                                          void *user_data,
+                                          struct phantomdb_ticket **ticket,
+                                          struct phantomdb_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"
