@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <phantomdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -28,6 +29,10 @@ static phantomdb_connection *held;
 static phantomdb_ticket *waiting;
 static phantomdb_pool *narrow;
 static phantomdb_connection *in_the_way;
+/* A request of the first process that is carried on step by step, and is not over all the time. */
+static phantomdb_pool *stepping;
+static phantomdb_connection *begun;
+static phantomdb_step next_step;
 static atomic_bool is_over;
 static atomic_uint asked;
 static atomic_uint failures;
@@ -102,6 +107,36 @@ static bool ask_on(phantomdb_connection *connection) {
     return error.http_status == 404;
 }
 
+static void begin(phantomdb_connection *connection, phantomdb_step *step) {
+    char path[64];
+    phantomdb_error error;
+    path_of_this_process(path);
+    phantomdb_connection_start_request(connection, "GET", path, NULL, 0, step, NULL, &error);
+    CHECK(error.code == PHANTOMDB_OK && step->state == PHANTOMDB_STEP_WAITS, "%s", error.message);
+}
+
+static void carry_on(phantomdb_connection *connection, phantomdb_step *step) {
+    phantomdb_error error = {0};
+    while (step->state == PHANTOMDB_STEP_WAITS) {
+        struct pollfd socket = {.fd = step->descriptor, .events = (short)step->events};
+        if (step->events != 0) poll(&socket, 1, (int)step->timeout_ms);
+        phantomdb_connection_resume(connection, step, NULL, &error);
+    }
+    CHECK(error.http_status == 404, "%s", error.message);
+}
+
+static void ask_step_by_step(void) {
+    phantomdb_connection *connection;
+    phantomdb_error error;
+    phantomdb_step step = {0};
+    CHECK(phantomdb_pool_acquire(pool, &connection, &error) == PHANTOMDB_OK, "%s", error.message);
+    /* It has a socket from then on. */
+    ask_on(connection);
+    begin(connection, &step);
+    carry_on(connection, &step);
+    CHECK(phantomdb_pool_release(pool, connection, &error) == PHANTOMDB_OK, "%s", error.message);
+}
+
 static void *ask_until_over(void *unused) {
     (void)unused;
     while (!is_over && ask()) {
@@ -167,6 +202,9 @@ static void is_like_new(void) {
     CHECK(sockets() == 0, "%d sockets of the parent", sockets());
     int code = phantomdb_connection_list_databases(held, NULL, &error);
     CHECK(code == PHANTOMDB_ERR_INVALID_HANDLE, "request: %d", code);
+    phantomdb_step step = next_step;
+    code = phantomdb_connection_resume(begun, &step, NULL, &error);
+    CHECK(code == PHANTOMDB_ERR_INVALID_HANDLE, "resume: %d", code);
     code = phantomdb_connection_interrupt(held, &error);
     CHECK(code == PHANTOMDB_ERR_INVALID_HANDLE, "interrupt: %d", code);
     code = phantomdb_pool_release(pool, held, &error);
@@ -201,6 +239,7 @@ static void wait_for_child(pid_t child) {
 
 static void goes_on(void) {
     is_like_new();
+    ask_step_by_step();
     ask_many_in_two_threads();
     close_pool();
 }
@@ -308,6 +347,12 @@ static void open_connections(void) {
     CHECK(phantomdb_pool_run_async(narrow, PHANTOMDB_HEALTH_CHECK, NULL, 0, on_result, &waits,
                                    &waiting, &error) == PHANTOMDB_OK, "%s", error.message);
     for (int i = 1; i < OPEN; i++) phantomdb_pool_release(pool, all[i], NULL);
+    one.request_timeout_ms = 3600000;
+    CHECK(phantomdb_pool_create(&one, &stepping, &error) == PHANTOMDB_OK, "%s", error.message);
+    CHECK(phantomdb_pool_acquire(stepping, &begun, &error) == PHANTOMDB_OK, "%s", error.message);
+    ask_on(begun);
+    others++;
+    begin(begun, &next_step);
 }
 
 /* Nothing that children did shows on the connections of this process, which are the first. */
@@ -379,6 +424,9 @@ int main(int count, char **arguments) {
     CHECK(phantomdb_pool_release(narrow, in_the_way, &error) == PHANTOMDB_OK, "%s", error.message);
     CHECK(phantomdb_pool_close(narrow, &error) == PHANTOMDB_OK, "%s", error.message);
     CHECK(waits.error.code == PHANTOMDB_ERR_CANCELLED, "%s", waits.error.message);
+    carry_on(begun, &next_step);
+    CHECK(phantomdb_pool_release(stepping, begun, &error) == PHANTOMDB_OK, "%s", error.message);
+    CHECK(phantomdb_pool_close(stepping, &error) == PHANTOMDB_OK, "%s", error.message);
     close_pool();
     if (failures == 0) passed++;
     else failed++;
