@@ -1,5 +1,7 @@
 //! Asynchronous calls under the model checker; see `crate::pool::model`.
 
+mod stepped;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
