@@ -105,7 +105,7 @@ impl Shared {
     /// As [`Shared::acquire_ready`], into a place where nothing is.
     pub fn acquire_ready_into(self: &Arc<Self>, place: &mut Option<Lease>) -> bool {
         let now = clock::recent();
-        let Some(grant) = self.step_lightly(|machine| machine.acquire_ready(now)) else {
+        let Some(grant) = self.step_untimed(|machine| machine.acquire_ready(now)) else {
             return false;
         };
         *place = Some(Lease::new(self.clone(), grant.lease, grant.connection, now));

@@ -354,7 +354,7 @@ impl Lease {
         } else {
             now.saturating_duration_since(self.acquired_at)
         };
-        self.shared.step_lightly(|machine| machine.release_untouched(self.id, used, now))
+        self.shared.step_untimed(|machine| machine.release_untouched(self.id, used, now))
     }
 
     fn release(&self) {

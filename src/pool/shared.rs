@@ -113,20 +113,19 @@ impl Shared {
         self.core.lock()
     }
 
-    /// Tells the machine what happened and carries out what follows from it.
+    /// Tells the machine what happened at this moment and carries out what follows from it.
     pub fn step<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine, Instant) -> R) -> R {
         let now = clock::now();
-        let mut core = self.lock();
-        let outcome = event(&mut core.machine, now);
-        self.carry_out(core);
-        outcome
+        self.step_untimed(|machine| event(machine, now))
     }
 
-    /// As [`Shared::step`], for an event from which mostly nothing follows.
-    pub fn step_lightly<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine) -> R) -> R {
+    /// As [`Shared::step`], for an event whose time is known already.
+    pub fn step_untimed<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine) -> R) -> R {
         let mut core = self.lock();
         let outcome = event(&mut core.machine);
-        if core.machine.has_effects() || core.workers.are_too_few() {
+        let Core { machine, workers, .. } = &*core;
+        // Mostly nothing follows.
+        if machine.has_effects() || machine.is_closing() || workers.are_too_few() {
             self.carry_out(core);
         }
         outcome
