@@ -113,6 +113,6 @@ fn run() -> Result<Vec<String>, String> {
     }
     complaints.extend(gauge.growth());
     fs::create_dir_all(&wanted.into).map_err(|error| error.to_string())?;
-    report::write(&wanted.into, &workers, &gauge, &chaos)?;
+    report::write(&wanted.into, &workers, &gauge, &chaos, &complaints)?;
     Ok(complaints)
 }

@@ -19,14 +19,15 @@ pub fn write(
     workers: &[Worker],
     gauge: &Gauge,
     chaos: &Chaos,
+    complaints: &[String],
 ) -> Result<(), String> {
     draw(&folder.join("soak.svg"), gauge).map_err(|error| error.to_string())?;
-    let page = page(workers, gauge, chaos);
+    let page = page(workers, gauge, chaos, complaints);
     println!("{page}");
     fs::write(folder.join("soak.md"), page).map_err(|error| error.to_string())
 }
 
-fn page(workers: &[Worker], gauge: &Gauge, chaos: &Chaos) -> String {
+fn page(workers: &[Worker], gauge: &Gauge, chaos: &Chaos, complaints: &[String]) -> String {
     let end = |process: &crate::gauge::Process| process.samples.last().map_or(0.0, |it| it.0);
     let minutes = gauge.processes.iter().map(end).fold(0.0, f64::max) / 60.0;
     let mut page = format!(
@@ -56,7 +57,20 @@ fn page(workers: &[Worker], gauge: &Gauge, chaos: &Chaos) -> String {
     for (what, count) in chaos.happened() {
         writeln!(page, "- {count} times {what}").expect("a text takes everything");
     }
+    page.push('\n');
+    page.push_str(&verdict(workers, complaints));
     page
+}
+
+fn verdict(workers: &[Worker], complaints: &[String]) -> String {
+    if !complaints.is_empty() {
+        return format!("It failed:\n\n- {}\n", complaints.join("\n- "));
+    }
+    let rows: usize = workers.iter().map(|worker| worker.acknowledged().len()).sum();
+    format!(
+        "At the end each of the {rows} rows that were acknowledged was there exactly once, none that was sent was \
+         there twice, and no connection was left open.\n"
+    )
 }
 
 fn draw(path: &Path, gauge: &Gauge) -> Result<(), Box<dyn Error>> {
