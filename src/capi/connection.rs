@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::call::{call, text};
 use super::error::phantomdb_error;
-use super::handles::{Found, Kind, Table};
+use super::handles::{Found, Kept, Kind, Table};
 use super::operation;
 use super::result::{self, phantomdb_result};
 use crate::client::{Operation, Request};
@@ -20,6 +20,12 @@ pub(super) struct LeaseEntry {
     /// The number of the pool's handle.
     pub pool: usize,
     pub lane: Arc<Lane>,
+}
+
+impl Kept for LeaseEntry {
+    fn address(&self) -> usize {
+        self.lane.address()
+    }
 }
 
 /// A connection that was acquired from a pool, and is yours until you release it.

@@ -3,8 +3,12 @@
 //! A handle says its kind, a place in a table, and the how-many-eth guest of that place it is.
 //! So one that is NULL, made up, stale or of another kind is recognised, whatever happened to
 //! the thing it once named. A place whose guests can no longer be numbered is given up.
+//!
+//! A table has several parts with a lock each, and things are spread over them, so that threads seldom
+//! wait for each other here.
 
 use std::ptr;
+use std::sync::Arc;
 
 use crate::sync::RwLock;
 
@@ -12,6 +16,10 @@ const KIND_BITS: u32 = 4;
 const PLACE_BITS: u32 = if usize::BITS >= 64 { 24 } else { 14 };
 const GUEST_BITS: u32 = usize::BITS - KIND_BITS - PLACE_BITS;
 const LAST_GUEST: usize = (1 << GUEST_BITS) - 1;
+
+/// The part of the table is in a place's lowest bits.
+const PART_BITS: u32 = 4;
+const PARTS: usize = 1 << PART_BITS;
 
 /// What a handle names. The numbers are odd, so that a handle is no aligned address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +45,12 @@ pub enum Found<T> {
 /// The things of one kind that handles name.
 pub struct Table<T> {
     kind: Kind,
-    places: RwLock<Places<T>>,
+    parts: [Part<T>; PARTS],
 }
+
+/// Each on cache lines of its own.
+#[repr(align(128))]
+struct Part<T>(RwLock<Places<T>>);
 
 struct Places<T> {
     all: Vec<Place<T>>,
@@ -51,6 +63,25 @@ struct Place<T> {
     thing: Option<T>,
 }
 
+/// What a table can keep.
+pub trait Kept: Clone {
+    /// Where it is. Things that are at one address one after the other, as those of one thread often
+    /// are, go to one part of the table.
+    fn address(&self) -> usize;
+
+    fn part(&self) -> usize {
+        // By the golden ratio, since addresses differ in the same few bits.
+        const SPREAD: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
+        self.address().wrapping_mul(SPREAD) >> (usize::BITS - PART_BITS)
+    }
+}
+
+impl<A> Kept for Arc<A> {
+    fn address(&self) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+}
+
 /// The numbers of a place's guests begin at random, so that no small number is ever a handle.
 fn first_guest() -> usize {
     fastrand::usize(1 << (GUEST_BITS / 4)..1 << (GUEST_BITS / 2))
@@ -61,37 +92,50 @@ pub fn number<H>(pointer: *mut H) -> usize {
     pointer.addr()
 }
 
-impl<T: Clone> Table<T> {
+impl<T: Kept> Table<T> {
     pub const fn new(kind: Kind) -> Self {
-        Table { kind, places: RwLock::new(Places { all: Vec::new(), free: Vec::new() }) }
+        let parts =
+            [const { Part(RwLock::new(Places { all: Vec::new(), free: Vec::new() })) }; PARTS];
+        Table { kind, parts }
     }
 
     /// Keeps other threads from changing the table as long as the result lives; for a fork.
-    pub fn hold(&self) -> impl Drop + '_ {
-        self.places.write()
+    pub fn hold(&self) -> [impl Drop + '_; PARTS] {
+        self.parts.each_ref().map(|part| part.0.write())
     }
 
     /// Gives the thing a handle; `None` if there are more things than handles can name.
     pub fn insert<H>(&self, thing: T) -> Option<*mut H> {
-        let mut places = self.places.write();
+        let own = thing.part();
+        let mut full = self.insert_into(own, thing);
+        for part in (own + 1..).take(PARTS - 1) {
+            let Err(thing) = full else { break };
+            full = self.insert_into(part % PARTS, thing);
+        }
+        full.ok()
+    }
+
+    /// Gives it back if there is no room.
+    fn insert_into<H>(&self, part: usize, thing: T) -> Result<*mut H, T> {
+        let mut places = self.parts[part].0.write();
         let index = match places.free.pop() {
             Some(index) => index,
-            None if places.all.len() < 1 << PLACE_BITS => {
+            None if places.all.len() < 1 << (PLACE_BITS - PART_BITS) => {
                 let first_guest = first_guest();
                 places.all.push(Place { first_guest, guest: first_guest, thing: None });
                 places.all.len() - 1
             }
-            None => return None,
+            None => return Err(thing),
         };
         let place = &mut places.all[index];
         place.thing = Some(thing);
-        let number = (place.guest << PLACE_BITS | index) << KIND_BITS | self.kind as usize;
-        Some(ptr::without_provenance_mut(number))
+        let number = place.guest << PLACE_BITS | index << PART_BITS | part;
+        Ok(ptr::without_provenance_mut(number << KIND_BITS | self.kind as usize))
     }
 
     pub fn find<H>(&self, handle: *mut H) -> Found<T> {
-        let Some((index, guest)) = self.split(number(handle)) else { return Found::Unknown };
-        match self.places.read().all.get(index) {
+        let Some((part, index, guest)) = self.split(number(handle)) else { return Found::Unknown };
+        match part.read().all.get(index) {
             Some(place) if place.guest == guest => match &place.thing {
                 Some(thing) => Found::Live(thing.clone()),
                 None if guest == LAST_GUEST => Found::Gone,
@@ -105,8 +149,8 @@ impl<T: Clone> Table<T> {
     /// Uses the thing in place, where a copy would cost more than the use; `None` if it is not
     /// there. Nothing may be named, or taken out, meanwhile.
     pub fn with<H, R>(&self, handle: *mut H, use_it: impl FnOnce(&T) -> R) -> Option<R> {
-        let (index, guest) = self.split(number(handle))?;
-        let places = self.places.read();
+        let (part, index, guest) = self.split(number(handle))?;
+        let places = part.read();
         let place = places.all.get(index).filter(|place| place.guest == guest)?;
         place.thing.as_ref().map(use_it)
     }
@@ -114,8 +158,8 @@ impl<T: Clone> Table<T> {
     /// Takes the thing out if `is_meant` agrees; from then on its handle is gone. Of several
     /// threads that try, one gets it.
     pub fn remove<H>(&self, handle: *mut H, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
-        let (index, guest) = self.split(number(handle))?;
-        let mut places = self.places.write();
+        let (part, index, guest) = self.split(number(handle))?;
+        let mut places = part.write();
         let place = places.all.get_mut(index)?;
         if place.guest != guest || !is_meant(place.thing.as_ref()?) {
             return None;
@@ -128,17 +172,25 @@ impl<T: Clone> Table<T> {
         thing
     }
 
-    fn split(&self, number: usize) -> Option<(usize, usize)> {
+    /// The part, the place in it, and the guest.
+    fn split(&self, number: usize) -> Option<(&RwLock<Places<T>>, usize, usize)> {
         let kind = number & ((1 << KIND_BITS) - 1);
-        let index = number >> KIND_BITS & ((1 << PLACE_BITS) - 1);
+        let place = number >> KIND_BITS & ((1 << PLACE_BITS) - 1);
         let guest = number >> (KIND_BITS + PLACE_BITS);
-        (kind == self.kind as usize).then_some((index, guest))
+        let part = &self.parts[place % PARTS].0;
+        (kind == self.kind as usize).then_some((part, place >> PART_BITS, guest))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Kept for &'static str {
+        fn address(&self) -> usize {
+            0
+        }
+    }
 
     fn table() -> Table<&'static str> {
         Table::new(Kind::Pool)
@@ -178,11 +230,37 @@ mod tests {
         let table = table();
         let first: *mut u8 = table.insert("first").unwrap();
         table.remove(first, |_| true);
-        table.places.write().all[0].guest = LAST_GUEST;
+        table.split(number(first)).unwrap().0.write().all[0].guest = LAST_GUEST;
         let last: *mut u8 = table.insert("last").unwrap();
         table.remove(last, |_| true);
         assert_eq!(table.find(last), Found::Gone);
         let elsewhere: *mut u8 = table.insert("elsewhere").unwrap();
-        assert_eq!(table.split(number(elsewhere)).unwrap().0, 1);
+        assert_eq!(table.split(number(elsewhere)).unwrap().1, 1);
+    }
+
+    #[test]
+    fn things_elsewhere_do_not_wait_for_each_other() {
+        let table = Table::new(Kind::Pool);
+        let things: Vec<_> = (0..100).map(Arc::new).collect();
+        let first: *mut u8 = table.insert(things[0].clone()).unwrap();
+        let held = table.split(number(first)).unwrap().0.write();
+        let elsewhere = things.iter().find(|it| it.part() != things[0].part()).unwrap();
+        let second: *mut u8 = table.insert(elsewhere.clone()).unwrap();
+        assert_eq!(table.find(second), Found::Live(elsewhere.clone()));
+        drop(held);
+        assert_eq!(table.find(first), Found::Live(things[0].clone()));
+    }
+
+    #[test]
+    fn what_finds_its_part_full_goes_to_another() {
+        let table = table();
+        let first: *mut u8 = table.insert("first").unwrap();
+        let full = table.split(number(first)).unwrap().0;
+        for _ in 1..1 << (PLACE_BITS - PART_BITS) {
+            full.write().all.push(Place { first_guest: 1, guest: 1, thing: None });
+        }
+        let elsewhere: *mut u8 = table.insert("elsewhere").unwrap();
+        assert!(!ptr::eq(table.split(number(elsewhere)).unwrap().0, full));
+        assert_eq!(table.find(elsewhere), Found::Live("elsewhere"));
     }
 }
