@@ -10,6 +10,8 @@
 mod plain;
 
 #[cfg(feature = "capi")]
+pub use plain::Condvar as StaticCondvar;
+#[cfg(feature = "capi")]
 pub use plain::RwLock;
 #[cfg(not(shuttle))]
 pub use plain::{Condvar, Mutex, MutexGuard};

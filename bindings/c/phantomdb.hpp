@@ -1465,7 +1465,7 @@ public:
 
     /// Closes the pool as close() does, without waiting for it: `done` is called with an
     /// outcome<void>, once, and is the last callback of this pool. May be called in a callback.
-    /// Another close that is made meanwhile, the destructor's say, may return before it has run.
+    /// Another close that is made meanwhile, the destructor's say, returns after it has run.
     template <class Done>
     void close_async(Done &&done) {
         close_async_within(PHANTOMDB_POOL_TIMEOUT, std::forward<Done>(done));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::call::{UserData, call, output};
 use super::connection::{self, phantomdb_connection};
 use super::error::phantomdb_error;
+use super::farewell::Farewell;
 use super::handles::{Found, Kind, Table, number};
 use super::operation;
 use super::options::from_ms;
@@ -437,8 +438,8 @@ pub unsafe extern "C" fn phantomdb_cancel(
 /// be `PHANTOMDB_POOL_TIMEOUT`.
 ///
 /// The callback, which is the last of this pool, is told what `phantomdb_pool_close` would have
-/// returned. It may be called from within another callback. Another close of the pool that is made
-/// meanwhile may return before this callback has run.
+/// returned. It may be called from within another callback. A close that waits, and is made
+/// meanwhile, returns after this callback has run.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
 /// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had. Nothing is closed then.
@@ -458,12 +459,14 @@ pub unsafe extern "C" fn phantomdb_pool_close_async(
         }
         let (timeout, callback) = (timeout(timeout_ms)?, given(callback)?);
         let (pool, user_data) = (number(pool), UserData(user_data));
+        let farewell = Farewell::new(pool);
         let run = move || {
             let outcome = pool::close(ptr::without_provenance_mut(pool), timeout);
             let error =
                 outcome.err().map_or_else(phantomdb_error::none, |it| phantomdb_error::of(&it));
             // SAFETY: the program gave this function for this purpose, with this `user_data`.
             threads::call_back(|| unsafe { callback(&raw const error, user_data.get()) });
+            drop(farewell);
         };
         // Nobody joins it: when it calls back, all there was of the pool is gone.
         threads::spawn("phantomdb-close", run).map(drop).map_err(|_| {

@@ -16,6 +16,7 @@ mod asynchronous;
 mod call;
 mod connection;
 mod error;
+mod farewell;
 mod handles;
 mod operation;
 mod options;

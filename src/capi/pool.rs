@@ -10,6 +10,7 @@ use super::asynchronous::TICKETS;
 use super::call::{call, optional_text, output};
 use super::connection::{CONNECTIONS, LeaseEntry, phantomdb_connection};
 use super::error::phantomdb_error;
+use super::farewell;
 use super::handles::{Found, Kind, Table, number};
 use super::operation;
 use super::options::{self, from_ms, phantomdb_pool_options};
@@ -22,6 +23,7 @@ use crate::error::{Code, Error, Result};
 use crate::executor::{Executor, Lane};
 use crate::fork;
 use crate::pool::{Lease, Pool};
+use crate::threads;
 
 static POOLS: Table<Arc<Executor>> = Table::new(Kind::Pool);
 
@@ -48,7 +50,11 @@ thread_local! {
 
 fn hold_tables() -> Box<dyn FnOnce(fork::Side)> {
     let held = (POOLS.hold(), CONNECTIONS.hold(), RESULTS.hold(), TICKETS.hold());
-    Box::new(move |_| drop(held))
+    let farewells = farewell::hold();
+    Box::new(move |side| {
+        farewells(side);
+        drop(held);
+    })
 }
 
 pub(super) fn find(pool: *mut phantomdb_pool) -> Result<Arc<Executor>> {
@@ -483,7 +489,8 @@ pub unsafe extern "C" fn phantomdb_pool_set_token(
 /// `close_timeout_ms` to be released; then they are cut: a request in flight on them fails with
 /// `PHANTOMDB_ERR_CLOSED`, as does everything tried on them later. Release them as usual.
 ///
-/// Closing a pool twice, or from two threads at once, is fine.
+/// Closing a pool twice, or from two threads at once, is fine. Callbacks of `phantomdb_pool_close_async`
+/// have run, too, when this returns.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_WOULD_DEADLOCK` from within a callback of
 /// the library, which then closes nothing.
@@ -493,7 +500,7 @@ pub unsafe extern "C" fn phantomdb_pool_close(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises that `error` is NULL or valid.
-    unsafe { call(error, || close(pool, None)) }
+    unsafe { call(error, || close_and_wait(pool, None)) }
 }
 
 /// As `phantomdb_pool_close`, but connections in use have `timeout_ms` to be released instead of
@@ -508,7 +515,17 @@ pub unsafe extern "C" fn phantomdb_pool_close_timeout(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises that `error` is NULL or valid.
-    unsafe { call(error, || close(pool, Some(from_ms("timeout_ms", timeout_ms)?))) }
+    unsafe { call(error, || close_and_wait(pool, Some(from_ms("timeout_ms", timeout_ms)?))) }
+}
+
+/// Returns when also the callbacks of closes that do not wait have run.
+fn close_and_wait(pool: *mut phantomdb_pool, timeout: Option<Duration>) -> Result<()> {
+    close(pool, timeout)?;
+    // One of those may be what calls this.
+    if !threads::is_in_callback() {
+        farewell::wait(number(pool));
+    }
+    Ok(())
 }
 
 /// Closes within `timeout`, or else the pool's own.

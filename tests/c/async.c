@@ -450,6 +450,37 @@ static void a_close_need_not_wait(void) {
     EVENTUALLY(thread_count() == before);
 }
 
+static atomic_int farewell_has_begun, farewell_may_end, close_has_returned;
+
+static void on_close_slowly(const phantomdb_error *what, void *user_data) {
+    farewell_has_begun = 1;
+    EVENTUALLY(farewell_may_end);
+    on_close(what, user_data);
+}
+
+static void *close_meanwhile(void *user_data) {
+    told *farewell = user_data;
+    closed(farewell->pool);
+    CHECK_INT(farewell->times, 1);
+    close_has_returned = 1;
+    return NULL;
+}
+
+static void rule_19_a_close_waits_for_the_callback_of_one_that_did_not(void) {
+    told farewell = {.pool = pool_of(server.url, 2)};
+    CHECK_OK(phantomdb_pool_close_async(farewell.pool, 0, on_close_slowly, &farewell, &error),
+             &error);
+    EVENTUALLY(farewell_has_begun);
+    pthread_t closer;
+    pthread_create(&closer, NULL, close_meanwhile, &farewell);
+    /* All else is over, so that it would return at once. */
+    for (int64_t until = now_ms() + 50; now_ms() < until && !close_has_returned;) look_again();
+    CHECK(!close_has_returned);
+    farewell_may_end = 1;
+    pthread_join(closer, NULL);
+    CHECK(close_has_returned);
+}
+
 static void every_operation_is_told_with_its_arguments(void) {
     uint64_t count = 0;
     const phantomdb_operation_info *table = phantomdb_operation_table(&count);
@@ -584,6 +615,7 @@ int main(void) {
     fresh(a_long_row_of_direct_callbacks_needs_no_deep_stack, "a long row of direct callbacks");
     fresh(rule_19_after_close_no_callback_runs_and_none_will, "after close no callback runs");
     fresh(a_close_need_not_wait, "a close need not wait");
+    fresh(rule_19_a_close_waits_for_the_callback_of_one_that_did_not, "a close waits for the callback of one that did not");
     fresh(every_operation_is_told_with_its_arguments, "the table of operations");
     fresh(rule_06_nothing_is_lost_whatever_is_cancelled, "nothing is lost");
     devserver_stop(&server);

@@ -1141,7 +1141,8 @@ int32_t phantomdb_pool_set_token(struct phantomdb_pool *pool,
  * `close_timeout_ms` to be released; then they are cut: a request in flight on them fails with
  * `PHANTOMDB_ERR_CLOSED`, as does everything tried on them later. Release them as usual.
  *
- * Closing a pool twice, or from two threads at once, is fine.
+ * Closing a pool twice, or from two threads at once, is fine. Callbacks of `phantomdb_pool_close_async`
+ * have run, too, when this returns.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_WOULD_DEADLOCK` from within a callback of
  * the library, which then closes nothing.
@@ -1629,8 +1630,8 @@ int32_t phantomdb_cancel(struct phantomdb_ticket *ticket,
  * be `PHANTOMDB_POOL_TIMEOUT`.
  *
  * The callback, which is the last of this pool, is told what `phantomdb_pool_close` would have
- * returned. It may be called from within another callback. Another close of the pool that is made
- * meanwhile may return before this callback has run.
+ * returned. It may be called from within another callback. A close that waits, and is made
+ * meanwhile, returns after this callback has run.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
  * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had. Nothing is closed then.
