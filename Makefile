@@ -261,38 +261,33 @@ test-demo: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## the demo, in
 
 .PHONY: bench bench-quick bench-core
 
+# The library itself comes last: it makes one report of all.
 bench: ## the library beside its peers, in every language; the report is in target/bench
-	@$(MAKE) --no-print-directory bench-core
 	@$(MAKE) --no-print-directory bench-node BENCH='--rounds 5'
 	@$(MAKE) --no-print-directory bench-go GO_BENCH='-rounds 5'
 	@$(MAKE) --no-print-directory bench-python PYTHON_BENCH='--rounds 5'
+	@$(MAKE) --no-print-directory bench-core CORE_BENCH=--bindings
 
-bench-quick: ## as bench, with less effort, in two minutes
-	@$(MAKE) --no-print-directory bench-core CORE_BENCH=--quick
+bench-quick: ## as bench, with less effort, in two minutes once it is built
 	@$(MAKE) --no-print-directory bench-node BENCH='--rounds 3 --scale 0.2'
 	@$(MAKE) --no-print-directory bench-go GO_BENCH='-rounds 3 -scale 0.2'
 	@$(MAKE) --no-print-directory bench-python PYTHON_BENCH='--rounds 3 --scale 0.2'
-
-# Against a server that is built as users have it.
-BENCH_SERVER := $(TARGET_DIR)/release/phantomdb-devserver
+	@$(MAKE) --no-print-directory bench-core CORE_BENCH='--quick --bindings'
 
 bench-core: $(SETUP_BENCH) build devserver-release ## the library itself beside its peers; CORE_BENCH=--quick for a short run
-	@DEVSERVER='$(BENCH_SERVER)' benches/core/run $(CORE_BENCH)
+	@DEVSERVER='$(RELEASE_SERVER)' benches/core/run $(CORE_BENCH)
 
-bench-node: build node ## the binding for Node.js beside its peers; BENCH has arguments for it
-	@cargo build --locked --release --package phantomdb-devserver
-	@DEVSERVER='$(BENCH_SERVER)' benches/node/run $(BENCH)
+bench-node: build node devserver-release ## the binding for Node.js beside its peers; BENCH has arguments for it
+	@DEVSERVER='$(RELEASE_SERVER)' benches/node/run $(BENCH)
 
 bench-sizing: devserver-release node ## what the size of a pool does to its callers: docs/sizing.md
-	@DEVSERVER=$(RELEASE_SERVER) benches/sizing/run
+	@DEVSERVER='$(RELEASE_SERVER)' benches/sizing/run
 
-bench-go: $(GO_STAGE) ## the binding for Go beside its peers; GO_BENCH has arguments for it
-	@cargo build --locked --release --package phantomdb-devserver
-	@DEVSERVER='$(BENCH_SERVER)' benches/go/run $(GO_BENCH)
+bench-go: $(GO_STAGE) devserver-release ## the binding for Go beside its peers; GO_BENCH has arguments for it
+	@DEVSERVER='$(RELEASE_SERVER)' benches/go/run $(GO_BENCH)
 
-bench-python: python ## the binding for Python beside its peers; PYTHON_BENCH has arguments for it
-	@cargo build --locked --release --package phantomdb-devserver
-	@DEVSERVER='$(BENCH_SERVER)' benches/python/run $(PYTHON_BENCH)
+bench-python: python devserver-release ## the binding for Python beside its peers; PYTHON_BENCH has arguments for it
+	@DEVSERVER='$(RELEASE_SERVER)' benches/python/run $(PYTHON_BENCH)
 
 fmt: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## format the code
 	@cargo fmt --all

@@ -16,16 +16,25 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strings"
 )
 
 const connections = 10
 
 // report is what the file of results holds.
 type report struct {
-	Go       string   `json:"go"`
-	Rounds   int      `json:"rounds"`
-	Requests []figure `json:"requests"`
-	Acquires []figure `json:"acquires"`
+	Runtime string   `json:"runtime"`
+	Rounds  int      `json:"rounds"`
+	Results []figure `json:"results"`
+}
+
+func (r report) of(what string) (figures []figure) {
+	for _, it := range r.Results {
+		if it.What == what {
+			figures = append(figures, it)
+		}
+	}
+	return figures
 }
 
 func main() {
@@ -56,23 +65,25 @@ func run(url, results string, rounds int, scale float64) error {
 	}
 	defer closeAcquires()
 
-	it := report{Go: runtime.Version(), Rounds: rounds}
-	for _, goroutines := range []int{1, 10, 64} {
-		figures, err := compare(requests, goroutines, int(6000*scale), rounds)
-		if err != nil {
-			return err
+	it := report{Runtime: "Go " + strings.TrimPrefix(runtime.Version(), "go"), Rounds: rounds}
+	compareAll := func(what string, contenders []contender, loads []int, count float64) error {
+		for _, goroutines := range loads {
+			figures, err := compare(what, contenders, goroutines, int(count*scale), rounds)
+			if err != nil {
+				return err
+			}
+			it.Results = append(it.Results, figures...)
 		}
-		it.Requests = append(it.Requests, figures...)
+		return nil
 	}
-	show("requests (GET /databases), 10 connections", "requests/s", it.Requests)
-	for _, goroutines := range []int{1, 8, 64} {
-		figures, err := compare(acquires, goroutines, int(300_000*scale), rounds)
-		if err != nil {
-			return err
-		}
-		it.Acquires = append(it.Acquires, figures...)
+	if err := compareAll("requests", requests, []int{1, 10, 64}, 6000); err != nil {
+		return err
 	}
-	show("acquire and release, 10 connections", "pairs/s", it.Acquires)
+	show("requests (GET /databases), 10 connections", "requests/s", it.of("requests"))
+	if err := compareAll("acquires", acquires, []int{1, 8, 64}, 300_000); err != nil {
+		return err
+	}
+	show("acquire and release, 10 connections", "pairs/s", it.of("acquires"))
 
 	text, err := json.MarshalIndent(it, "", "  ")
 	if err != nil {

@@ -14,14 +14,15 @@ type sample struct{ rate, cpu float64 }
 
 // figure is what a contender came to at one load.
 type figure struct {
+	What       string  `json:"what"`
 	Name       string  `json:"name"`
-	Goroutines int     `json:"goroutines"`
+	Goroutines int     `json:"atOnce"`
 	Rate       float64 `json:"rate"`
 	// CPUMicroseconds is the processor time of this process for each.
-	CPUMicroseconds float64 `json:"cpu_microseconds"`
+	CPUMicroseconds float64 `json:"cpuMicroseconds"`
 	// Ours is how many times as fast ours is, and OurCPU how much processor time it takes for each.
 	Ours   float64 `json:"ours"`
-	OurCPU float64 `json:"our_cpu"`
+	OurCPU float64 `json:"ourCpu"`
 }
 
 // measure does it so often, in so many goroutines.
@@ -58,7 +59,7 @@ func processorTime() time.Duration {
 }
 
 // compare gives all contenders their turns at one load.
-func compare(contenders []contender, goroutines, count, rounds int) ([]figure, error) {
+func compare(what string, contenders []contender, goroutines, count, rounds int) ([]figure, error) {
 	samples := make([][]sample, len(contenders))
 	for _, it := range contenders {
 		if _, err := measure(it, goroutines, count/4+1); err != nil {
@@ -85,6 +86,7 @@ func compare(contenders []contender, goroutines, count, rounds int) ([]figure, e
 			return median(numbers)
 		}
 		figures = append(figures, figure{
+			What:            what,
 			Name:            it.name,
 			Goroutines:      goroutines,
 			Rate:            each(func(_, other sample) float64 { return other.rate }),

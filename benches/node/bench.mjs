@@ -83,31 +83,32 @@ async function run(work, inFlight, count) {
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 /** All contenders at one load. */
-async function compare(contenders, inFlight, count) {
+async function compare(what, contenders, atOnce, count) {
   const names = Object.keys(contenders);
   const samples = Object.fromEntries(names.map((name) => [name, []]));
-  for (const name of names) await run(contenders[name], inFlight, Math.ceil(count / 4));
+  for (const name of names) await run(contenders[name], atOnce, Math.ceil(count / 4));
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < names.length; turn++) {
       const name = names[(round + turn) % names.length];
-      samples[name].push(await run(contenders[name], inFlight, count));
+      samples[name].push(await run(contenders[name], atOnce, count));
     }
   }
   const own = samples.phantomdb;
   return names.map((name) => ({
+    what,
     name,
-    inFlight,
+    atOnce,
     rate: median(samples[name].map((it) => it.rate)),
     cpuMicroseconds: median(samples[name].map((it) => it.cpu)),
     ours: median(samples[name].map((it, round) => own[round].rate / it.rate)),
   }));
 }
 
-function show(title, unit, rows) {
+function show(what, title, unit) {
   console.log(`\n${title}\n`);
-  for (const { name, rate, cpuMicroseconds, ours, inFlight } of rows) {
+  for (const { name, rate, cpuMicroseconds, ours, atOnce } of report.results.filter((it) => it.what === what)) {
     const cells = [
-      `  ${String(inFlight).padStart(3)} at once  ${name.padEnd(22)}`,
+      `  ${String(atOnce).padStart(3)} at once  ${name.padEnd(22)}`,
       `${Math.round(rate).toLocaleString('en').padStart(10)} ${unit}`,
       `${cpuMicroseconds.toFixed(1).padStart(7)} µs of processor`,
       name === 'phantomdb' ? '' : `ours ${ours.toFixed(2)} times as fast`,
@@ -121,15 +122,15 @@ for (const [name, request] of Object.entries(requests)) {
   if (JSON.stringify(await request()) !== expected) throw new Error(`${name} answers differently`);
 }
 
-const report = { node: process.version, rounds, requests: [], acquires: [] };
-for (const inFlight of [1, 10, 64]) {
-  report.requests.push(...(await compare(requests, inFlight, Math.ceil(6000 * scale))));
+const report = { runtime: `Node.js ${process.version}`, rounds, results: [] };
+for (const atOnce of [1, 10, 64]) {
+  report.results.push(...(await compare('requests', requests, atOnce, Math.ceil(6000 * scale))));
 }
-show('requests (GET /databases), 10 connections', 'requests/s', report.requests);
-for (const inFlight of [1, 64]) {
-  report.acquires.push(...(await compare(acquires, inFlight, Math.ceil(60_000 * scale))));
+for (const atOnce of [1, 64]) {
+  report.results.push(...(await compare('acquires', acquires, atOnce, Math.ceil(60_000 * scale))));
 }
-show('acquire and release, 10 connections', 'pairs/s', report.acquires);
+show('requests', 'requests (GET /databases), 10 connections', 'requests/s');
+show('acquires', 'acquire and release, 10 connections', 'pairs/s');
 
 await pool.close();
 await undiciPool.close();

@@ -110,10 +110,20 @@ class Bench:
     def __init__(self, rounds: int, scale: float) -> None:
         self.rounds = rounds
         self.scale = scale
-        self.report: dict[str, Any] = {"python": platform.python_version(), "rounds": rounds}
+        self.results: list[dict[str, Any]] = []
+        self.report = {
+            "runtime": f"Python {platform.python_version()}",
+            "rounds": rounds,
+            "results": self.results,
+        }
 
     def compare(
-        self, kind: str, what: str, at_once: int, counts: dict[str, int], contenders: dict[str, Run]
+        self,
+        what: str,
+        title: str,
+        at_once: int,
+        counts: dict[str, int],
+        contenders: dict[str, Run],
     ) -> None:
         """Let all have their turns at one load; each takes about as long with its count."""
         rates: dict[str, list[float]] = {name: [] for name in contenders}
@@ -129,11 +139,11 @@ class Bench:
                 except httpx.TransportError as error:
                     # Several threads on one client are too much for some versions of it.
                     failed[name] = repr(error)
-        print(f"\n{what}\n")
+        print(f"\n{title}\n")
         for name in names:
             if name in failed:
                 row = {"name": name, "what": what, "atOnce": at_once, "failed": failed[name]}
-                self.report.setdefault(kind, []).append(row)
+                self.results.append(row)
                 print(f"  {name:<16}     failed: {failed[name]}")
                 continue
             # The first round warms up.
@@ -141,7 +151,7 @@ class Bench:
             ratio = statistics.median(a / b for a, b in zip(rates["phantomdb"][1:], mine))
             rate = statistics.median(mine)
             row = {"name": name, "what": what, "atOnce": at_once, "rate": rate, "ours": ratio}
-            self.report.setdefault(kind, []).append(row)
+            self.results.append(row)
             words = "" if name == "phantomdb" else f"ours {ratio:.1f} times as fast"
             print(f"  {name:<16}{rate:>12,.0f} /s   {words}".rstrip())
 
@@ -179,9 +189,10 @@ def compare_requests(bench: Bench, url: str, stack: ExitStack) -> None:
         (64, "64 threads", in_threads),
     ]
     for at_once, words, run in loads:
-        what = f"requests, {words}, {CONNECTIONS} connections"
+        what = "requests, main thread" if words == "the main thread" else "requests"
+        title = f"requests, {words}, {CONNECTIONS} connections"
         bench.compare(
-            "requests", what, at_once, counts, {name: run(one) for name, one in work.items()}
+            what, title, at_once, counts, {name: run(one) for name, one in work.items()}
         )
 
 
@@ -208,8 +219,8 @@ def compare_tasks(bench: Bench, url: str) -> None:
     contenders = {"phantomdb": in_tasks(loop, ours), "httpx": in_tasks(loop, theirs)}
     counts = {"phantomdb": 8000, "httpx": 400}
     for tasks in (1, 64):
-        what = f"requests, asyncio, {tasks} tasks, {CONNECTIONS} connections"
-        bench.compare("tasks", what, tasks, counts, contenders)
+        title = f"requests, asyncio, {tasks} tasks, {CONNECTIONS} connections"
+        bench.compare("requests, asyncio", title, tasks, counts, contenders)
     loop.run_until_complete(client.aclose())
     loop.run_until_complete(pool.close())
     loop.close()
@@ -234,8 +245,8 @@ def compare_acquires(bench: Bench, url: str, stack: ExitStack) -> None:
     counts = {"phantomdb": 100_000, "QueuePool": 20_000, "psycopg_pool": 40_000}
     contenders = {name: in_threads(one) for name, one in work.items()}
     for threads, words in ((1, "1 thread"), (8, "8 threads")):
-        what = f"acquire and release, {words}, {CONNECTIONS} connections"
-        bench.compare("acquires", what, threads, counts, contenders)
+        title = f"acquire and release, {words}, {CONNECTIONS} connections"
+        bench.compare("acquires", title, threads, counts, contenders)
 
 
 def main() -> None:

@@ -83,11 +83,12 @@ struct Figure {
     what: String,
     at_once: u32,
     name: String,
-    rate: f64,
+    /// A second; none if it failed.
+    rate: Option<f64>,
     /// Of the processor, for one.
     cpu_microseconds: Option<f64>,
     /// This library's rate, divided by this one.
-    ours: f64,
+    ours: Option<f64>,
 }
 
 /// One section for each binding.
@@ -97,8 +98,7 @@ pub fn sections(folder: &Path) -> Result<Vec<Section>, Box<dyn Error>> {
 
 fn section(bench: &Bench, folder: &Path) -> Result<Section, Box<dyn Error>> {
     let path = folder.join(bench.file);
-    let text =
-        fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let data: Value = serde_json::from_str(&text)?;
     let measured = Measured::deserialize(&data)?;
     draw(bench, &measured, folder)?;
@@ -116,24 +116,25 @@ fn section(bench: &Bench, folder: &Path) -> Result<Section, Box<dyn Error>> {
 }
 
 fn cells(figure: &Figure) -> Vec<String> {
-    let is_ours = figure.name == "phantomdb";
+    let ours = figure.ours.filter(|_| figure.name != "phantomdb");
     vec![
         figure.name.clone(),
         figure.what.clone(),
         figure.at_once.to_string(),
-        format!("{:.0}", figure.rate),
+        figure.rate.map_or_else(|| "failed".to_owned(), |rate| format!("{rate:.0}")),
         figure.cpu_microseconds.map_or_else(String::new, |it| format!("{it:.1}")),
-        if is_ours { String::new() } else { format!("{:.2}", figure.ours) },
+        ours.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
     ]
 }
 
 fn aim(wanted: &Wanted, measured: &Measured) -> Aim {
     let Wanted { what, at_once, peer, least } = wanted;
-    let figure = measured.results.iter().find(|figure| {
-        figure.what == *what && figure.at_once == *at_once && figure.name == *peer
-    });
+    let figure = measured
+        .results
+        .iter()
+        .find(|figure| figure.what == *what && figure.at_once == *at_once && figure.name == *peer);
     let what = format!("{what}, {at_once} at once: times as fast as {peer}");
-    Aim::at_least(what, figure.map_or(f64::NAN, |figure| figure.ours), *least)
+    Aim::at_least(what, figure.and_then(|figure| figure.ours).unwrap_or(f64::NAN), *least)
 }
 
 fn draw(bench: &Bench, measured: &Measured, folder: &Path) -> Result<(), Box<dyn Error>> {
@@ -143,7 +144,10 @@ fn draw(bench: &Bench, measured: &Measured, folder: &Path) -> Result<(), Box<dyn
     let of = |load: u32| requests().filter(move |figure| figure.at_once == load);
     let names = of(loads[0]).map(|figure| figure.name.as_str()).collect();
     let groups = loads.iter().map(|load| {
-        (format!("{load} at once"), of(*load).map(|figure| figure.rate).collect::<Vec<_>>())
+        (
+            format!("{load} at once"),
+            of(*load).map(|figure| figure.rate.unwrap_or(f64::NAN)).collect(),
+        )
     });
     let bars = Bars {
         title: &format!("Requests through 10 connections, {}", measured.runtime),

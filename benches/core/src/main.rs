@@ -1,10 +1,12 @@
 //! Measures libphantomdb beside its peers in one run, and writes a report.
 //!
-//!     phantomdb-bench FOLDER [--quick] [SECTION...]    the report into FOLDER
+//!     phantomdb-bench FOLDER [--quick] [--bindings] [SECTION...]    the report into FOLDER
 //!
-//! The sections, all if none is named: acquires, handoff, requests, counts, reconnecting, scale.
+//! The sections, all if none is named: acquires, handoff, requests, counts, reconnecting, scale. With
+//! `--bindings` it takes in what their own benches have left in FOLDER.
 
 mod acquires;
+mod bindings;
 mod contender;
 mod counts;
 mod devserver;
@@ -42,13 +44,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["once", what, name, times, server] => Ok(counts::do_it(what, name, times, server)?),
         ["serve"] => Ok(server::serve()?),
-        [folder, only @ ..] if !only.contains(&"--quick") => run(Path::new(folder), THOROUGH, only),
-        [folder, "--quick", only @ ..] => run(Path::new(folder), QUICK, only),
-        _ => Err("usage: phantomdb-bench FOLDER [--quick] [SECTION...]".into()),
+        [folder, wanted @ ..] => {
+            let is_asked = |option: &str| wanted.contains(&option);
+            let effort = if is_asked("--quick") { QUICK } else { THOROUGH };
+            let only: Vec<_> =
+                wanted.iter().copied().filter(|word| !word.starts_with("--")).collect();
+            run(Path::new(folder), effort, &only, is_asked("--bindings"))
+        }
+        [] => Err("usage: phantomdb-bench FOLDER [--quick] [--bindings] [SECTION...]".into()),
     }
 }
 
-fn run(folder: &Path, effort: Effort, only: &[&str]) -> Result<(), Box<dyn Error>> {
+fn run(
+    folder: &Path,
+    effort: Effort,
+    only: &[&str],
+    has_bindings: bool,
+) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     more_descriptors();
     let server = Server::start()?;
@@ -68,7 +80,7 @@ fn run(folder: &Path, effort: Effort, only: &[&str]) -> Result<(), Box<dyn Error
     let progress = ProgressBar::new(wanted.clone().map(|(_, turns)| turns).sum())
         .with_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
     let place = Place::new(server.address, "");
-    let report = Report {
+    let mut report = Report {
         library: env::var("VERSION").unwrap_or_default(),
         machine: machine(),
         sections: wanted
@@ -87,6 +99,9 @@ fn run(folder: &Path, effort: Effort, only: &[&str]) -> Result<(), Box<dyn Error
             .collect::<Result<_, _>>()?,
     };
     progress.finish_and_clear();
+    if has_bindings {
+        report.sections.extend(bindings::sections(folder)?);
+    }
     report.write(folder)?;
     println!(
         "{}\nThe report with its plots: {}",
