@@ -106,7 +106,8 @@ async function compare(what, contenders, atOnce, count) {
 
 function show(what, title, unit) {
   console.log(`\n${title}\n`);
-  for (const { name, rate, cpuMicroseconds, ours, atOnce } of report.results.filter((it) => it.what === what)) {
+  const rows = report.results.filter((it) => it.what === what);
+  for (const { name, rate, cpuMicroseconds, ours, atOnce } of rows) {
     const cells = [
       `  ${String(atOnce).padStart(3)} at once  ${name.padEnd(22)}`,
       `${Math.round(rate).toLocaleString('en').padStart(10)} ${unit}`,

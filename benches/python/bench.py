@@ -191,9 +191,7 @@ def compare_requests(bench: Bench, url: str, stack: ExitStack) -> None:
     for at_once, words, run in loads:
         what = "requests, main thread" if words == "the main thread" else "requests"
         title = f"requests, {words}, {CONNECTIONS} connections"
-        bench.compare(
-            what, title, at_once, counts, {name: run(one) for name, one in work.items()}
-        )
+        bench.compare(what, title, at_once, counts, {name: run(one) for name, one in work.items()})
 
 
 def compare_tasks(bench: Bench, url: str) -> None:
