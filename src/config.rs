@@ -248,7 +248,7 @@ impl Options {
 pub(crate) fn check_size(min: u32, max: u32) -> Result<()> {
     in_range("max_connections", max, 1, MAX_CONNECTIONS_LIMIT)?;
     if min > max {
-        let why = format_args!("{min} is more than max_connections ({max})");
+        let why = format!("{min} is more than max_connections ({max})");
         return Err(Error::invalid_argument("min_connections", why));
     }
     Ok(())

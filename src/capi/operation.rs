@@ -123,7 +123,7 @@ pub(super) unsafe fn for_any_connection(
 ) -> Result<Request> {
     let operation = by_number(number)?;
     if operation.is_of_transactions() {
-        let why = format_args!(
+        let why = format!(
             "{} is for a connection that you have: a transaction belongs to the one that began it",
             operation.name()
         );
@@ -158,7 +158,7 @@ unsafe fn with_arguments(
     // Whatever is behind that is not looked at.
     let most = operation.parameters().len() as u64 + 1;
     if arguments.is_null() && count > 0 {
-        let why = format_args!("is NULL, but their number is {count}");
+        let why = format!("is NULL, but their number is {count}");
         return Err(Error::invalid_argument("arguments", why));
     }
     let given = if count == 0 {

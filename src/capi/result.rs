@@ -351,7 +351,7 @@ pub unsafe extern "C" fn phantomdb_result_item(
     let read = |answer: &Answer| -> Result<*const [u8]> {
         let names = answer.names()?;
         let name = names.get_with_nul(index("item", item)?).ok_or_else(|| {
-            let why = format_args!("there is no item {item}; the list has {}", names.len());
+            let why = format!("there is no item {item}; the list has {}", names.len());
             Error::invalid_argument("item", why)
         })?;
         Ok(name.as_bytes())

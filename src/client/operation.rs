@@ -97,7 +97,7 @@ impl Operation {
     pub fn request(self, arguments: &[Option<&str>]) -> Result<Request> {
         let parameters = self.parameters();
         if arguments.len() > parameters.len() {
-            let why = format_args!(
+            let why = format!(
                 "{} takes {} at most, not {}",
                 self.name(),
                 parameters.len(),

@@ -416,10 +416,10 @@ impl<'a> Relay<'a> {
         let was_first = !std::mem::replace(&mut self.has_answered, true);
         if let Mode::Late { first, later } = self.mode {
             let delay = if was_first { first } else { later };
-            if wait_for([self.poked.as_raw_fd()], Some(delay)) == [true]
-                && let Some(end) = self.obey()
-            {
-                return Some(end);
+            if wait_for([self.poked.as_raw_fd()], Some(delay)) == [true] {
+                if let Some(end) = self.obey() {
+                    return Some(end);
+                }
             }
         }
         let (bytes, end) = self.allow(&buffer[..count]);

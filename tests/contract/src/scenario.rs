@@ -219,11 +219,10 @@ fn command(name: &str, source: &Json, drivers: &[&str]) -> Result<Json, String> 
     let mut rest = members.clone();
     rest.retain(|name, _| !drivers.contains(&name.as_str()) && !CHECKS.contains(&name.as_str()));
     for name in JSON_ARGUMENTS {
-        if let Some(value) = rest.get_mut(name)
-            && value.text().is_none()
-            && *value != Json::Null
-        {
-            *value = value.to_string().into();
+        if let Some(value) = rest.get_mut(name) {
+            if value.text().is_none() && *value != Json::Null {
+                *value = value.to_string().into();
+            }
         }
     }
     let Some(operation) = Operation::ALL.iter().find(|it| it.name() == name) else {
