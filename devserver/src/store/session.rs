@@ -151,7 +151,6 @@ impl Session {
                 Kind::BadSql,
                 "one request runs one statement, and this text holds several",
             ),
-            rusqlite::Error::Empty => Error::new(Kind::BadSql, "the query is empty"),
             rusqlite::Error::InvalidParameterCount(given, expected) => Error::new(
                 Kind::BadSql,
                 format!("the statement takes {expected} parameters, and {given} were given"),

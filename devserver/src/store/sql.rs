@@ -114,6 +114,10 @@ pub fn query(session: &Session, sql: &str, given: &[Value], may_write: bool) -> 
     session.take_facts();
     let mut statement =
         session.client().prepare(checked(sql)?).map_err(|error| session.explain(error))?;
+    // Of a text that holds no statement SQLite makes none.
+    if statement.expanded_sql().is_none() {
+        return Err(Error::new(Kind::BadSql, "the query is empty"));
+    }
     if !statement.readonly() && !may_write {
         return Ok(Outcome::NeedsWriteTurn);
     }
@@ -170,6 +174,7 @@ fn collect(session: &Session, statement: &mut Statement<'_>, given: &[Sql]) -> R
     }
     let (columns, booleans): (Vec<_>, Vec<_>) = statement
         .columns()
+        .into_iter()
         .map(|column| (column.name().to_owned(), values::is_boolean(column.decl_type())))
         .unzip();
     let mut table = Table { columns, rows: Vec::new() };

@@ -1,6 +1,8 @@
 use crate::support::{Server, command, wait_until};
 use std::io::Read;
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 fn refused(options: &[&str]) -> String {
     let output = command().args(["--port", "0"]).args(options).output().unwrap();
@@ -87,4 +89,63 @@ fn a_temporary_folder_goes_away() {
     drop(living.stdin.take());
     wait_until("it exits", || living.try_wait().unwrap().is_some());
     assert_eq!(folders(), 0);
+}
+
+#[test]
+fn what_is_not_a_lock_file_neither_holds_up_the_start_nor_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let elsewhere = folder.path().join("elsewhere");
+    let lock = data.join(".lock");
+    let path = data.to_str().unwrap();
+    std::fs::create_dir(&data).unwrap();
+    assert!(Command::new("mkfifo").arg(&lock).status().unwrap().success());
+    assert!(refused(&["--data", path]).contains("is a pipe, not a regular file"));
+    std::fs::remove_file(&lock).unwrap();
+    for target in [elsewhere.to_str().unwrap(), "/dev/null", "/dev/tty"] {
+        std::os::unix::fs::symlink(target, &lock).unwrap();
+        assert!(refused(&["--data", path]).contains("is a symbolic link"), "{target}");
+        std::fs::remove_file(&lock).unwrap();
+    }
+    assert!(!elsewhere.exists());
+    std::fs::create_dir(&lock).unwrap();
+    assert!(refused(&["--data", path]).contains("is a folder"));
+    std::fs::remove_dir(&lock).unwrap();
+    // What other users put where servers without --data look for dead ones.
+    let left = folder.path().join("phantomdb-devserver-0");
+    std::fs::create_dir(&left).unwrap();
+    assert!(Command::new("mkfifo").arg(left.join(".lock")).status().unwrap().success());
+    let started = command()
+        .args(["--port", "0", "--stop-on-stdin-eof"])
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = started.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stdout.starts_with(b"http://"));
+    assert!(left.join(".lock").exists());
+}
+
+#[test]
+fn only_the_user_of_the_server_reads_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open_to_all = |path: &Path| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let made = folder.path().join("a/made");
+    let empty = folder.path().join("empty");
+    let shared = folder.path().join("shared");
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::write(shared.join("notes"), "mine").unwrap();
+    open_to_all(&empty);
+    open_to_all(&shared);
+    for (data, expected) in [(&made, 0o700), (&empty, 0o700), (&shared, 0o755)] {
+        let server = Server::start(&["--data", data.to_str().unwrap()]);
+        assert_eq!(mode(data), expected, "{}", data.display());
+        assert_eq!(mode(&data.join(".lock")), 0o600);
+        drop(server);
+    }
 }
