@@ -2,11 +2,16 @@
 
 mod support;
 
-use std::sync::mpsc;
-use std::time::Duration;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use phantomdb::{Answer, Code, Executor, Options, Request, Result, Ticket, Validation};
-use support::fake_server::{FakeServer, PATIENCE, Peer};
+use phantomdb::{Answer, Code, Executor, Lane, Options, Pace, Request, Result, Ticket, Validation};
+use support::alone::alone;
+use support::fake_server::{FakeServer, PATIENCE, Peer, ok};
 
 fn executor(server: &FakeServer, request_timeout: Duration) -> Executor {
     Executor::new(Options {
@@ -68,6 +73,238 @@ fn rule_03_a_request_without_an_answer_ends_at_its_time_out() {
     assert_eq!(error.code(), Code::Timeout, "{error}");
     assert!(error.message().contains("after 200 ms (request_timeout)"), "{error}");
     run(&executor, Request::health_check()).recv().unwrap().unwrap();
+    executor.close().unwrap();
+    server.join();
+}
+
+/// Serves so many connections: `/health` with an empty object, anything else with a large response.
+fn serve_all(connections: usize) -> FakeServer {
+    let large = row_of_new_columns();
+    FakeServer::start(move |listener| {
+        let serve = |_| {
+            let mut peer = Peer::accept(listener);
+            thread::spawn(move || {
+                // A peek, so that the end of the connection is no error.
+                while peer.0.peek(&mut [0]).is_ok_and(|count| count > 0) {
+                    let request = peer.request();
+                    let body = if request.contains("/health") { "{}" } else { large };
+                    // The client may have cut it.
+                    let _ = peer.0.write_all(ok(body).as_bytes());
+                }
+            })
+        };
+        let peers: Vec<_> = (0..connections).map(serve).collect();
+        peers.into_iter().for_each(|peer| peer.join().unwrap());
+    })
+}
+
+/// How many columns the large response has.
+const COLUMNS: usize = 600_000;
+
+/// A row whose every column is new: it takes long to be read, in proportion to its size.
+fn row_of_new_columns() -> &'static str {
+    static ROW: OnceLock<String> = OnceLock::new();
+    ROW.get_or_init(|| {
+        let mut text = String::from("{\"records\":[{\"c0\":0");
+        for number in 1..COLUMNS {
+            write!(text, ",\"c{number}\":{number}").unwrap();
+        }
+        text + "}]}"
+    })
+}
+
+fn pool_of(server: &FakeServer, connections: u32, request_timeout: Duration) -> Executor {
+    let executor = Executor::new(Options {
+        base_url: server.url(),
+        min_connections: connections,
+        max_connections: connections,
+        validation: Validation::None,
+        request_timeout,
+        ..Options::default()
+    })
+    .unwrap();
+    // Each of them has its socket now, opened by this thread.
+    let leases: Vec<_> = (0..connections).map(|_| executor.pool().acquire().unwrap()).collect();
+    for lease in &leases {
+        lease.request(&Request::health_check()).unwrap();
+    }
+    drop(leases);
+    executor
+}
+
+fn large() -> Request {
+    Request::select("db", "large", None).unwrap()
+}
+
+/// How many threads of this process read responses, or dial.
+fn helpers() -> usize {
+    let names = fs::read_dir("/proc/self/task").unwrap().filter_map(|task| {
+        // It may have ended since.
+        fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    });
+    names.filter(|name| name.trim_end() == "phantomdb-call").count()
+}
+
+fn wait_for_a_helper() {
+    let end = Instant::now() + PATIENCE;
+    while helpers() == 0 {
+        assert!(Instant::now() < end, "no helper reads the response");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_large_response_is_read_by_a_helper_and_delays_nobody() {
+    alone("a_large_response_is_read_by_a_helper_and_delays_nobody", || {
+        let server = serve_all(2);
+        let executor = pool_of(&server, 2, 6 * PATIENCE);
+        for _ in 0..50 {
+            run(&executor, Request::health_check()).recv().unwrap().unwrap();
+        }
+        assert_eq!(helpers(), 0, "small responses need none");
+        let response = run(&executor, large());
+        let mut slowest = Duration::ZERO;
+        let mut beside = 0;
+        let answer = loop {
+            let began = Instant::now();
+            run(&executor, Request::health_check()).recv().unwrap().unwrap();
+            slowest = slowest.max(began.elapsed());
+            beside += 1;
+            if let Ok(answer) = response.try_recv() {
+                break answer;
+            }
+        };
+        assert_eq!(answer.unwrap().table().unwrap().column_count(), COLUMNS);
+        assert_eq!(helpers(), 1);
+        assert!(beside >= 50, "only {beside} requests were served meanwhile");
+        // Milliseconds on a quiet machine; the response takes seconds to read in a debug build.
+        assert!(slowest < Duration::from_millis(300), "one took {slowest:?}");
+        executor.close().unwrap();
+        server.join();
+    });
+}
+
+#[test]
+fn rule_07_a_cancel_reaches_a_response_that_is_being_read() {
+    alone("rule_07_a_cancel_reaches_a_response_that_is_being_read", || {
+        let server = serve_all(3);
+        let executor = pool_of(&server, 2, 6 * PATIENCE);
+        let (sender, receiver) = mpsc::channel();
+        let ticket = Ticket::new();
+        executor.run(large(), &ticket, move |answer| sender.send(answer).unwrap()).unwrap();
+        wait_for_a_helper();
+        ticket.cancel().unwrap();
+        let error = receiver.recv().unwrap().unwrap_err();
+        assert_eq!(error.code(), Code::Cancelled, "{error}");
+        // The connection opens itself anew.
+        let leases = [(); 2].map(|()| executor.pool().acquire().unwrap());
+        leases.iter().for_each(|lease| drop(lease.request(&Request::health_check()).unwrap()));
+        drop(leases);
+        executor.close().unwrap();
+        server.join();
+    });
+}
+
+#[test]
+fn rule_19_close_cuts_a_response_that_is_being_read() {
+    alone("rule_19_close_cuts_a_response_that_is_being_read", || {
+        let server = serve_all(1);
+        let executor = pool_of(&server, 1, 6 * PATIENCE);
+        let response = run(&executor, large());
+        wait_for_a_helper();
+        executor.close_within(Duration::ZERO).unwrap();
+        let error = response.try_recv().expect("it was told before").unwrap_err();
+        assert_eq!(error.code(), Code::Closed, "{error}");
+        assert_eq!(helpers(), 0);
+        server.join();
+    });
+}
+
+/// The response that is there in time counts only if it is read in time, in every form of call.
+#[test]
+fn rule_03_the_deadline_ends_the_reading_of_a_response() {
+    let timeout = Duration::from_millis(300);
+    let is_late = |outcome: Result<Answer>| {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.code(), Code::Timeout, "{error}");
+        assert!(error.message().contains("after 300 ms (request_timeout)"), "{error}");
+    };
+    let server = serve_all(4);
+    let executor = pool_of(&server, 1, timeout);
+    is_late(run(&executor, large()).recv().unwrap());
+    let lease = executor.pool().acquire().unwrap();
+    lease.request(&Request::health_check()).unwrap();
+    is_late(lease.request(&large()));
+    lease.request(&Request::health_check()).unwrap();
+    let lane = Lane::new(lease);
+    is_late(step_by_step(&lane, large()).0);
+    lane.lease().request(&Request::health_check()).unwrap();
+    drop(lane);
+    executor.close().unwrap();
+    server.join();
+}
+
+/// Carries a request on; says what it came to, in how many steps.
+fn step_by_step(lane: &Lane, request: Request) -> (Result<Answer>, usize) {
+    let mut pace = lane.start(request);
+    for steps in 1.. {
+        match pace {
+            Pace::Over(outcome) => return (outcome, steps),
+            Pace::Waits(wanted) if wanted.is_ready => {}
+            Pace::Waits(_) => thread::yield_now(),
+            Pace::NeedsThread => panic!("it has a socket"),
+        }
+        pace = lane.resume();
+    }
+    unreachable!("it is over some time");
+}
+
+#[test]
+fn a_large_body_is_sent_and_received_in_slices() {
+    const SIZE: usize = 16 << 20;
+    let server = FakeServer::start(|listener| {
+        let mut peer = Peer::accept(listener);
+        peer.serve("{}");
+        peer.serve("{}");
+        peer.request();
+        peer.send(ok(&format!("\"{}\"", "x".repeat(SIZE))).as_bytes());
+        peer.expect_end();
+    });
+    let executor = pool_of(&server, 1, PATIENCE);
+    let lane = Lane::new(executor.pool().acquire().unwrap());
+    let body = format!("\"{}\"", "x".repeat(SIZE));
+    for body in [Some(body.as_bytes()), None] {
+        let (outcome, steps) = step_by_step(&lane, Request::raw("POST", "/x", body).unwrap());
+        outcome.unwrap();
+        assert!(steps >= SIZE / (128 << 10), "only {steps} steps: somebody else waits meanwhile");
+    }
+    drop(lane);
+    executor.close().unwrap();
+    server.join();
+}
+
+/// What is made ready to receive a chunk must not cost more than the chunk.
+#[test]
+fn chunks_of_a_byte_each_take_time_in_proportion() {
+    const CHUNKS: usize = 200_000;
+    let server = FakeServer::start(|listener| {
+        let mut peer = Peer::accept(listener);
+        peer.serve("{}");
+        let mut text = String::from(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        );
+        text.push_str("1\r\n\"\r\n");
+        text.push_str(&"1\r\nx\r\n".repeat(CHUNKS));
+        text.push_str("1\r\n\"\r\n0\r\n\r\n");
+        peer.request();
+        peer.send(text.as_bytes());
+        peer.expect_end();
+    });
+    let executor = pool_of(&server, 1, 6 * PATIENCE);
+    let began = Instant::now();
+    let answer = run(&executor, Request::raw("GET", "/x", None).unwrap()).recv().unwrap().unwrap();
+    assert_eq!(answer.text().len(), CHUNKS + 2);
+    eprintln!("{:?}", began.elapsed());
     executor.close().unwrap();
     server.join();
 }

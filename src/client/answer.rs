@@ -7,6 +7,7 @@ use super::excerpt::excerpt;
 use super::json::{self, Shape};
 use super::query;
 use super::refusal;
+use super::stop::{Stop, Stopped};
 use super::table::{self, Table};
 use super::text::{Span, Texts};
 use crate::error::{Code, Error, Result};
@@ -33,6 +34,14 @@ pub(super) enum Unusable {
     Refused(String),
     /// It is not what the protocol says; the text says why.
     Malformed(String),
+    /// Its time was over, or its request was cut, before it was read.
+    Stopped,
+}
+
+impl From<Stopped> for Unusable {
+    fn from(Stopped: Stopped) -> Self {
+        Unusable::Stopped
+    }
 }
 
 /// What the server answered to a request. Immutable; any thread may read it.
@@ -48,12 +57,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads a body. `is_json` is what the answer's Content-Type says, if it has one.
+    /// Reads a body, unless `stop` ends that. `is_json` is what the answer's Content-Type says, if it
+    /// has one.
     pub(super) fn read(
         expected: Expected,
         status: u16,
         body: Vec<u8>,
         is_json: Option<bool>,
+        stop: &Stop<'_>,
     ) -> std::result::Result<Answer, Unusable> {
         let malformed = |why: &str, text: &str| {
             Unusable::Malformed(format!("{why}: {}", excerpt(text.as_bytes())))
@@ -68,6 +79,7 @@ impl Answer {
         if text.trim().is_empty() {
             text = "{}".to_owned();
         }
+        stop.look()?;
         let new = |text: String| Answer::new(text, status, expected);
         if expected == Expected::Anything && is_json == Some(false) {
             return Ok(new(text));
@@ -76,7 +88,9 @@ impl Answer {
             Expected::Names(member) => member,
             _ => "",
         };
-        let (shape, [error, list]) = json::check_and_find(&text, ["error", member])
+        let found = json::check_and_find(&text, ["error", member], stop);
+        stop.look()?;
+        let (shape, [error, list]) = found
             .map_err(|why| malformed(&format!("the answer is not valid JSON ({why})"), &text))?;
         if let Some(error) = error.and_then(|error| error_of(&text, error)) {
             return Err(Unusable::Refused(error));
@@ -366,11 +380,11 @@ mod tests {
     use super::*;
 
     fn read(expected: Expected, body: &str) -> std::result::Result<Answer, Unusable> {
-        Answer::read(expected, 200, body.as_bytes().to_vec(), Some(true))
+        Answer::read(expected, 200, body.as_bytes().to_vec(), Some(true), &Stop::never())
     }
 
     fn malformed(expected: Expected, body: &[u8]) -> String {
-        match Answer::read(expected, 200, body.to_vec(), None) {
+        match Answer::read(expected, 200, body.to_vec(), None, &Stop::never()) {
             Err(Unusable::Malformed(why)) => why,
             other => panic!("expected a malformed answer, got {other:?}"),
         }
@@ -484,7 +498,8 @@ mod tests {
     #[test]
     fn a_raw_request_may_get_other_text() {
         let body = b"# TYPE x counter\n".to_vec();
-        let answer = Answer::read(Expected::Anything, 200, body, Some(false)).unwrap();
+        let answer =
+            Answer::read(Expected::Anything, 200, body, Some(false), &Stop::never()).unwrap();
         assert_eq!(answer.text(), "# TYPE x counter\n");
         assert!(answer.table().is_err());
         assert!(answer.names().is_err());

@@ -18,6 +18,7 @@ use super::outcome::{Cause, Failed, Tried};
 use super::poller::Poller;
 use super::routes::{self, Kind, Request};
 use super::station::Station;
+use super::stop::Stop;
 use super::usual::Head;
 use super::watch::{Watch, Watched};
 use crate::error::{Code, Error, Result};
@@ -26,6 +27,9 @@ const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
 const TRANSACTION: &str = "x-phantomdb-transaction";
 /// A request has no more of them.
 const MAX_HEADERS: usize = 7;
+/// The most of a response, in bytes, that is read at once by whoever has others to serve: less than
+/// a millisecond's work. To hand it to another thread takes part of that, too.
+const READ_AT_ONCE: usize = 64 * 1024;
 
 /// One connection to the server: requests one after the other, over at most one socket.
 ///
@@ -52,6 +56,15 @@ pub struct Underway {
     watched: Watched,
 }
 
+/// A response that has come, and is too large to be read in passing; see [`Connection::read`]. Its
+/// request can be cut still.
+pub struct Unread {
+    target: String,
+    bound: Bound,
+    reply: Reply,
+    watched: Watched,
+}
+
 /// How far a request has come that no thread waits for.
 #[expect(clippy::large_enum_variant, reason = "moved once, and an allocation costs more than that")]
 pub enum Progress {
@@ -60,6 +73,8 @@ pub enum Progress {
     /// It needs a socket, and for that a thread that may wait: see [`Connection::request_again`].
     /// With a time if it was sent once and its socket was closed: it is to be over by then.
     NeedsThread(Option<Instant>),
+    /// Its response has come, and takes a while to be read, by [`Connection::read`].
+    Unread(Box<Unread>),
     /// It is over, and this is what it came to.
     Over(Result<Answer>),
 }
@@ -229,6 +244,12 @@ impl Connection {
         let Underway { target, bound, flight, watched } = *underway;
         // Gives the socket back, or closes it.
         drop(flight);
+        let outcome = match outcome {
+            Ok(reply) if reply.body.len() > READ_AT_ONCE => {
+                return Progress::Unread(Box::new(Unread { target, bound, reply, watched }));
+            }
+            outcome => outcome,
+        };
         let is_cut = self.end_flight(watched);
         match outcome {
             Err(failed) if !is_cut && failed.may_be_sent_again(request.method == Method::GET) => {
@@ -236,6 +257,19 @@ impl Connection {
             }
             outcome => Progress::Over(self.conclude(request, &target, outcome, &bound)),
         }
+    }
+
+    /// Reads the response to a request that [`Connection::start`] began, until the request's time is
+    /// over or it is cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request`].
+    pub fn read(&mut self, request: &Request, unread: Box<Unread>) -> Result<Answer> {
+        let Unread { target, bound, reply, watched } = *unread;
+        let outcome = self.conclude(request, &target, Ok(reply), &bound);
+        self.end_flight(watched);
+        outcome
     }
 
     /// The id of the open transaction, which every request of this connection belongs to.
@@ -386,7 +420,7 @@ impl Connection {
         let answer = tried
             .outcome(outcome, bound)
             .and_then(|reply| tried.check_status(reply))
-            .and_then(|reply| self.read(request, &tried, reply));
+            .and_then(|reply| self.read_reply(request, &tried, reply, bound));
         match &request.kind {
             Kind::Plain => answer,
             Kind::Begin => self.begin(request, target, answer?),
@@ -425,13 +459,33 @@ impl Connection {
         answer
     }
 
-    fn read(&self, request: &Request, tried: &Tried<'_>, reply: Reply) -> Result<Answer> {
+    fn read_reply(
+        &self,
+        request: &Request,
+        tried: &Tried<'_>,
+        reply: Reply,
+        bound: &Bound,
+    ) -> Result<Answer> {
         let status = reply.status.as_u16();
         if reply.ragged && reply.body.is_empty() {
             return Err(tried.cut_short());
         }
-        match Answer::read(request.expected, status, reply.body, reply.is_json) {
+        let size = reply.body.len();
+        let stop = if size > READ_AT_ONCE {
+            Stop::at(bound.until, &self.station.cutter)
+        } else {
+            Stop::never()
+        };
+        let read = Answer::read(request.expected, status, reply.body, reply.is_json, &stop)
+            .and_then(|answer| Ok(stop.look().map(|()| answer)?));
+        match read {
             Ok(answer) => Ok(answer),
+            Err(Unusable::Stopped) => {
+                // All of it was received, but a request that timed out leaves no doubt behind.
+                self.station.discard_kept();
+                let is_cut = self.station.cutter.is_cut();
+                Err(tried.unread(size, if is_cut { None } else { Some(bound) }))
+            }
             Err(Unusable::Refused(why)) => Err(tried.refused(reply.status, &why)),
             Err(Unusable::Malformed(_)) if reply.ragged => Err(tried.cut_short()),
             Err(Unusable::Malformed(why)) => {
@@ -563,6 +617,12 @@ impl Underway {
     /// Whether it is to go on soon though the poller says nothing more of it.
     pub fn is_ready(&self) -> bool {
         self.flight.is_ready()
+    }
+}
+
+impl fmt::Debug for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unread").field("target", &self.target).finish_non_exhaustive()
     }
 }
 

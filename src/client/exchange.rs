@@ -20,6 +20,10 @@ const MAX_ERROR_BODY: u64 = 64 * 1024;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
+/// How much is read of a chunk at once. What is made ready for that is cleared first, so that chunks of
+/// a byte each would cost as much as large ones.
+const PIECE: usize = 4096;
+
 /// What an answer of announced size gets at first; more only as more comes.
 const MAX_RESERVED: u64 = 1024 * 1024;
 
@@ -189,7 +193,7 @@ impl Exchange {
                         continue;
                     }
                     let (used, most) = (self.body.len(), self.most());
-                    let room = buffers.input().len().min((most - used as u64) as usize);
+                    let room = buffers.input().len().min((most - used as u64) as usize).min(PIECE);
                     if room == 0 {
                         if used as u64 == most {
                             return self.too_much();

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::stop::Stop;
+
 /// How deep arrays and objects may nest: the limit of serde_json itself, which does not count
 /// inside raw values.
 const DEPTH: usize = 128;
@@ -57,10 +59,11 @@ pub(super) fn check(text: &str) -> Result<Shape, String> {
 }
 
 /// As [`check`]; if the text is an object, also finds some of its members on the way, of two with
-/// the same name the last.
+/// the same name the last. `stop` may end it, with whatever error.
 pub(super) fn check_and_find<'a, const N: usize>(
     text: &'a str,
     names: [&str; N],
+    stop: &Stop<'_>,
 ) -> Result<(Shape, [Option<&'a str>; N]), String> {
     let mut found = [None; N];
     if Shape::of(text) != Shape::Object {
@@ -70,7 +73,7 @@ pub(super) fn check_and_find<'a, const N: usize>(
         if let Some(index) = names.iter().position(|wanted| *wanted == name) {
             found[index] = Some(value);
         }
-        Ok(())
+        stop.check(value.len()).map_err(|_| "stopped".to_owned())
     })?;
     check_depth(text)?;
     Ok((Shape::Object, found))

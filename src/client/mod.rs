@@ -39,6 +39,7 @@ mod routes;
 #[cfg_attr(shuttle, path = "model/socket.rs")]
 mod socket;
 mod station;
+mod stop;
 mod table;
 mod text;
 mod tls;
@@ -49,7 +50,7 @@ mod wire;
 
 pub use answer::{Answer, Names};
 pub use cell::{Cell, Kind};
-pub use connection::{Connection, Progress, Underway};
+pub use connection::{Connection, Progress, Underway, Unread};
 pub use endpoint::Endpoint;
 pub use gate::{DialGate, Interrupter};
 pub use operation::{Operation, Parameter};

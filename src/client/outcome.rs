@@ -171,6 +171,22 @@ impl<'a> Tried<'a> {
         self.unless_it_reads(self.error(Code::ConnectionLost, why), true)
     }
 
+    /// A response of so many bytes that came, but was not read when its request was cut or, with a
+    /// bound, out of time.
+    pub(super) fn unread(&self, size: usize, bound: Option<&Bound>) -> Error {
+        let error = match bound {
+            None => self.error(Code::Cancelled, "the request was interrupted"),
+            Some(bound) => {
+                let what = self.what();
+                let text = format!(
+                    "Timeout: {what}: the response of {size} bytes came, but was not read {bound}"
+                );
+                Error::new(Code::Timeout, self.endpoint.redacted(text))
+            }
+        };
+        self.unless_it_reads(error, true)
+    }
+
     fn failed(&self, failed: Failed, bound: &Bound) -> Error {
         let Failed { cause, report } = failed;
         let sent = report.written > 0;

@@ -2,16 +2,17 @@
 //!
 //! One of them, the reactor (see there), serves every request that has a socket, and runs whatever
 //! callback needs no connection. A request that has none yet needs a thread that may wait, for the
-//! dial: a helper. There are never more of them than connections.
+//! dial, and a large response one that may take its time, to read it: a helper. There are never more
+//! of them than connections.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::call::Call;
-use super::errand::Errand;
+use super::errand::{Errand, Job};
 use super::reactor::{self, Reactor};
 use crate::client::{Bell, Poller};
 use crate::clock;
@@ -41,7 +42,7 @@ struct State {
     /// The reactor sleeps, or is about to, and has not been told of what is in its inbox.
     is_asleep: bool,
     /// What needs a helper.
-    errands: VecDeque<(Box<Errand>, Option<Instant>)>,
+    errands: VecDeque<(Box<Errand>, Job)>,
     helpers: usize,
     /// Helpers that wait for an errand.
     idle: usize,
@@ -57,7 +58,7 @@ pub enum Task {
     Complete(Box<dyn FnOnce() + Send>),
     Begin(Box<Errand>),
     /// What no helper is there for, because the system has no thread to be had.
-    CarryOut(Box<Errand>, Option<Instant>),
+    Finish(Box<Errand>, Job),
 }
 
 /// A callback that is owed. A close waits until none is.
@@ -130,10 +131,10 @@ impl Crew {
         ring(bell);
     }
 
-    /// Has a helper carry an errand out.
-    pub fn help(self: &Arc<Self>, errand: Box<Errand>, again: Option<Instant>) {
+    /// Has a helper finish an errand.
+    pub fn help(self: &Arc<Self>, errand: Box<Errand>, job: Job) {
         let mut state = self.state.lock();
-        state.errands.push_back((errand, again));
+        state.errands.push_back((errand, job));
         let has_idle = state.idle > 0;
         let is_short = state.helpers < state.in_request + state.errands.len();
         state.helpers += usize::from(is_short);
@@ -155,7 +156,7 @@ impl Crew {
         if state.helpers == 0 {
             // The reactor does it, though everything else waits meanwhile.
             let orphans = mem::take(&mut state.errands).into_iter();
-            state.inbox.extend(orphans.map(|(errand, again)| Task::CarryOut(errand, again)));
+            state.inbox.extend(orphans.map(|(errand, job)| Task::Finish(errand, job)));
             bell = state.wake_reactor();
         }
         drop(state);
@@ -228,10 +229,10 @@ impl Crew {
     fn help_out(self: &Arc<Self>) {
         let mut state = self.state.lock();
         loop {
-            if let Some((errand, again)) = state.errands.pop_front() {
+            if let Some((errand, job)) = state.errands.pop_front() {
                 state.in_request += 1;
                 drop(state);
-                errand.carry_out(self, again, Some(InRequest(self.clone())));
+                errand.finish(self, job, Some(InRequest(self.clone())));
                 state = self.state.lock();
                 continue;
             }

@@ -10,7 +10,7 @@ use super::lane::Lane;
 use super::ticket::Ticket;
 use crate::client::{Answer, Poller, Request};
 use crate::error::{Code, Error, Result};
-use crate::pool::{Lease, Sent, UnderwayRequest};
+use crate::pool::{Lease, Sent, UnderwayRequest, UnreadResponse};
 
 /// A request that is to be carried out.
 pub struct Errand {
@@ -32,9 +32,18 @@ enum On {
 pub enum Step {
     /// It goes on when its socket is ready, or its time is over.
     Underway(Box<Errand>, UnderwayRequest),
-    /// It needs a thread that may wait.
-    NeedsThread(Box<Errand>, Option<Instant>),
+    /// It needs a thread that may wait, or take its time.
+    NeedsThread(Box<Errand>, Job),
     Over,
+}
+
+/// What of an errand would hold others up.
+pub enum Job {
+    /// All of it, since a socket has to be opened; with a time if it was sent before, over one that was
+    /// closed, and is to be over by then.
+    CarryOut(Option<Instant>),
+    /// A large response.
+    Read(UnreadResponse),
 }
 
 impl Errand {
@@ -70,7 +79,7 @@ impl Errand {
         }
         if self.again.is_some() {
             let again = self.again;
-            return Step::NeedsThread(self, again);
+            return Step::NeedsThread(self, Job::CarryOut(again));
         }
         let watch = self.ticket().clone();
         let sent = safely(|| self.lease().start(&self.request, Some(watch), Some(poller)));
@@ -86,7 +95,8 @@ impl Errand {
     fn step(self: Box<Self>, crew: &Arc<Crew>, sent: Result<Sent>) -> Step {
         let outcome = match sent {
             Ok(Sent::Underway(request)) => return Step::Underway(self, request),
-            Ok(Sent::NeedsThread(again)) => return Step::NeedsThread(self, again),
+            Ok(Sent::NeedsThread(again)) => return Step::NeedsThread(self, Job::CarryOut(again)),
+            Ok(Sent::Unread(response)) => return Step::NeedsThread(self, Job::Read(response)),
             Ok(Sent::Over(outcome)) => outcome,
             Err(panic) => Err(panic),
         };
@@ -94,20 +104,18 @@ impl Errand {
         Step::Over
     }
 
-    /// Carries it out, and waits for whatever it needs.
-    pub fn carry_out(
-        self: Box<Self>,
-        crew: &Arc<Crew>,
-        again: Option<Instant>,
-        in_request: Option<InRequest>,
-    ) {
-        let outcome = if self.ticket().is_wanted() {
-            let watch = self.ticket().clone();
-            safely(|| self.lease().request_again(&self.request, again, watch)).unwrap_or_else(Err)
-        } else {
-            Err(cancelled())
+    /// Does what is left of it, however long that takes.
+    pub fn finish(self: Box<Self>, crew: &Arc<Crew>, job: Job, in_request: Option<InRequest>) {
+        let outcome = match job {
+            // It is under way still, and whoever cancels it meanwhile cuts it.
+            Job::Read(response) => safely(|| self.lease().read(&self.request, response)),
+            Job::CarryOut(again) if self.ticket().is_wanted() => {
+                let watch = self.ticket().clone();
+                safely(|| self.lease().request_again(&self.request, again, watch))
+            }
+            Job::CarryOut(_) => Ok(Err(cancelled())),
         };
-        self.end(crew, in_request, outcome);
+        self.end(crew, in_request, outcome.unwrap_or_else(Err));
     }
 
     fn lease(&self) -> &Lease {

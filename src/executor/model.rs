@@ -1,5 +1,6 @@
 //! Asynchronous calls under the model checker; see `crate::pool::model`.
 
+mod reading;
 mod stepped;
 
 use std::sync::Arc;
@@ -86,6 +87,11 @@ impl Callbacks {
 
 fn health() -> Request {
     Request::health_check()
+}
+
+/// A request whose response is read by a helper.
+fn large() -> Request {
+    Request::raw("GET", "/large", None).expect("a fine request")
 }
 
 fn is_served<T>(outcome: Result<T>) {

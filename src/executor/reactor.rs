@@ -1,7 +1,8 @@
 //! The thread that serves every asynchronous request of a pool that has a socket.
 //!
 //! It sends what it is given, waits for all sockets at once, and runs the callbacks. Under load it
-//! is never woken and never waits: there is always something to do.
+//! is never woken and never waits: there is always something to do. Nothing that it does takes long: it
+//! sends and receives in slices, and leaves large responses to be read by helpers.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -85,7 +86,7 @@ impl Reactor {
                     self.deadlines.push_back(begun);
                 }
             }
-            Task::CarryOut(errand, again) => errand.carry_out(&self.crew, again, None),
+            Task::Finish(errand, job) => errand.finish(&self.crew, job, None),
         }
     }
 
@@ -147,8 +148,8 @@ impl Reactor {
                 self.underway.insert(socket, (errand, request));
                 Some((until, socket))
             }
-            Step::NeedsThread(errand, again) => {
-                self.crew.help(errand, again);
+            Step::NeedsThread(errand, job) => {
+                self.crew.help(errand, job);
                 None
             }
             Step::Over => None,

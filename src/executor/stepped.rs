@@ -1,6 +1,6 @@
 //! Requests that the program carries on itself, step by step, in its own event loop.
 //!
-//! No step waits. Between two steps the request and its connection are here; whoever makes a step
+//! No step waits; the one that gets a large response reads it. Between two steps the request and its connection are here; whoever makes a step
 //! has them, so that two threads never make one at once.
 
 use std::os::fd::RawFd;
@@ -58,7 +58,7 @@ impl Lane {
             return Pace::Over(Err(Error::new(Code::Busy, why)));
         }
         let sent = safely(|| self.lease().start(&request, None, None));
-        note(&mut place, request, sent)
+        self.note(&mut place, request, sent)
     }
 
     /// Goes on with it as far as that can be done without waiting.
@@ -67,13 +67,45 @@ impl Lane {
         match place.take() {
             Some((request, Stage::Underway(underway))) => {
                 let sent = safely(|| self.lease().resume(&request, underway));
-                note(&mut place, request, sent)
+                self.note(&mut place, request, sent)
             }
             Some(needs_thread) => {
                 *place = Some(needs_thread);
                 Pace::NeedsThread
             }
             None => Pace::Over(Err(none())),
+        }
+    }
+
+    fn note(
+        &self,
+        place: &mut Option<(Request, Stage)>,
+        request: Request,
+        sent: Result<Sent>,
+    ) -> Pace {
+        match sent {
+            Ok(Sent::Underway(underway)) => {
+                let it = underway.request();
+                let wanted = Wanted {
+                    descriptor: it.descriptor(),
+                    socket: it.socket(),
+                    is_sending: it.is_sending(),
+                    is_ready: it.is_ready(),
+                    until: it.until(),
+                };
+                *place = Some((request, Stage::Underway(underway)));
+                Pace::Waits(wanted)
+            }
+            Ok(Sent::NeedsThread(again)) => {
+                *place = Some((request, Stage::NeedsThread(again)));
+                Pace::NeedsThread
+            }
+            Ok(Sent::Unread(response)) => {
+                let read = safely(|| self.lease().read(&request, response));
+                Pace::Over(read.unwrap_or_else(Err))
+            }
+            Ok(Sent::Over(outcome)) => Pace::Over(outcome),
+            Err(panic) => Pace::Over(Err(panic)),
         }
     }
 }
@@ -104,27 +136,4 @@ impl Stepped {
 
 fn none() -> Error {
     Error::new(Code::InvalidState, "No request was started on this connection")
-}
-
-fn note(place: &mut Option<(Request, Stage)>, request: Request, sent: Result<Sent>) -> Pace {
-    match sent {
-        Ok(Sent::Underway(underway)) => {
-            let it = underway.request();
-            let wanted = Wanted {
-                descriptor: it.descriptor(),
-                socket: it.socket(),
-                is_sending: it.is_sending(),
-                is_ready: it.is_ready(),
-                until: it.until(),
-            };
-            *place = Some((request, Stage::Underway(underway)));
-            Pace::Waits(wanted)
-        }
-        Ok(Sent::NeedsThread(again)) => {
-            *place = Some((request, Stage::NeedsThread(again)));
-            Pace::NeedsThread
-        }
-        Ok(Sent::Over(outcome)) => Pace::Over(outcome),
-        Err(panic) => Pace::Over(Err(panic)),
-    }
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::machine::{Condition, Fate, LeaseId};
 use super::shared::Shared;
-use crate::client::{Answer, Connection, Interrupter, Poller, Progress, Request, Underway, Watch};
+use crate::client::{
+    Answer, Connection, Interrupter, Poller, Progress, Request, Underway, Unread, Watch,
+};
 use crate::clock;
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result};
@@ -132,10 +134,18 @@ impl UnderwayRequest {
     }
 }
 
+/// A response that is to be read still, and the client that it came on.
+#[derive(Debug)]
+pub(crate) struct UnreadResponse {
+    client: Client,
+    response: Box<Unread>,
+}
+
 /// How far a request has come that no thread waits for; as [`Progress`].
 pub(crate) enum Sent {
     Underway(UnderwayRequest),
     NeedsThread(Option<Instant>),
+    Unread(UnreadResponse),
     Over(Result<Answer>),
 }
 
@@ -247,6 +257,15 @@ impl Lease {
         self.go_on(client, progress)
     }
 
+    /// Reads the response to a request that [`Lease::start`] began; takes its time.
+    pub(crate) fn read(&self, request: &Request, unread: UnreadResponse) -> Result<Answer> {
+        let UnreadResponse { mut client, response } = unread;
+        let outcome = client.connection.read(request, response);
+        let outcome = self.note(&mut client, outcome);
+        self.connection.put_back(client);
+        outcome
+    }
+
     fn go_on(&self, mut client: Client, progress: Progress) -> Sent {
         match progress {
             Progress::Underway(request) => Sent::Underway(UnderwayRequest { client, request }),
@@ -254,6 +273,7 @@ impl Lease {
                 self.connection.put_back(client);
                 Sent::NeedsThread(again)
             }
+            Progress::Unread(response) => Sent::Unread(UnreadResponse { client, response }),
             Progress::Over(outcome) => {
                 let outcome = self.note(&mut client, outcome);
                 self.connection.put_back(client);

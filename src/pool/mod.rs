@@ -38,7 +38,7 @@ use waiters::Patience;
 
 pub(crate) use acquiring::{Receiver, Started, Waiting, Withdrawal};
 pub use lease::Lease;
-pub(crate) use lease::{Sent, UnderwayRequest};
+pub(crate) use lease::{Sent, UnderwayRequest, UnreadResponse};
 pub use status::Status;
 
 /// A pool of connections to one PhantomDB server.

@@ -1,7 +1,7 @@
 //! A connection to the server of the model checker: the shipped one without HTTP.
 //!
 //! The answer to a request is the number of the socket that it went over. `GET /silence` is never
-//! answered; what begins a transaction, or ends one, is known by its path.
+//! answered, and the answer to `GET /large` takes its time to be read; what begins a transaction, or ends one, is known by its path.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::gate::{DialGate, Interrupter};
 use super::poller::Poller;
 use super::routes::{Kind, Request};
 use super::station::Station;
+use super::stop::Stop;
 use super::watch::{Watch, Watched};
 use super::wire::Wire;
 use crate::clock;
@@ -32,9 +33,16 @@ pub struct Underway {
     watched: Watched,
 }
 
+pub struct Unread {
+    until: Instant,
+    answer: Answer,
+    watched: Watched,
+}
+
 pub enum Progress {
     Underway(Box<Underway>),
     NeedsThread(Option<Instant>),
+    Unread(Box<Unread>),
     Over(Result<Answer>),
 }
 
@@ -111,7 +119,9 @@ impl Connection {
         if !is_silent(&request.target) {
             wire.socket().become_ready();
         }
-        Progress::Underway(Box::new(Underway { until: deadline, wire, watched }))
+        let timeout = self.station.endpoint.request_timeout;
+        let until = Bound::request(deadline, timeout, "request_timeout").until;
+        Progress::Underway(Box::new(Underway { until, wire, watched }))
     }
 
     pub fn resume(&mut self, request: &Request, underway: Box<Underway>) -> Progress {
@@ -119,10 +129,34 @@ impl Connection {
         if is_silent(&request.target) && !is_over && !underway.wire.socket().is_cut() {
             return Progress::Underway(underway);
         }
-        let Underway { wire, watched, .. } = *underway;
+        let Underway { wire, watched, until } = *underway;
         let outcome = self.answer(wire, &request.target);
+        let outcome = match outcome {
+            Ok(answer) if is_large(&request.target) => {
+                return Progress::Unread(Box::new(Unread { until, answer, watched }));
+            }
+            outcome => outcome,
+        };
         self.end_flight(watched);
         Progress::Over(self.conclude(request, outcome))
+    }
+
+    pub fn read(&mut self, request: &Request, unread: Box<Unread>) -> Result<Answer> {
+        let Unread { until, answer, watched } = *unread;
+        let stop = Stop::at(until, &self.station.cutter);
+        let mut outcome = Ok(answer);
+        for _ in 0..3 {
+            shuttle::thread::yield_now();
+            if stop.look().is_err() {
+                self.station.discard_kept();
+                let is_cut = self.station.cutter.is_cut();
+                let code = if is_cut { Code::Cancelled } else { Code::Timeout };
+                outcome = Err(Error::new(code, "the response was not read"));
+                break;
+            }
+        }
+        self.end_flight(watched);
+        self.conclude(request, outcome)
     }
 
     pub fn transaction(&self) -> Option<&str> {
@@ -201,7 +235,8 @@ impl Connection {
         }
         let text = wire.number.to_string();
         self.station.keep(wire);
-        Ok(Answer::read(Expected::Anything, 200, text.into_bytes(), None).expect("is JSON"))
+        Ok(Answer::read(Expected::Anything, 200, text.into_bytes(), None, &Stop::never())
+            .expect("is JSON"))
     }
 
     fn conclude(&mut self, request: &Request, answer: Result<Answer>) -> Result<Answer> {
@@ -213,6 +248,10 @@ impl Connection {
         }
         Ok(answer)
     }
+}
+
+fn is_large(target: &str) -> bool {
+    target == "/large"
 }
 
 fn is_silent(target: &str) -> bool {
@@ -250,6 +289,12 @@ impl Drop for Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unread").finish_non_exhaustive()
     }
 }
 
