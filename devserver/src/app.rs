@@ -1,6 +1,7 @@
 //! What every request can get at.
 
 use crate::figures::Figures;
+use crate::routes::guard::Names;
 use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,8 @@ pub struct App {
     pub store: Arc<Store>,
     /// What is counted.
     pub figures: Arc<Figures>,
+    /// The names that the server goes by.
+    pub names: Names,
     /// The token that requests must carry.
     pub token: Option<String>,
     /// The largest body that is accepted.

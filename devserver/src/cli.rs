@@ -19,6 +19,11 @@ pub struct Options {
     #[arg(long, default_value = "127.0.0.1")]
     pub host: String,
 
+    /// Name that clients may ask for the server under, besides its addresses, localhost and --host;
+    /// can be repeated
+    #[arg(long, value_name = "NAME", value_parser = host)]
+    pub allow_host: Vec<String>,
+
     /// Folder for the databases, one file each; without it they last as long as the server
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -88,6 +93,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .filter(|value| (0.001..=86_400.0).contains(value))
         .and_then(|value| Duration::try_from_secs_f64(value).ok())
         .ok_or_else(|| "must be a number of seconds from 0.001 to 86400".into())
+}
+
+fn host(text: &str) -> Result<String, String> {
+    if !crate::routes::guard::is_host(text) {
+        return Err("must be the name of a host, without a scheme or a port".into());
+    }
+    Ok(text.into())
 }
 
 fn token(text: &str) -> Result<String, String> {

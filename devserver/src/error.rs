@@ -19,6 +19,10 @@ pub enum Kind {
     Constraint,
     /// The token is missing or wrong.
     Unauthorized,
+    /// The server is asked for under a name that is not its own.
+    HostNotAllowed,
+    /// A web page of another origin made a browser send the request.
+    CrossSite,
     /// No such database.
     NoDatabase,
     /// No such table.

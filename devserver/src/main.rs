@@ -16,6 +16,7 @@ use clap::Parser;
 use cli::Options;
 use figures::Figures;
 use home::Home;
+use routes::guard::Names;
 use serve::Manner;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -88,6 +89,10 @@ async fn serve(options: &Options, store: &Arc<Store>) -> Result<bool, String> {
     let app = Arc::new(App {
         store: Arc::clone(store),
         figures: Arc::clone(&figures),
+        names: Names::new(
+            options.allow_host.iter().map(String::as_str).chain([options.host.as_str()]),
+            tls.is_some(),
+        ),
         token: options.token.clone(),
         max_body_bytes: options.max_body_bytes,
         client_timeout: options.client_timeout,

@@ -1,11 +1,12 @@
 //! Who may ask.
 
+use super::body;
 use crate::app::App;
 use crate::error::{Error, Kind};
 use axum::extract::{Request, State};
 use axum::http::{Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -28,7 +29,7 @@ pub async fn check(State(app): State<Arc<App>>, request: Request, next: Next) ->
         Some(_) => "the token is wrong",
         None => "the request needs a token: Authorization: Bearer TOKEN",
     };
-    Error::new(Kind::Unauthorized, message).into_response()
+    body::refuse(&app, request, Error::new(Kind::Unauthorized, message))
 }
 
 fn bearer(request: &Request) -> Option<&[u8]> {

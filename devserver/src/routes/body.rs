@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
+use crate::serve::Pulse;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
@@ -24,6 +25,38 @@ pub async fn read(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     match collect(body, app.max_body_bytes as u64, app.client_timeout).await {
         Ok(bytes) => next.run(Request::from_parts(head, Body::from(bytes))).await,
         Err(error) => error.into_response(),
+    }
+}
+
+/// Answers at once a request that is not let in, and throws away what is left of it, so that the
+/// connection can be kept.
+pub fn refuse(app: &App, request: Request, error: Error) -> Response {
+    let response = error.into_response();
+    let (head, body) = request.into_parts();
+    // A client that waits for leave to send its body will not send it now.
+    let sends_on = !body.is_end_stream()
+        && !head.headers.contains_key(header::EXPECT)
+        && body.size_hint().lower() <= THROWN_AWAY;
+    if sends_on {
+        let pulse = head.extensions.get::<Arc<Pulse>>().cloned();
+        let patience = app.client_timeout;
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(patience, throw_away(body)).await;
+            if let Some(pulse) = pulse {
+                pulse.drained();
+            }
+        });
+    }
+    response
+}
+
+async fn throw_away(mut body: Body) {
+    let mut seen = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        seen += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if seen > THROWN_AWAY {
+            return;
+        }
     }
 }
 
@@ -85,13 +118,17 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
         let (head, body) = request.into_parts();
         let bytes =
             body.collect().await.map_err(|error| Error::internal(error.to_string()))?.to_bytes();
-        if bytes.is_empty() {
+        // A form may be empty, and its type still tells that a page sent it.
+        if bytes.is_empty() && !head.headers.contains_key(header::CONTENT_TYPE) {
             return Ok(Self(None));
         }
         if !is_json(&head.headers) {
             return Err(Error::bad_request(
                 "a body must be declared as Content-Type: application/json",
             ));
+        }
+        if bytes.is_empty() {
+            return Ok(Self(None));
         }
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(object)) => Ok(Self(Some(object))),

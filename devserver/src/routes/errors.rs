@@ -15,6 +15,8 @@ fn status_and_code(kind: Kind) -> (StatusCode, &'static str) {
         Kind::ResultTooLarge => (StatusCode::BAD_REQUEST, "RESULT_TOO_LARGE"),
         Kind::Constraint => (StatusCode::BAD_REQUEST, "CONSTRAINT_VIOLATION"),
         Kind::Unauthorized => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
+        Kind::HostNotAllowed => (StatusCode::FORBIDDEN, "HOST_NOT_ALLOWED"),
+        Kind::CrossSite => (StatusCode::FORBIDDEN, "CROSS_SITE_REQUEST"),
         Kind::NoDatabase => (StatusCode::NOT_FOUND, "DATABASE_NOT_FOUND"),
         Kind::NoTable => (StatusCode::NOT_FOUND, "TABLE_NOT_FOUND"),
         Kind::NoTransaction => (StatusCode::NOT_FOUND, "TRANSACTION_NOT_FOUND"),

@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod errors;
 mod fields;
+pub mod guard;
 mod openapi;
 mod params;
 mod query;
@@ -65,10 +66,10 @@ pub fn router(app: &Arc<App>) -> Router {
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        // The last one runs first: the body is read even if the token is wrong, so that the
-        // connection can be kept.
-        .layer(from_fn_with_state(Arc::clone(app), auth::check))
+        // The last one runs first: nothing is read for those who may not ask.
         .layer(from_fn_with_state(Arc::clone(app), body::read))
+        .layer(from_fn_with_state(Arc::clone(app), auth::check))
+        .layer(from_fn_with_state(Arc::clone(app), guard::check))
         .with_state(Arc::clone(app))
 }
 

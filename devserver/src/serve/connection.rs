@@ -64,7 +64,7 @@ where
 }
 
 fn answer(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     manner: &Manner,
     pulse: &Arc<Pulse>,
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
@@ -72,6 +72,7 @@ fn answer(
     let served = Served { pulse: Arc::clone(pulse), _counted: manner.figures.request() };
     let seconds = manner.keep_alive.as_secs();
     let draining = manner.draining.clone();
+    request.extensions_mut().insert(Arc::clone(pulse));
     let last = request.version() < Version::HTTP_11 || wants_close(&request);
     let response = TowerToHyperService::new(manner.router.clone()).call(request);
     async move {

@@ -5,6 +5,7 @@ mod pulse;
 pub mod tls;
 
 pub use connection::Manner;
+pub use pulse::Pulse;
 
 use crate::log;
 use std::time::Duration;

@@ -59,6 +59,15 @@ impl Pulse {
         self.moved.notify_one();
     }
 
+    /// The rest of a request that was answered early has come.
+    pub fn drained(&self) {
+        let mut state = self.lock();
+        if let Phase::Receiving(_) = state.phase {
+            state.phase = Phase::Idle(Instant::now());
+            self.moved.notify_one();
+        }
+    }
+
     /// Returns when the connection has to be cut.
     pub async fn expired(&self) {
         loop {

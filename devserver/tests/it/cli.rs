@@ -29,6 +29,9 @@ fn options_that_make_no_sense_are_refused() {
         ["--max-body-bytes", "-1"],
         ["--data", "/dev/null"],
         ["--host", "no such host"],
+        ["--allow-host", "http://x"],
+        ["--allow-host", "x:80"],
+        ["--allow-host", ""],
     ] {
         refused(&wrong);
     }

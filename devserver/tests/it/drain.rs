@@ -12,7 +12,7 @@ fn a_request_in_flight_is_finished() {
         let mut fresh = server.connect();
         let mut busy = server.connect();
         busy.write(
-            b"POST /databases/d/tables/t HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"n",
+            b"POST /databases/d/tables/t HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"n",
         )
         .unwrap();
         wait_until("the request is in flight", || server.stat("requests_in_flight") == 2);
@@ -47,7 +47,7 @@ fn patience_ends() {
     let endless = r#"{"query":"WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"}"#;
     runs.write(
         format!(
-            "POST /databases/d/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{endless}",
+            "POST /databases/d/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{endless}",
             endless.len()
         )
         .as_bytes(),

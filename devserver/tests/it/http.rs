@@ -45,17 +45,19 @@ fn every_mistake_gets_a_json_answer_and_the_connection_lives_on() {
         client.post("/databases", body).fails(400, "BAD_REQUEST");
     }
     client.post("/databases", &"[".repeat(900)).fails(400, "BAD_REQUEST");
-    client.write(b"POST /databases HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+    client
+        .write(b"POST /databases HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+        .unwrap();
     let message = client.read().unwrap().fails(400, "BAD_REQUEST");
     assert!(message.contains("application/json"), "{message}");
     client
-        .write(b"POST /databases HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 13\r\n\r\n{\"name\": \"\xff\"}")
+        .write(b"POST /databases HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 13\r\n\r\n{\"name\": \"\xff\"}")
         .unwrap();
     client.read().unwrap().fails(400, "BAD_REQUEST");
     client.post("/databases", &"x".repeat(1001)).fails(413, "PAYLOAD_TOO_LARGE");
     client.post("/databases", &"x".repeat(1_000_000)).fails(413, "PAYLOAD_TOO_LARGE");
     client
-        .write(b"POST /databases HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .write(b"POST /databases HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         .unwrap();
     for _ in 0..11 {
         client.write(format!("64\r\n{}\r\n", "y".repeat(100)).as_bytes()).unwrap();
@@ -65,10 +67,10 @@ fn every_mistake_gets_a_json_answer_and_the_connection_lives_on() {
     client
         .write(
             b"HEAD /health HTTP/1.1
-Host: x
+Host: localhost
 
 GET /health HTTP/1.1
-Host: x
+Host: localhost
 
 ",
         )
@@ -83,7 +85,7 @@ fn a_body_beyond_all_measure_is_not_read_to_its_end() {
     let server = Server::start(&["--max-body-bytes", "1000"]);
     let mut client = server.connect();
     client
-        .write(b"POST /databases HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10000000000\r\n\r\n")
+        .write(b"POST /databases HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 10000000000\r\n\r\n")
         .unwrap();
     client.read().unwrap().fails(413, "PAYLOAD_TOO_LARGE");
     assert!(client.is_closed());
@@ -95,7 +97,7 @@ fn a_slow_client_is_cut() {
     let mut head = server.connect();
     head.write(b"GET /health HTTP/1.1\r\nHost:").unwrap();
     let mut body = server.connect();
-    body.write(b"POST /databases HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{")
+    body.write(b"POST /databases HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{")
         .unwrap();
     assert!(head.is_closed());
     let reply = body.read().unwrap();
@@ -113,7 +115,7 @@ fn a_client_that_does_not_read_is_cut() {
     let body = r#"{"query":"SELECT hex(zeroblob(15000000))"}"#;
     write!(
         deaf,
-        "POST /databases/d/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /databases/d/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
@@ -171,8 +173,8 @@ fn connections_are_counted_from_accept_to_close() {
 fn pipelined_requests_are_answered_in_order() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    let one = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
-    let two = "GET /none HTTP/1.1\r\nHost: x\r\n\r\n";
+    let one = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let two = "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
     client.write(format!("{one}{two}{one}").as_bytes()).unwrap();
     let statuses = [(); 3].map(|()| client.read().unwrap().status);
     assert_eq!(statuses, [200, 404, 200]);

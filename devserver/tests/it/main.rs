@@ -3,6 +3,7 @@
 mod cli;
 mod drain;
 mod durability;
+mod guard;
 mod http;
 mod names;
 mod openapi;

@@ -169,7 +169,7 @@ fn a_statement_stops_when_its_client_leaves() {
     let mut leaver = server.connect();
     let endless = r#"{"query":"INSERT INTO t (n) WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r WHERE n < 0"}"#;
     let head = format!(
-        "POST /databases/d/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{endless}",
+        "POST /databases/d/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{endless}",
         endless.len()
     );
     leaver.write(head.as_bytes()).unwrap();

@@ -43,7 +43,17 @@ impl Server {
 
     /// A connection, a database and a table `t (id integer primary key, s, n)`.
     pub fn with_table(&self) -> Client {
+        self.make_table(self.connect())
+    }
+
+    /// The same by a client that sends a header each time.
+    pub fn with_table_and(&self, header: &str) -> Client {
         let mut client = self.connect();
+        client.headers = vec![header.to_owned()];
+        self.make_table(client)
+    }
+
+    fn make_table(&self, mut client: Client) -> Client {
         client.post("/databases", r#"{"name":"d"}"#).is(201);
         client
             .post(
@@ -171,7 +181,7 @@ impl Client {
         path: &str,
         body: Option<&str>,
     ) -> std::io::Result<Reply> {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n");
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
         for header in &self.headers {
             text += &format!("{header}\r\n");
         }
