@@ -6,17 +6,26 @@
 
 PyTypeObject *connection_type;
 
-connection_object *connection_new(pool_object *pool) {
-    connection_object *it = (connection_object *)PyType_GenericAlloc(pool->client_type, 0);
-    if (it == NULL) return NULL;
+static void bind(connection_object *it, pool_object *pool) {
     Py_INCREF(pool);
     it->pool = pool;
+    it->pool_handle = pool->handle;
+}
+
+connection_object *connection_new(pool_object *pool) {
+    if (pool_handle(pool) == NULL) return NULL;
+    connection_object *it = (connection_object *)PyType_GenericAlloc(pool->client_type, 0);
+    if (it != NULL) bind(it, pool);
     return it;
 }
 
 bool connection_is_live(const connection_object *it) {
     if (it->handle != NULL) return true;
-    raise_code(PHANTOMDB_ERR_INVALID_HANDLE, "The client was released already");
+    raise_code(PHANTOMDB_ERR_INVALID_HANDLE,
+               it->pool_handle != NULL
+                   ? "The client was released already"
+                   : "The client was never opened: its __init__ did not run (a subclass must call "
+                     "super().__init__())");
     return false;
 }
 
@@ -38,49 +47,76 @@ phantomdb_connection *connection_take(PyObject *client, const pool_object *pool)
     return handle;
 }
 
-/* Of one that nobody released. */
-static void connection_finalize(PyObject *self) {
-    connection_object *it = (connection_object *)self;
+/* Gives back what nobody released; whether there was anything. It fails in a child of the process
+ * that acquired it, where it is nobody's, and nothing is lost. */
+static bool give_back(connection_object *it) {
     phantomdb_connection *handle = it->handle;
     it->handle = NULL;
-    if (handle == NULL) return;
+    return handle != NULL && phantomdb_pool_release(it->pool_handle, handle, NULL) == PHANTOMDB_OK;
+}
+
+static void connection_finalize(PyObject *self) {
+    connection_object *it = (connection_object *)self;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    /* It fails in a child of the process that acquired it, where it is nobody's, and nothing is lost. */
-    if (phantomdb_pool_release(it->pool->handle, handle, NULL) == PHANTOMDB_OK &&
+    if (give_back(it) &&
         PyErr_ResourceWarning(self, 1, "a client of %R was never released", it->pool) < 0) {
         PyErr_WriteUnraisable(self);
     }
     PyErr_Restore(type, value, traceback);
 }
 
+static int connection_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((connection_object *)self)->pool);
+    return 0;
+}
+
+static int connection_clear(PyObject *self) {
+    connection_object *it = (connection_object *)self;
+    give_back(it);
+    Py_CLEAR(it->pool);
+    return 0;
+}
+
+/* A subclass may have a __del__ that does not call ours; then the connection is still there. */
 static void connection_dealloc(PyObject *self) {
+    connection_object *it = (connection_object *)self;
     PyTypeObject *type = Py_TYPE(self);
     freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    Py_XDECREF(((connection_object *)self)->pool);
+    PyObject_GC_UnTrack(self);
+    PyObject *raised, *value, *traceback;
+    PyErr_Fetch(&raised, &value, &traceback);
+    if (give_back(it) &&
+        PyErr_WarnFormat(PyExc_ResourceWarning, 1, "a client of %R was never released", it->pool) < 0) {
+        PyErr_WriteUnraisable((PyObject *)type);
+    }
+    PyErr_Restore(raised, value, traceback);
+    Py_CLEAR(it->pool);
     free_object(self);
     Py_DECREF(type);
 }
 
 static PyObject *connection_open(PyObject *self, PyObject *pool) {
     connection_object *it = (connection_object *)self;
-    if (!PyObject_TypeCheck(pool, pool_type) || it->pool != NULL) {
+    if (!PyObject_TypeCheck(pool, pool_type) || it->pool_handle != NULL) {
         PyErr_SetString(PyExc_TypeError, "a client is opened once, with a pool");
         return NULL;
     }
     phantomdb_error error;
-    if (phantomdb_pool_try_acquire(((pool_object *)pool)->handle, &it->handle, &error) != PHANTOMDB_OK) {
+    phantomdb_pool *handle = pool_handle((pool_object *)pool);
+    if (handle == NULL) return NULL;
+    if (phantomdb_pool_try_acquire(handle, &it->handle, &error) != PHANTOMDB_OK) {
         return raise_error(&error);
     }
-    Py_INCREF(pool);
-    it->pool = (pool_object *)pool;
+    bind(it, (pool_object *)pool);
     it->owns_pool = true;
     Py_RETURN_NONE;
 }
 
 static target target_of(PyObject *self) {
     connection_object *it = (connection_object *)self;
-    return (target){.pool = it->pool->handle, .connection = it->handle};
+    return (target){.pool = it->pool_handle, .connection = it->handle};
 }
 
 static PyObject *connection_run(PyObject *self, PyObject *arguments) {
@@ -91,11 +127,12 @@ static PyObject *connection_request(PyObject *self, PyObject *arguments) {
     return connection_is_live((connection_object *)self) ? request(target_of(self), arguments) : NULL;
 }
 
-static PyObject *connection_set_owner(PyObject *self, PyObject *owner) {
+static PyObject *connection_set_owner(PyObject *self, PyObject *arguments, PyObject *named) {
     connection_object *it = (connection_object *)self;
     texts all = {.count = 0};
     phantomdb_error error;
-    if (!connection_is_live(it) || !texts_add(&all, owner, "owner")) return NULL;
+    PyObject *owner = only_argument(arguments, named, "owner");
+    if (owner == NULL || !connection_is_live(it) || !texts_add(&all, owner, "owner")) return NULL;
     int32_t code = phantomdb_connection_set_owner(it->handle, all.values[0], &error);
     texts_free(&all);
     if (code != PHANTOMDB_OK) return raise_error(&error);
@@ -116,12 +153,21 @@ static PyObject *connection_is_released(PyObject *self, void *unused) {
     return PyBool_FromLong(((connection_object *)self)->handle == NULL);
 }
 
+static PyObject *connection_pool(PyObject *self, void *unused) {
+    (void)unused;
+    connection_object *it = (connection_object *)self;
+    PyObject *pool = it->pool != NULL ? (PyObject *)it->pool : Py_None;
+    if (it->pool_handle == NULL && !connection_is_live(it)) return NULL;
+    Py_INCREF(pool);
+    return pool;
+}
+
 static PyMethodDef methods[] = {
     {"_open", connection_open, METH_O, NULL},
     {"_run", connection_run, METH_VARARGS, NULL},
     {"_request", connection_request, METH_VARARGS, NULL},
-    {"set_owner", connection_set_owner, METH_O,
-     "set_owner($self, owner, /)\n--\n\nNames who has the client, for the report of a leak "
+    {"set_owner", (PyCFunction)(void (*)(void))connection_set_owner, METH_VARARGS | METH_KEYWORDS,
+     "set_owner($self, /, owner)\n--\n\nNames who has the client, for the report of a leak "
      "(``leak_threshold``)."},
     {"interrupt", connection_interrupt, METH_NOARGS,
      "interrupt($self, /)\n--\n\nCuts the request that another thread has in flight on this client: "
@@ -130,18 +176,20 @@ static PyMethodDef methods[] = {
 };
 
 static PyMemberDef members[] = {
-    {"pool", T_OBJECT, offsetof(connection_object, pool), READONLY, "The pool that it belongs to."},
     {"_owns_pool", T_BOOL, offsetof(connection_object, owns_pool), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef properties[] = {
+    {"pool", connection_pool, NULL, "The pool that it belongs to.", NULL},
     {"is_released", connection_is_released, NULL, "Whether it was given back.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot slots[] = {
     {Py_tp_finalize, connection_finalize},
+    {Py_tp_traverse, connection_traverse},
+    {Py_tp_clear, connection_clear},
     {Py_tp_dealloc, connection_dealloc},
     {Py_tp_methods, methods},
     {Py_tp_members, members},
@@ -153,12 +201,11 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
     .name = "phantomdb._native.Connection",
     .basicsize = sizeof(connection_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = slots,
 };
 
-bool connection_define(PyObject *module) {
+bool connection_define(void) {
     connection_type = (PyTypeObject *)PyType_FromSpec(&spec);
-    return connection_type != NULL &&
-           PyModule_AddObject(module, "Connection", (PyObject *)connection_type) == 0;
+    return connection_type != NULL;
 }

@@ -1,17 +1,32 @@
-/* Exceptions, which phantomdb.errors makes. */
+/* Exceptions, which phantomdb.errors makes.
+ *
+ * That module may be executed more than once: it is reloaded, or forgotten and imported again. Its
+ * first classes stay the ones that are raised, and every copy of the module gets them, so that an
+ * `except` clause catches whichever copy it took its class from. */
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "native.h"
 
+static PyObject *classes;
 static PyObject *make;
 
-PyObject *errors_set_factory(PyObject *module, PyObject *factory) {
+/* register_errors(classes, factory): the classes of whoever came first. */
+PyObject *errors_register(PyObject *module, PyObject *arguments) {
     (void)module;
-    Py_INCREF(factory);
-    Py_XDECREF(make);
-    make = factory;
-    Py_RETURN_NONE;
+    PyObject *given, *factory;
+    if (!PyArg_ParseTuple(arguments, "O!O", &PyDict_Type, &given, &factory)) return NULL;
+    if (classes == NULL) {
+        classes = PyDict_Copy(given);
+        if (classes == NULL) return NULL;
+        Py_INCREF(factory);
+        make = factory;
+    }
+    return PyDict_Copy(classes);
+}
+
+void errors_forget(void) {
+    classes = make = NULL;
 }
 
 PyObject *error_new(int32_t code, const char *message, int32_t http_status, int64_t retry_after_ms,

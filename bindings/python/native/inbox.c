@@ -42,7 +42,7 @@ typedef struct inbox_object {
     pid_t process;
 } inbox_object;
 
-static PyTypeObject *inbox_type;
+PyTypeObject *inbox_type;
 
 static void inbox_let_go(inbox *it) {
     if (--it->references > 0) return;
@@ -150,6 +150,7 @@ static PyObject *inbox_new(PyTypeObject *type, PyObject *arguments, PyObject *na
 static void inbox_dealloc(PyObject *object) {
     inbox_object *self = (inbox_object *)object;
     PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
     if (self->inbox != NULL && self->process == getpid()) {
         pthread_mutex_lock(&self->inbox->lock);
         self->inbox->is_alive = false;
@@ -163,6 +164,12 @@ static void inbox_dealloc(PyObject *object) {
     freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
     free_object(object);
     Py_DECREF(type);
+}
+
+/* It holds nothing of Python's but its type. */
+static int inbox_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    return 0;
 }
 
 static PyObject *inbox_fileno(PyObject *self, PyObject *unused) {
@@ -218,8 +225,8 @@ static PyObject *inbox_take(PyObject *self, PyObject *unused) {
 
 static bool target_of(PyObject *object, target *on) {
     if (PyObject_TypeCheck(object, pool_type)) {
-        *on = (target){.pool = ((pool_object *)object)->handle};
-        return true;
+        *on = (target){.pool = pool_handle((pool_object *)object)};
+        return on->pool != NULL;
     }
     if (!PyObject_TypeCheck(object, connection_type)) {
         PyErr_SetString(PyExc_TypeError, "a pool or a client is asked");
@@ -227,7 +234,7 @@ static bool target_of(PyObject *object, target *on) {
     }
     connection_object *client = (connection_object *)object;
     if (!connection_is_live(client)) return false;
-    *on = (target){.pool = client->pool->handle, .connection = client->handle};
+    *on = (target){.pool = client->pool_handle, .connection = client->handle};
     return true;
 }
 
@@ -282,10 +289,12 @@ static PyObject *inbox_acquire(PyObject *self, PyObject *arguments) {
     if (owner != Py_None && !texts_add(&all, owner, "owner")) return NULL;
     PyObject *given = NULL;
     connection_object *client = connection_new(pool);
-    letter *it = client != NULL ? letter_new(((inbox_object *)self)->inbox, pool->handle, id) : NULL;
+    letter *it = client != NULL
+                     ? letter_new(((inbox_object *)self)->inbox, client->pool_handle, id)
+                     : NULL;
     if (it != NULL) {
         phantomdb_ticket *ticket = NULL;
-        int32_t code = phantomdb_pool_acquire_direct(pool->handle, milliseconds, post_connection, it,
+        int32_t code = phantomdb_pool_acquire_direct(client->pool_handle, milliseconds, post_connection, it,
                                                      &client->handle, &ticket, &error);
         if (client->handle != NULL) {
             letter_free(it);
@@ -312,9 +321,10 @@ static PyObject *inbox_close(PyObject *self, PyObject *arguments) {
         !timeout_of(timeout, &milliseconds)) {
         return NULL;
     }
-    letter *it = letter_new(((inbox_object *)self)->inbox, pool->handle, id);
+    phantomdb_pool *handle = pool_handle(pool);
+    letter *it = handle != NULL ? letter_new(((inbox_object *)self)->inbox, handle, id) : NULL;
     if (it == NULL) return NULL;
-    if (phantomdb_pool_close_async(pool->handle, milliseconds, post_closed, it, &error) == PHANTOMDB_OK) {
+    if (phantomdb_pool_close_async(handle, milliseconds, post_closed, it, &error) == PHANTOMDB_OK) {
         Py_RETURN_NONE;
     }
     letter_free(it);
@@ -342,6 +352,7 @@ static PyMethodDef methods[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_dealloc, inbox_dealloc},
+    {Py_tp_traverse, inbox_traverse},
     {Py_tp_methods, methods},
     {Py_tp_new, inbox_new},
     {0, NULL},
@@ -350,11 +361,11 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
     .name = "phantomdb._native.Inbox",
     .basicsize = sizeof(inbox_object),
-    .flags = Py_TPFLAGS_DEFAULT,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = slots,
 };
 
-bool inbox_define(PyObject *module) {
+bool inbox_define(void) {
     inbox_type = (PyTypeObject *)PyType_FromSpec(&spec);
-    return inbox_type != NULL && PyModule_AddObject(module, "Inbox", (PyObject *)inbox_type) == 0;
+    return inbox_type != NULL;
 }

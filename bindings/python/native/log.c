@@ -26,7 +26,10 @@ static void after_fork(void) {
 }
 
 void logs_begin(void) {
-    pthread_atfork(NULL, NULL, after_fork);
+    static bool is_registered;
+    if (!is_registered) pthread_atfork(NULL, NULL, after_fork);
+    is_registered = true;
+    is_ended = false;
 }
 
 PyObject *logs_end(PyObject *module, PyObject *unused) {
@@ -77,7 +80,8 @@ void log_target_free(log_target *it) {
 
 static void tell(const log_target *it, int32_t level, const char *message) {
     PyObject *pool = it->pool;
-    if (pool == NULL) return;
+    /* A pool whose last reference is gone may be on its way to be forgotten. */
+    if (pool == NULL || Py_REFCNT(pool) == 0) return;
     Py_INCREF(pool);
     in_log = true;
     PyObject *done = PyObject_CallMethod(pool, "_tell", "is", (int)level, message);

@@ -11,8 +11,9 @@
 /* A pool; phantomdb._pool makes the classes of it that people see. */
 typedef struct pool_object {
     PyObject_HEAD
+    /* NULL before it is opened, and after it was collected. */
     phantomdb_pool *handle;
-    /* What `acquire` makes instances of. */
+    /* What `acquire` makes instances of; never NULL while there is a handle. */
     PyTypeObject *client_type;
     struct log_target *log;
 } pool_object;
@@ -22,6 +23,8 @@ typedef struct connection_object {
     PyObject_HEAD
     /* NULL after the release. */
     phantomdb_connection *handle;
+    /* The pool's handle, to which the connection is given back even if the pool is collected first. */
+    phantomdb_pool *pool_handle;
     pool_object *pool;
     bool owns_pool;
 } connection_object;
@@ -32,7 +35,8 @@ PyObject *raise_code(int32_t code, const char *format, ...);
 /* The exception itself. */
 PyObject *error_new(int32_t code, const char *message, int32_t http_status, int64_t retry_after_ms,
                     bool retriable);
-PyObject *errors_set_factory(PyObject *module, PyObject *factory);
+PyObject *errors_register(PyObject *module, PyObject *arguments);
+void errors_forget(void);
 
 /* texts.c: arguments of Python as texts of C. */
 enum { MOST_TEXTS = 4 };
@@ -48,6 +52,10 @@ bool texts_add_arguments(texts *all, int32_t operation, PyObject *arguments, Py_
 void texts_free(texts *all);
 /* The text of a result, which it frees. */
 PyObject *text_of_result(phantomdb_result *result);
+
+/* arguments.c: the only argument of a method, by place or by name. Borrowed; NULL with an exception
+ * set. */
+PyObject *only_argument(PyObject *arguments, PyObject *named, const char *name);
 
 /* times.c: seconds of Python as milliseconds. None is the pool's own time. */
 bool milliseconds_of(PyObject *seconds, const char *name, int64_t *milliseconds);
@@ -133,18 +141,22 @@ PyObject *request(target on, PyObject *arguments);
 
 /* pool.c */
 extern PyTypeObject *pool_type;
-bool pool_define(PyObject *module);
+bool pool_define(void);
+/* NULL, with an exception set, of one that was never opened or is collected already. */
+phantomdb_pool *pool_handle(const pool_object *it);
 
 /* connection.c */
 extern PyTypeObject *connection_type;
-bool connection_define(PyObject *module);
+bool connection_define(void);
+/* Of a pool that is open; NULL with an exception set. */
 connection_object *connection_new(pool_object *pool);
 /* Takes the handle out, to be given back to this pool; NULL with an exception set if there is none. */
 phantomdb_connection *connection_take(PyObject *client, const pool_object *pool);
 bool connection_is_live(const connection_object *it);
 
 /* inbox.c */
-bool inbox_define(PyObject *module);
+extern PyTypeObject *inbox_type;
+bool inbox_define(void);
 PyObject *inbox_cancel(PyObject *module, PyObject *ticket);
 
 /* tables.c */

@@ -7,8 +7,45 @@ static pool_object *pool_of(PyObject *self) {
     return (pool_object *)self;
 }
 
+phantomdb_pool *pool_handle(const pool_object *it) {
+    if (it->handle != NULL) return it->handle;
+    if (it->client_type != NULL) {
+        raise_code(PHANTOMDB_ERR_CLOSED, "The pool is closed: it was collected as garbage");
+    } else {
+        raise_code(PHANTOMDB_ERR_INVALID_HANDLE,
+                   "The pool was never opened: its __init__ did not run, or failed (a subclass must "
+                   "call super().__init__())");
+    }
+    return NULL;
+}
+
 static PyObject *none_or(int32_t code, const phantomdb_error *error) {
     if (code != PHANTOMDB_OK) return raise_error(error);
+    Py_RETURN_NONE;
+}
+
+/* What has been read of the options may have run code of Python, which may have opened it. */
+static PyObject *create(pool_object *it, phantomdb_pool_options *options, PyTypeObject *client_type,
+                        bool logs) {
+    if (it->client_type != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a pool is opened once: its __init__ has run already");
+        return NULL;
+    }
+    log_target *log = NULL;
+    if (logs) {
+        log = log_target_new((PyObject *)it);
+        if (log == NULL) return NULL;
+        options->log = on_log;
+        options->log_user_data = log;
+    }
+    phantomdb_error error;
+    if (phantomdb_pool_create(options, &it->handle, &error) != PHANTOMDB_OK) {
+        log_target_free(log);
+        return raise_error(&error);
+    }
+    it->log = log;
+    Py_INCREF(client_type);
+    it->client_type = client_type;
     Py_RETURN_NONE;
 }
 
@@ -20,24 +57,15 @@ static PyObject *pool_open(PyObject *self, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "O!O!p", &PyType_Type, &client_type, &PyDict_Type, &given, &logs)) {
         return NULL;
     }
-    if (it->handle != NULL || !PyType_IsSubtype((PyTypeObject *)client_type, connection_type)) {
-        PyErr_SetString(PyExc_TypeError, "a pool is opened once, with a type of clients");
+    if (!PyType_IsSubtype((PyTypeObject *)client_type, connection_type)) {
+        PyErr_SetString(PyExc_TypeError, "a pool needs a type of clients");
         return NULL;
     }
     phantomdb_pool_options options;
-    phantomdb_error error;
     option_texts held;
-    PyObject *done = NULL;
-    if (options_read(given, &options, &held) &&
-        (!logs || (it->log = log_target_new(self)) != NULL)) {
-        if (logs) {
-            options.log = on_log;
-            options.log_user_data = it->log;
-        }
-        Py_INCREF(client_type);
-        it->client_type = (PyTypeObject *)client_type;
-        done = none_or(phantomdb_pool_create(&options, &it->handle, &error), &error);
-    }
+    PyObject *done = options_read(given, &options, &held)
+                         ? create(it, &options, (PyTypeObject *)client_type, logs)
+                         : NULL;
     option_texts_free(&held);
     return done;
 }
@@ -89,7 +117,7 @@ static PyObject *pool_try_acquire(PyObject *self, PyObject *unused) {
     phantomdb_error error;
     connection_object *client = connection_new(pool_of(self));
     if (client != NULL &&
-        phantomdb_pool_try_acquire(pool_of(self)->handle, &client->handle, &error) != PHANTOMDB_OK) {
+        phantomdb_pool_try_acquire(client->pool_handle, &client->handle, &error) != PHANTOMDB_OK) {
         Py_DECREF(client);
         return raise_error(&error);
     }
@@ -99,7 +127,10 @@ static PyObject *pool_try_acquire(PyObject *self, PyObject *unused) {
 /* _client(handle): of what an inbox brought. */
 static PyObject *pool_client(PyObject *self, PyObject *handle) {
     phantomdb_connection *connection = PyLong_AsVoidPtr(handle);
-    if (connection == NULL) return NULL;
+    if (connection == NULL) {
+        if (!PyErr_Occurred()) raise_code(PHANTOMDB_ERR_INVALID_HANDLE, "That is no connection");
+        return NULL;
+    }
     connection_object *client = connection_new(pool_of(self));
     if (client != NULL) client->handle = connection;
     else phantomdb_pool_release(pool_of(self)->handle, connection, NULL);
@@ -109,33 +140,38 @@ static PyObject *pool_client(PyObject *self, PyObject *handle) {
 static PyObject *give_back(PyObject *self, PyObject *client,
                            int32_t (*how)(phantomdb_pool *, phantomdb_connection *, phantomdb_error *)) {
     phantomdb_error error;
-    phantomdb_connection *handle = connection_take(client, pool_of(self));
+    phantomdb_pool *pool = client != NULL ? pool_handle(pool_of(self)) : NULL;
+    phantomdb_connection *handle = pool != NULL ? connection_take(client, pool_of(self)) : NULL;
     if (handle == NULL) return NULL;
-    int32_t code = how(pool_of(self)->handle, handle, &error);
+    int32_t code = how(pool, handle, &error);
     /* A closed pool took it back itself; to complain in a `finally` would hide what was raised. */
     return none_or(code == PHANTOMDB_ERR_CLOSED ? PHANTOMDB_OK : code, &error);
 }
 
-static PyObject *pool_release(PyObject *self, PyObject *client) {
-    return give_back(self, client, phantomdb_pool_release);
+static PyObject *pool_release(PyObject *self, PyObject *arguments, PyObject *named) {
+    return give_back(self, only_argument(arguments, named, "connection"), phantomdb_pool_release);
 }
 
-static PyObject *pool_discard(PyObject *self, PyObject *client) {
-    return give_back(self, client, phantomdb_pool_discard);
+static PyObject *pool_discard(PyObject *self, PyObject *arguments, PyObject *named) {
+    return give_back(self, only_argument(arguments, named, "connection"), phantomdb_pool_discard);
 }
 
 static PyObject *pool_run(PyObject *self, PyObject *arguments) {
-    return run((target){.pool = pool_of(self)->handle}, arguments);
+    phantomdb_pool *pool = pool_handle(pool_of(self));
+    return pool != NULL ? run((target){.pool = pool}, arguments) : NULL;
 }
 
 static PyObject *pool_request(PyObject *self, PyObject *arguments) {
-    return request((target){.pool = pool_of(self)->handle}, arguments);
+    phantomdb_pool *pool = pool_handle(pool_of(self));
+    return pool != NULL ? request((target){.pool = pool}, arguments) : NULL;
 }
 
 static bool read_status(PyObject *self, phantomdb_status *status) {
     phantomdb_error error;
+    phantomdb_pool *pool = pool_handle(pool_of(self));
+    if (pool == NULL) return false;
     phantomdb_status_init(status, sizeof *status);
-    if (phantomdb_pool_status(pool_of(self)->handle, status, &error) == PHANTOMDB_OK) return true;
+    if (phantomdb_pool_status(pool, status, &error) == PHANTOMDB_OK) return true;
     raise_error(&error);
     return false;
 }
@@ -160,7 +196,9 @@ static PyObject *text_from(PyObject *self,
                            int32_t (*read)(phantomdb_pool *, phantomdb_result **, phantomdb_error *)) {
     phantomdb_error error;
     phantomdb_result *result = NULL;
-    if (read(pool_of(self)->handle, &result, &error) != PHANTOMDB_OK) return raise_error(&error);
+    phantomdb_pool *pool = pool_handle(pool_of(self));
+    if (pool == NULL) return NULL;
+    if (read(pool, &result, &error) != PHANTOMDB_OK) return raise_error(&error);
     return text_of_result(result);
 }
 
@@ -177,7 +215,8 @@ static PyObject *pool_metrics(PyObject *self, PyObject *unused) {
 static PyObject *pool_reset(PyObject *self, PyObject *unused) {
     (void)unused;
     phantomdb_error error;
-    return none_or(phantomdb_pool_reset(pool_of(self)->handle, &error), &error);
+    phantomdb_pool *pool = pool_handle(pool_of(self));
+    return pool != NULL ? none_or(phantomdb_pool_reset(pool, &error), &error) : NULL;
 }
 
 static PyObject *pool_resize(PyObject *self, PyObject *arguments, PyObject *named) {
@@ -191,14 +230,18 @@ static PyObject *pool_resize(PyObject *self, PyObject *arguments, PyObject *name
     for (int i = 0; i < 2; i++) {
         if (!count_of(counts[i], names[i], &numbers[i])) return NULL;
     }
-    return none_or(phantomdb_pool_resize(pool_of(self)->handle, numbers[0], numbers[1], &error), &error);
+    phantomdb_pool *pool = pool_handle(pool_of(self));
+    if (pool == NULL) return NULL;
+    return none_or(phantomdb_pool_resize(pool, numbers[0], numbers[1], &error), &error);
 }
 
-static PyObject *pool_set_token(PyObject *self, PyObject *token) {
+static PyObject *pool_set_token(PyObject *self, PyObject *arguments, PyObject *named) {
     texts all = {.count = 0};
     phantomdb_error error;
-    if (!texts_add(&all, token, "token")) return NULL;
-    int32_t code = phantomdb_pool_set_token(pool_of(self)->handle, all.values[0], &error);
+    PyObject *token = only_argument(arguments, named, "token");
+    phantomdb_pool *pool = token != NULL ? pool_handle(pool_of(self)) : NULL;
+    if (pool == NULL || !texts_add(&all, token, "token")) return NULL;
+    int32_t code = phantomdb_pool_set_token(pool, all.values[0], &error);
     texts_free(&all);
     return none_or(code, &error);
 }
@@ -230,8 +273,8 @@ static PyObject *close_in_main_thread(phantomdb_pool *pool, int64_t timeout) {
 /* _close(timeout) */
 static PyObject *pool_close(PyObject *self, PyObject *timeout) {
     int64_t milliseconds;
-    if (!timeout_of(timeout, &milliseconds)) return NULL;
-    phantomdb_pool *pool = pool_of(self)->handle;
+    phantomdb_pool *pool = pool_handle(pool_of(self));
+    if (pool == NULL || !timeout_of(timeout, &milliseconds)) return NULL;
     return is_main_thread() ? close_in_main_thread(pool, milliseconds)
                             : close_waiting(pool, milliseconds);
 }
@@ -248,7 +291,8 @@ static bool is_closed(phantomdb_pool *pool) {
 }
 
 /* Of a pool that is collected, closed or not. None of its clients is left, so there is nothing to
- * wait for; the thread may be in its log callback, where nothing may wait. */
+ * wait for; the thread may be in its log callback, where nothing may wait. It may come a second time:
+ * a subclass may have a __del__ that does not call ours. */
 static void pool_finalize(PyObject *self) {
     pool_object *it = pool_of(self);
     if (it->handle == NULL) return;
@@ -263,12 +307,23 @@ static void pool_finalize(PyObject *self) {
     it->handle = NULL;
 }
 
+static int pool_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(pool_of(self)->client_type);
+    return 0;
+}
+
+static int pool_clear(PyObject *self) {
+    pool_finalize(self);
+    Py_CLEAR(pool_of(self)->client_type);
+    return 0;
+}
+
 static void pool_dealloc(PyObject *self) {
-    pool_object *it = pool_of(self);
     PyTypeObject *type = Py_TYPE(self);
     freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    log_target_free(it->log);
-    Py_XDECREF(it->client_type);
+    PyObject_GC_UnTrack(self);
+    pool_clear(self);
     free_object(self);
     Py_DECREF(type);
 }
@@ -282,11 +337,11 @@ static PyMethodDef methods[] = {
     {"_stats", pool_stats, METH_NOARGS, NULL},
     {"_close", pool_close, METH_O, NULL},
     {"_try_acquire", pool_try_acquire, METH_NOARGS, NULL},
-    {"release", pool_release, METH_O,
-     "release($self, connection, /)\n--\n\nGives a client back. Never waits. A transaction that is "
+    {"release", (PyCFunction)(void (*)(void))pool_release, METH_VARARGS | METH_KEYWORDS,
+     "release($self, /, connection)\n--\n\nGives a client back. Never waits. A transaction that is "
      "still open on it is rolled back."},
-    {"discard", pool_discard, METH_O,
-     "discard($self, connection, /)\n--\n\nGives a client back whose connection is to be closed "
+    {"discard", (PyCFunction)(void (*)(void))pool_discard, METH_VARARGS | METH_KEYWORDS,
+     "discard($self, /, connection)\n--\n\nGives a client back whose connection is to be closed "
      "instead of reused."},
     {"get_status", pool_get_status, METH_NOARGS,
      "get_status($self, /)\n--\n\nThe numbers of this moment: available, used, min, max."},
@@ -301,14 +356,16 @@ static PyMethodDef methods[] = {
     {"resize", (PyCFunction)(void (*)(void))pool_resize, METH_VARARGS | METH_KEYWORDS,
      "resize($self, /, min_connections, max_connections)\n--\n\nChanges the bounds while the pool is "
      "in use."},
-    {"set_token", pool_set_token, METH_O,
-     "set_token($self, token, /)\n--\n\nChanges the bearer token; None sends none. Every request "
+    {"set_token", (PyCFunction)(void (*)(void))pool_set_token, METH_VARARGS | METH_KEYWORDS,
+     "set_token($self, /, token)\n--\n\nChanges the bearer token; None sends none. Every request "
      "that starts afterwards uses it."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot slots[] = {
     {Py_tp_finalize, pool_finalize},
+    {Py_tp_traverse, pool_traverse},
+    {Py_tp_clear, pool_clear},
     {Py_tp_dealloc, pool_dealloc},
     {Py_tp_methods, methods},
     {Py_tp_new, PyType_GenericNew},
@@ -318,11 +375,11 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
     .name = "phantomdb._native.Pool",
     .basicsize = sizeof(pool_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = slots,
 };
 
-bool pool_define(PyObject *module) {
+bool pool_define(void) {
     pool_type = (PyTypeObject *)PyType_FromSpec(&spec);
-    return pool_type != NULL && PyModule_AddObject(module, "Pool", (PyObject *)pool_type) == 0;
+    return pool_type != NULL;
 }

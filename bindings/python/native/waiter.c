@@ -6,6 +6,7 @@
  * (signal.set_wakeup_fd). */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -16,40 +17,48 @@
 /* For so long the main thread just waits: most requests are over before, and Ctrl-C can wait as long. */
 enum { PATIENCE_NS = 2000000 };
 
-static pthread_t main_thread;
+typedef enum thread_kind { UNKNOWN, MAIN, OTHER } thread_kind;
+
+static _Thread_local thread_kind this_thread;
 static pthread_condattr_t monotonic;
 static PyObject *set_wakeup_fd;
 
 /* The thread that forks is the main thread of the child. */
 static void after_fork(void) {
-    main_thread = pthread_self();
-}
-
-static bool find_main_thread(void) {
-    PyObject *threading = PyImport_ImportModule("threading");
-    if (threading == NULL) return false;
-    PyObject *main = PyObject_CallMethod(threading, "main_thread", NULL);
-    PyObject *ident = main != NULL ? PyObject_GetAttrString(main, "ident") : NULL;
-    if (ident != NULL) main_thread = (pthread_t)PyLong_AsUnsignedLong(ident);
-    Py_XDECREF(ident);
-    Py_XDECREF(main);
-    Py_DECREF(threading);
-    return PyErr_Occurred() == NULL;
+    this_thread = UNKNOWN;
 }
 
 bool waiters_begin(void) {
+    static bool is_registered;
     PyObject *signal = PyImport_ImportModule("signal");
     if (signal == NULL) return false;
     set_wakeup_fd = PyObject_GetAttrString(signal, "set_wakeup_fd");
     Py_DECREF(signal);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_atfork(NULL, NULL, after_fork);
-    return set_wakeup_fd != NULL && find_main_thread();
+    if (!is_registered) {
+        pthread_condattr_init(&monotonic);
+        pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        pthread_atfork(NULL, NULL, after_fork);
+        is_registered = true;
+    }
+    return set_wakeup_fd != NULL;
+}
+
+/* Python itself is asked where it handles signals: `threading` may have been replaced, and tell the
+ * number of a greenlet. For a descriptor that is none, set_wakeup_fd changes nothing, and raises a
+ * ValueError in any thread but the main one, and an OSError there. */
+static thread_kind ask_python(void) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_XDECREF(PyObject_CallFunction(set_wakeup_fd, "i", INT_MAX));
+    thread_kind kind = PyErr_ExceptionMatches(PyExc_ValueError) ? OTHER : MAIN;
+    PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    return kind;
 }
 
 bool is_main_thread(void) {
-    return pthread_equal(pthread_self(), main_thread);
+    if (this_thread == UNKNOWN) this_thread = ask_python();
+    return this_thread == MAIN;
 }
 
 void waiter_begin(waiter *it, phantomdb_pool *pool) {

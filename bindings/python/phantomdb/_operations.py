@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Callable, TypeVar, cast
 
 from . import _native
 from .errors import InvalidArgumentError
@@ -33,13 +35,48 @@ Columns = Sequence[Mapping[str, Any]]
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def also(**names: str) -> Callable[[_Function], _Function]:
+    """Let an argument be given by another name too: ``@also(row="data")``."""
+
+    def rename(named: dict[str, Any]) -> dict[str, Any]:
+        for other, name in names.items():
+            if other in named:
+                if name in named:
+                    raise TypeError(f"{other} and {name} are one argument: give it once")
+                named[name] = named.pop(other)
+        return named
+
+    def decorate(function: _Function) -> _Function:
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def call(*arguments: Any, **named: Any) -> Any:
+                return await function(*arguments, **(rename(named) if named else named))
+        else:
+
+            @functools.wraps(function)
+            def call(*arguments: Any, **named: Any) -> Any:
+                return function(*arguments, **(rename(named) if named else named))
+
+        return cast(_Function, call)
+
+    return decorate
+
 
 def to_json(name: str, value: object) -> str:
     """Write an argument as JSON."""
     try:
         return _encoder.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"{name}: can't be written as JSON: {error}") from error
+        why = str(error)
+        if isinstance(error, RecursionError):
+            why = "it is nested too deeply"
+        elif why.startswith("Out of range float"):
+            why = "NaN and Infinity are not JSON numbers"
+        raise InvalidArgumentError(f"{name}: can't be written as JSON: {why}") from error
 
 
 def to_optional_json(name: str, value: object) -> str | None:
@@ -61,7 +98,9 @@ def to_query(text: str) -> dict[str, Any]:
     """Read the answer to a statement; its rows become dicts."""
     answer: dict[str, Any] = json.loads(text)
     columns = answer["columns"]
-    answer["rows"] = [dict(zip(columns, row)) for row in answer["rows"]]
+    rows = [dict(zip(columns, row)) for row in answer["rows"]]
+    answer["rows"] = answer["results"] = answer["records"] = rows
+    answer["affected_rows"] = answer["affectedRows"]
     return answer
 
 

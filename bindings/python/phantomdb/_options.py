@@ -10,6 +10,8 @@ from typing import Any, Callable, ClassVar
 
 from . import _native
 
+#: The options that are attributes of a pool.
+_SHOWN = {"base_url", "min_connections", "max_connections", "acquire_timeout", "idle_timeout"}
 _LEVELS = {_native.LOG_WARNING: logging.WARNING}
 
 
@@ -18,6 +20,12 @@ class BasePool(_native.Pool):
 
     #: What is acquired.
     _client_type: ClassVar[type[_native.Connection]]
+    _log: Callable[[int, str], object] | None = None
+    base_url: str
+    min_connections: int
+    max_connections: int
+    acquire_timeout: float
+    idle_timeout: float
 
     def __init__(
         self,
@@ -75,13 +83,24 @@ class BasePool(_native.Pool):
                 options[name] = os.fspath(options[name])
         if log is not None and not callable(log):
             raise TypeError(f"log: must be callable, not {type(log)!r}")
-        self._log = log
-        self.base_url = base_url
-        self._open(self._client_type, options, log is not None)
+        before, self._log = self._log, log
+        try:
+            self._open(self._client_type, options, log is not None)
+        except BaseException:
+            self._log = before
+            raise
+        for name, value in _native.default_options().items():
+            if name in _SHOWN:
+                setattr(self, name, value if options[name] is None else options[name])
 
     def __repr__(self) -> str:
         """Say which pool it is."""
         return f"<{type(self).__module__}.{type(self).__qualname__} {id(self):#x}>"
+
+    def resize(self, min_connections: int, max_connections: int) -> None:
+        """Change the bounds while the pool is in use."""
+        super().resize(min_connections, max_connections)
+        self.min_connections, self.max_connections = min_connections, max_connections
 
     def stats(self) -> dict[str, Any]:
         """Tell what the pool has done so far: acquires by outcome, histograms, connections."""

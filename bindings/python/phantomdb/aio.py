@@ -46,9 +46,10 @@ class Operations:
         answer: dict[str, Any] = json.loads(await self._ask(ops.CREATE_DATABASE, name))
         return answer
 
-    async def drop_database(self, database: str) -> dict[str, Any]:
+    @ops.also(database="name")
+    async def drop_database(self, name: str) -> dict[str, Any]:
         """Remove a database with all that is in it."""
-        answer: dict[str, Any] = json.loads(await self._ask(ops.DROP_DATABASE, database))
+        answer: dict[str, Any] = json.loads(await self._ask(ops.DROP_DATABASE, name))
         return answer
 
     async def list_tables(self, database: str) -> list[str]:
@@ -66,14 +67,16 @@ class Operations:
         answer: dict[str, Any] = json.loads(await self._ask(ops.CREATE_TABLE, database, name, text))
         return answer
 
-    async def drop_table(self, database: str, table: str) -> dict[str, Any]:
+    @ops.also(table="name")
+    async def drop_table(self, database: str, name: str) -> dict[str, Any]:
         """Remove a table with all its rows."""
-        answer: dict[str, Any] = json.loads(await self._ask(ops.DROP_TABLE, database, table))
+        answer: dict[str, Any] = json.loads(await self._ask(ops.DROP_TABLE, database, name))
         return answer
 
-    async def insert(self, database: str, table: str, row: Row) -> dict[str, Any]:
+    @ops.also(row="data")
+    async def insert(self, database: str, table: str, data: Row) -> dict[str, Any]:
         """Add one row: ``{"id": 1, "name": "Ada"}``. It is never sent twice."""
-        text = ops.to_json("row", row)
+        text = ops.to_json("row", data)
         answer: dict[str, Any] = json.loads(await self._ask(ops.INSERT, database, table, text))
         return answer
 
@@ -101,15 +104,17 @@ class Operations:
         answer: dict[str, Any] = json.loads(await self._ask(ops.DELETE, database, table, condition))
         return answer
 
+    @ops.also(sql="query")
     async def execute_query(
-        self, database: str, sql: str, parameters: list[Any] | tuple[Any, ...] | None = None
+        self, database: str, query: str, parameters: list[Any] | tuple[Any, ...] | None = None
     ) -> dict[str, Any]:
         """Run one SQL statement, with a value for each ``?`` of it.
 
-        The answer has ``columns`` (names), ``rows`` (dicts), ``rowCount`` and ``affectedRows``.
+        The result has ``columns`` (names), ``rows`` (dicts), ``rowCount`` and ``affectedRows``, and
+        for the public SDK's users the same as ``results``, ``records`` and ``affected_rows``.
         """
         text = ops.to_optional_json("parameters", parameters)
-        return ops.to_query(await self._ask(ops.EXECUTE_QUERY, database, sql, text))
+        return ops.to_query(await self._ask(ops.EXECUTE_QUERY, database, query, text))
 
     async def request(self, method: str, path: str, body: object = None) -> Any:
         """Send a request that has no name here yet; ``body`` becomes JSON.
@@ -130,6 +135,12 @@ class PhantomDB(_native.Connection, Operations):
     """
 
     __slots__ = ()
+
+    @property
+    def base_url(self) -> str:
+        """The address of its server, as it was given."""
+        url: str = self.pool.base_url
+        return url
 
     def __init__(self, base_url: str = "http://localhost:8080", **options: Any) -> None:
         """Make a client with a connection of its own, which its first request opens.
@@ -224,7 +235,11 @@ class Pool(BasePool, Operations):
         """Take a client if one is free; raise ``WouldBlockError`` if none is."""
         client: PhantomDB = self._try_acquire()
         if owner is not None:
-            client.set_owner(owner)
+            try:
+                client.set_owner(owner)
+            except BaseException:
+                self.release(client)
+                raise
         return client
 
     @asynccontextmanager
@@ -240,11 +255,12 @@ class Pool(BasePool, Operations):
             if not client.is_released:
                 self.release(client)
 
+    @ops.also(sql="query")
     async def query(
-        self, database: str, sql: str, parameters: list[Any] | tuple[Any, ...] | None = None
+        self, database: str, query: str, parameters: list[Any] | tuple[Any, ...] | None = None
     ) -> dict[str, Any]:
         """Run one SQL statement; as ``execute_query``."""
-        return await self.execute_query(database, sql, parameters)
+        return await self.execute_query(database, query, parameters)
 
     async def close(self, timeout: float | None = None) -> None:
         """Close the pool; when this returns, nothing of it is left. Twice is fine.

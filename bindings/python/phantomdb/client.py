@@ -41,9 +41,10 @@ class Operations:
         answer: dict[str, Any] = json.loads(self._run(ops.CREATE_DATABASE, name))
         return answer
 
-    def drop_database(self, database: str) -> dict[str, Any]:
+    @ops.also(database="name")
+    def drop_database(self, name: str) -> dict[str, Any]:
         """Remove a database with all that is in it."""
-        answer: dict[str, Any] = json.loads(self._run(ops.DROP_DATABASE, database))
+        answer: dict[str, Any] = json.loads(self._run(ops.DROP_DATABASE, name))
         return answer
 
     def list_tables(self, database: str) -> list[str]:
@@ -61,14 +62,16 @@ class Operations:
         answer: dict[str, Any] = json.loads(self._run(ops.CREATE_TABLE, database, name, text))
         return answer
 
-    def drop_table(self, database: str, table: str) -> dict[str, Any]:
+    @ops.also(table="name")
+    def drop_table(self, database: str, name: str) -> dict[str, Any]:
         """Remove a table with all its rows."""
-        answer: dict[str, Any] = json.loads(self._run(ops.DROP_TABLE, database, table))
+        answer: dict[str, Any] = json.loads(self._run(ops.DROP_TABLE, database, name))
         return answer
 
-    def insert(self, database: str, table: str, row: Row) -> dict[str, Any]:
+    @ops.also(row="data")
+    def insert(self, database: str, table: str, data: Row) -> dict[str, Any]:
         """Add one row: ``{"id": 1, "name": "Ada"}``. It is never sent twice."""
-        text = ops.to_json("row", row)
+        text = ops.to_json("row", data)
         answer: dict[str, Any] = json.loads(self._run(ops.INSERT, database, table, text))
         return answer
 
@@ -95,15 +98,17 @@ class Operations:
         answer: dict[str, Any] = json.loads(self._run(ops.DELETE, database, table, condition))
         return answer
 
+    @ops.also(sql="query")
     def execute_query(
-        self, database: str, sql: str, parameters: list[Any] | tuple[Any, ...] | None = None
+        self, database: str, query: str, parameters: list[Any] | tuple[Any, ...] | None = None
     ) -> dict[str, Any]:
         """Run one SQL statement, with a value for each ``?`` of it.
 
-        The answer has ``columns`` (names), ``rows`` (dicts), ``rowCount`` and ``affectedRows``.
+        The result has ``columns`` (names), ``rows`` (dicts), ``rowCount`` and ``affectedRows``, and
+        for the public SDK's users the same as ``results``, ``records`` and ``affected_rows``.
         """
         text = ops.to_optional_json("parameters", parameters)
-        return ops.to_query(self._run(ops.EXECUTE_QUERY, database, sql, text))
+        return ops.to_query(self._run(ops.EXECUTE_QUERY, database, query, text))
 
     def request(self, method: str, path: str, body: object = None) -> Any:
         """Send a request that has no name here yet; ``body`` becomes JSON.
@@ -122,6 +127,12 @@ class PhantomDB(_native.Connection, Operations):
     """
 
     __slots__ = ()
+
+    @property
+    def base_url(self) -> str:
+        """The address of its server, as it was given."""
+        url: str = self.pool.base_url
+        return url
 
     def __init__(self, base_url: str = "http://localhost:8080", **options: Any) -> None:
         """Make a client with a connection of its own, which its first request opens.

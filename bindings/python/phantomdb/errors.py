@@ -155,11 +155,7 @@ class PanicError(PhantomDBError):
 
 
 _names = {number: name for number, name, _ in _native.codes}
-_classes = {
-    value.CODE: value
-    for value in list(globals().values())
-    if isinstance(value, type) and issubclass(value, PhantomDBError)
-}
+_classes: dict[str | None, type[PhantomDBError]] = {}
 
 
 def _make(
@@ -177,4 +173,20 @@ def _make(
     )
 
 
-_native.set_error_factory(_make)
+# This may be another execution of the module: after a reload, or because it was forgotten and
+# imported again. Its classes are those of the first one then, which is what the extension raises.
+globals().update(
+    _native.register_errors(
+        {
+            name: value
+            for name, value in list(globals().items())
+            if isinstance(value, type) and issubclass(value, PhantomDBError)
+        },
+        _make,
+    )
+)
+_classes.update(
+    (value.CODE, value)
+    for value in list(globals().values())
+    if isinstance(value, type) and issubclass(value, PhantomDBError)
+)

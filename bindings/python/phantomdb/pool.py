@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 from . import _native
+from . import _operations as ops
 from ._options import BasePool
 from .client import Operations, PhantomDB
 from .errors import PhantomDBError
@@ -37,7 +38,11 @@ class PhantomDBConnectionPool(BasePool, Operations):
         """Take a client if one is free; raise ``WouldBlockError`` if none is."""
         client: PhantomDB = self._try_acquire()
         if owner is not None:
-            client.set_owner(owner)
+            try:
+                client.set_owner(owner)
+            except BaseException:
+                self.release(client)
+                raise
         return client
 
     @contextmanager
@@ -52,11 +57,12 @@ class PhantomDBConnectionPool(BasePool, Operations):
             # It may have been released by hand.
             client.close()
 
+    @ops.also(sql="query")
     def query(
-        self, database: str, sql: str, parameters: list[Any] | tuple[Any, ...] | None = None
+        self, database: str, query: str, parameters: list[Any] | tuple[Any, ...] | None = None
     ) -> dict[str, Any]:
         """Run one SQL statement; as ``execute_query``."""
-        return self.execute_query(database, sql, parameters)
+        return self.execute_query(database, query, parameters)
 
     def close(self, timeout: float | None = None) -> None:
         """Close the pool; when this returns, nothing of it is left. Twice is fine.

@@ -66,11 +66,15 @@ def test_rows(db, table):
 def test_queries(db, table):
     answer = db.execute_query(table, "INSERT INTO t VALUES (?, ?), (?, ?)", [1, "a", 2, None])
     assert answer["affectedRows"] == 2
+    rows = [{"n": 1, "s": "a"}, {"n": 2, "s": None}]
     assert db.execute_query(table, "SELECT n, s FROM t WHERE n >= ? ORDER BY n", (1,)) == {
         "columns": ["n", "s"],
-        "rows": [{"n": 1, "s": "a"}, {"n": 2, "s": None}],
+        "rows": rows,
+        "results": rows,
+        "records": rows,
         "rowCount": 2,
         "affectedRows": 0,
+        "affected_rows": 0,
     }
 
 
@@ -80,6 +84,12 @@ def test_by_keyword(db, table):
     sql = "SELECT n FROM t WHERE n = ?"
     answer = db.execute_query(database=table, sql=sql, parameters=[7])
     assert answer["rows"] == [{"n": 7}]
+    with pytest.raises(TypeError, match="row and data are one argument"):
+        db.insert(database=table, table="t", row={"n": 7}, data={"n": 8})
+    with pytest.raises(TypeError, match="data"):
+        db.insert(table, "t", {"n": 7}, row={"n": 8})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'rows'"):
+        db.insert(database=table, table="t", rows={"n": 7})
 
 
 def test_values_come_back_as_they_went(db, table):

@@ -42,7 +42,7 @@ def as_reply(command: dict[str, Any], value: Any) -> Any:
     """Give what a command has come to."""
     if command.get("operation") == "execute_query":
         columns = value["columns"]
-        return {**value, "rows": [[row[name] for name in columns] for row in value["rows"]]}
+        return {**value, "rows": [[row.get(name) for name in columns] for row in value["rows"]]}
     if command.get("operation") == "begin_transaction":
         return {"transaction_id": value}
     return value
