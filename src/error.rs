@@ -112,6 +112,14 @@ impl Error {
         self
     }
 
+    /// The same error with one more thing to say.
+    #[must_use]
+    pub(crate) fn with_more(mut self, more: &str) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(more);
+        self
+    }
+
     /// The same error, said to be safe and sensible (or not) to try again.
     #[must_use]
     pub fn with_retriable(mut self, retriable: bool) -> Self {
@@ -141,7 +149,8 @@ impl Error {
         self.http_status
     }
 
-    /// Whether the same call may succeed later and is safe to send again.
+    /// Whether the same call may succeed later and is safe to repeat. Never true after a write that
+    /// may have been carried out: the message then says that this is not known.
     pub fn is_retriable(&self) -> bool {
         self.retriable
     }

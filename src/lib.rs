@@ -16,6 +16,7 @@ mod fork;
 mod model;
 mod per_process;
 mod pool;
+mod secure;
 mod sync;
 mod threads;
 

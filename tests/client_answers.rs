@@ -124,7 +124,7 @@ fn retry_after_is_passed_on() {
     let error = error_of(
         b"HTTP/1.1 503 x\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n",
     );
-    assert_eq!(error.retry_after(), None);
+    assert_eq!(error.retry_after(), Some(Duration::ZERO), "that time has come");
 }
 
 #[test]

@@ -344,7 +344,10 @@ fn error_of(object: &str, error: &str) -> Option<String> {
     if matches!(error, "null" | "false" | "\"\"") {
         return None;
     }
-    Some(refusal::reason(object.as_bytes()).unwrap_or_else(|| excerpt(error.as_bytes())))
+    Some(
+        refusal::reason(object.as_bytes(), &super::mask::Mask::default())
+            .unwrap_or_else(|| excerpt(error.as_bytes())),
+    )
 }
 
 /// Where a part of a text lies in it.

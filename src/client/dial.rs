@@ -122,10 +122,14 @@ impl Dial<'_> {
             Err(Broken::TimedOut) => {
                 Err(self.timed_out("the server did not complete the TLS handshake"))
             }
-            Err(Broken::Tls(error)) => Err(Error::new(
-                Code::Tls,
-                format!("no connection to {}: {}", self.endpoint.url(), tls::explained(&error)),
-            )),
+            Err(Broken::Tls(error)) => {
+                let why = tls::explained(&error) + &tls.complaint();
+                tls.expire();
+                Err(Error::new(
+                    Code::Tls,
+                    format!("no connection to {}: {why}", self.endpoint.url()),
+                ))
+            }
             Err(Broken::Lost(error)) => {
                 Err(self.unavailable(&format!("TLS handshake: {}", plain(&error))))
             }

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use ureq_proto::http::{HeaderValue, Uri};
 
+use super::mask::Mask;
 use super::resolve::Resolver;
 use super::tls::Tls;
 use crate::config::{self, Options, Secret};
@@ -20,7 +21,7 @@ pub struct Endpoint {
     pub(super) resolver: Resolver,
     pub(super) tls: Option<Tls>,
     /// Not behind a lock, which a forked child might inherit held.
-    token: ArcSwapOption<Token>,
+    token: ArcSwap<Token>,
     pub(super) request_timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) max_response_bytes: u64,
@@ -28,10 +29,13 @@ pub struct Endpoint {
     pub(super) host_header: HeaderValue,
 }
 
-#[derive(Clone, Debug)]
-struct Token {
-    secret: Secret,
-    header: HeaderValue,
+/// What requests carry from now on, and what no text shows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Token {
+    /// The value of the Authorization header.
+    pub(super) header: Option<HeaderValue>,
+    /// Hides the token, and those that requests on their way may still carry.
+    pub(super) mask: Mask,
 }
 
 impl Endpoint {
@@ -66,7 +70,7 @@ impl Endpoint {
             resolver: Resolver::new(&url.host, url.port),
             url,
             tls,
-            token: ArcSwapOption::empty(),
+            token: ArcSwap::default(),
             request_timeout: options.request_timeout,
             connect_timeout: options.connect_timeout,
             max_response_bytes: options.max_response_bytes,
@@ -84,7 +88,7 @@ impl Endpoint {
             url: self.url.clone(),
             resolver: self.resolver.reborn(),
             tls: self.tls.as_ref().map(Tls::reborn),
-            token: ArcSwapOption::new(self.token.load_full()),
+            token: ArcSwap::new(self.token.load_full()),
             request_timeout: self.request_timeout,
             connect_timeout: self.connect_timeout,
             max_response_bytes: self.max_response_bytes,
@@ -103,34 +107,44 @@ impl Endpoint {
     ///
     /// `InvalidArgument` if no HTTP header can carry it; the old one stays then.
     pub fn set_token(&self, token: Option<Secret>) -> Result<()> {
+        let mask = &self.token.load().mask;
         let token = match token {
-            None => None,
+            None => Token { header: None, mask: mask.clone() },
             Some(secret) => {
                 config::check_token(&secret)?;
                 let mut header = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
                     .map_err(|_| Error::invalid_argument("token", "fits no HTTP header"))?;
                 header.set_sensitive(true);
-                Some(Token { secret, header })
+                Token { header: Some(header), mask: mask.and_token(secret.expose()) }
             }
         };
-        self.token.store(token.map(Arc::new));
+        self.token.store(Arc::new(token));
         Ok(())
     }
 
-    /// The value of the Authorization header.
-    pub(super) fn authorization(&self) -> Option<HeaderValue> {
-        self.token.load().as_ref().map(|token| token.header.clone())
+    /// What a request carries now; `carried` if that has not changed.
+    pub(super) fn token(&self, carried: &mut Arc<Token>) {
+        let token = self.token.load();
+        if !Arc::ptr_eq(&token, carried) {
+            *carried = Arc::clone(&token);
+        }
     }
 
-    /// A text of the server without the token, which some servers repeat in their errors.
-    pub(super) fn redacted(&self, text: String) -> String {
-        match &*self.token.load() {
-            // A shorter one is no secret, and would tear the text apart.
-            Some(token) if token.secret.expose().len() >= 4 => {
-                text.replace(token.secret.expose(), "[token]")
-            }
-            _ => text,
+    /// Hides what requests carry now.
+    pub(super) fn mask(&self) -> Mask {
+        self.token.load().mask.clone()
+    }
+
+    /// TLS settings are read again from their files before the next dial.
+    pub fn refresh_tls(&self) {
+        if let Some(tls) = &self.tls {
+            tls.expire();
         }
+    }
+
+    /// TLS failed on an open connection.
+    pub(super) fn note_tls_failure(&self) {
+        self.refresh_tls();
     }
 
     /// The address, where the URL names it: no look-up is needed then.
@@ -349,12 +363,21 @@ mod tests {
     fn a_token_can_be_rotated_and_is_never_shown() {
         let options = Options { token: Some(Secret::new("hush1")), ..Options::default() };
         let endpoint = Endpoint::new(&options).unwrap();
-        assert_eq!(endpoint.authorization().unwrap(), "Bearer hush1");
+        let carried = || {
+            let mut token = Arc::default();
+            endpoint.token(&mut token);
+            token.header.clone()
+        };
+        assert_eq!(carried().unwrap(), "Bearer hush1");
         assert!(endpoint.set_token(Some(Secret::new("a b"))).is_err());
-        assert_eq!(endpoint.authorization().unwrap(), "Bearer hush1");
-        assert_eq!(endpoint.redacted("no hush1 here".into()), "no [token] here");
-        assert!(!format!("{endpoint:?}").contains("hush1"));
+        assert_eq!(carried().unwrap(), "Bearer hush1");
+        assert_eq!(endpoint.mask().excerpt(b"no hush1 here"), "no [token] here");
+        endpoint.set_token(Some(Secret::new("second2"))).unwrap();
+        assert_eq!(endpoint.mask().excerpt(b"no hush1, no second2"), "no [token], no [token]");
+        let debug = format!("{endpoint:?}");
+        assert!(!debug.contains("hush1") && !debug.contains("second2"), "{debug}");
         endpoint.set_token(None).unwrap();
-        assert_eq!(endpoint.authorization(), None);
+        assert_eq!(carried(), None);
+        assert_eq!(endpoint.mask().excerpt(b"no second2 here"), "no [token] here");
     }
 }

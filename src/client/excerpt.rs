@@ -4,11 +4,23 @@
 pub(super) const LENGTH: usize = 200;
 
 /// The first characters of `bytes` on one line: control characters and invalid UTF-8 replaced,
-/// runs of white space joined, cut at [`LENGTH`] characters.
+/// runs of white space joined, cut at [`LENGTH`] characters. For a text that may hold the token see
+/// [`Mask::excerpt`](super::mask::Mask::excerpt).
 pub(super) fn excerpt(bytes: &[u8]) -> String {
+    let (window, is_whole) = window(bytes);
+    of_window(window, is_whole)
+}
+
+/// The beginning of a text that an excerpt is made of, and whether that is all.
+pub(super) fn window(bytes: &[u8]) -> (&[u8], bool) {
     // A character has four bytes at most; the rest can't be part of the excerpt, unless white
     // space is squeezed out of it, which some head room allows for.
     let head = &bytes[..bytes.len().min(LENGTH * 16)];
+    (head, head.len() == bytes.len())
+}
+
+/// The excerpt of a text that begins so.
+pub(super) fn of_window(head: &[u8], is_whole: bool) -> String {
     let mut text = String::new();
     let mut length = 0;
     let mut space = false;
@@ -29,10 +41,28 @@ pub(super) fn excerpt(bytes: &[u8]) -> String {
         text.push(if is_unsafe(character) { char::REPLACEMENT_CHARACTER } else { character });
         length += 1;
     }
-    if head.len() < bytes.len() {
+    if !is_whole {
         text.push('…');
     }
     text
+}
+
+/// A text of the program as one line of a log: what could end the line, or change how the rest of it
+/// is shown, is escaped; cut at [`LENGTH`] characters.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == LENGTH {
+            line.push('…');
+            break;
+        }
+        if is_unsafe(character) || (character.is_whitespace() && character != ' ') {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// Characters that could move the cursor, hide text or turn it round in a log or on a terminal.
@@ -92,6 +122,17 @@ mod tests {
         assert!(long.ends_with('…'));
         assert_eq!(excerpt("a\u{202e}b".as_bytes()), "a\u{fffd}b");
         assert_eq!(excerpt(b""), "");
+    }
+
+    #[test]
+    fn a_line_of_a_log_stays_one_line() {
+        assert_eq!(one_line("request 7\n2030 [error] x\r\t"), "request 7\\n2030 [error] x\\r\\t");
+        assert_eq!(
+            one_line("a\x1b[2J\u{202e}\u{85}\u{2028}b"),
+            "a\\u{1b}[2J\\u{202e}\\u{85}\\u{2028}b"
+        );
+        assert_eq!(one_line("Zürich 東京 🐘"), "Zürich 東京 🐘");
+        assert_eq!(one_line(&"x".repeat(LENGTH + 5)).chars().count(), LENGTH + 1);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! One HTTP exchange, without input or output: what is to be sent, and what comes of what came in.
 //!
 //! The usual answer is read by httparse and a count of bytes (see `usual`); HTTP/1.1 in all its other
-//! forms is ureq-proto's work.
+//! forms is ureq-proto's work, once `framing` has no doubt where the response ends.
 
+use std::collections::TryReserveError;
 use std::time::Duration;
 
 use ureq_proto::client::state::{RecvBody, RecvResponse};
@@ -13,7 +14,11 @@ use ureq_proto::http::{
 use ureq_proto::{BodyMode, Error};
 
 use super::buffers::{IoBuffers, MAX_HEAD};
+use super::framing::{self, Checked, Chunks, Framing};
 use super::usual::{self, Beginning, Head, Usual};
+
+/// More responses that only announce another one (1xx) are not waited for.
+const MAX_INTERIM: usize = 100;
 
 /// Of an error's body no more is read than this.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
@@ -50,11 +55,28 @@ pub(super) enum Unfit {
     Garbage(String),
     HeadTooLarge,
     TooLarge(Option<u64>),
+    /// The system has no memory for it.
+    NoMemory,
 }
 
 impl From<Error> for Unfit {
     fn from(error: Error) -> Self {
         Unfit::Garbage(error.to_string())
+    }
+}
+
+impl From<TryReserveError> for Unfit {
+    fn from(_: TryReserveError) -> Self {
+        Unfit::NoMemory
+    }
+}
+
+impl From<framing::Broken> for Unfit {
+    fn from(broken: framing::Broken) -> Self {
+        match broken {
+            framing::Broken::Doubt(why) => Unfit::Garbage(why),
+            framing::Broken::NoMemory => Unfit::NoMemory,
+        }
     }
 }
 
@@ -65,6 +87,19 @@ pub(super) struct Exchange {
     head: Option<ReplyHead>,
     body: Vec<u8>,
     max_response_bytes: u64,
+    scan: Scan,
+    /// How many responses came that only announce another one.
+    interim: usize,
+    /// Something about the response speaks against another exchange on the same connection.
+    is_last: bool,
+}
+
+/// How much of a head was looked at, so that one that comes in small pieces is not parsed as a whole
+/// for each of them.
+#[derive(Default)]
+struct Scan {
+    scanned: usize,
+    parsed: usize,
 }
 
 /// What is to be known of an answer's head.
@@ -83,8 +118,9 @@ enum State {
         filled: usize,
         left: u64,
     },
-    Head(Box<Call<RecvResponse>>),
+    Head,
     Body(Box<Call<RecvBody>>),
+    Chunked(Chunks),
     Over {
         /// Nothing speaks against another exchange on the same connection.
         may_go_on: bool,
@@ -107,12 +143,15 @@ impl Exchange {
             head: None,
             body: Vec::new(),
             max_response_bytes,
+            scan: Scan::default(),
+            interim: 0,
+            is_last: false,
         }
     }
 
     /// Whether the head of the answer is not complete.
     pub(super) fn is_in_head(&self) -> bool {
-        matches!(self.state, State::Beginning | State::Head(_))
+        matches!(self.state, State::Beginning | State::Head)
     }
 
     /// Whether no head was understood.
@@ -134,6 +173,12 @@ impl Exchange {
     pub(super) fn read(&mut self, buffers: &mut IoBuffers) -> Result<Option<Reply>, Unfit> {
         loop {
             match std::mem::replace(&mut self.state, State::Over { may_go_on: false }) {
+                beginning @ (State::Beginning | State::Head)
+                    if !self.scan.is_worth_a_look(buffers.input()) =>
+                {
+                    self.state = beginning;
+                    return Ok(None);
+                }
                 State::Beginning => match usual::look(&self.method, buffers.input()) {
                     Beginning::Usual(head) if head.size <= MAX_HEAD => {
                         buffers.consume(head.size);
@@ -143,7 +188,10 @@ impl Exchange {
                         self.state = State::Beginning;
                         return Ok(None);
                     }
-                    _ => self.state = State::Head(Box::new(receiver(&self.method)?)),
+                    _ => {
+                        self.scan = Scan::default();
+                        self.state = State::Head;
+                    }
                 },
                 State::Counted { filled, left: 0 } => {
                     self.body.truncate(filled);
@@ -152,7 +200,7 @@ impl Exchange {
                 counted @ State::Counted { .. } => {
                     self.state = counted;
                     let input = buffers.input();
-                    let room = self.room().unwrap_or_default();
+                    let room = self.room()?.unwrap_or_default();
                     let taken = input.len().min(room.len());
                     if taken == 0 {
                         return Ok(None);
@@ -161,35 +209,51 @@ impl Exchange {
                     buffers.consume(taken);
                     self.fill(taken);
                 }
-                State::Head(mut call) => {
-                    let (used, response) = call.try_response(buffers.input(), false)?;
-                    if used > MAX_HEAD {
-                        return Err(Unfit::HeadTooLarge);
-                    }
-                    buffers.consume(used);
-                    let Some(response) = response else {
-                        self.state = State::Head(call);
-                        if used > 0 {
-                            continue;
-                        }
+                State::Head => {
+                    let Some(checked) = framing::check(buffers.input()).map_err(Unfit::Garbage)?
+                    else {
+                        self.state = State::Head;
                         return Ok(None);
                     };
-                    self.head = Some(ReplyHead::new(response.status(), response.headers()));
-                    self.state = match call.proceed() {
-                        Some(RecvResponseResult::RecvBody(call)) => State::Body(Box::new(call)),
-                        Some(RecvResponseResult::Redirect(call)) => {
-                            State::Over { may_go_on: !call.must_close_connection() }
+                    if checked.size > MAX_HEAD {
+                        return Err(Unfit::HeadTooLarge);
+                    }
+                    self.scan = Scan::default();
+                    self.is_last |= checked.is_last;
+                    if checked.status == 101 {
+                        let why = "it switches to another protocol, which was not asked for";
+                        return Err(Unfit::Garbage(why.to_owned()));
+                    }
+                    if (100..200).contains(&checked.status) {
+                        self.interim += 1;
+                        if self.interim > MAX_INTERIM {
+                            let why = format!("more than {MAX_INTERIM} responses of status 1xx");
+                            return Err(Unfit::Garbage(why));
                         }
-                        Some(RecvResponseResult::Cleanup(call)) => {
-                            State::Over { may_go_on: !call.must_close_connection() }
-                        }
-                        None => State::Over { may_go_on: false },
-                    };
-                    self.make_room()?;
+                        buffers.consume(checked.size);
+                        self.state = State::Head;
+                        continue;
+                    }
+                    self.take_head(&checked, &buffers.input()[..checked.size])?;
+                    buffers.consume(checked.size);
+                }
+                State::Chunked(mut chunks) => {
+                    let most = self.most();
+                    let taken = chunks.read(buffers.input(), &mut self.body, most)?;
+                    buffers.consume(taken);
+                    if chunks.is_over() {
+                        self.state = State::Over { may_go_on: !self.is_last && !chunks.is_odd() };
+                        continue;
+                    }
+                    if self.body.len() as u64 == most {
+                        return self.too_much();
+                    }
+                    self.state = State::Chunked(chunks);
+                    return Ok(None);
                 }
                 State::Body(mut call) => {
                     if call.body_mode() != BodyMode::CloseDelimited && call.can_proceed() {
-                        self.state = ended(*call);
+                        self.state = ended(*call, self.is_last);
                         continue;
                     }
                     let (used, most) = (self.body.len(), self.most());
@@ -201,6 +265,7 @@ impl Exchange {
                         self.state = State::Body(call);
                         return Ok(None);
                     }
+                    self.body.try_reserve(room)?;
                     self.body.resize(used + room, 0);
                     let (taken, given) = call.read(buffers.input(), &mut self.body[used..])?;
                     self.body.truncate(used + given);
@@ -219,12 +284,14 @@ impl Exchange {
     }
 
     /// Where the rest of the body may be received at once, without a detour through the buffers.
-    pub(super) fn room(&mut self) -> Option<&mut [u8]> {
-        let State::Counted { filled, left } = self.state else { return None };
+    pub(super) fn room(&mut self) -> Result<Option<&mut [u8]>, Unfit> {
+        let State::Counted { filled, left } = self.state else { return Ok(None) };
         if filled == self.body.len() {
-            self.body.resize(filled + left.min(MAX_RESERVED) as usize, 0);
+            let more = left.min(MAX_RESERVED) as usize;
+            self.body.try_reserve(more)?;
+            self.body.resize(filled + more, 0);
         }
-        Some(&mut self.body[filled..])
+        Ok(Some(&mut self.body[filled..]))
     }
 
     /// So much was received there.
@@ -236,10 +303,15 @@ impl Exchange {
     }
 
     /// The server has closed its side, and nothing more comes.
-    pub(super) fn end(&mut self) -> Result<Reply, Unfit> {
+    pub(super) fn end(&mut self, buffers: &IoBuffers) -> Result<Reply, Unfit> {
         let is_complete = match &self.state {
-            State::Beginning | State::Head(_) | State::Counted { .. } => false,
-            State::Body(call) => call.can_proceed() || call.is_ended_chunked(),
+            State::Beginning | State::Head => {
+                framing::check(buffers.input()).map_err(Unfit::Garbage)?;
+                false
+            }
+            State::Counted { .. } => false,
+            State::Chunked(chunks) => chunks.has_all_data(),
+            State::Body(call) => call.can_proceed(),
             State::Over { .. } => true,
         };
         self.state = State::Over { may_go_on: false };
@@ -286,7 +358,25 @@ impl Exchange {
         self.make_room_for(body)
     }
 
-    fn make_room(&mut self) -> Result<(), Unfit> {
+    /// Takes in the head of any other response.
+    fn take_head(&mut self, checked: &Checked, head: &[u8]) -> Result<(), Unfit> {
+        let mut call = receiver(&self.method)?;
+        let (_, response) = call.try_response(head, false)?;
+        let response = response.ok_or_else(|| Unfit::Garbage("its head has no end".to_owned()))?;
+        self.head = Some(ReplyHead::new(response.status(), response.headers()));
+        self.state = match call.proceed() {
+            Some(RecvResponseResult::RecvBody(_)) if checked.body == Framing::Chunked => {
+                State::Chunked(Chunks::new())
+            }
+            Some(RecvResponseResult::RecvBody(call)) => State::Body(Box::new(call)),
+            Some(RecvResponseResult::Redirect(call)) => {
+                State::Over { may_go_on: !self.is_last && !call.must_close_connection() }
+            }
+            Some(RecvResponseResult::Cleanup(call)) => {
+                State::Over { may_go_on: !self.is_last && !call.must_close_connection() }
+            }
+            None => State::Over { may_go_on: false },
+        };
         match &self.state {
             State::Body(call) => match call.body_mode() {
                 BodyMode::LengthDelimited(length) => self.make_room_for(length),
@@ -301,7 +391,8 @@ impl Exchange {
             return Err(Unfit::TooLarge(Some(length)));
         }
         // One byte more, for the NUL that an answer ends with.
-        self.body.reserve_exact(length.min(self.most()).min(MAX_RESERVED) as usize + 1);
+        let room = length.min(self.most()).min(MAX_RESERVED) as usize + 1;
+        self.body.try_reserve_exact(room)?;
         Ok(())
     }
 }
@@ -344,13 +435,30 @@ fn receiver(method: &Method) -> Result<Call<RecvResponse>, Error> {
     }
 }
 
-fn ended(call: Call<RecvBody>) -> State {
+impl Scan {
+    /// Whether parsing what has come of a head may tell something new: it is complete, or twice as
+    /// long as last time.
+    fn is_worth_a_look(&mut self, input: &[u8]) -> bool {
+        let from = self.scanned.saturating_sub(3);
+        self.scanned = input.len();
+        let is_end = |at: usize| {
+            input[at] == b'\n' && matches!(input[at - 2..at], [_, b'\n'] | [b'\n', b'\r'])
+        };
+        let is_worth = input.len() >= self.parsed * 2 || (from.max(2)..input.len()).any(is_end);
+        if is_worth {
+            self.parsed = input.len();
+        }
+        is_worth
+    }
+}
+
+fn ended(call: Call<RecvBody>, is_last: bool) -> State {
     let may_go_on = match call.proceed() {
         Some(RecvBodyResult::Cleanup(call)) => !call.must_close_connection(),
         Some(RecvBodyResult::Redirect(call)) => !call.must_close_connection(),
         None => false,
     };
-    State::Over { may_go_on }
+    State::Over { may_go_on: may_go_on && !is_last }
 }
 
 /// Whether a request of this method says how long its body is, even if it has none.

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use super::bound::Bound;
 use super::buffers::MAX_HEAD;
-use super::excerpt;
 use super::exchange::{Exchange, Reply, Unfit};
 use super::outcome::Cause;
 use super::station::Station;
@@ -90,6 +89,12 @@ impl Flight {
     /// When it is to be over.
     pub(super) fn until(&self) -> Instant {
         self.bound.until
+    }
+
+    /// Whether the server meant its response to be the last on the socket, or did not read all of
+    /// the request.
+    pub(super) fn is_closing(&self) -> bool {
+        !self.exchange.may_go_on() || self.wire.as_ref().is_none_or(Wire::is_half_sent)
     }
 
     /// The number of the socket that it goes over.
@@ -184,11 +189,12 @@ impl Flight {
                 Err(unfit) => return Err(self.unfit(unfit)),
             }
             let received = match self.exchange.room() {
-                Some(room) => {
+                Ok(Some(room)) => {
                     let most = room.len().min(left);
                     wire.receive_into(&mut room[..most], wait)
                 }
-                None => wire.receive(wait),
+                Ok(None) => wire.receive(wait),
+                Err(unfit) => return Err(self.unfit(unfit)),
             };
             if let Ok(Some(Received::Bytes(count))) = received {
                 self.exchange.fill(count);
@@ -224,7 +230,8 @@ impl Flight {
         if self.exchange.is_of_error() {
             return Ok(self.exchange.give_up());
         }
-        match self.exchange.end() {
+        let Some(wire) = &self.wire else { return Err(Cause::Lost(None)) };
+        match self.exchange.end(&wire.buffers) {
             Ok(reply) => Ok(Some(Reply { ragged, ..reply })),
             Err(unfit) => Err(self.unfit(unfit)),
         }
@@ -248,7 +255,11 @@ impl Flight {
         match broken {
             Broken::TimedOut => Cause::TimedOut,
             Broken::Lost(error) => Cause::Lost(Some(error)),
-            Broken::Tls(error) => Cause::Tls(error),
+            Broken::Tls(error) => {
+                // A client certificate is refused only now, by TLS 1.3.
+                self.station.endpoint.note_tls_failure();
+                Cause::Tls(error)
+            }
             Broken::Overflow => self.unfit(Unfit::HeadTooLarge),
         }
     }
@@ -257,12 +268,12 @@ impl Flight {
         let why = match unfit {
             Unfit::CutShort => return Cause::Lost(None),
             Unfit::TooLarge(announced) => return Cause::TooLarge(announced),
+            Unfit::NoMemory => return Cause::NoMemory,
             Unfit::HeadTooLarge => "its headers are larger than 64 KiB".to_owned(),
             Unfit::Garbage(why) => why,
         };
         if let (true, Some(wire)) = (self.exchange.has_no_head(), &self.wire) {
-            let input = wire.buffers.input();
-            self.report.beginning = input[..input.len().min(excerpt::LENGTH)].to_vec();
+            self.report.beginning = wire.buffers.input().to_vec();
         }
         Cause::Garbage(why)
     }

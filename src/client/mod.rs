@@ -25,8 +25,10 @@ mod excerpt;
 mod exchange;
 #[cfg(not(shuttle))]
 mod flight;
+mod framing;
 mod gate;
 mod json;
+mod mask;
 mod operation;
 #[cfg(not(shuttle))]
 mod outcome;
@@ -35,6 +37,8 @@ mod poller;
 mod query;
 mod refusal;
 mod resolve;
+#[cfg(not(shuttle))]
+mod retry_after;
 mod routes;
 #[cfg_attr(shuttle, path = "model/socket.rs")]
 mod socket;
@@ -52,6 +56,7 @@ pub use answer::{Answer, Names};
 pub use cell::{Cell, Kind};
 pub use connection::{Connection, Progress, Underway, Unread};
 pub use endpoint::Endpoint;
+pub(crate) use excerpt::one_line;
 pub use gate::{DialGate, Interrupter};
 pub use operation::{Operation, Parameter};
 pub use poller::{Bell, Poller};

@@ -1,23 +1,21 @@
 //! From what happened to what the caller is told.
 
-use std::time::Duration;
-
-use ureq_proto::http::{HeaderMap, Method, StatusCode, header};
+use ureq_proto::http::{Method, StatusCode, header};
 
 use super::bound::Bound;
 use super::dial;
-use super::endpoint::Endpoint;
-use super::excerpt::excerpt;
+use super::endpoint::{Endpoint, Token};
 use super::exchange::Reply;
 use super::flight::Report;
+use super::mask::Mask;
 use super::refusal;
+use super::retry_after::retry_after;
+use super::routes::only_reads;
 use super::tls;
 use crate::error::{Code, Error, Result};
 
 /// The longest path that a message shows.
 const MAX_PATH: usize = 120;
-/// A server may ask for more patience; this is the most that is passed on.
-const MAX_RETRY_AFTER: u64 = 24 * 60 * 60;
 /// Said when a request may or may not have been carried out.
 const UNKNOWN: &str = "it is not known whether the request took effect";
 
@@ -33,6 +31,10 @@ pub(super) enum Cause {
     Tls(rustls::Error),
     Garbage(String),
     TooLarge(Option<u64>),
+    NoMemory,
+    /// A 408 came over a kept connection: the server had waited for a request, and closed the
+    /// connection when this one was on its way.
+    GivenUp(Box<Reply>),
 }
 
 /// Why a request gave no answer, and how far it came.
@@ -55,14 +57,34 @@ impl From<Cause> for Failed {
 }
 
 impl Failed {
-    /// Whether sending once more on a new socket can't do anything twice: the kept socket was
-    /// closed before a byte of an answer came, and nothing was sent or the request only reads.
+    /// Whether sending once more on a new socket can't do anything twice: the server gave the kept
+    /// socket up, or closed it before a byte of an answer came, and nothing was sent or the request
+    /// only reads.
     pub(super) fn may_be_sent_again(&self, only_reads: bool) -> bool {
-        matches!(self.cause, Cause::Lost(_))
-            && self.report.reused
-            && self.report.received == 0
-            && (only_reads || self.report.written == 0)
+        match self.cause {
+            Cause::GivenUp(_) => true,
+            Cause::Lost(_) => {
+                self.report.reused
+                    && self.report.received == 0
+                    && (only_reads || self.report.written == 0)
+            }
+            _ => false,
+        }
     }
+}
+
+/// The outcome of a request over a socket that was `reused`, with [`Cause::GivenUp`] where the server
+/// gave the socket up. One that keeps the connection after a 408 gave up no socket, but (as
+/// some servers do) its own work on the request: then only what reads is sent again.
+pub(super) fn of_reply(
+    reply: Reply,
+    method: &Method,
+    reused: bool,
+    is_closing: bool,
+) -> std::result::Result<Reply, Cause> {
+    let is_given_up =
+        reply.status == StatusCode::REQUEST_TIMEOUT && reused && (is_closing || only_reads(method));
+    if is_given_up { Err(Cause::GivenUp(Box::new(reply))) } else { Ok(reply) }
 }
 
 /// What was tried, for messages: `GET /databases on http://localhost:8080`.
@@ -70,22 +92,33 @@ pub(super) struct Tried<'a> {
     endpoint: &'a Endpoint,
     method: &'a Method,
     target: &'a str,
+    /// What the request carried.
+    token: &'a Token,
 }
 
 impl<'a> Tried<'a> {
-    pub(super) fn new(endpoint: &'a Endpoint, method: &'a Method, target: &'a str) -> Tried<'a> {
-        Tried { endpoint, method, target }
+    pub(super) fn new(
+        endpoint: &'a Endpoint,
+        method: &'a Method,
+        target: &'a str,
+        token: &'a Token,
+    ) -> Tried<'a> {
+        Tried { endpoint, method, target, token }
+    }
+
+    /// Hides the token that the request carried, and the one that is in use now.
+    pub(super) fn mask(&self) -> Mask {
+        self.token.mask.and(&self.endpoint.mask())
     }
 
     fn what(&self) -> String {
         let path = self.target.split('?').next().unwrap_or_default();
-        let shown: String = path.chars().take(MAX_PATH).collect();
-        let dots = if shown.len() < path.len() { "…" } else { "" };
-        format!("{} {shown}{dots} on {}", self.method, self.endpoint.url())
+        let shown = self.mask().path(path, MAX_PATH);
+        format!("{} {shown} on {}", self.method, self.endpoint.url())
     }
 
     fn error(&self, code: Code, why: &str) -> Error {
-        Error::new(code, self.endpoint.redacted(format!("{}: {why}", self.what())))
+        Error::new(code, format!("{}: {why}", self.what()))
     }
 
     /// The answer, or the error that says why there is none.
@@ -109,7 +142,7 @@ impl<'a> Tried<'a> {
                     Code::Protocol,
                     &format!(
                         "the answer is compressed ({}), which was not asked for",
-                        excerpt(encoding.as_bytes())
+                        self.mask().excerpt(encoding.as_bytes())
                     ),
                 )),
             _ => Ok(reply),
@@ -123,10 +156,10 @@ impl<'a> Tried<'a> {
             if let Some(location) = reply.headers.get(header::LOCATION) {
                 why.push_str(&format!(
                     ": the server redirects to {}; set base_url to where it really is",
-                    refusal::location(location.as_bytes())
+                    refusal::location(location.as_bytes(), &self.mask())
                 ));
             }
-        } else if let Some(reason) = refusal::reason(&reply.body) {
+        } else if let Some(reason) = refusal::reason(&reply.body, &self.mask()) {
             why.push_str(&format!(": {reason}"));
         }
         let code = match status {
@@ -136,18 +169,31 @@ impl<'a> Tried<'a> {
             }
             _ => Code::Http,
         };
-        let error = self
-            .error(code, &why)
-            .with_http_status(status.as_u16())
-            .with_retriable(matches!(status.as_u16(), 429 | 502 | 503 | 504));
-        match retry_after(&reply.headers) {
+        let after = retry_after(&reply.headers);
+        // Whoever asks for patience has not begun.
+        let nothing_was_done = match status {
+            StatusCode::TOO_MANY_REQUESTS => true,
+            StatusCode::SERVICE_UNAVAILABLE => after.is_some(),
+            _ => false,
+        };
+        let error = self.error(code, &why).with_http_status(status.as_u16());
+        let error = if nothing_was_done {
+            error.with_retriable(true)
+        } else if only_reads(self.method) {
+            error.with_retriable(matches!(status.as_u16(), 408 | 502 | 503 | 504))
+        } else if leaves_doubt(status) {
+            unknown(error)
+        } else {
+            error
+        };
+        match after {
             Some(after) => error.with_retry_after(after),
             None => error,
         }
     }
 
     fn credentials_hint(&self, status: StatusCode) -> &'static str {
-        match (self.endpoint.authorization().is_some(), status) {
+        match (self.token.header.is_some(), status) {
             (false, _) => "; no token was sent: set the option `token`",
             (true, StatusCode::FORBIDDEN) => "; the token does not allow this",
             (true, _) => "; the token was not accepted: set the option `token` to a valid one",
@@ -192,18 +238,20 @@ impl<'a> Tried<'a> {
         let sent = report.written > 0;
         let error = match cause {
             Cause::Error(error) => return error,
+            Cause::GivenUp(reply) => return self.status_error(&reply),
             Cause::Cut => self.error(Code::Cancelled, "the request was interrupted"),
             Cause::TimedOut => {
                 let what = if report.received > 0 { "no complete answer" } else { "no answer" };
-                let text = format!("Timeout: {}: {what} {bound}", self.what());
-                Error::new(Code::Timeout, self.endpoint.redacted(text))
+                Error::new(Code::Timeout, format!("Timeout: {}: {what} {bound}", self.what()))
             }
             Cause::Lost(error) => self.error(Code::ConnectionLost, &lost(error, report.received)),
             Cause::Tls(error) => {
-                return self.error(Code::Tls, &tls::explained(&error));
+                let why = self.mask().excerpt(tls::explained(&error).as_bytes());
+                return self.doubtful_unless_it_reads(self.error(Code::Tls, &why), sent);
             }
             Cause::Garbage(why) => {
-                return self.error(Code::Protocol, &garbage(&why, &report.beginning));
+                let why = garbage(&why, &report.beginning, &self.mask());
+                return self.doubtful_unless_it_reads(self.error(Code::Protocol, &why), sent);
             }
             Cause::TooLarge(announced) => {
                 let size = match announced {
@@ -216,6 +264,10 @@ impl<'a> Tried<'a> {
                     &format!("{size}, more than max_response_bytes ({limit})"),
                 );
             }
+            Cause::NoMemory => {
+                let why = "the system has no memory for the response";
+                return self.doubtful_unless_it_reads(self.error(Code::TooLarge, why), sent);
+            }
         };
         self.unless_it_reads(error, sent)
     }
@@ -223,11 +275,31 @@ impl<'a> Tried<'a> {
     /// Says whether the request can safely be sent again, and if not, why.
     fn unless_it_reads(&self, error: Error, sent: bool) -> Error {
         let cancelled = error.code() == Code::Cancelled;
-        if self.method == Method::GET || !sent {
+        if only_reads(self.method) || !sent {
             return error.with_retriable(!cancelled);
         }
-        Error::new(error.code(), format!("{}; {UNKNOWN}", error.message())).with_retriable(false)
+        unknown(error)
     }
+
+    /// The same for an error after which another try makes no sense.
+    fn doubtful_unless_it_reads(&self, error: Error, sent: bool) -> Error {
+        if only_reads(self.method) || !sent { error } else { unknown(error) }
+    }
+}
+
+/// Whether a write may have been carried out though its response has this status: whoever sent that
+/// may have been a proxy that lost the server, or a server that failed in the midst of it.
+fn leaves_doubt(status: StatusCode) -> bool {
+    match status.as_u16() {
+        // Not implemented, no such version of HTTP, no login at the network.
+        501 | 505 | 511 => false,
+        code => code == 408 || code >= 500,
+    }
+}
+
+/// The error of a request that may have been carried out.
+fn unknown(error: Error) -> Error {
+    error.with_more(UNKNOWN).with_retriable(false)
 }
 
 fn lost(error: Option<std::io::Error>, received: u64) -> String {
@@ -243,17 +315,12 @@ fn lost(error: Option<std::io::Error>, received: u64) -> String {
     }
 }
 
-fn garbage(why: &str, beginning: &[u8]) -> String {
-    let mut text = format!("the answer is no valid HTTP ({})", excerpt(why.as_bytes()));
+fn garbage(why: &str, beginning: &[u8], mask: &Mask) -> String {
+    let mut text = format!("the answer is no valid HTTP ({why})");
     if beginning.starts_with(&[0x15, 3]) || beginning.starts_with(&[0x16, 3]) {
         text.push_str("; the server speaks TLS: should base_url begin with https://?");
     } else if !beginning.is_empty() {
-        text.push_str(&format!(": {}", excerpt(beginning)));
+        text.push_str(&format!(": {}", mask.excerpt(beginning)));
     }
     text
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
 }

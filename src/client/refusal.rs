@@ -2,31 +2,31 @@
 
 use serde_json::{Map, Value};
 
-use super::excerpt::{excerpt, without_tags};
+use super::excerpt::without_tags;
+use super::mask::Mask;
 
 /// The root cause in the body of an error answer: PhantomDB's `code`, `message` and `details`,
 /// an older server's `error`, or a proxy's HTML or text. `None` if the body says nothing.
-pub(super) fn reason(body: &[u8]) -> Option<String> {
+pub(super) fn reason(body: &[u8], mask: &Mask) -> Option<String> {
     let text = match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(object)) => of_object(&object).unwrap_or_else(|| excerpt(body)),
-        Ok(Value::String(text)) => excerpt(text.as_bytes()),
-        _ => of_text(body),
+        Ok(Value::Object(object)) => of_object(&object, mask).unwrap_or_else(|| mask.excerpt(body)),
+        Ok(Value::String(text)) => mask.excerpt(text.as_bytes()),
+        _ => of_text(body, mask),
     };
     (!text.is_empty()).then_some(text)
 }
 
-fn of_object(object: &Map<String, Value>) -> Option<String> {
+fn of_object(object: &Map<String, Value>, mask: &Mask) -> Option<String> {
+    let excerpt = |text: &str| mask.excerpt(text.as_bytes());
     let (source, text) =
         ["message", "error", "detail"].into_iter().find_map(|name| match object.get(name)? {
-            Value::String(text) if !text.trim().is_empty() => {
-                Some((object, excerpt(text.as_bytes())))
-            }
+            Value::String(text) if !text.trim().is_empty() => Some((object, excerpt(text))),
             Value::Object(inner) => {
                 let text = inner.get("message")?.as_str()?;
-                Some((inner, excerpt(text.as_bytes())))
+                Some((inner, excerpt(text)))
             }
             Value::Null | Value::String(_) | Value::Bool(false) => None,
-            other => Some((object, excerpt(other.to_string().as_bytes()))),
+            other => Some((object, excerpt(&other.to_string()))),
         })?;
     let mut text = text;
     if let Some(code) = source.get("code").and_then(|code| match code {
@@ -34,14 +34,14 @@ fn of_object(object: &Map<String, Value>) -> Option<String> {
         Value::Number(code) => Some(code.to_string()),
         _ => None,
     }) {
-        text.push_str(&format!(" (code {})", excerpt(code.as_bytes())));
+        text.push_str(&format!(" (code {})", excerpt(&code)));
     }
     if let Some(details) = source.get("details").filter(|details| says_something(details)) {
         let details = match details {
             Value::String(details) => details.clone(),
             other => other.to_string(),
         };
-        text.push_str(&format!("; details: {}", excerpt(details.as_bytes())));
+        text.push_str(&format!("; details: {}", excerpt(&details)));
     }
     Some(text)
 }
@@ -56,29 +56,33 @@ fn says_something(value: &Value) -> bool {
     }
 }
 
-fn of_text(body: &[u8]) -> String {
+fn of_text(body: &[u8], mask: &Mask) -> String {
     let text = String::from_utf8_lossy(body);
     if text.trim_start().starts_with('<') {
-        excerpt(without_tags(&text).as_bytes())
+        mask.excerpt(without_tags(&text).as_bytes())
     } else {
-        excerpt(body)
+        mask.excerpt(body)
     }
 }
 
-/// The address of a redirect without what may be secret in it: user name, password, query.
-pub(super) fn location(header: &[u8]) -> String {
-    let text = excerpt(header);
-    let text = text.split(['?', '#']).next().unwrap_or_default();
-    match text.split_once("//") {
-        Some((scheme, rest)) => {
-            let (authority, path) = match rest.find('/') {
-                Some(at) => rest.split_at(at),
-                None => (rest, ""),
-            };
-            let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}//{host}{path}")
-        }
-        None => text.to_owned(),
+/// The address of a redirect without what may be secret in it: user name, password, query, token.
+pub(super) fn location(header: &[u8], mask: &Mask) -> String {
+    let is_end = |byte: &u8| matches!(byte, b'?' | b'#');
+    let text = header.split(is_end).next().unwrap_or_default();
+    let (scheme, rest) = match text.windows(2).position(|two| two == b"//") {
+        Some(at) => text.split_at(at + 2),
+        None => (&b""[..], text),
+    };
+    let path_at = match scheme {
+        [] => 0,
+        _ => rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len()),
+    };
+    let (authority, path) = rest.split_at(path_at);
+    // What stands before an `@` is a name and a password, however the address is written.
+    let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+    match path.contains(&b'@') {
+        true => mask.excerpt(&[scheme, "…".as_bytes()].concat()),
+        false => mask.excerpt(&[scheme, host, path].concat()),
     }
 }
 
@@ -104,18 +108,27 @@ mod tests {
             ("<html><title>502 Bad Gateway</title><hr>nginx</html>", "502 Bad Gateway nginx"),
             ("{\"message\": \"cut", "{\"message\": \"cut"),
         ] {
-            assert_eq!(reason(body.as_bytes()).as_deref(), Some(expected), "{body}");
+            assert_eq!(
+                reason(body.as_bytes(), &Mask::default()).as_deref(),
+                Some(expected),
+                "{body}"
+            );
         }
-        assert_eq!(reason(b""), None);
-        assert_eq!(reason(b" \r\n"), None);
-        let long = reason("x".repeat(100_000).as_bytes()).unwrap();
+        assert_eq!(reason(b"", &Mask::default()), None);
+        assert_eq!(reason(b" \r\n", &Mask::default()), None);
+        let long = reason("x".repeat(100_000).as_bytes(), &Mask::default()).unwrap();
         assert!(long.chars().count() <= 201);
     }
 
     #[test]
     fn a_redirect_is_shown_without_credentials() {
-        assert_eq!(location(b"https://u:p@host:1/a?token=x#f"), "https://host:1/a");
-        assert_eq!(location(b"//u@host"), "//host");
-        assert_eq!(location(b"/login?next=secret"), "/login");
+        let location = |text: &str| location(text.as_bytes(), &Mask::default());
+        assert_eq!(location("https://u:p@host:1/a?token=x#f"), "https://host:1/a");
+        assert_eq!(location("//u@host"), "//host");
+        assert_eq!(location("/login?next=secret"), "/login");
+        assert_eq!(location("https:/u:p@host/a"), "…");
+        assert_eq!(location("https://u:p/w@host/a"), "https://…");
+        let long = format!("https://u:{}@host/a", "p".repeat(500));
+        assert_eq!(location(&long), "https://host/a");
     }
 }

@@ -1,6 +1,7 @@
 //! The operations of the protocol as requests, checked before anything is sent.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq_proto::http::Method;
@@ -18,7 +19,7 @@ const MAX_TARGET: usize = 60_000;
 /// One request to the server: an operation and its arguments, checked and encoded.
 ///
 /// It belongs to no connection and can be sent any number of times, from any thread.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     pub(super) kind: Kind,
     pub(super) method: Method,
@@ -27,6 +28,23 @@ pub struct Request {
     pub(super) target: Cow<'static, str>,
     pub(super) body: Option<Vec<u8>>,
     pub(super) expected: Expected,
+}
+
+/// Its body is data of the program, which have no place in a log.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("target", &self.target.split('?').next().unwrap_or_default())
+            .field("body_length", &self.body.as_ref().map(Vec::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a request of this method changes nothing at the server. (PUT and DELETE may be repeated
+/// too, for HTTP, but here an update may count up, and a table may have been made anew meanwhile.)
+pub(super) fn only_reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
 }
 
 /// What a request means to the connection that sends it.

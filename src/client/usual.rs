@@ -10,6 +10,7 @@ use httparse::{EMPTY_HEADER, Response, Status};
 use ureq_proto::http::{HeaderValue, Method, StatusCode};
 
 use super::buffers::IoBuffers;
+use super::framing::has_regular_lines;
 
 /// An answer with more headers is not usual.
 const MAX_HEADERS: usize = 32;
@@ -80,8 +81,9 @@ pub(super) fn look(method: &Method, input: &[u8]) -> Beginning {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut response = Response::new(&mut headers);
     let size = match response.parse(input) {
-        Ok(Status::Complete(size)) => size,
+        Ok(Status::Complete(size)) if has_regular_lines(&input[..size]) => size,
         Ok(Status::Partial) => return Beginning::Incomplete,
+        Ok(Status::Complete(_)) => return Beginning::Unusual,
         Err(_) => return Beginning::Unusual,
     };
     match read(method, &response, size) {
@@ -104,7 +106,11 @@ fn read(method: &Method, response: &Response, size: usize) -> Option<Usual> {
             if body.replace(length).is_some() {
                 return None;
             }
-        } else if is("transfer-encoding") || is("content-encoding") {
+        } else if is("transfer-encoding")
+            || is("content-encoding")
+            || is("content_length")
+            || is("transfer_encoding")
+        {
             return None;
         } else if is("connection") {
             if !header.value.eq_ignore_ascii_case(b"keep-alive") {
@@ -176,6 +182,11 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Encoding: gzip\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive, x\r\n\r\n",
+            "HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\n",
+            "\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent_Length: 3\r\n\r\n",
             "\u{15}\u{3}\u{1}",
         ] {
             assert!(!get(head), "{head}");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::lease::Pooled;
 use super::machine::Event;
 use super::shared::Shared;
+use crate::client::one_line;
 use crate::config::LogLevel;
 use crate::threads;
 
@@ -25,7 +26,7 @@ fn worded(event: &Event<Arc<Pooled>>) -> (LogLevel, String) {
     match event {
         Event::Leak { connection, age } => {
             let owner = match connection.owner() {
-                Some(owner) => format!("by `{owner}`"),
+                Some(owner) => format!("by `{}`", one_line(&owner)),
                 None => "(by whom is not known: it has no owner tag)".to_owned(),
             };
             let message = format!(

@@ -6,6 +6,9 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::thread::Builder;
 
+/// As large as std makes it.
+const STACK: usize = 2 * 1024 * 1024;
+
 pub type JoinHandle = std::thread::JoinHandle<()>;
 
 /// Starts a thread that gets none of the program's signals: those are for its own threads.
@@ -19,7 +22,8 @@ pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Join
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
     }
-    let thread = Builder::new().name(name.to_owned()).spawn(run);
+    // Without a size, std would take it from the environment (RUST_MIN_STACK).
+    let thread = Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run);
     // SAFETY: pthread_sigmask can't fail with these arguments, so `before` is initialised.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     thread
