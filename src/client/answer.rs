@@ -1,10 +1,11 @@
 //! What the server answered: the operation's value as JSON text, and views of it.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::excerpt::excerpt;
 use super::json::{self, Shape};
+use super::mask::Mask;
 use super::query;
 use super::refusal;
 use super::stop::{Stop, Stopped};
@@ -45,15 +46,27 @@ impl From<Stopped> for Unusable {
 }
 
 /// What the server answered to a request. Immutable; any thread may read it.
-#[derive(Debug)]
 pub struct Answer {
     /// With a NUL after it.
     text: String,
+    /// For errors that quote it.
+    mask: Mask,
     status: u16,
     expected: Expected,
     table: OnceLock<Result<Table>>,
     names: OnceLock<Result<Names>>,
     transaction_id: OnceLock<Option<String>>,
+}
+
+/// What the server sent is data of the program, which have no place in a log.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("expected", &self.expected)
+            .field("length", &self.text().len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Answer {
@@ -65,12 +78,26 @@ impl Answer {
         body: Vec<u8>,
         is_json: Option<bool>,
         stop: &Stop<'_>,
+        mask: &Mask,
+    ) -> std::result::Result<Answer, Unusable> {
+        let mut answer = Answer::read_body(expected, status, body, is_json, stop, mask)?;
+        answer.mask = mask.clone();
+        Ok(answer)
+    }
+
+    fn read_body(
+        expected: Expected,
+        status: u16,
+        body: Vec<u8>,
+        is_json: Option<bool>,
+        stop: &Stop<'_>,
+        mask: &Mask,
     ) -> std::result::Result<Answer, Unusable> {
         let malformed = |why: &str, text: &str| {
-            Unusable::Malformed(format!("{why}: {}", excerpt(text.as_bytes())))
+            Unusable::Malformed(format!("{why}: {}", mask.excerpt(text.as_bytes())))
         };
         let mut text = String::from_utf8(body).map_err(|error| {
-            let shown = excerpt(error.as_bytes());
+            let shown = mask.excerpt(error.as_bytes());
             Unusable::Malformed(format!("the answer is not UTF-8 text: {shown}"))
         })?;
         if text.starts_with('\u{feff}') {
@@ -92,7 +119,7 @@ impl Answer {
         stop.look()?;
         let (shape, [error, list]) = found
             .map_err(|why| malformed(&format!("the answer is not valid JSON ({why})"), &text))?;
-        if let Some(error) = error.and_then(|error| error_of(&text, error)) {
+        if let Some(error) = error.and_then(|error| error_of(&text, error, mask)) {
             return Err(Unusable::Refused(error));
         }
         match expected {
@@ -152,6 +179,7 @@ impl Answer {
         text.push('\0');
         Answer {
             text,
+            mask: Mask::default(),
             status,
             expected,
             table: OnceLock::new(),
@@ -279,7 +307,7 @@ impl Answer {
             _ => None,
         };
         integer.map(Some).ok_or_else(|| {
-            let shown = excerpt(number.as_bytes());
+            let shown = self.mask.excerpt(number.as_bytes());
             Error::new(
                 Code::Type,
                 format!("the `{}` of the answer is {shown}, not a 64-bit integer", names[0]),
@@ -340,14 +368,11 @@ impl Names {
 }
 
 /// What the `error` member of an object says, if it has one that says anything.
-fn error_of(object: &str, error: &str) -> Option<String> {
+fn error_of(object: &str, error: &str, mask: &Mask) -> Option<String> {
     if matches!(error, "null" | "false" | "\"\"") {
         return None;
     }
-    Some(
-        refusal::reason(object.as_bytes(), &super::mask::Mask::default())
-            .unwrap_or_else(|| excerpt(error.as_bytes())),
-    )
+    Some(refusal::reason(object.as_bytes(), mask).unwrap_or_else(|| mask.excerpt(error.as_bytes())))
 }
 
 /// Where a part of a text lies in it.
@@ -383,11 +408,18 @@ mod tests {
     use super::*;
 
     fn read(expected: Expected, body: &str) -> std::result::Result<Answer, Unusable> {
-        Answer::read(expected, 200, body.as_bytes().to_vec(), Some(true), &Stop::never())
+        Answer::read(
+            expected,
+            200,
+            body.as_bytes().to_vec(),
+            Some(true),
+            &Stop::never(),
+            &Mask::default(),
+        )
     }
 
     fn malformed(expected: Expected, body: &[u8]) -> String {
-        match Answer::read(expected, 200, body.to_vec(), None, &Stop::never()) {
+        match Answer::read(expected, 200, body.to_vec(), None, &Stop::never(), &Mask::default()) {
             Err(Unusable::Malformed(why)) => why,
             other => panic!("expected a malformed answer, got {other:?}"),
         }
@@ -501,8 +533,15 @@ mod tests {
     #[test]
     fn a_raw_request_may_get_other_text() {
         let body = b"# TYPE x counter\n".to_vec();
-        let answer =
-            Answer::read(Expected::Anything, 200, body, Some(false), &Stop::never()).unwrap();
+        let answer = Answer::read(
+            Expected::Anything,
+            200,
+            body,
+            Some(false),
+            &Stop::never(),
+            &Mask::default(),
+        )
+        .unwrap();
         assert_eq!(answer.text(), "# TYPE x counter\n");
         assert!(answer.table().is_err());
         assert!(answer.names().is_err());

@@ -484,8 +484,15 @@ impl Connection {
         } else {
             Stop::never()
         };
-        let read = Answer::read(request.expected, status, reply.body, reply.is_json, &stop)
-            .and_then(|answer| Ok(stop.look().map(|()| answer)?));
+        let read = Answer::read(
+            request.expected,
+            status,
+            reply.body,
+            reply.is_json,
+            &stop,
+            &self.token.mask,
+        )
+        .and_then(|answer| Ok(stop.look().map(|()| answer)?));
         match read {
             Ok(answer) => Ok(answer),
             Err(Unusable::Stopped) => {

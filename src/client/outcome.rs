@@ -227,7 +227,7 @@ impl<'a> Tried<'a> {
                 let text = format!(
                     "Timeout: {what}: the response of {size} bytes came, but was not read {bound}"
                 );
-                Error::new(Code::Timeout, self.endpoint.redacted(text))
+                Error::new(Code::Timeout, text)
             }
         };
         self.unless_it_reads(error, true)

@@ -11,6 +11,7 @@ use super::answer::{Answer, Expected};
 use super::bound::Bound;
 use super::endpoint::Endpoint;
 use super::gate::{DialGate, Interrupter};
+use super::mask::Mask;
 use super::poller::Poller;
 use super::routes::{Kind, Request};
 use super::station::Station;
@@ -235,8 +236,15 @@ impl Connection {
         }
         let text = wire.number.to_string();
         self.station.keep(wire);
-        Ok(Answer::read(Expected::Anything, 200, text.into_bytes(), None, &Stop::never())
-            .expect("is JSON"))
+        Ok(Answer::read(
+            Expected::Anything,
+            200,
+            text.into_bytes(),
+            None,
+            &Stop::never(),
+            &Mask::default(),
+        )
+        .expect("is JSON"))
     }
 
     fn conclude(&mut self, request: &Request, answer: Result<Answer>) -> Result<Answer> {
