@@ -112,7 +112,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: passed on to the caller.
-    unsafe { acquire(pool, connection, error, Pool::acquire) }
+    unsafe { acquire(pool, connection, error, || Ok(Pool::acquire)) }
 }
 
 /// As `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
@@ -124,9 +124,12 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_timeout(
     connection: *mut *mut phantomdb_connection,
     error: *mut phantomdb_error,
 ) -> i32 {
-    let acquire_timeout = |pool: &Pool| pool.acquire_timeout(from_ms("timeout_ms", timeout_ms)?);
+    let prepare = || {
+        let timeout = from_ms("timeout_ms", timeout_ms)?;
+        Ok(move |pool: &Pool| pool.acquire_timeout(timeout))
+    };
     // SAFETY: passed on to the caller.
-    unsafe { acquire(pool, connection, error, acquire_timeout) }
+    unsafe { acquire(pool, connection, error, prepare) }
 }
 
 /// Takes a connection if one is free. Never waits and never uses the network.
@@ -139,22 +142,25 @@ pub unsafe extern "C" fn phantomdb_pool_try_acquire(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: passed on to the caller.
-    unsafe { acquire(pool, connection, error, Pool::try_acquire) }
+    unsafe { acquire(pool, connection, error, || Ok(Pool::try_acquire)) }
 }
 
+/// `prepare` looks at the arguments, before anything happens.
+///
 /// # Safety
 /// The pointers are NULL or valid.
-unsafe fn acquire(
+unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
     pool: *mut phantomdb_pool,
     connection: *mut *mut phantomdb_connection,
     error: *mut phantomdb_error,
-    acquire: impl FnOnce(&Pool) -> Result<Lease>,
+    prepare: impl FnOnce() -> Result<A>,
 ) -> i32 {
     // SAFETY: the caller promises that all pointers are NULL or valid.
     unsafe {
         call(error, || {
             let output = output("connection", connection)?;
             *output = ptr::null_mut();
+            let acquire = prepare()?;
             *output = match ready(pool) {
                 Some(ready) => ready?,
                 None => hand_out(number(pool), acquire(find(pool)?.pool())?)?,

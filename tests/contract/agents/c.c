@@ -6,12 +6,15 @@
 
 #include "things.h"
 
+/* In the place of a time that a command does not have. */
+#define NO_TIMEOUT INT64_MIN
+
 static void acquire(cJSON *command) {
     phantomdb_pool *pool = find(on_of(command)).pool;
-    const int64_t timeout = number_of(command, "timeout", -1);
+    const int64_t timeout = number_of(command, "timeout", NO_TIMEOUT);
     phantomdb_error error;
     phantomdb_connection *connection;
-    const int32_t code = timeout < 0
+    const int32_t code = timeout == NO_TIMEOUT
                              ? phantomdb_pool_acquire(pool, &connection, &error)
                              : phantomdb_pool_acquire_timeout(pool, timeout, &connection, &error);
     if (code == PHANTOMDB_OK) keep_client(command, pool, connection);
@@ -50,9 +53,9 @@ static void request(cJSON *command) {
 
 static void close_pool(cJSON *command) {
     phantomdb_pool *pool = find(on_of(command)).pool;
-    const int64_t timeout = number_of(command, "timeout", -1);
+    const int64_t timeout = number_of(command, "timeout", NO_TIMEOUT);
     phantomdb_error error;
-    if (timeout < 0) phantomdb_pool_close(pool, &error);
+    if (timeout == NO_TIMEOUT) phantomdb_pool_close(pool, &error);
     else phantomdb_pool_close_timeout(pool, timeout, &error);
     reply_outcome(command, &error);
 }

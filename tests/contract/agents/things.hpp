@@ -96,8 +96,9 @@ inline std::optional<std::string_view> optional_text(const cJSON *command, const
 
 /// The time-out of a command, if it has one.
 inline std::optional<std::chrono::milliseconds> timeout_of(const cJSON *command) {
-    const std::int64_t timeout = number_of(command, "timeout", -1);
-    if (timeout < 0) return std::nullopt;
+    constexpr std::int64_t none = INT64_MIN;
+    const std::int64_t timeout = number_of(command, "timeout", none);
+    if (timeout == none) return std::nullopt;
     return std::chrono::milliseconds(timeout);
 }
 
