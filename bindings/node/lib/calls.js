@@ -4,7 +4,10 @@
 // is told by `settle`, many at a time.
 
 const native = require('./native.js');
-const { aborted, errorFrom, invalid } = require('./errors.js');
+const { aborted, detailsFrom, errorFrom, invalid } = require('./errors.js');
+
+// Jest takes the globals away when a test file is over, and messages may still come.
+const { Promise: Pledge, queueMicrotask: later } = globalThis;
 
 /** As MESSAGE_LOG in native/addon.h. */
 const LOG = 3;
@@ -19,14 +22,41 @@ const numbers = native.begin(settle);
 let onLog = () => {};
 
 class Call {
-  constructor(resolve, reject, read, keep) {
+  constructor(resolve, read, keep) {
     this.resolve = resolve;
-    this.reject = reject;
     this.read = read;
     // What must not be collected as garbage while the call is under way.
     this.keep = keep;
-    this.signal = undefined;
-    this.onAbort = undefined;
+    this.watch = undefined;
+  }
+}
+
+/** The signals that may end calls. */
+const watches = new WeakMap();
+
+/** One listener for a signal, however many calls it may end: Node.js takes many for a leak. */
+class Watch {
+  constructor(signal) {
+    this.signal = signal;
+    this.ids = new Set();
+    this.onAbort = () => {
+      for (const id of this.ids) native.cancel(id);
+    };
+    signal.addEventListener('abort', this.onAbort, { once: true });
+    watches.set(signal, this);
+  }
+
+  static add(signal, id) {
+    const watch = watches.get(signal) ?? new Watch(signal);
+    watch.ids.add(id);
+    return watch;
+  }
+
+  drop(id) {
+    this.ids.delete(id);
+    if (this.ids.size > 0) return;
+    this.signal.removeEventListener('abort', this.onAbort);
+    watches.delete(this.signal);
   }
 }
 
@@ -42,14 +72,10 @@ function abandon(id) {
 
 /** A promise of what the call with this number comes to: what `read` makes of it. */
 function promise(id, read, keep, signal) {
-  return new Promise((resolve, reject) => {
-    const call = new Call(resolve, reject, read, keep);
+  return new Pledge((resolve) => {
+    const call = new Call(resolve, read, keep);
     open[id] = call;
-    if (signal !== undefined) {
-      call.signal = signal;
-      call.onAbort = () => native.cancel(id);
-      signal.addEventListener('abort', call.onAbort, { once: true });
-    }
+    if (signal !== undefined) call.watch = Watch.add(signal, id);
   });
 }
 
@@ -59,17 +85,17 @@ function settle(count, texts) {
     if (numbers[at] === LOG) {
       // Later, when whatever it does or throws can disturb nobody here.
       const level = numbers[at + 2];
-      queueMicrotask(() => onLog(id, level, texts[i]));
+      later(() => onLog(id, level, texts[i]));
       continue;
     }
     const call = open[id];
     open[id] = undefined;
     abandon(id);
-    if (call.signal !== undefined) call.signal.removeEventListener('abort', call.onAbort);
+    call.watch?.drop(id);
     if (numbers[at + 2] === 0) {
       succeed(call, texts[i], numbers[at + 3]);
     } else {
-      fail(call, errorFrom(numbers, at, texts[i] ?? ''));
+      fail(call, detailsFrom(numbers, at, texts[i] ?? ''));
     }
   }
 }
@@ -79,21 +105,38 @@ function succeed(call, text, number) {
   try {
     value = call.read(text, number, call.keep);
   } catch (error) {
-    call.reject(error);
+    call.resolve(Pledge.reject(error));
     return;
   }
   call.resolve(value);
 }
 
-function fail(call, error) {
-  const isAborted = error.code === 'CANCELLED' && call.signal?.aborted === true;
-  call.reject(isAborted ? aborted(call.signal, error.message) : error);
+/**
+ * Rejects a call's promise. The error is made in a reaction that the promise waits for, because there V8
+ * finds out who awaits the promise, and names them in the error's stack. A call that succeeds pays nothing
+ * for it.
+ */
+function fail(call, details) {
+  let start;
+  const failed = new Pledge((resolve) => {
+    start = resolve;
+  }).then(() => {
+    throw errorOf(call, details);
+  });
+  call.resolve(failed);
+  start();
+}
+
+function errorOf(call, details) {
+  const signal = call.watch?.signal;
+  const isAborted = details.code === 'CANCELLED' && signal?.aborted === true;
+  return isAborted ? aborted(signal, details.message) : errorFrom(details);
 }
 
 /** What went wrong in the call of the addon that has just returned. */
 function lastError() {
   const message = native.lastError();
-  return errorFrom(numbers, 0, message);
+  return errorFrom(detailsFrom(numbers, 0, message));
 }
 
 /** Throws if a function of the addon returned an error. */
@@ -106,7 +149,7 @@ function signalOf(options) {
   const signal = options?.signal;
   if (signal === undefined || signal === null) return undefined;
   if (typeof signal.addEventListener !== 'function' || typeof signal.aborted !== 'boolean') {
-    throw invalid('signal', 'is no AbortSignal');
+    throw invalid('signal', 'must be an AbortSignal');
   }
   if (signal.aborted) throw aborted(signal);
   return signal;

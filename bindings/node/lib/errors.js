@@ -35,15 +35,20 @@ Object.defineProperty(PhantomDBError.prototype, 'name', {
   writable: true,
 });
 
-/** The error that the numbers of a message (see `write` in native/inbox.c) and its text tell of. */
-function errorFrom(numbers, at, text) {
+/** What the numbers of a message (see `write` in native/inbox.c) and its text tell of an error. */
+function detailsFrom(numbers, at, text) {
   const code = names.get(numbers[at + 2]);
-  return new PhantomDBError(worded(text, code), {
+  return {
+    message: worded(text, code),
     code,
     status: numbers[at + 3] || undefined,
     retriable: numbers[at + 5] === 1,
     retryAfter: numbers[at + 4] || undefined,
-  });
+  };
+}
+
+function errorFrom(details) {
+  return new PhantomDBError(details.message, details);
 }
 
 /** The error of a call that its AbortSignal ended. */
@@ -58,4 +63,4 @@ function invalid(name, why) {
   return new PhantomDBError(`${name}: ${why}`, { code: 'INVALID_ARGUMENT' });
 }
 
-module.exports = { PhantomDBError, aborted, errorFrom, invalid };
+module.exports = { PhantomDBError, aborted, detailsFrom, errorFrom, invalid };

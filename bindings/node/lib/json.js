@@ -1,7 +1,7 @@
 'use strict';
 
-// JSON as usual, but for whole numbers that a JavaScript number can't hold: they are BigInts on
-// both ways, instead of other numbers in silence.
+// Values as JSON. As JSON.stringify writes them, but for what that changes in silence: BigInts are written
+// as numbers, exactly; NaN, the infinities, invalid dates and unpaired surrogates are refused.
 
 const LONG_NUMBER = /\d{16}/;
 const STRING_OR_LONG_INTEGER = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g;
@@ -29,23 +29,132 @@ function parse(text) {
   return LONG_NUMBER.test(text) ? parseExactly(text) : JSON.parse(text);
 }
 
-function stringifyExactly(value) {
-  const mark = `\u0001n${Math.random()}`;
-  const marked = JSON.stringify(value, (_, member) =>
-    typeof member === 'bigint' ? mark + member : member,
-  );
-  return marked?.replaceAll(new RegExp(`"\\\\u0001n${mark.slice(2)}(-?\\d+)"`, 'g'), '$1');
-}
+/** How deep arrays and objects may nest: the core's limit. */
+const DEEPEST = 128;
+/** How much of a path is shown in an error. */
+const LONGEST_PATH = 200;
 
-/** The JSON of a value; undefined if it has none, as a function has none. */
-function stringify(value) {
-  try {
-    return JSON.stringify(value);
-  } catch (error) {
-    // What it says of a BigInt, and of a circle, which the second try says once more.
-    if (error instanceof TypeError) return stringifyExactly(value);
-    throw error;
+// Node.js 18 has no isWellFormed.
+const isWellFormed =
+  typeof String.prototype.isWellFormed === 'function'
+    ? (text) => text.isWellFormed()
+    : (text) => !/\p{Surrogate}/u.test(text);
+// Nor rawJSON.
+const isRaw = JSON.isRawJSON ?? (() => false);
+
+const tagOf = (value) => Object.prototype.toString.call(value);
+
+/** What can't be sent, and where it is. */
+class Refusal extends TypeError {}
+
+class Writer {
+  /** The names and indexes that lead to the value that is being written. */
+  path = [];
+
+  write(value, depth) {
+    switch (typeof value) {
+      case 'string':
+        return this.string(value, depth);
+      case 'number':
+        if (!Number.isFinite(value)) throw this.refusal(depth, `is ${value}, which can't be sent`);
+        return String(value);
+      case 'boolean':
+        return value ? 'true' : 'false';
+      case 'bigint':
+        return String(value);
+      case 'object':
+        return value === null ? 'null' : this.object(value, depth);
+      case 'function':
+        return typeof value.toJSON === 'function' ? this.object(value, depth) : undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  string(text, depth) {
+    if (!isWellFormed(text)) {
+      throw this.refusal(depth, "has an unpaired surrogate, which can't be sent");
+    }
+    return JSON.stringify(text);
+  }
+
+  object(value, depth) {
+    if (typeof value.toJSON === 'function') {
+      if (tagOf(value) === '[object Date]' && Number.isNaN(Number(value))) {
+        throw this.refusal(depth, "is an invalid date, which can't be sent");
+      }
+      const key = depth === 0 ? '' : String(this.path[depth - 1]);
+      const plain = value.toJSON(key);
+      if (typeof plain !== 'object' || plain === null) return this.write(plain, depth);
+      value = plain;
+    }
+    if (Array.isArray(value)) return this.array(value, depth);
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype === null) {
+      if (isRaw(value)) return value.rawJSON;
+    } else if (prototype !== Object.prototype) {
+      const tag = tagOf(value);
+      if (tag === '[object Number]') return this.write(Number(value), depth);
+      if (tag === '[object String]') return this.write(String(value), depth);
+      if (tag === '[object Boolean]' || tag === '[object BigInt]') {
+        return this.write(value.valueOf(), depth);
+      }
+      if (typeof value === 'function') return undefined;
+    }
+    return this.members(value, depth);
+  }
+
+  array(values, depth) {
+    this.goDeeper(depth);
+    let text = '[';
+    for (let i = 0; i < values.length; i++) {
+      this.path[depth] = i;
+      if (i > 0) text += ',';
+      text += this.write(values[i], depth + 1) ?? 'null';
+    }
+    return `${text}]`;
+  }
+
+  members(object, depth) {
+    this.goDeeper(depth);
+    let text = '{';
+    for (const name of Object.keys(object)) {
+      this.path[depth] = name;
+      const value = this.write(object[name], depth + 1);
+      if (value === undefined) continue;
+      if (text.length > 1) text += ',';
+      text += `${this.string(name, depth + 1)}:${value}`;
+    }
+    return `${text}}`;
+  }
+
+  goDeeper(depth) {
+    if (depth === DEEPEST) {
+      this.path.length = 0;
+      throw this.refusal(0, `nests deeper than ${DEEPEST} levels, or contains itself`);
+    }
+  }
+
+  refusal(depth, why) {
+    let place = '';
+    for (const step of this.path.slice(0, depth)) {
+      if (typeof step === 'number') place += `[${step}]`;
+      else place += place === '' ? step : `.${step}`;
+      if (place.length > LONGEST_PATH) {
+        place = `${place.slice(0, LONGEST_PATH)}…`;
+        break;
+      }
+    }
+    return new Refusal(place === '' ? why : `${place} ${why}`);
   }
 }
 
-module.exports = { parse, stringify };
+/**
+ * The JSON of a value; undefined if it has none, as a function has none. Throws a Refusal of what can't be
+ * sent.
+ */
+function stringify(value) {
+  return new Writer().write(value, 0);
+}
+
+module.exports = { Refusal, parse, stringify };

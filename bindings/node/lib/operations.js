@@ -3,7 +3,7 @@
 const native = require('./native.js');
 const { abandon, lastError, promise, reserve, signalOf } = require('./calls.js');
 const { invalid } = require('./errors.js');
-const { parse, stringify } = require('./json.js');
+const { Refusal, parse, stringify } = require('./json.js');
 
 /** Arguments that are values here and JSON for the core. */
 const JSON_ARGUMENTS = new Set(['columns', 'row', 'data', 'parameters', 'body']);
@@ -22,6 +22,7 @@ function text(name, value) {
   try {
     return stringify(value);
   } catch (error) {
+    if (error instanceof Refusal) throw invalid(name, error.message);
     throw invalid(name, `can't be written as JSON: ${error.message}`);
   }
 }

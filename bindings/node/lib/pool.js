@@ -25,11 +25,12 @@ calls.setLog((pool, level, message) =>
 /** Pools that are collected as garbage; those that nobody closed close now. */
 const lost = new FinalizationRegistry((pool) => {
   const forget = () => {
-    logging.delete(pool);
-    native.forgetPool(pool);
+    logging.delete(pool.number);
+    native.forgetPool(pool.number);
   };
-  // Without a thread to be had for it now, it stays open to the end of the process.
-  close(pool, POOL_TIMEOUT).then(forget, () => {});
+  if (pool.isClosed) forget();
+  // If no thread could be started for it now, it stays open to the end of the process.
+  else close(pool.number, POOL_TIMEOUT).then(forget, () => {});
 });
 
 async function close(pool, timeout, keep) {
@@ -50,6 +51,8 @@ function milliseconds(name, time) {
 class Pool extends Operations {
   #number;
   #log;
+  /** What is left to know of it when it is collected as garbage. */
+  #remains;
 
   constructor(options = {}) {
     super();
@@ -66,7 +69,8 @@ class Pool extends Operations {
       this.#log = log;
       logging.set(number, new WeakRef(this));
     }
-    lost.register(this, number);
+    this.#remains = { number, isClosed: false };
+    lost.register(this, this.#remains);
   }
 
   acquire(options) {
@@ -142,7 +146,8 @@ class Pool extends Operations {
   }
 
   async close(options) {
-    return close(this.#number, milliseconds('timeout', options?.timeout), this);
+    await close(this.#number, milliseconds('timeout', options?.timeout), this);
+    this.#remains.isClosed = true;
   }
 
   /** A client, if one is free; else a promise of one. */

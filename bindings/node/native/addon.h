@@ -1,5 +1,7 @@
-/* What the files of the addon share: the state of one environment (the main thread's or a
- * worker's), its calls, and the inbox through which the library's threads reach it. */
+/* What the files of the addon share: the state of one environment, its calls, and the inbox through
+ * which the library's threads reach it. An environment belongs to one copy of lib/ in one thread of
+ * JavaScript: a module registry (Jest's, a cleared require.cache, another vm context) evaluates lib/ again
+ * over the addon that is already loaded, and each copy must hear of its own calls only. */
 #ifndef PHANTOMDB_NODE_ADDON_H
 #define PHANTOMDB_NODE_ADDON_H
 
@@ -19,7 +21,7 @@ typedef enum message_kind {
     MESSAGE_LOG,
 } message_kind;
 
-/* A pool, as JavaScript's number for it leads to it. */
+/* A pool, as JavaScript's number for it leads to it. Holds its environment. */
 typedef struct pool_entry {
     environment *env;
     uint32_t number;
@@ -68,17 +70,23 @@ struct environment {
     bool has_rung;
     napi_threadsafe_function bell;
 
-    /* Held by the environment and by each message outside it. */
+    /* Held by JavaScript's thread until the environment is over, by each of its functions, by the
+     * bell, and by each pool and message. */
     atomic_uint references;
     /* In the list of all, for the end of the process. */
     environment *next;
 
     /* The rest is for the thread of JavaScript only. */
     pthread_t thread;
+    bool is_over;
+    /* How many of its functions JavaScript can still reach. */
+    uint32_t functions;
     /* It looks into the inbox as soon as the call that it is in returns, and there is something. */
     bool is_looking;
     bool has_found;
     uint32_t open_calls;
+    /* Strong only while a call is under way: the receiver leads to the copy of lib/, which leads to
+     * the functions here, and must not be kept by them alone. */
     napi_ref settle;
     napi_ref buffer;
     int32_t *numbers;
@@ -91,8 +99,13 @@ struct environment {
 
 /* environment.c */
 environment *environment_begin(napi_env env);
-environment *environment_of(napi_env env);
+void environment_hold(environment *it);
 void environment_release(environment *it);
+/* A function that is handed `it`, and keeps it. The environment is over when all of those that
+ * JavaScript was given by `environment_define` are collected as garbage. */
+bool environment_define(napi_env env, environment *it, napi_value object, const char *name,
+                        napi_callback function);
+void pool_entry_free(pool_entry *entry);
 
 /* inbox.c */
 void inbox_put(message *it);
@@ -101,6 +114,8 @@ message *inbox_take(environment *it);
 void inbox_tell(napi_env env, environment *it);
 
 /* calls.c */
+/* Fills `it->error` with that. */
+void no_memory(environment *it, const char *what);
 message *call_begin(napi_env env, environment *it, message_kind kind, uint32_t id,
                     phantomdb_pool *pool);
 void call_end(napi_env env, message *call);
@@ -119,14 +134,14 @@ void numbered_free(numbered *list);
 
 /* options.c */
 enum { MOST_TEXTS = 8 };
-bool options_read(napi_env env, napi_value object, phantomdb_pool_options *options, char **texts);
+bool options_read(napi_env env, environment *it, napi_value object, phantomdb_pool_options *options, char **texts);
 napi_value options_table(napi_env env);
 
 /* functions.c */
-void functions_define(napi_env env, napi_value exports);
+bool functions_define(napi_env env, environment *it, napi_value object);
 
 /* tables.c */
-void tables_define(napi_env env, napi_value exports);
+void tables_define(napi_env env, napi_value object);
 
 /* text.c */
 /* An argument as a text of C, in `room` if it fits, else on the heap (`*heap`, to be freed). NULL,

@@ -1,4 +1,5 @@
 /* The calls of JavaScript, and the callbacks that end them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +12,14 @@ static message *message_new(environment *it, message_kind kind, uint32_t id, pha
     made->kind = kind;
     made->id = id;
     made->pool = pool;
-    it->references++;
+    environment_hold(it);
     return made;
+}
+
+void no_memory(environment *it, const char *what) {
+    memset(&it->error, 0, sizeof it->error);
+    it->error.code = PHANTOMDB_ERR_OVERLOADED;
+    snprintf(it->error.message, sizeof it->error.message, "No memory is left for %s", what);
 }
 
 void message_free(message *it) {
@@ -39,21 +46,25 @@ message *call_begin(napi_env env, environment *it, message_kind kind, uint32_t i
                     phantomdb_pool *pool) {
     message *call = has_room(it, id) ? message_new(it, kind, id, pool) : NULL;
     if (call == NULL) {
-        memset(&it->error, 0, sizeof it->error);
-        it->error.code = PHANTOMDB_ERR_OVERLOADED;
-        strcpy(it->error.message, "No memory is left for a call");
+        no_memory(it, "a call");
         return NULL;
     }
     it->calls[id] = call;
-    /* A call that is under way keeps the process alive, a pool does not. */
-    if (it->open_calls++ == 0) napi_ref_threadsafe_function(env, it->bell);
+    /* A call that is under way keeps the process alive, and who waits for it; a pool does not. */
+    if (it->open_calls++ == 0) {
+        napi_ref_threadsafe_function(env, it->bell);
+        napi_reference_ref(env, it->settle, NULL);
+    }
     return call;
 }
 
 void call_end(napi_env env, message *call) {
     environment *it = call->env;
     it->calls[call->id] = NULL;
-    if (--it->open_calls == 0) napi_unref_threadsafe_function(env, it->bell);
+    if (--it->open_calls == 0) {
+        napi_unref_threadsafe_function(env, it->bell);
+        napi_reference_unref(env, it->settle, NULL);
+    }
     message_free(call);
 }
 

@@ -19,8 +19,10 @@ typedef struct given {
 } given;
 
 static given arguments_of(napi_env env, napi_callback_info info) {
-    given all = {.env = env, .it = environment_of(env), .count = MOST_ARGUMENTS};
-    napi_get_cb_info(env, info, &all.count, all.values, NULL, NULL);
+    given all = {.env = env, .count = MOST_ARGUMENTS};
+    void *it = NULL;
+    napi_get_cb_info(env, info, &all.count, all.values, NULL, &it);
+    all.it = it;
     return all;
 }
 
@@ -69,16 +71,19 @@ static void tell_what_was_found(napi_env env, environment *it) {
     if (it->has_found) inbox_tell(env, it);
 }
 
-/* begin(settle): from now on `settle(count, texts)` is told of messages; returns the array in
+/* begin(settle), once: from now on `settle(count, texts)` is told of messages; returns the array in
  * which their numbers are then. */
 static napi_value begin(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
-    napi_value buffer, array;
+    napi_value object, buffer, array;
     void *numbers;
     napi_create_arraybuffer(env, BATCH * NUMBERS * sizeof(int32_t), &numbers, &buffer);
     napi_create_typedarray(env, napi_int32_array, BATCH * NUMBERS, buffer, 0, &array);
     napi_create_reference(env, array, 1, &all.it->buffer);
-    napi_create_reference(env, all.values[0], 1, &all.it->settle);
+    /* As long as any function here can be reached, it can too. */
+    napi_get_cb_info(env, info, NULL, NULL, &object, NULL);
+    napi_set_named_property(env, object, "settle", all.values[0]);
+    napi_create_reference(env, all.values[0], 0, &all.it->settle);
     all.it->numbers = numbers;
     return array;
 }
@@ -103,9 +108,15 @@ static napi_value create_pool(napi_env env, napi_callback_info info) {
     uint32_t number = 0;
     pool_entry *entry = calloc(1, sizeof *entry);
     bool is_made = false;
-    if (entry != NULL && numbered_put(&it->pools, entry, NULL, &number)) {
-        *entry = (pool_entry){.env = it, .number = number};
-        if (options_read(env, all.values[0], &options, texts)) {
+    if (entry == NULL) {
+        no_memory(it, "a pool");
+        return number_to(env, FAILS);
+    }
+    environment_hold(it);
+    entry->env = it;
+    if (numbered_put(&it->pools, entry, NULL, &number)) {
+        entry->number = number;
+        if (options_read(env, it, all.values[0], &options, texts)) {
             if (flag_at(&all, 1)) {
                 options.log = on_log;
                 options.log_user_data = entry;
@@ -113,10 +124,22 @@ static napi_value create_pool(napi_env env, napi_callback_info info) {
             is_made = phantomdb_pool_create(&options, &entry->pool, &it->error) == PHANTOMDB_OK;
         }
         if (!is_made) numbered_drop(&it->pools, number);
+    } else {
+        no_memory(it, "a pool");
     }
     for (int i = 0; i < MOST_TEXTS; i++) free(texts[i]);
     if (is_made) return number_to(env, (int32_t)number);
-    free(entry);
+    pool_entry_free(entry);
+    return number_to(env, FAILS);
+}
+
+/* The number of a client with this connection, or FAILS. */
+static napi_value client_to(napi_env env, environment *it, phantomdb_connection *connection,
+                            phantomdb_pool *pool) {
+    uint32_t number;
+    if (numbered_put(&it->clients, connection, pool, &number)) return number_to(env, (int32_t)number);
+    phantomdb_pool_release(pool, connection, NULL);
+    no_memory(it, "a client");
     return number_to(env, FAILS);
 }
 
@@ -133,12 +156,7 @@ static napi_value acquire(napi_env env, napi_callback_info info) {
         flag_at(&all, 3) ? &call->ticket : NULL, &it->error);
     if (code == PHANTOMDB_OK && connection == NULL) return number_to(env, WAITS);
     call_end(env, call);
-    uint32_t number;
-    if (code != PHANTOMDB_OK) return number_to(env, FAILS);
-    if (numbered_put(&it->clients, connection, pool, &number)) return number_to(env, (int32_t)number);
-    phantomdb_pool_release(pool, connection, NULL);
-    it->error = (phantomdb_error){.code = PHANTOMDB_ERR_OVERLOADED};
-    return number_to(env, FAILS);
+    return code == PHANTOMDB_OK ? client_to(env, it, connection, pool) : number_to(env, FAILS);
 }
 
 /* tryAcquire(pool): a client's number, or FAILS. */
@@ -146,12 +164,8 @@ static napi_value try_acquire(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
     phantomdb_pool *pool = pool_at(&all, 0);
     phantomdb_connection *connection = NULL;
-    uint32_t number;
-    if (phantomdb_pool_try_acquire(pool, &connection, &all.it->error) != PHANTOMDB_OK ||
-        !numbered_put(&all.it->clients, connection, pool, &number)) {
-        return number_to(env, FAILS);
-    }
-    return number_to(env, (int32_t)number);
+    int32_t code = phantomdb_pool_try_acquire(pool, &connection, &all.it->error);
+    return code == PHANTOMDB_OK ? client_to(env, all.it, connection, pool) : number_to(env, FAILS);
 }
 
 /* release(client, isDiscarded) */
@@ -366,12 +380,12 @@ static napi_value begin_close(napi_env env, napi_callback_info info) {
 static napi_value forget_pool(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
     uint32_t number = number_at(&all, 0);
-    free(numbered_get(&all.it->pools, number));
+    pool_entry_free(numbered_get(&all.it->pools, number));
     numbered_drop(&all.it->pools, number);
     return NULL;
 }
 
-void functions_define(napi_env env, napi_value exports) {
+bool functions_define(napi_env env, environment *it, napi_value object) {
     static const struct {
         const char *name;
         napi_callback function;
@@ -384,8 +398,7 @@ void functions_define(napi_env env, napi_value exports) {
         {"setToken", set_token},    {"close", begin_close},    {"forgetPool", forget_pool},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        napi_value function;
-        napi_create_function(env, all[i].name, NAPI_AUTO_LENGTH, all[i].function, NULL, &function);
-        napi_set_named_property(env, exports, all[i].name, function);
+        if (!environment_define(env, it, object, all[i].name, all[i].function)) return false;
     }
+    return true;
 }

@@ -72,6 +72,13 @@ static message *tell_some(napi_env env, environment *it, message *first) {
     napi_handle_scope scope;
     napi_value texts, settle, global, arguments[2];
     if (napi_open_handle_scope(env, &scope) != napi_ok) return first;
+    /* Before a call ends, which may be the last one that keeps it. */
+    settle = NULL;
+    napi_get_reference_value(env, it->settle, &settle);
+    if (settle == NULL) {
+        napi_close_handle_scope(env, scope);
+        return first;
+    }
     napi_create_array(env, &texts);
     uint32_t count = 0;
     while (first != NULL && count < BATCH) {
@@ -83,7 +90,6 @@ static message *tell_some(napi_env env, environment *it, message *first) {
         else message_free(told);
         count++;
     }
-    napi_get_reference_value(env, it->settle, &settle);
     napi_get_global(env, &global);
     napi_create_uint32(env, count, &arguments[0]);
     arguments[1] = texts;

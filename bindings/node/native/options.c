@@ -118,8 +118,8 @@ static bool read_one(napi_env env, environment *it, const option *wanted, napi_v
     return false;
 }
 
-bool options_read(napi_env env, napi_value object, phantomdb_pool_options *into, char **texts) {
-    environment *it = environment_of(env);
+bool options_read(napi_env env, environment *it, napi_value object, phantomdb_pool_options *into,
+                  char **texts) {
     phantomdb_pool_options_init(into, sizeof *into);
     for (int i = 0; i < OPTIONS; i++) {
         napi_value value;

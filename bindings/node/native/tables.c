@@ -49,10 +49,10 @@ static napi_value operations(napi_env env) {
     return list;
 }
 
-void tables_define(napi_env env, napi_value exports) {
-    napi_set_named_property(env, exports, "codes", codes(env));
-    napi_set_named_property(env, exports, "operations", operations(env));
-    napi_set_named_property(env, exports, "options", options_table(env));
-    set_text(env, exports, "version", phantomdb_version());
-    set_number(env, exports, "abiVersion", (int32_t)phantomdb_abi_version());
+void tables_define(napi_env env, napi_value object) {
+    napi_set_named_property(env, object, "codes", codes(env));
+    napi_set_named_property(env, object, "operations", operations(env));
+    napi_set_named_property(env, object, "options", options_table(env));
+    set_text(env, object, "version", phantomdb_version());
+    set_number(env, object, "abiVersion", (int32_t)phantomdb_abi_version());
 }

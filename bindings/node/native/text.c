@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uchar.h>
 
 #include "addon.h"
 
@@ -11,12 +12,38 @@ static const char *refuse(environment *it, const char *name, const char *why) {
     return NULL;
 }
 
+/* Node-API gives U+FFFD, in UTF-8, for half of a surrogate pair, as for U+FFFD itself. */
+static bool has_replacement(const char *text, size_t length) {
+    return memmem(text, length, "\xEF\xBF\xBD", 3) != NULL;
+}
+
+static bool is_unpaired(const char16_t *units, size_t length, size_t at) {
+    if ((units[at] & 0xFC00) == 0xD800) return at + 1 == length || (units[at + 1] & 0xFC00) != 0xDC00;
+    if ((units[at] & 0xFC00) == 0xDC00) return at == 0 || (units[at - 1] & 0xFC00) != 0xD800;
+    return false;
+}
+
+/* NULL, or why the text can't be sent as it is. */
+static const char *unpaired_surrogate(napi_env env, napi_value value) {
+    size_t length = 0;
+    const char *why = NULL;
+    napi_get_value_string_utf16(env, value, NULL, 0, &length);
+    char16_t *units = malloc((length + 1) * sizeof *units);
+    if (units == NULL) return "is too long for the memory that is left";
+    napi_get_value_string_utf16(env, value, units, length + 1, &length);
+    for (size_t at = 0; why == NULL && at < length; at++) {
+        if (is_unpaired(units, length, at)) why = "has an unpaired surrogate, which can't be sent";
+    }
+    free(units);
+    return why;
+}
+
 const char *text_of(napi_env env, environment *it, napi_value value, const char *name, char *room,
                     size_t size, char **heap) {
     size_t length = 0;
     *heap = NULL;
     if (napi_get_value_string_utf8(env, value, room, size, &length) != napi_ok) {
-        return refuse(it, name, "is no string");
+        return refuse(it, name, "must be a string");
     }
     char *text = room;
     /* Cut perhaps, which may be at the beginning of a character of four bytes. */
@@ -26,10 +53,13 @@ const char *text_of(napi_env env, environment *it, napi_value value, const char 
         if (text == NULL) return refuse(it, name, "is too long for the memory that is left");
         napi_get_value_string_utf8(env, value, text, length + 1, &length);
     }
-    if (memchr(text, '\0', length) != NULL) {
+    const char *why = NULL;
+    if (memchr(text, '\0', length) != NULL) why = "has a NUL character, which can't be sent";
+    else if (has_replacement(text, length)) why = unpaired_surrogate(env, value);
+    if (why != NULL) {
         free(*heap);
         *heap = NULL;
-        return refuse(it, name, "has a NUL character, which can't be sent");
+        return refuse(it, name, why);
     }
     return text;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { createPool, failure, holdingServer, pool } from './support.mjs';
+import { createPool, failure, holdingServer, json, pool, server } from './support.mjs';
 
 /** Every call that takes a signal, on a pool or a client. */
 function calls(on, isClient) {
@@ -167,4 +168,41 @@ test('aborts at random lose no connection', async (t) => {
   const all = await Promise.all([db.acquire(), db.acquire(), db.acquire()]);
   for (const client of all) client.release();
   await db.close();
+});
+
+test('any number of calls share one listener on a signal, and Node.js has nothing to warn of', async (t) => {
+  const held = await holdingServer(t);
+  const db = pool(t, { baseUrl: held.url, minConnections: 0, maxConnections: 4 });
+  const warnings = [];
+  const onWarning = (warning) => warnings.push(warning);
+  process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
+  const controller = new AbortController();
+  const { signal } = controller;
+  const all = Array.from({ length: 50 }, () => db.healthCheck({ signal }));
+  await held.holds(4);
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  // Some are over before the signal comes; the others end with it.
+  held.answer();
+  await all[0];
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  controller.abort('enough');
+  const ends = await Promise.allSettled(all);
+  const aborted = ends.filter(({ reason }) => reason?.cause === 'enough');
+  assert.equal(aborted.length, 49);
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+  // Again with one that never comes: nothing is left on it.
+  const served = pool(t, { baseUrl: await server(t, (_, response) => json(response, {})) });
+  const other = new AbortController().signal;
+  for (let round = 0; round < 3; round++) {
+    const calls = [
+      served.healthCheck({ signal: other }),
+      served.listTables('..', { signal: other }),
+    ];
+    await Promise.allSettled(calls.concat(calls.map(() => served.healthCheck({ signal: other }))));
+    assert.equal(getEventListeners(other, 'abort').length, 0);
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(warnings, []);
+  assert.equal(db.getStatus().used, 0);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { devserver, failure, pool, table } from './support.mjs';
+import { devserver, failure, holdingServer, pool, table } from './support.mjs';
 
 test('every operation, on a client and on the pool', async (t) => {
   const url = await devserver(t);
@@ -114,18 +114,18 @@ test('what can not be sent is refused by its name', async (t) => {
   circle.circle = circle;
   const refused = [
     [db.listTables(), 'database: is missing'],
-    [db.listTables(7), 'database: is no string'],
+    [db.listTables(7), 'database: must be a string'],
     [db.listTables('..'), 'database:'],
     [db.listTables('a\0b'), 'database: has a NUL'],
     [db.insert('d', 't'), 'row: is missing'],
     [db.insert('d', 't', [1]), 'row:'],
-    [db.insert('d', 't', circle), "row: can't be written as JSON"],
+    [db.insert('d', 't', circle), 'row: nests deeper than 128 levels, or contains itself'],
     [db.executeQuery('d', 'SELECT 1', 'x'), 'parameters:'],
     [db.executeQuery('d', '  '), 'sql:'],
     [db.request('GET', 'no slash'), 'path:'],
     [db.request('G T', '/'), 'method:'],
     [db.select('d', 't', 'x'.repeat(100_000)), 'condition:'],
-    [db.healthCheck({ signal: 'now' }), 'signal: is no AbortSignal'],
+    [db.healthCheck({ signal: 'now' }), 'signal: must be an AbortSignal'],
   ];
   for (const [call, words] of refused) {
     await assert.rejects(call, failure('INVALID_ARGUMENT', words), words);
@@ -136,4 +136,45 @@ test('what can not be sent is refused by its name', async (t) => {
   assert.deepEqual(await db.select('d', 't', `s = '${'é'.repeat(200)}' OR 1=1`), [
     { n: null, s: long },
   ]);
+});
+
+test('half of a surrogate pair is refused by the name of its argument, and nothing is sent', async (t) => {
+  const held = await holdingServer(t);
+  const db = pool(t, { baseUrl: held.url });
+  const half = 'a\ud800';
+  const refused = [
+    [db.createDatabase(half), 'name: has an unpaired surrogate'],
+    [db.dropDatabase(half), 'database: has an unpaired surrogate'],
+    [db.dropTable('d', '\udc00'), 'table: has an unpaired surrogate'],
+    [db.select('d', 't', `s = '${'\udbff'.repeat(1000)}'`), 'condition: has an unpaired surrogate'],
+    [db.executeQuery('d', `SELECT '${half}'`), 'sql: has an unpaired surrogate'],
+    [db.executeQuery('d', 'SELECT ?', [half]), 'parameters: [0] has an unpaired surrogate'],
+    [db.insert('d', 't', { s: half }), 'row: s has an unpaired surrogate'],
+    [db.insert('d', 't', { [half]: 1 }), 'row:'],
+    [db.update('d', 't', { n: Number.NaN }), 'data: n is NaN'],
+    [db.insert('d', 't', { n: [Number.POSITIVE_INFINITY] }), 'row: n[0] is Infinity'],
+    [db.createTable('d', 't', [{ name: half }]), 'columns: [0].name has an unpaired surrogate'],
+    [db.request('POST', '/x', { s: half }), 'body: s has an unpaired surrogate'],
+    [db.request('POST', `/${half}`), 'path: has an unpaired surrogate'],
+  ];
+  for (const [call, words] of refused) {
+    await assert.rejects(call, failure('INVALID_ARGUMENT', words), words);
+  }
+  assert.throws(() => db.setToken(half), failure('INVALID_ARGUMENT', 'token: has an unpaired'));
+  assert.throws(
+    () => pool(t, { baseUrl: `http://${half}` }),
+    failure('INVALID_ARGUMENT', 'baseUrl: has an'),
+  );
+  await db.use((client) => {
+    assert.throws(
+      () => client.setOwner(half),
+      failure('INVALID_ARGUMENT', 'owner: has an unpaired'),
+    );
+  });
+  assert.equal(held.waiting.length, 0);
+  // A whole pair, and the replacement character itself, are as good as any.
+  const sent = db.select('d', 't', "s = '🦜\ufffd'");
+  await held.holds(1);
+  held.answer({ records: [] });
+  assert.deepEqual(await sent, []);
 });

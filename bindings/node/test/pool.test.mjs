@@ -58,7 +58,7 @@ test('options that make no sense are refused by their name', () => {
     [{ validation: 'maybe' }, "validation: is none of 'socket'"],
     [{ preconnect: 1 }, 'preconnect: is neither'],
     [{ baseUrl: 'ftp://x' }, 'baseUrl:'],
-    [{ baseUrl: 7 }, 'baseUrl: is no string'],
+    [{ baseUrl: 7 }, 'baseUrl: must be a string'],
     [{ token: 'two words' }, 'token:'],
     [{ tlsKeyFile: 'key.pem' }, 'tlsKeyFile: needs tlsCertFile'],
     [{ log: 'console' }, 'log: is no function'],
@@ -240,7 +240,7 @@ test('the token, as it is at each request', async (t) => {
   await db.healthCheck();
   assert.deepEqual(seen, ['Bearer one', 'Bearer two', undefined]);
   assert.throws(() => db.setToken('two words'), failure('INVALID_ARGUMENT', 'token'));
-  assert.throws(() => db.setToken(7), failure('INVALID_ARGUMENT', 'token: is no string'));
+  assert.throws(() => db.setToken(7), failure('INVALID_ARGUMENT', 'token: must be a string'));
 });
 
 test('statistics and metrics, reset and resize', async (t) => {
