@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -427,4 +427,280 @@ fn nobody_listening_is_unavailable() {
     let error = client("http://no-such-host.invalid", |_| {}).ping(soon()).unwrap_err();
     assert!(matches!(error.code(), Code::Unavailable | Code::Timeout), "{error}");
     assert!(error.message().contains("no-such-host.invalid"), "{error}");
+}
+
+const UNKNOWN: &str = "; it is not known whether the request took effect";
+
+/// Every kind of request that changes something, and what comes before it on its connection.
+fn writes() -> Vec<(Option<Request>, Request)> {
+    let begin = || Some(Request::begin_transaction(None).unwrap());
+    vec![
+        (None, Request::insert("d", "t", "{}").unwrap()),
+        (None, Request::update("d", "t", "{}", None).unwrap()),
+        (None, Request::delete("d", "t", "1=1").unwrap()),
+        (None, Request::execute_query("d", "UPDATE t SET a = 1", None).unwrap()),
+        (None, Request::create_database("d").unwrap()),
+        (None, Request::drop_database("d").unwrap()),
+        (None, Request::create_table("d", "t", "[]").unwrap()),
+        (None, Request::drop_table("d", "t").unwrap()),
+        (None, Request::begin_transaction(None).unwrap()),
+        (None, Request::raw("PATCH", "/x", Some(b"{}")).unwrap()),
+        (begin(), Request::commit_transaction(None).unwrap()),
+        (begin(), Request::rollback_transaction(None).unwrap()),
+    ]
+}
+
+/// What a client says to this response to a write.
+fn error_of_write(before: Option<&Request>, write: &Request, bytes: &[u8]) -> Error {
+    let (bytes, begins) = (bytes.to_vec(), before.is_some());
+    let server = FakeServer::start(move |listener| {
+        let mut peer = Peer::accept(listener);
+        if begins {
+            peer.serve("{\"transaction_id\":\"t\"}");
+        }
+        peer.request();
+        let _ = peer.0.write_all(&bytes);
+    });
+    let mut client = server.client();
+    if let Some(before) = before {
+        client.request(before, soon()).unwrap();
+    }
+    let error = client.request(write, soon()).unwrap_err();
+    server.join();
+    error
+}
+
+#[test]
+fn rule_15_after_a_write_of_unknown_fate_retriable_is_false_and_the_text_says_so() {
+    let refused = |status: &str| answer(status, "{\"error\":\"why\"}").into_bytes();
+    for (before, write) in writes() {
+        let error = |bytes: &[u8]| error_of_write(before.as_ref(), &write, bytes);
+        for bytes in [
+            refused("500 x"),
+            refused("502 x"),
+            refused("503 x"),
+            refused("504 x"),
+            refused("507 x"),
+            refused("520 x"),
+            refused("599 x"),
+            refused("408 x"),
+            b"HTTP/1.1 503 x\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            b"HTTP/1.1 502 x\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            b"HTTP/1.1 504 x\r\nContent-Length: 100\r\n\r\ncut".to_vec(),
+            b"".to_vec(),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec(),
+            b"nonsense\r\n\r\n".to_vec(),
+        ] {
+            let error = error(&bytes);
+            assert!(!error.is_retriable(), "{error}");
+            assert!(error.message().ends_with(UNKNOWN), "{error}");
+            assert_eq!(error.message().matches(UNKNOWN).count(), 1, "{error}");
+        }
+        for (bytes, after) in [
+            (&b"HTTP/1.1 429 x\r\nContent-Length: 0\r\n\r\n"[..], None),
+            (b"HTTP/1.1 429 x\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n", Some(2)),
+            (b"HTTP/1.1 503 x\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n", Some(3)),
+            (
+                b"HTTP/1.1 503 x\r\nRetry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n\
+                  Content-Length: 0\r\n\r\n",
+                Some(24 * 60 * 60),
+            ),
+        ] {
+            let error = error(bytes);
+            assert!(error.is_retriable(), "nothing was done: {error}");
+            assert!(!error.message().contains(UNKNOWN), "{error}");
+            assert_eq!(error.retry_after(), after.map(Duration::from_secs), "{error}");
+        }
+        for status in ["400 x", "401 x", "404 x", "409 x", "422 x", "501 x", "505 x", "302 x"] {
+            let error = error(&refused(status));
+            assert!(!error.is_retriable() && !error.message().contains(UNKNOWN), "{error}");
+        }
+    }
+}
+
+/// What a client makes of a 408 that comes over a kept connection, with a server that answers
+/// whatever it is sent on another; and how many requests there were after the first.
+fn given_up(second: &'static [u8], request: &Request) -> (phantomdb::Result<String>, usize) {
+    let (done, is_done) = mpsc::channel();
+    let server = FakeServer::start(move |listener| {
+        let mut peer = Peer::accept(listener);
+        peer.serve("{}");
+        peer.request();
+        peer.send(second);
+        drop(peer);
+        let repeated = listener.accept().is_ok_and(|(stream, _)| {
+            let mut peer = Peer(stream);
+            let mut first = [0];
+            let is_request = peer.0.read(&mut first).is_ok_and(|count| count == 1);
+            if is_request {
+                peer.request();
+                peer.send(ok("{\"again\":true}").as_bytes());
+            }
+            is_request
+        });
+        done.send(1 + usize::from(repeated)).unwrap();
+    });
+    let mut client = server.client();
+    client.ping(soon()).unwrap();
+    let outcome = client.request(request, soon()).map(|answer| answer.text().to_owned());
+    if outcome.is_err() {
+        // Whoever waits for a second try hears that there is none.
+        drop(std::net::TcpStream::connect(server.address()).unwrap());
+    }
+    let requests = is_done.recv().unwrap();
+    server.join();
+    (outcome, requests)
+}
+
+#[test]
+fn rule_15_a_408_that_crosses_a_request_is_no_answer_to_it() {
+    let closing = &b"HTTP/1.1 408 x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"[..];
+    let bare = &b"HTTP/1.0 408 x\r\n\r\n<html>408</html>"[..];
+    let staying = &b"HTTP/1.1 408 x\r\nContent-Length: 2\r\n\r\n{}"[..];
+    let (get, insert) = (Request::health_check(), Request::insert("d", "t", "{}").unwrap());
+    for second in [closing, bare, staying] {
+        assert_eq!(given_up(second, &get), (Ok("{\"again\":true}".to_owned()), 2));
+    }
+    // The server says that it has no complete request, and wants no other.
+    for second in [closing, bare] {
+        assert_eq!(given_up(second, &insert), (Ok("{\"again\":true}".to_owned()), 2));
+    }
+    // It wants others, so it may have given up its own work on this one.
+    let (outcome, requests) = given_up(staying, &insert);
+    let error = outcome.unwrap_err();
+    assert_eq!((error.http_status(), requests), (Some(408), 1), "{error}");
+    assert!(!error.is_retriable() && error.message().ends_with(UNKNOWN), "{error}");
+    // The first request of a connection had its time.
+    let error = error_of(closing);
+    assert_eq!(error.http_status(), Some(408));
+    assert!(error.is_retriable(), "it is a GET");
+}
+
+#[test]
+fn a_request_that_crosses_a_408_is_over_at_its_deadline() {
+    let server = FakeServer::start(|listener| {
+        let mut peer = Peer::accept(listener);
+        peer.serve("{}");
+        peer.request();
+        peer.send(b"HTTP/1.1 408 x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        drop(peer);
+        let mut silent = Peer::accept(listener);
+        silent.request();
+        silent.expect_end();
+    });
+    let mut client = server.client();
+    client.ping(soon()).unwrap();
+    let start = Instant::now();
+    let limit = Duration::from_millis(150);
+    let error = client.request(&Request::health_check(), start + limit).unwrap_err();
+    assert_eq!(error.code(), Code::Timeout, "{error}");
+    is_exact(start.elapsed(), limit);
+    drop(client);
+    server.join();
+}
+
+/// A token like those that servers sign: a header, a body, a signature.
+const JWT: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6Ikpva\
+                   G4gRG9lIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c";
+
+fn assert_hidden(token: &str, text: &str) {
+    for part in token.as_bytes().windows(8) {
+        let part = std::str::from_utf8(part).unwrap();
+        assert!(!text.contains(part), "{part} is shown: {text}");
+    }
+}
+
+#[test]
+fn no_part_of_a_token_is_shown_wherever_an_excerpt_is_cut() {
+    let jwt = |options: &mut phantomdb::Options| options.token = Some(Secret::new(JWT));
+    let unicode: String = JWT.chars().map(|it| format!("\\u{:04x}", u32::from(it))).collect();
+    let percent: String = JWT.chars().map(|it| format!("%{:02X}", u32::from(it))).collect();
+    let mut bodies = Vec::new();
+    for before in (0..=200).step_by(25) {
+        let text = "x".repeat(before);
+        bodies.push(("401 x", format!("{{\"error\":\"{text} {JWT}\"}}")));
+        bodies.push(("500 x", format!("{text} {JWT}")));
+        bodies.push(("200 OK", format!("{text} {JWT}")));
+    }
+    for shown in [JWT, &unicode, &percent, &JWT[..JWT.len() / 2], &JWT[40..]] {
+        bodies.push((
+            "400 x",
+            format!("{{\"message\":\"no\",\"details\":{{\"got\":[\"{shown}\"]}}}}"),
+        ));
+        bodies.push(("400 x", format!("{{\"message\":\"no\",\"code\":\"{shown}\"}}")));
+        bodies.push(("400 x", format!("{{\"message\":\"cut {shown}")));
+        bodies.push(("502 x", format!("<html><p>{shown}</p>")));
+        bodies.push(("200 OK", format!("{{\"error\":\"{shown}\"}}")));
+        bodies.push(("200 OK", format!("{{\"{shown}\":1}}")));
+    }
+    for (status, body) in bodies {
+        let error = error_with(answer(status, &body).as_bytes(), jwt);
+        assert_hidden(JWT, error.message());
+        assert_hidden(JWT, &format!("{error:?}"));
+        assert!(error.message().contains("[token]") || body.contains("xxxx"), "{error}");
+    }
+    for head in [
+        format!("HTTP/1.1 302 x\r\nLocation: https://other/{JWT}\r\nContent-Length: 0\r\n\r\n"),
+        format!("HTTP/1.1 302 x\r\nLocation: https://u:{JWT}@other/\r\nContent-Length: 0\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: {JWT}\r\nContent-Length: 0\r\n\r\n"),
+        format!("nonsense {}{JWT}\r\n\r\n", "y".repeat(150)),
+        format!("HTTP/1.1 200 OK\r\nX: {}{JWT}\r\nContent-Length: -1\r\n\r\n", "y".repeat(150)),
+        format!("HTTP/1.1 401 x\r\nContent-Length: 1000\r\n\r\n{{\"error\":\"{}", &JWT[..100]),
+    ] {
+        assert_hidden(JWT, error_with(head.as_bytes(), jwt).message());
+    }
+}
+
+#[test]
+fn the_token_that_a_request_carried_is_hidden_after_a_rotation_too() {
+    let (asked, is_asked) = mpsc::channel();
+    let (rotated, is_rotated) = mpsc::channel();
+    let server = FakeServer::start(move |listener| {
+        let mut peer = Peer::accept(listener);
+        for status in ["401 x", "200 OK"] {
+            peer.request();
+            asked.send(()).unwrap();
+            is_rotated.recv().unwrap();
+            let text = format!("{{\"error\":\"old {JWT}, new second-token-of-mine\"}}");
+            peer.send(answer(status, &text).as_bytes());
+        }
+    });
+    let options = phantomdb::Options {
+        base_url: server.url(),
+        token: Some(Secret::new(JWT)),
+        ..phantomdb::Options::default()
+    };
+    let endpoint = std::sync::Arc::new(phantomdb::client::Endpoint::new(&options).unwrap());
+    let gate = std::sync::Arc::new(support::fake_server::OpenGate::default());
+    let mut client = Connection::new(endpoint.clone(), gate);
+    for next in [Some("second-token-of-mine"), None] {
+        std::thread::scope(|scope| {
+            let failed =
+                scope.spawn(|| client.request(&Request::list_databases(), soon()).unwrap_err());
+            is_asked.recv().unwrap();
+            endpoint.set_token(next.map(Secret::new)).unwrap();
+            rotated.send(()).unwrap();
+            let error = failed.join().unwrap();
+            assert!(error.message().contains("old [token], new [token]"), "{error}");
+        });
+        let debug = format!("{client:?} {endpoint:?}");
+        assert_hidden(JWT, &debug);
+        assert_hidden("second-token-of-mine", &debug);
+    }
+    drop(client);
+    server.join();
+}
+
+#[test]
+fn debug_output_shows_no_data() {
+    let (server, _) = FakeServer::answering(&[&ok("{\"value\":\"from the server\"}")]);
+    let mut client = server.client();
+    let insert = Request::insert("d", "t", "{\"value\":\"to the server\"}").unwrap();
+    let answer = client.request(&insert, soon()).unwrap();
+    let debug = format!("{answer:?} {insert:?} {client:?}");
+    assert!(!debug.contains("the server"), "{debug}");
+    let select = Request::select("d", "t", Some("name = 'me'")).unwrap();
+    assert!(!format!("{select:?}").contains("name"));
+    drop(client);
+    server.join();
 }

@@ -16,7 +16,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use support::fake_server::{PATIENCE, client, ok, soon};
+use support::alone::alone;
+use support::fake_server::{PATIENCE, client, is_done_with, ok, soon};
 
 /// A certificate with its key.
 struct Pair {
@@ -160,7 +161,7 @@ fn refusal(
     let (mut client, _file) = trusting(&server.url, authority);
     let error = client.request(&Request::list_databases(), soon()).unwrap_err();
     assert_eq!(error.code(), Code::Tls, "{error}");
-    assert!(!error.is_retriable() && !client.is_open() && client.is_reusable());
+    assert!(!error.is_retriable() && is_done_with(&client));
     assert!(error.message().contains(&server.url), "{error}");
     server.join();
     error
@@ -374,15 +375,36 @@ fn an_older_tls_than_1_2_is_refused_whoever_says_so() {
 }
 
 #[test]
-fn an_answer_that_ends_without_the_farewell_of_tls_must_be_complete_json() {
-    for (body, good) in [("{\"status\":\"ok\"}", true), ("{\"status\":", false), ("", false)] {
+fn a_response_that_ends_without_the_farewell_of_tls_must_say_itself_where_it_ends() {
+    let health = Request::health_check;
+    let raw = || Request::raw("GET", "/x", None).unwrap();
+    let text = "Content-Type: text/plain\r\n";
+    for (request, head, body, good) in [
+        (health(), "", "{\"status\":\"ok\"}", true),
+        (health(), "", "\u{feff} {\"status\":\"ok\"}\r\n", true),
+        (raw(), "", "[1, 2]", true),
+        (raw(), "", "\"text\"", true),
+        (health(), "", "{\"status\":", false),
+        (health(), "", "", false),
+        (raw(), "", "", false),
+        // Of 12345.
+        (raw(), "", "12", false),
+        (raw(), "", "-", false),
+        (raw(), "", "true", false),
+        (raw(), "", "[1, 2", false),
+        (raw(), "", "\"tex", false),
+        (raw(), text, "the whole tex", false),
+        (raw(), text, "{\"a\":1}", false),
+        (raw(), "Content-Length: 5\r\n", "12", false),
+        (raw(), "Transfer-Encoding: chunked\r\n", "2\r\n12\r\n", false),
+    ] {
         let authority = Authority::new();
         let pair = authority.sign("localhost", |_| {});
         let server =
             TlsServer::start("localhost", server_config(&pair, None), move |mut stream, _| {
-                let mut text = [0; 4];
-                stream.read_exact(&mut text).unwrap();
-                let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+                let mut request = [0; 4];
+                stream.read_exact(&mut request).unwrap();
+                let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\n");
                 stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
                 stream.flush().unwrap();
                 // The request's rest stays unread in TLS, not in the socket: no reset, just an end.
@@ -390,17 +412,214 @@ fn an_answer_that_ends_without_the_farewell_of_tls_must_be_complete_json() {
                 let _ = stream.sock.read_to_end(&mut Vec::new());
             });
         let (mut client, _file) = trusting(&server.url, &authority);
-        let result = client.request(&Request::health_check(), soon());
+        let result = client.request(&request, soon());
         match result {
-            Ok(answer) => assert!(good && answer.text() == body),
+            Ok(answer) => assert!(good, "{body:?} gives {:?}", answer.text()),
             Err(error) => {
                 assert!(!good, "{error}");
-                assert_eq!(error.code(), Code::ConnectionLost, "{error}");
+                assert_eq!(error.code(), Code::ConnectionLost, "{body:?}: {error}");
             }
         }
         drop(client);
         server.join();
     }
+}
+
+/// Serves one request on each of these sessions, or fails to, one after the other.
+fn serving(configs: Vec<Arc<ServerConfig>>) -> (String, JoinHandle<Vec<bool>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    (url, serving_on(listener, configs))
+}
+
+fn serving_on(listener: TcpListener, configs: Vec<Arc<ServerConfig>>) -> JoinHandle<Vec<bool>> {
+    thread::spawn(move || {
+        let mut served = Vec::new();
+        for config in configs {
+            let mut stream = accept(&listener, config);
+            served.push(serve(&mut stream).is_ok());
+            // Until the client goes.
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        served
+    })
+}
+
+#[test]
+fn renewed_authorities_are_read_after_a_failure() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let config = server_config(&new.sign("localhost", |_| {}), None);
+    let (url, server) = serving(vec![config.clone(), config.clone(), config]);
+    let (mut client, file) = trusting(&url, &old);
+    assert_eq!(client.ping(soon()).unwrap_err().code(), Code::Tls);
+    // A file that is gone for a moment is no reason to give up.
+    std::fs::remove_file(&file.0).unwrap();
+    let error = client.ping(soon()).unwrap_err();
+    assert_eq!(error.code(), Code::Tls);
+    assert!(error.message().contains("not read again: tls_ca_file: "), "{error}");
+    assert!(error.message().contains("No such file"), "{error}");
+    std::fs::write(&file.0, new.certificate.pem()).unwrap();
+    client.ping(soon()).unwrap();
+    drop(client);
+    assert_eq!(server.join().unwrap(), [false, false, true]);
+}
+
+#[test]
+fn a_renewed_client_certificate_is_read_after_the_old_one_was_refused() {
+    let (authority, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
+    let config = server_config(&authority.sign("localhost", |_| {}), Some(clients.roots()));
+    let (url, server) = serving(vec![config.clone(), config.clone(), config]);
+    let stranger = strangers.sign("me", |_| {});
+    let chain = TempFile::new(&stranger.certificate.pem());
+    let key = TempFile::new(&stranger.key.serialize_pem());
+    let roots = TempFile::new(&authority.certificate.pem());
+    let mut client = client(&url, |options| {
+        options.tls_ca_file = Some(roots.0.clone());
+        options.tls_cert_file = Some(chain.0.clone());
+        options.tls_key_file = Some(key.0.clone());
+    });
+    let insert = Request::insert("d", "t", "{}").unwrap();
+    let error = client.request(&insert, soon()).unwrap_err();
+    assert_eq!(error.code(), Code::Tls, "{error}");
+    let friend = clients.sign("me", |_| {});
+    // The certificate comes first, and is of no use without its key.
+    std::fs::write(&chain.0, friend.certificate.pem()).unwrap();
+    assert_eq!(client.ping(soon()).unwrap_err().code(), Code::Tls);
+    std::fs::write(&key.0, friend.key.serialize_pem()).unwrap();
+    client.ping(soon()).unwrap();
+    drop(client);
+    assert_eq!(server.join().unwrap(), [false, false, true]);
+}
+
+#[test]
+fn rule_18_a_reset_reads_the_tls_files_again() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let config = |authority: &Authority| server_config(&authority.sign("localhost", |_| {}), None);
+    let (url, server) = serving(vec![config(&old), config(&new)]);
+    let file = TempFile::new(&old.certificate.pem());
+    let options = Options {
+        base_url: url,
+        tls_ca_file: Some(file.0.clone()),
+        min_connections: 0,
+        max_connections: 1,
+        ..Options::default()
+    };
+    let pool = phantomdb::Pool::new(options).unwrap();
+    pool.request(&Request::list_databases()).unwrap();
+    std::fs::write(&file.0, new.certificate.pem()).unwrap();
+    pool.reset();
+    pool.request(&Request::list_databases()).unwrap();
+    pool.close().unwrap();
+    assert_eq!(server.join().unwrap(), [true, true]);
+}
+
+/// Of the process, which must have one test only.
+fn set_variable(name: &str, value: &std::path::Path) {
+    // SAFETY: no other thread of the process reads or changes its environment meanwhile.
+    unsafe { std::env::set_var(name, value) };
+}
+
+/// Leaves so many descriptors to this process; gives what undoes it.
+fn leave_descriptors(count: u64) -> impl FnOnce() {
+    use std::os::fd::AsRawFd;
+    let next = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: it writes to a local of the right type.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut before) }, 0);
+    let set = |limit: libc::rlimit| {
+        // SAFETY: it reads a local of the right type.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    };
+    set(libc::rlimit { rlim_cur: next + count, ..before });
+    move || set(before)
+}
+
+#[test]
+fn one_bad_moment_does_not_spoil_tls_for_ever() {
+    alone("one_bad_moment_does_not_spoil_tls_for_ever", || {
+        let authority = Authority::new();
+        let config = server_config(&authority.sign("127.0.0.1", |_| {}), None);
+        let file = TempFile::new(&authority.certificate.pem());
+        set_variable("SSL_CERT_FILE", &file.0);
+        set_variable("SSL_CERT_DIR", std::path::Path::new(""));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
+        let mut client = client(&url, |_| {});
+
+        // The socket takes the last descriptor, and there is none for the certificates.
+        let undo = leave_descriptors(1);
+        let error = client.ping(soon()).unwrap_err();
+        undo();
+        assert_eq!(error.code(), Code::Tls, "{error}");
+        assert!(error.message().contains("Too many open files"), "{error}");
+        assert!(!error.message().contains("the system has none"), "{error}");
+
+        let kept = std::fs::read(&file.0).unwrap();
+        std::fs::remove_file(&file.0).unwrap();
+        let error = client.ping(soon()).unwrap_err();
+        assert!(error.message().contains("No such file"), "{error}");
+        std::fs::write(&file.0, kept).unwrap();
+
+        // The first two connections are gone.
+        let server = serving_on(listener, vec![config; 3]);
+        client.ping(soon()).unwrap();
+        drop(client);
+        assert_eq!(server.join().unwrap(), [false, false, true]);
+    });
+}
+
+/// Where the child of the test below finds its server.
+const PRIVILEGED: &str = "PHANTOMDB_TEST_PRIVILEGED";
+
+#[test]
+fn a_program_with_rights_of_its_own_does_not_believe_its_environment() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    let name = "a_program_with_rights_of_its_own_does_not_believe_its_environment";
+    if let Ok(url) = std::env::var(PRIVILEGED) {
+        let said = match client(&url, |_| {}).ping(soon()) {
+            Ok(()) => "it is trusted".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let owner = std::fs::metadata("/proc/self").unwrap().uid();
+        println!("<{said}> as {owner}");
+        return;
+    }
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("only root can make a program that is set-uid for another user");
+        return;
+    }
+    let authority = Authority::new();
+    let config = server_config(&authority.sign("localhost", |_| {}), None);
+    let file = TempFile::new(&authority.certificate.pem());
+    std::fs::set_permissions(&file.0, PermissionsExt::from_mode(0o644)).unwrap();
+    let program = TempFile::new("");
+    std::fs::copy(std::env::current_exe().unwrap(), &program.0).unwrap();
+    let (url, server) = serving(vec![config.clone(), config]);
+    let run = |mode: u32| {
+        std::fs::set_permissions(&program.0, PermissionsExt::from_mode(mode)).unwrap();
+        let output = std::process::Command::new(&program.0)
+            .args([name, "--exact", "--nocapture", "--test-threads", "1"])
+            .env(PRIVILEGED, &url)
+            .env("SSL_CERT_FILE", &file.0)
+            .current_dir("/")
+            .uid(65_534)
+            .gid(65_534)
+            .output()
+            .unwrap();
+        [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned()).concat()
+    };
+    let own = run(0o755);
+    assert!(own.contains("<it is trusted> as 65534"), "{own}");
+    let privileged = run(0o4755);
+    if privileged.contains("as 65534") {
+        eprintln!("programs can't be set-uid here");
+        drop(TcpStream::connect(url.trim_start_matches("https://")));
+        return;
+    }
+    assert!(!privileged.contains("it is trusted"), "{privileged}");
+    assert!(privileged.contains("certificate"), "{privileged}");
+    assert_eq!(server.join().unwrap(), [true, false]);
 }
 
 #[test]
@@ -422,7 +641,7 @@ fn a_stale_session_is_noticed_and_replaced() {
     client.ping(soon()).unwrap();
     is_closed.recv().unwrap();
     let end = soon();
-    while client.probe() && client.is_open() {
+    while client.probe() && !is_done_with(&client) {
         assert!(Instant::now() < end);
         thread::yield_now();
     }

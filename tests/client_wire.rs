@@ -6,7 +6,8 @@ use std::sync::mpsc;
 
 use phantomdb::client::{Request, Table};
 use phantomdb::{Code, Secret};
-use support::fake_server::{FakeServer, Peer, answer, assert_nobody_waits, ok, soon};
+use support::fake_server::{FakeServer, Peer, answer, assert_nobody_waits, is_done_with, ok, soon};
+use support::hostile::{self, Hostile};
 
 /// The request line, the headers that matter in order, and the body.
 fn essence(request: &str) -> String {
@@ -381,4 +382,79 @@ fn head_and_body_leave_in_one_piece() {
         client.request(&insert, soon()).unwrap();
     }
     server.join();
+}
+
+const UNKNOWN: &str = "it is not known whether the request took effect";
+
+/// What a client makes of a response that comes over a connection which served another one; and
+/// whether the connection serves a third.
+fn played(hostile: &Hostile, request: &Request) -> (phantomdb::Result<String>, bool) {
+    let (bytes, closes) = (hostile.bytes.clone(), hostile.closes);
+    let server = FakeServer::start(move |listener| {
+        let mut peer = Peer::accept(listener);
+        peer.serve("{}");
+        peer.request();
+        // The client may hang up before it has all.
+        let _ = std::io::Write::write_all(&mut peer.0, &bytes);
+        if closes {
+            return;
+        }
+        let mut request = [0; 1];
+        match std::io::Read::read(&mut peer.0, &mut request) {
+            Ok(1) => peer.serve("{}"),
+            _ => return,
+        };
+    });
+    let mut client = server.client();
+    client.ping(soon()).unwrap();
+    let outcome = client.request(request, soon()).map(|answer| answer.text().to_owned());
+    let is_reusable = !is_done_with(&client);
+    if is_reusable {
+        client.ping(soon()).unwrap_or_else(|error| panic!("{}: {error}", hostile.name));
+    }
+    drop(client);
+    server.join();
+    (outcome, is_reusable)
+}
+
+#[test]
+fn rule_13_every_hostile_response_is_refused_or_its_connection_is_not_used_again() {
+    let table = hostile::responses();
+    assert!(table.len() >= 80);
+    for hostile in &table {
+        let name = &hostile.name;
+        let (outcome, is_reusable) = played(hostile, &Request::list_databases());
+        match outcome {
+            Ok(text) => {
+                let expected = hostile.value.as_ref().map(ToString::to_string);
+                assert_eq!(Some(text), expected, "{name}");
+            }
+            Err(error) => {
+                assert_eq!(Some(error.code().name()), hostile.code.as_deref(), "{name}: {error}");
+                let status = error.http_status();
+                assert!(hostile.status.is_none() || status == hostile.status, "{name}: {error}");
+                let message = error.message();
+                for part in &hostile.contains {
+                    assert!(message.contains(part), "{name}: {part:?} is not in: {error}");
+                }
+                for part in &hostile.lacks {
+                    assert!(!message.contains(part), "{name}: {part:?} is in: {error:?}");
+                }
+            }
+        }
+        assert_eq!(is_reusable, hostile.is_reusable, "{name}: is the connection used again?");
+    }
+}
+
+#[test]
+fn rule_15_no_hostile_response_to_a_write_invites_to_repeat_it() {
+    let insert = Request::insert("d", "t", "{}").unwrap();
+    for hostile in hostile::responses() {
+        let Err(error) = played(&hostile, &insert).0 else { continue };
+        assert!(!error.is_retriable(), "{}: {error}", hostile.name);
+        // A status below 500 says what became of the request, and so does one that is too large.
+        let is_known = error.http_status().is_some_and(|status| status < 500)
+            || error.code() == Code::TooLarge;
+        assert_eq!(!is_known, error.message().ends_with(UNKNOWN), "{}: {error}", hostile.name);
+    }
 }

@@ -427,13 +427,18 @@ impl Connection {
             .outcome(outcome, bound)
             .and_then(|reply| tried.check_status(reply))
             .and_then(|reply| self.read_reply(request, &tried, reply, bound));
-        match &request.kind {
+        let answer = match &request.kind {
             Kind::Plain => answer,
-            Kind::Begin => self.begin(request, target, answer?),
+            Kind::Begin => answer.and_then(|answer| self.begin(request, target, answer)),
             Kind::Commit(_) => self.end_transaction(answer, self.sent),
             // After one of unknown outcome, trying again does no harm; a commit can't be repeated.
             Kind::Rollback(_) => self.end_transaction(answer, false),
+        };
+        if matches!(&answer, Err(error) if error.code() == Code::Protocol) {
+            // A server that breaks the protocol is not trusted with another request.
+            self.station.discard_kept();
         }
+        answer
     }
 
     fn begin(&mut self, request: &Request, target: &str, answer: Answer) -> Result<Answer> {
@@ -503,12 +508,7 @@ impl Connection {
             }
             Err(Unusable::Refused(why)) => Err(tried.refused(reply.status, &why)),
             Err(Unusable::Malformed(_)) if reply.ragged => Err(tried.cut_short()),
-            Err(Unusable::Malformed(why)) => {
-                let error = tried.malformed(&why, status);
-                // A server that breaks the protocol is not trusted with another request.
-                self.station.discard_kept();
-                Err(error)
-            }
+            Err(Unusable::Malformed(why)) => Err(tried.malformed(&why, status)),
         }
     }
 

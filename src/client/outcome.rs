@@ -144,7 +144,8 @@ impl<'a> Tried<'a> {
                         "the answer is compressed ({}), which was not asked for",
                         self.mask().excerpt(encoding.as_bytes())
                     ),
-                )),
+                )
+                .with_http_status(reply.status.as_u16())),
             _ => Ok(reply),
         }
     }

@@ -7,4 +7,5 @@ pub mod devserver;
 pub mod fake_server;
 pub mod fault_proxy;
 pub mod folder;
+pub mod hostile;
 pub mod port;

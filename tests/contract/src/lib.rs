@@ -10,6 +10,7 @@ pub mod pattern;
 pub mod play;
 #[path = "../../support/port.rs"]
 pub mod port;
+pub mod responses;
 pub mod scenario;
 pub mod server;
 pub mod table;

@@ -7,6 +7,7 @@ use std::path::Path;
 use phantomdb::Operation;
 
 use crate::json::Json;
+use crate::responses;
 
 /// Which server a scenario runs against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +78,18 @@ pub struct Check {
     pub repeat: usize,
 }
 
-const SCENARIO: [&str; 9] =
-    ["name", "needs", "server", "tls", "arguments", "options", "steps", "must_fail", "about"];
+const SCENARIO: [&str; 10] = [
+    "name",
+    "needs",
+    "server",
+    "tls",
+    "arguments",
+    "options",
+    "steps",
+    "responses",
+    "must_fail",
+    "about",
+];
 const ACTIONS: [&str; 7] = ["do", "start", "await", "until", "pending", "order", "cancel"];
 const CHECKS: [&str; 6] = ["expect", "error", "at_least", "at_most", "save", "repeat"];
 /// What arguments hold JSON, in the operations and in `request`.
@@ -101,7 +112,7 @@ pub fn read_all(folder: &Path) -> Result<Vec<Scenario>, String> {
         let text = fs::read_to_string(&path).map_err(failed)?;
         let file = Json::parse(&text).map_err(in_file)?;
         for source in file.list().ok_or_else(|| in_file("is no list".to_owned()))? {
-            let scenario = read(&subject, source).map_err(|why| {
+            let scenario = read(folder, &subject, source).map_err(|why| {
                 in_file(format!("{}: {why}", source.get("name").unwrap_or(source)))
             })?;
             if !names.insert(scenario.name.clone()) {
@@ -113,7 +124,7 @@ pub fn read_all(folder: &Path) -> Result<Vec<Scenario>, String> {
     Ok(scenarios)
 }
 
-fn read(subject: &str, source: &Json) -> Result<Scenario, String> {
+fn read(folder: &Path, subject: &str, source: &Json) -> Result<Scenario, String> {
     only(source, &[&SCENARIO])?;
     let text = |name: &str| source.get(name).and_then(Json::text);
     let server = match text("server") {
@@ -121,7 +132,12 @@ fn read(subject: &str, source: &Json) -> Result<Scenario, String> {
         Some("dev") => Kind::Dev,
         Some(other) => return Err(format!("there is no server {other}")),
     };
-    let steps = source.get("steps").and_then(Json::list).ok_or("it has no steps")?;
+    let played = match text("responses") {
+        Some(file) => responses::steps(&folder.join(file))?,
+        None => Vec::new(),
+    };
+    let steps = source.get("steps").and_then(Json::list);
+    let steps = steps.or((!played.is_empty()).then_some(&[])).ok_or("it has no steps")?;
     Ok(Scenario {
         subject: subject.to_owned(),
         name: text("name").ok_or("it has no name")?.to_owned(),
@@ -133,6 +149,7 @@ fn read(subject: &str, source: &Json) -> Result<Scenario, String> {
         steps: steps
             .iter()
             .map(|step| read_step(step).map_err(|why| format!("{step}: {why}")))
+            .chain(played.into_iter().map(Ok))
             .collect::<Result<_, _>>()?,
         must_fail: text("must_fail").map(str::to_owned),
     })

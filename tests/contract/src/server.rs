@@ -12,8 +12,9 @@ use crate::json::Json;
 use crate::port;
 
 /// The members that a rule may have; README.md explains them.
-pub const RULE: [&str; 11] = [
-    "method", "path", "times", "status", "reason", "json", "body", "headers", "hold", "raw", "then",
+pub const RULE: [&str; 12] = [
+    "method", "path", "times", "status", "reason", "json", "body", "headers", "hold", "raw",
+    "bytes", "then",
 ];
 
 /// Between two looks at what tells nobody when it changes.
@@ -203,9 +204,14 @@ impl Shared {
                 self.hold(name, stream)?;
             }
             let mut stream = stream;
-            match text("raw") {
-                Some(raw) => stream.write_all(raw.as_bytes())?,
-                None => stream.write_all(&answer(&rule))?,
+            match (text("raw"), text("bytes")) {
+                (Some(raw), _) => stream.write_all(raw.as_bytes())?,
+                // Each character is a byte.
+                (None, Some(bytes)) => {
+                    let bytes: Vec<u8> = bytes.chars().map(|it| u32::from(it) as u8).collect();
+                    stream.write_all(&bytes)?;
+                }
+                (None, None) => stream.write_all(&answer(&rule))?,
             }
             if text("then") == Some("close") {
                 return Ok(());
