@@ -144,7 +144,13 @@ _mailrooms: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Mai
 
 def mailroom() -> Mailroom:
     """Give the running loop's."""
-    loop = asyncio.get_running_loop()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "phantomdb.aio needs a running event loop of asyncio. Under trio or curio, use "
+            "phantomdb.pool in threads: await trio.to_thread.run_sync(pool.list_databases)"
+        ) from None
     held = _mailrooms.get(loop)
     room = held() if held is not None else None
     if room is None:

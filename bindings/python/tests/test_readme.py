@@ -39,6 +39,7 @@ def test_the_programs(own_url):
         "HTTP 404\n"
         "Timeout acquiring connection after 0.1 s: 2 of 2 connections in use, 1 waiting\n",
         "[]\n[[], [], []]\n",
+        "['healthy', 'healthy', 'healthy', 'healthy', 'healthy', 'healthy']\n",
     ]
 
 
