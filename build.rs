@@ -11,7 +11,7 @@ fn main() {
 
 /// The files that the header is made of, in the order in which it shows them.
 #[cfg(feature = "capi")]
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "version",
     "error",
     "options",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 10] = [
     "connection",
     "operation",
     "result",
+    "value",
     "asynchronous",
     "step",
 ];

@@ -230,6 +230,11 @@
 #define PHANTOMDB_ERROR_MESSAGE_SIZE 984
 
 /**
+ * Stands for the whole result instead of a row and a column of it; see `phantomdb_result_read_json`.
+ */
+#define PHANTOMDB_WHOLE UINT64_MAX
+
+/**
  * In the place of a time: the pool's own, `acquire_timeout_ms` or `close_timeout_ms`.
  */
 #define PHANTOMDB_POOL_TIMEOUT -1
@@ -320,6 +325,10 @@ typedef enum phantomdb_code {
      * A bug in this library, caught. The pool stays usable.
      */
     PHANTOMDB_ERR_PANIC = -19,
+    /**
+     * There is not enough memory for a response that `max_response_bytes` allows.
+     */
+    PHANTOMDB_ERR_OUT_OF_MEMORY = -20,
 } phantomdb_code;
 
 /**
@@ -820,6 +829,62 @@ typedef struct phantomdb_operation_info {
      */
     const char *const *arguments;
 } phantomdb_operation_info;
+
+/**
+ * A value of a result, as the functions give it that read many at once.
+ *
+ * These functions fill an array of yours with as many values as there are, or as there is room for, and
+ * say in `count` how many they are. `position` is where they begin, and then where the next call is
+ * to go on: begin with 0, and leave it alone. When `count` is 0, there are no more. So a program
+ * makes few calls for a result of any size, and gets each value with its type, its text and, of
+ * a number, its value:
+ *
+ *     uint64_t position = 0;
+ *     uint64_t count = 0;
+ *     phantomdb_value values[256];
+ *     do {
+ *         if (phantomdb_result_read_cells(result, &position, values, 256, &count, &error) != PHANTOMDB_OK) break;
+ *         for (uint64_t i = 0; i < count; i++) use(&values[i]);
+ *     } while (count > 0);
+ *
+ * Values of a result are read by column names once (`phantomdb_result_read_columns`), cells
+ * (`phantomdb_result_read_cells`), items of a list (`phantomdb_result_read_items`), and JSON of any shape
+ * (`phantomdb_result_read_json`).
+ */
+typedef struct phantomdb_value {
+    /**
+     * One of `phantomdb_value_kind`.
+     */
+    int32_t kind;
+    /**
+     * Bits of `phantomdb_value_flag`.
+     */
+    uint32_t flags;
+    /**
+     * The row of a cell; else 0.
+     */
+    uint64_t row;
+    /**
+     * The column of a cell, or the number of a column or item; else 0.
+     */
+    uint64_t column;
+    /**
+     * With `PHANTOMDB_VALUE_HAS_INTEGER`: the value. Else 0.
+     */
+    int64_t integer;
+    /**
+     * With `PHANTOMDB_VALUE_HAS_DOUBLE`: the nearest double. Else 0.
+     */
+    double number;
+    /**
+     * UTF-8: of a string its characters, of a null "", of anything else its JSON.
+     */
+    const char *text;
+    /**
+     * How many bytes `text` has.
+     */
+    uint64_t length;
+} phantomdb_value;
 
 /**
  * What an acquire has come to: `connection` is the callback's own, to be released, or NULL.
@@ -1436,6 +1501,16 @@ int32_t phantomdb_result_cell_text(const struct phantomdb_result *result,
                                    struct phantomdb_error *error);
 
 /**
+ * Whether a cell is a string with unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is
+ * the character U+FFFD in its text.
+ */
+int32_t phantomdb_result_cell_is_replaced(const struct phantomdb_result *result,
+                                          uint64_t row,
+                                          uint64_t column,
+                                          bool *value,
+                                          struct phantomdb_error *error);
+
+/**
  * A cell as a whole number. `PHANTOMDB_ERR_TYPE` for anything that is not exactly one of 64 bits.
  */
 int32_t phantomdb_result_cell_int64(const struct phantomdb_result *result,
@@ -1489,10 +1564,78 @@ int32_t phantomdb_result_affected_rows(const struct phantomdb_result *result,
                                        struct phantomdb_error *error);
 
 /**
+ * How many rows the server says there are, which may be more than it sent; if it does not say, the number
+ * of rows that it sent. The `rowCount` of every binding.
+ */
+int32_t phantomdb_result_reported_row_count(const struct phantomdb_result *result,
+                                            int64_t *count,
+                                            struct phantomdb_error *error);
+
+/**
  * Frees a result, and with it every text that it lent. Returns `PHANTOMDB_ERR_INVALID_HANDLE`, and
  * does nothing, for NULL and for a result that was freed already.
  */
 int32_t phantomdb_result_free(struct phantomdb_result *result);
+
+/**
+ * The names of the columns of a table, each once and in order: of the kind `PHANTOMDB_VALUE_STRING`. Two may be
+ * equal. Texts are ended by a NUL and valid until the result is freed.
+ */
+int32_t phantomdb_result_read_columns(const struct phantomdb_result *result,
+                                      uint64_t *position,
+                                      struct phantomdb_value *values,
+                                      uint64_t capacity,
+                                      uint64_t *count,
+                                      struct phantomdb_error *error);
+
+/**
+ * The cells of a table that the server sent, row by row, and by columns within a row. What it left out of
+ * a row is not among them (`phantomdb_result_cell_kind` says that it is null); a null that it sent is. There
+ * may be rows that have none. Texts are ended by a NUL and valid until the result is freed.
+ */
+int32_t phantomdb_result_read_cells(const struct phantomdb_result *result,
+                                    uint64_t *position,
+                                    struct phantomdb_value *values,
+                                    uint64_t capacity,
+                                    uint64_t *count,
+                                    struct phantomdb_error *error);
+
+/**
+ * The items of a list, in order: of the kind `PHANTOMDB_VALUE_STRING`. Texts are ended by a NUL and valid until the
+ * result is freed.
+ */
+int32_t phantomdb_result_read_items(const struct phantomdb_result *result,
+                                    uint64_t *position,
+                                    struct phantomdb_value *values,
+                                    uint64_t capacity,
+                                    uint64_t *count,
+                                    struct phantomdb_error *error);
+
+/**
+ * JSON of any shape, as a row of values: of an object `PHANTOMDB_VALUE_OBJECT`, then of each member
+ * `PHANTOMDB_VALUE_KEY` and its value, then `PHANTOMDB_VALUE_END`; of an array `PHANTOMDB_VALUE_ARRAY`, its values, `PHANTOMDB_VALUE_END`.
+ * No more than 128 arrays and objects are open at a time. Of members with the same name all come, the
+ * last of which counts.
+ *
+ * `row` and `column` name a cell of the kind `PHANTOMDB_VALUE_JSON`; if both are `PHANTOMDB_WHOLE`, the JSON is that of
+ * `phantomdb_result_text`. `PHANTOMDB_ERR_TYPE` if it is not JSON.
+ *
+ * Strings with escapes are decoded into `buffer`, which has `buffer_size` bytes. Texts are valid until that is
+ * used again or the result is freed, and are not ended by a NUL. As many bytes as the JSON has are always
+ * enough; with fewer, the values that a call gives may be fewer than there is room for, and
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` says of a string that can't be decoded at all how many it needs, in `length` of the first
+ * value too; `position` is as it was then, and the call can be made again. If no string has an escape, `buffer` may be NULL.
+ */
+int32_t phantomdb_result_read_json(const struct phantomdb_result *result,
+                                   uint64_t row,
+                                   uint64_t column,
+                                   uint64_t *position,
+                                   struct phantomdb_value *values,
+                                   uint64_t capacity,
+                                   uint64_t *count,
+                                   char *buffer,
+                                   uint64_t buffer_size,
+                                   struct phantomdb_error *error);
 
 /**
  * Acquires a connection without waiting for it.

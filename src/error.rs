@@ -51,6 +51,7 @@ codes! {
     Tls = -17, "TLS", "The TLS settings are wrong, or the server's certificate was refused";
     Type = -18, "TYPE", "A value of a result has another type, or lies outside its range";
     Panic = -19, "PANIC", "A bug in this library, caught; the pool stays usable";
+    OutOfMemory = -20, "OUT_OF_MEMORY", "There is not enough memory for a response that max_response_bytes allows";
 }
 
 impl Code {
@@ -98,6 +99,11 @@ impl Error {
     /// An argument or option that can't be used; `name` comes first in the message.
     pub fn invalid_argument(name: &str, why: impl fmt::Display) -> Self {
         Error::new(Code::InvalidArgument, format!("{name}: {why}"))
+    }
+
+    /// There is no memory for `what`.
+    pub(crate) fn out_of_memory(what: &str) -> Self {
+        Error::new(Code::OutOfMemory, format!("there is not enough memory for {what}"))
     }
 
     /// The error of every call on a closed pool.

@@ -201,6 +201,8 @@ class tls_error : public error { using error::error; };
 class type_error : public error { using error::error; };
 /// A bug in libphantomdb, caught. The pool stays usable.
 class panic_error : public error { using error::error; };
+/// There is not enough memory for a response that options::max_response_bytes allows.
+class out_of_memory : public error { using error::error; };
 
 namespace detail {
 
@@ -226,6 +228,7 @@ namespace detail {
     case PHANTOMDB_ERR_TLS: throw tls_error(reported);
     case PHANTOMDB_ERR_TYPE: throw type_error(reported);
     case PHANTOMDB_ERR_PANIC: throw panic_error(reported);
+    case PHANTOMDB_ERR_OUT_OF_MEMORY: throw out_of_memory(reported);
     default: throw error(reported);
     }
 }

@@ -51,6 +51,8 @@ pub enum phantomdb_code {
     PHANTOMDB_ERR_TYPE = -18,
     /// A bug in this library, caught. The pool stays usable.
     PHANTOMDB_ERR_PANIC = -19,
+    /// There is not enough memory for a response that `max_response_bytes` allows.
+    PHANTOMDB_ERR_OUT_OF_MEMORY = -20,
 }
 
 /// The size of `phantomdb_error.message`, its NUL included.
@@ -153,7 +155,7 @@ unsafe impl Send for phantomdb_code_info {}
 
 const _: () = {
     assert!(size_of::<phantomdb_error>() == 1024);
-    assert!(Code::ALL.len() == -(phantomdb_code::PHANTOMDB_ERR_PANIC as i32) as usize);
+    assert!(Code::ALL.len() == -(phantomdb_code::PHANTOMDB_ERR_OUT_OF_MEMORY as i32) as usize);
 };
 
 #[cfg(test)]

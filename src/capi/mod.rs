@@ -25,6 +25,7 @@ mod result;
 mod status;
 mod step;
 mod structs;
+mod value;
 mod version;
 
 pub use asynchronous::*;
@@ -36,4 +37,5 @@ pub use pool::*;
 pub use result::*;
 pub use status::*;
 pub use step::*;
+pub use value::*;
 pub use version::*;

@@ -86,7 +86,7 @@ pub(super) fn hand_out(answer: Answer) -> Result<*mut phantomdb_result> {
     RESULTS.insert(Arc::new(answer)).ok_or_else(|| too_many("results"))
 }
 
-fn find(result: *const phantomdb_result) -> Result<Arc<Answer>> {
+pub(super) fn find(result: *const phantomdb_result) -> Result<Arc<Answer>> {
     match RESULTS.find(result.cast_mut()) {
         Found::Live(answer) => Ok(answer),
         _ => Err(unknown(result)),
@@ -99,7 +99,7 @@ fn unknown(result: *const phantomdb_result) -> Error {
     Error::new(Code::InvalidHandle, format!("result: the handle {what}"))
 }
 
-fn index(name: &str, index: u64) -> Result<usize> {
+pub(super) fn index(name: &str, index: u64) -> Result<usize> {
     usize::try_from(index)
         .map_err(|_| Error::invalid_argument(name, format_args!("there is no {name} {index}")))
 }
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn phantomdb_result_text(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: passed on to the caller.
-    unsafe { lend(result, text, length, error, |answer| Ok(answer.text_with_nul().as_bytes())) }
+    unsafe { lend(result, text, length, error, |answer| Ok(answer.text_with_nul()?.as_bytes())) }
 }
 
 /// How many rows the table has.
@@ -287,6 +287,20 @@ pub unsafe extern "C" fn phantomdb_result_cell_text(
     unsafe { lend(result, text, length, error, read) }
 }
 
+/// Whether a cell is a string with unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is
+/// the character U+FFFD in its text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_cell_is_replaced(
+    result: *const phantomdb_result,
+    row: u64,
+    column: u64,
+    value: *mut bool,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { read_cell(result, (row, column), value, error, |cell| Ok(cell.is_replaced())) }
+}
+
 /// A cell as a whole number. `PHANTOMDB_ERR_TYPE` for anything that is not exactly one of 64 bits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_int64(
@@ -372,6 +386,18 @@ pub unsafe extern "C" fn phantomdb_result_affected_rows(
     unsafe {
         read(result, "count", count, error, |answer| Ok(answer.affected_rows()?.unwrap_or(-1)))
     }
+}
+
+/// How many rows the server says there are, which may be more than it sent; if it does not say, the number
+/// of rows that it sent. The `rowCount` of every binding.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_reported_row_count(
+    result: *const phantomdb_result,
+    count: *mut i64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { read(result, "count", count, error, |answer| Ok(answer.row_count()?.unwrap_or(-1))) }
 }
 
 /// Frees a result, and with it every text that it lent. Returns `PHANTOMDB_ERR_INVALID_HANDLE`, and

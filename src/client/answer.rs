@@ -1,19 +1,22 @@
-//! What the server answered: the operation's value as JSON text, and views of it.
+//! What the server answered: checked and read once, when it comes.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::json::{self, Shape};
+use super::json::{self, Fault, Shape};
+use super::list::Names;
 use super::mask::Mask;
-use super::query;
+use super::reading::Unread;
 use super::refusal;
 use super::stop::{Stop, Stopped};
-use super::table::{self, Table};
-use super::text::{Span, Texts};
+use super::survey::{AFFECTED_ROWS, ROW_COUNT, Said, Survey, TRANSACTION_ID};
+use super::table::{Source, Table};
+use super::tokens::Tokens;
+use super::written::Written;
 use crate::error::{Code, Error, Result};
 
-/// What an operation makes of a successful answer's body.
+/// What an operation makes of a successful response's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     /// The whole object.
@@ -28,14 +31,18 @@ pub(super) enum Expected {
     Anything,
 }
 
-/// Why a body with a 2xx status is no answer all the same.
+/// Why a body with a 2xx status is no response all the same.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unusable {
     /// Its object has an `error`; the text says which.
     Refused(String),
     /// It is not what the protocol says; the text says why.
     Malformed(String),
-    /// Its time was over, or its request was cut, before it was read.
+    /// There is no memory for it.
+    OutOfMemory,
+    /// It is longer than can be read; the text says so.
+    TooLarge(String),
+    /// Nobody waits for it any more.
     Stopped,
 }
 
@@ -45,17 +52,25 @@ impl From<Stopped> for Unusable {
     }
 }
 
+/// The longest body whose `error` is explained by its other members too.
+const MAX_EXPLAINED: usize = 64 * 1024;
+
 /// What the server answered to a request. Immutable; any thread may read it.
 pub struct Answer {
-    /// With a NUL after it.
-    text: String,
     /// For errors that quote it.
     mask: Mask,
     status: u16,
     expected: Expected,
+    /// How many bytes the body had.
+    length: usize,
+    content: Content,
+    row_count: Said,
+    affected_rows: Said,
+    transaction_id: Option<String>,
+    /// Written or read at the first call that asks for it.
+    text: OnceLock<Result<String>>,
     table: OnceLock<Result<Table>>,
     names: OnceLock<Result<Names>>,
-    transaction_id: OnceLock<Option<String>>,
 }
 
 /// What the server sent is data of the program, which have no place in a log.
@@ -64,28 +79,22 @@ impl fmt::Debug for Answer {
         f.debug_struct("Answer")
             .field("status", &self.status)
             .field("expected", &self.expected)
-            .field("length", &self.text().len())
+            .field("length", &self.length)
             .finish_non_exhaustive()
     }
 }
 
-impl Answer {
-    /// Reads a body, unless `stop` ends that. `is_json` is what the answer's Content-Type says, if it
-    /// has one.
-    pub(super) fn read(
-        expected: Expected,
-        status: u16,
-        body: Vec<u8>,
-        is_json: Option<bool>,
-        stop: &Stop<'_>,
-        mask: &Mask,
-    ) -> std::result::Result<Answer, Unusable> {
-        let mut answer = Answer::read_body(expected, status, body, is_json, stop, mask)?;
-        answer.mask = mask.clone();
-        Ok(answer)
-    }
+enum Content {
+    /// As the server sent it, with a NUL after it; where its value stands if it is JSON.
+    Text(String, Option<(Shape, Range<usize>)>),
+    Table(Table),
+    Names(Names),
+}
 
-    fn read_body(
+impl Answer {
+    /// Reads a body. `is_json` is what the response's Content-Type says, if it has one. Takes time in
+    /// proportion to its length, and holds no lock.
+    pub(super) fn read(
         expected: Expected,
         status: u16,
         body: Vec<u8>,
@@ -98,7 +107,7 @@ impl Answer {
         };
         let mut text = String::from_utf8(body).map_err(|error| {
             let shown = mask.excerpt(error.as_bytes());
-            Unusable::Malformed(format!("the answer is not UTF-8 text: {shown}"))
+            Unusable::Malformed(format!("the response is not UTF-8 text: {shown}"))
         })?;
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
@@ -107,84 +116,117 @@ impl Answer {
             text = "{}".to_owned();
         }
         stop.look()?;
-        let new = |text: String| Answer::new(text, status, expected);
-        if expected == Expected::Anything && is_json == Some(false) {
-            return Ok(new(text));
-        }
-        let member = match expected {
-            Expected::Names(member) => member,
-            _ => "",
-        };
-        let found = json::check_and_find(&text, ["error", member], stop);
-        stop.look()?;
-        let (shape, [error, list]) = found
-            .map_err(|why| malformed(&format!("the answer is not valid JSON ({why})"), &text))?;
-        if let Some(error) = error.and_then(|error| error_of(&text, error, mask)) {
-            return Err(Unusable::Refused(error));
-        }
-        match expected {
-            Expected::Anything => Ok(new(text)),
-            Expected::Object | Expected::Query => match shape {
-                Shape::Object if expected == Expected::Query => {
-                    let uniform = query::uniform(&text);
-                    Ok(new(uniform.unwrap_or(text)))
-                }
-                Shape::Object => Ok(new(text)),
-                other => Err(malformed(&format!("the answer is {other}, not an object"), &text)),
-            },
-            Expected::Names(member) => {
-                let list = if shape == Shape::Array { Some(&*text) } else { list };
-                let is_array = |list: &&str| Shape::of(list) == Shape::Array;
-                let list = list.filter(is_array).ok_or_else(|| {
-                    malformed(&format!("the answer has no array `{member}`"), &text)
-                })?;
-                if let Some(names) = Names::of_strings(list) {
-                    let range = range_in(&text, list);
-                    let answer = new(cut_out(text, range));
-                    let _ = answer.names.set(Ok(names));
-                    return Ok(answer);
-                }
-                let mut names = Vec::new();
-                json::elements(list, |name| {
-                    names.push(serde_json::Value::from(table::name_of(name)?));
-                    Ok(())
-                })
-                .map_err(|why| {
-                    malformed(&format!("`{member}` is no list of names ({why})"), list)
-                })?;
-                Ok(new(serde_json::Value::from(names).to_string()))
-            }
-            Expected::Records => {
-                let records = array_of(&text, shape, &["records", "rows", "results"])
-                    .ok_or_else(|| malformed("the answer has no array `records`", &text))?;
-                let range = range_in(&text, records);
-                Ok(new(cut_out(text, range)))
-            }
-        }
-    }
-
-    /// An answer that no server sent, to be read with the same accessors where it is JSON.
-    pub fn from_text(text: String) -> Answer {
-        Answer::new(text, 200, Expected::Anything)
-    }
-
-    /// The answer to `begin_transaction`, whatever the server calls the id.
-    pub(super) fn of_transaction(id: &str) -> Answer {
-        let text = format!("{{\"transaction_id\":{}}}", json::quoted(id));
-        Answer::new(text, 200, Expected::Object)
-    }
-
-    fn new(mut text: String, status: u16, expected: Expected) -> Answer {
-        text.reserve_exact(1);
-        text.push('\0');
-        Answer {
-            text,
-            mask: Mask::default(),
+        let new = |content: Content, length: usize| Answer {
+            mask: mask.clone(),
             status,
             expected,
+            length,
+            content,
+            row_count: Said::Nothing,
+            affected_rows: Said::Nothing,
+            transaction_id: None,
+            text: OnceLock::new(),
             table: OnceLock::new(),
             names: OnceLock::new(),
-            transaction_id: OnceLock::new(),
+        };
+        let length = text.len();
+        if expected == Expected::Anything && is_json == Some(false) {
+            return Ok(new(Content::text(text, None)?, length));
+        }
+        let survey = Survey::of(&text, stop).map_err(|fault| match fault {
+            Fault::Stopped => Unusable::Stopped,
+            why => {
+                let why = why.described(text.as_bytes());
+                malformed(&format!("the response is not valid JSON ({why})"), &text)
+            }
+        })?;
+        if let Some(error) = error_of(&text, &survey, mask) {
+            return Err(Unusable::Refused(error));
+        }
+        let shape = survey.whole.shape;
+        let row_count = Said::of(&text, &survey, ROW_COUNT, mask);
+        let affected_rows = Said::of(&text, &survey, AFFECTED_ROWS, mask);
+        let mut transaction_id = None;
+        let unread = |unread: Unread, what: &str| match unread {
+            Unread::Malformed(why) => Unusable::Malformed(format!("{what}: {why}")),
+            Unread::OutOfMemory => Unusable::OutOfMemory,
+            Unread::TooLong => Unusable::TooLarge(format!(
+                "the response has {length} bytes; a table or a list may have {}",
+                super::reading::MAX_LENGTH
+            )),
+            Unread::Stopped => Unusable::Stopped,
+        };
+        let no_table = "the rows of the response can't be read";
+        let content = match expected {
+            Expected::Object | Expected::Query if shape != Shape::Object => {
+                return Err(malformed(&format!("the response is {shape}, not an object"), &text));
+            }
+            Expected::Anything | Expected::Object => {
+                transaction_id = transaction_id_of(&text, &survey);
+                let part = (shape, survey.whole.place);
+                Content::text(text, Some(part))?
+            }
+            Expected::Query => match survey.of_query() {
+                Ok(None) => Content::Table(Table::default()),
+                Ok(Some(source)) => Table::read(text.into_bytes(), source, stop, mask)
+                    .map(Content::Table)
+                    .map_err(|why| unread(why, no_table))?,
+                Err(why) => return Err(malformed(&format!("{no_table}: {why}"), &text)),
+            },
+            Expected::Records => match survey.of_select() {
+                Ok(source) => Table::read(text.into_bytes(), source, stop, mask)
+                    .map(Content::Table)
+                    .map_err(|why| unread(why, no_table))?,
+                Err(why) => return Err(malformed(&why, &text)),
+            },
+            Expected::Names(member) => {
+                let list = match shape {
+                    Shape::Array => Some(&survey.whole),
+                    _ => survey.member(&[member]).filter(|part| part.shape == Shape::Array),
+                };
+                let Some(list) = list else {
+                    let why = format!("the response has no array `{member}`");
+                    return Err(malformed(&why, &text));
+                };
+                Names::read(text.into_bytes(), list.place.clone(), stop)
+                    .map(Content::Names)
+                    .map_err(|why| unread(why, &format!("`{member}` is not a list of names")))?
+            }
+        };
+        Ok(Answer { row_count, affected_rows, transaction_id, ..new(content, length) })
+    }
+
+    /// A response that no server sent, to be read with the same accessors where it is JSON.
+    pub fn from_text(text: String) -> Answer {
+        let is_json = json::check(&text).is_ok();
+        let never = Stop::never();
+        let (bytes, mask) = (text.into_bytes(), Mask::default());
+        let read = Answer::read(Expected::Anything, 200, bytes, Some(is_json), &never, &mask);
+        // It can't be refused: no text of the library's own has an `error`.
+        read.unwrap_or_else(|_| Answer::empty())
+    }
+
+    /// The response to `begin_transaction`, whatever the server calls the id.
+    pub(super) fn of_transaction(id: &str) -> Answer {
+        Answer {
+            expected: Expected::Object,
+            ..Answer::from_text(format!("{{\"transaction_id\":{}}}", json::quoted(id)))
+        }
+    }
+
+    fn empty() -> Answer {
+        Answer {
+            mask: Mask::default(),
+            status: 200,
+            expected: Expected::Anything,
+            length: 0,
+            content: Content::Text("\0".to_owned(), None),
+            row_count: Said::Nothing,
+            affected_rows: Said::Nothing,
+            transaction_id: None,
+            text: OnceLock::new(),
+            table: OnceLock::new(),
+            names: OnceLock::new(),
         }
     }
 
@@ -192,13 +234,51 @@ impl Answer {
     /// for `select`, for a query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}`
     /// (the last two null if the server did not say), the whole object for the others. A raw request to a server that answers it with
     /// another content type than JSON gives that text as it is.
-    pub fn text(&self) -> &str {
-        &self.text[..self.text.len() - 1]
+    ///
+    /// A table or a list is written at the first call.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` for a query whose rows have so few columns in common that the text would be many times
+    /// what the server sent; `OutOfMemory`.
+    pub fn text(&self) -> Result<&str> {
+        self.text_with_nul().map(|text| &text[..text.len() - 1])
     }
 
     /// [`Answer::text`] with one NUL byte after it.
-    pub fn text_with_nul(&self) -> &str {
-        &self.text
+    ///
+    /// # Errors
+    ///
+    /// As [`Answer::text`].
+    pub fn text_with_nul(&self) -> Result<&str> {
+        match &self.content {
+            Content::Text(text, _) => Ok(text),
+            _ => match self.text.get_or_init(|| self.written()) {
+                Ok(text) => Ok(text),
+                Err(error) => Err(error.clone()),
+            },
+        }
+    }
+
+    fn written(&self) -> Result<String> {
+        let mut written = Written::new(self.length);
+        match &self.content {
+            Content::Text(..) => {}
+            Content::Names(names) => written.names(names)?,
+            Content::Table(table) if self.expected == Expected::Query => {
+                written.push("{\"columns\":")?;
+                written.columns(table)?;
+                written.push(",\"rows\":")?;
+                written.row_arrays(table)?;
+                written.push(",\"rowCount\":")?;
+                written.push(self.row_count.text())?;
+                written.push(",\"affectedRows\":")?;
+                written.push(self.affected_rows.text())?;
+                written.push("}")?;
+            }
+            Content::Table(table) => written.row_objects(table)?,
+        }
+        written.finish()
     }
 
     /// The HTTP status, a 2xx.
@@ -206,201 +286,190 @@ impl Answer {
         self.status
     }
 
-    /// The answer as a table, made at the first call: the rows of a `select` or of a query (none
-    /// for one that returns no rows, an INSERT say), or one row for any other object.
+    /// The response as a table: the rows of a `select` or of a query (none for one that returns no rows, an
+    /// INSERT say), or one row for any other object, which is read at the first call.
     ///
     /// # Errors
     ///
-    /// `Type` if the answer is no table, `Protocol` if its rows are malformed.
+    /// `Type` if the response is not a table, `Protocol` if its rows are malformed, `OutOfMemory`,
+    /// `TooLarge` for one of more than 4 GiB.
     pub fn table(&self) -> Result<&Table> {
-        self.table.get_or_init(|| self.read_table()).as_ref().map_err(Clone::clone)
-    }
-
-    fn read_table(&self) -> Result<Table> {
-        let text = self.text();
-        let table = match (self.expected, Shape::of(text)) {
-            (Expected::Names(_), _) => return Err(no_table()),
-            (Expected::Query, _) => query::table(text).unwrap_or_else(|| Table::from_objects("[]")),
-            (_, Shape::Object) => match query::table(text) {
-                Some(table) if self.expected == Expected::Anything => table,
-                _ => Table::from_object(text),
-            },
-            (_, Shape::Array) => Table::from_objects(text),
-            _ => return Err(no_table()),
-        };
-        table.map_err(|why| {
-            Error::new(Code::Protocol, format!("the rows of the answer can't be read: {why}"))
-        })
-    }
-
-    /// The names of a list of databases or tables, made at the first call.
-    ///
-    /// # Errors
-    ///
-    /// `Type` if the answer is no list of names.
-    pub fn names(&self) -> Result<&Names> {
-        self.names.get_or_init(|| self.read_names()).as_ref().map_err(Clone::clone)
-    }
-
-    fn read_names(&self) -> Result<Names> {
-        let mut names = Names::default();
-        let read = match self.expected {
-            Expected::Names(_) | Expected::Anything if Shape::of(self.text()) == Shape::Array => {
-                json::elements(self.text(), |name| {
-                    let span = names.texts.add(&table::name_of(name)?);
-                    names.spans.push(span);
-                    Ok(())
-                })
-            }
-            _ => Err("list_databases and list_tables give one".to_owned()),
-        };
-        match read {
-            Ok(()) => Ok(names),
-            Err(why) => {
-                Err(Error::new(Code::Type, format!("this answer is no list of names; {why}")))
+        match &self.content {
+            Content::Table(table) => Ok(table),
+            Content::Names(_) => Err(no_table()),
+            Content::Text(text, part) => {
+                let read = || self.read_table(&text[..text.len() - 1], part.as_ref());
+                self.table.get_or_init(read).as_ref().map_err(Clone::clone)
             }
         }
+    }
+
+    fn read_table(&self, text: &str, part: Option<&(Shape, Range<usize>)>) -> Result<Table> {
+        let (shape, place) = part.ok_or_else(no_table)?;
+        let never = Stop::never();
+        let source = match shape {
+            Shape::Array => Source::Objects(place.clone()),
+            Shape::Object if self.expected == Expected::Anything => {
+                let survey = Survey::of(text, &never).map_err(|_| no_table())?;
+                match survey.has_rows() {
+                    true => survey.of_query().map_err(unreadable)?,
+                    false => None,
+                }
+                .unwrap_or(Source::Row(place.clone()))
+            }
+            Shape::Object => Source::Row(place.clone()),
+            _ => return Err(no_table()),
+        };
+        Table::read(copied(text)?, source, &never, &self.mask).map_err(of_unread)
+    }
+
+    /// The names of a list of databases or tables.
+    ///
+    /// # Errors
+    ///
+    /// `Type` if the response is not a list of names; `OutOfMemory`.
+    pub fn names(&self) -> Result<&Names> {
+        match &self.content {
+            Content::Names(names) => Ok(names),
+            Content::Text(text, Some((Shape::Array, place)))
+                if self.expected == Expected::Anything =>
+            {
+                let read = || {
+                    let bytes = copied(&text[..text.len() - 1])?;
+                    Names::read(bytes, place.clone(), &Stop::never()).map_err(|unread| match unread
+                    {
+                        Unread::Malformed(why) => no_list(&why),
+                        other => of_unread(other),
+                    })
+                };
+                self.names.get_or_init(read).as_ref().map_err(Clone::clone)
+            }
+            _ => Err(no_list("list_databases and list_tables give one")),
+        }
+    }
+
+    /// The JSON of the response, or of one cell of its table, token by token from this position on, which is 0
+    /// or what [`Tokens::position`] said.
+    ///
+    /// # Errors
+    ///
+    /// `Type` if it is not JSON; as [`Answer::text`] and [`Table::cell`].
+    pub fn tokens(&self, cell: Option<(usize, usize)>, position: u64) -> Result<Tokens<'_>> {
+        let text = match cell {
+            Some((row, column)) => {
+                let cell = self.table()?.cell(row, column)?;
+                if cell.kind() != super::cell::Kind::Json {
+                    return Err(cell.is_not_json());
+                }
+                cell.text()
+            }
+            None if matches!(self.content, Content::Text(_, None)) => {
+                return Err(Error::new(Code::Type, "this response is not JSON"));
+            }
+            None => self.text()?,
+        };
+        Tokens::new(text, position)
     }
 
     /// How many rows a query, `update` or `delete` changed, if the server said so.
     ///
     /// # Errors
     ///
-    /// `Type` if what it said is no 64-bit integer.
+    /// `Type` if what it said is not a 64-bit integer.
     pub fn affected_rows(&self) -> Result<Option<i64>> {
-        self.number(query::AFFECTED_ROWS)
+        said(&self.affected_rows, AFFECTED_ROWS[0])
     }
 
-    /// How many rows the answer has: what the server said, or else the rows counted.
+    /// How many rows the response has: what the server said, or else the rows counted.
     ///
     /// # Errors
     ///
-    /// `Type` if what it said is no 64-bit integer, or if the answer is no table.
+    /// `Type` if what it said is not a 64-bit integer, or if the response is not a table.
     pub fn row_count(&self) -> Result<Option<i64>> {
-        match self.number(query::ROW_COUNT)? {
+        match said(&self.row_count, ROW_COUNT[0])? {
             Some(said) => Ok(Some(said)),
             None => self.table().map(|table| i64::try_from(table.row_count()).ok()),
         }
     }
 
-    /// The id in the answer to `begin_transaction`.
+    /// The id in the response to `begin_transaction`.
     pub fn transaction_id(&self) -> Option<&str> {
-        self.transaction_id.get_or_init(|| self.read_transaction_id()).as_deref()
-    }
-
-    fn read_transaction_id(&self) -> Option<String> {
-        let id = json::member(self.object()?, &["transaction_id", "transactionId"])?;
-        match Shape::of(id) {
-            Shape::String => json::string(id).ok().filter(|id| !id.is_empty()),
-            Shape::Number => Some(id.to_owned()),
-            _ => None,
-        }
-    }
-
-    fn number(&self, names: &[&str]) -> Result<Option<i64>> {
-        let Some(number) = self.object().and_then(|object| json::member(object, names)) else {
-            return Ok(None);
-        };
-        let integer = match Shape::of(number) {
-            Shape::Null => return Ok(None),
-            Shape::Number => json::exact_integer(number).ok(),
-            _ => None,
-        };
-        integer.map(Some).ok_or_else(|| {
-            let shown = self.mask.excerpt(number.as_bytes());
-            Error::new(
-                Code::Type,
-                format!("the `{}` of the answer is {shown}, not a 64-bit integer", names[0]),
-            )
-        })
-    }
-
-    fn object(&self) -> Option<&str> {
-        (Shape::of(self.text()) == Shape::Object).then(|| self.text())
+        self.transaction_id.as_deref()
     }
 }
 
-/// The names of a list, in the server's order. Immutable; any thread may read it.
-#[derive(Debug, Default)]
-pub struct Names {
-    texts: Texts,
-    spans: Vec<Span>,
-}
-
-impl Names {
-    /// Of an array that holds nothing but strings.
-    fn of_strings(list: &str) -> Option<Names> {
-        // At once as much as it will be: a text is no longer than its JSON, quotes included.
-        let quotes = list.bytes().filter(|byte| *byte == b'"').count();
-        let mut names =
-            Names { texts: Texts::with_room(list.len()), spans: Vec::with_capacity(quotes / 2) };
-        let has_only_strings = json::strings(list, |name| {
-            let span = names.texts.add(name);
-            names.spans.push(span);
-        });
-        has_only_strings.then_some(names)
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// One name, counted from 0.
-    pub fn get(&self, index: usize) -> Option<&str> {
-        self.get_with_nul(index).map(|name| &name[..name.len() - 1])
-    }
-
-    /// [`Names::get`] with one NUL byte after it.
-    pub fn get_with_nul(&self, index: usize) -> Option<&str> {
-        self.spans.get(index).map(|span| self.texts.get(*span))
-    }
-
-    /// All names.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.len()).filter_map(|index| self.get(index))
+impl Content {
+    /// A text as it came.
+    fn text(
+        mut text: String,
+        part: Option<(Shape, Range<usize>)>,
+    ) -> std::result::Result<Content, Unusable> {
+        text.try_reserve_exact(1).map_err(|_| Unusable::OutOfMemory)?;
+        text.push('\0');
+        Ok(Content::Text(text, part))
     }
 }
 
-/// What the `error` member of an object says, if it has one that says anything.
-fn error_of(object: &str, error: &str, mask: &Mask) -> Option<String> {
-    if matches!(error, "null" | "false" | "\"\"") {
-        return None;
+fn said(said: &Said, name: &str) -> Result<Option<i64>> {
+    match said {
+        Said::Nothing => Ok(None),
+        Said::Integer(value, _) => Ok(Some(*value)),
+        Said::Else(shown) => Err(Error::new(
+            Code::Type,
+            format!("the `{name}` of the response is {shown}, not a 64-bit integer"),
+        )),
     }
-    Some(refusal::reason(object.as_bytes(), mask).unwrap_or_else(|| mask.excerpt(error.as_bytes())))
 }
 
-/// Where a part of a text lies in it.
-fn range_in(text: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr() as usize - text.as_ptr() as usize;
-    start..start + part.len()
-}
-
-/// What is left of a text without what is around a part of it.
-fn cut_out(mut text: String, part: Range<usize>) -> String {
-    text.truncate(part.end);
-    text.drain(..part.start);
-    text
-}
-
-/// The array in the first of these members of an object; some servers answer with the bare array.
-fn array_of<'a>(text: &'a str, shape: Shape, members: &[&str]) -> Option<&'a str> {
-    match shape {
-        Shape::Array => Some(text),
-        Shape::Object => {
-            json::member(text, members).filter(|value| Shape::of(value) == Shape::Array)
-        }
+fn transaction_id_of(text: &str, survey: &Survey) -> Option<String> {
+    let part = survey.member(TRANSACTION_ID)?;
+    let json = text.get(part.place.clone())?;
+    match part.shape {
+        Shape::String => serde_json::from_str(json).ok().filter(|id: &String| !id.is_empty()),
+        Shape::Number => Some(json.to_owned()),
         _ => None,
     }
 }
 
+/// What the `error` member of an object says, if it has one that says anything.
+fn error_of(text: &str, survey: &Survey, mask: &Mask) -> Option<String> {
+    let part = survey.member(&["error"])?;
+    let error = text.get(part.place.clone())?;
+    if matches!(error, "false" | "\"\"") {
+        return None;
+    }
+    let explained =
+        || (text.len() <= MAX_EXPLAINED).then(|| refusal::reason(text.as_bytes(), mask));
+    Some(explained().flatten().unwrap_or_else(|| mask.excerpt(error.as_bytes())))
+}
+
+fn copied(text: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let reserved = bytes.try_reserve_exact(text.len());
+    reserved.map_err(|_| Error::out_of_memory("a table"))?;
+    bytes.extend_from_slice(text.as_bytes());
+    Ok(bytes)
+}
+
+fn of_unread(unread: Unread) -> Error {
+    match unread {
+        Unread::Malformed(why) => unreadable(why),
+        Unread::TooLong => Error::new(Code::TooLarge, "a table of more than 4 GiB can't be read"),
+        // Nothing stops it.
+        Unread::OutOfMemory | Unread::Stopped => Error::out_of_memory("a table"),
+    }
+}
+
+fn unreadable(why: String) -> Error {
+    Error::new(Code::Protocol, format!("the rows of the response can't be read: {why}"))
+}
+
 fn no_table() -> Error {
-    Error::new(Code::Type, "this answer is no table; select and execute_query give one")
+    Error::new(Code::Type, "this response is not a table; select and execute_query give one")
+}
+
+fn no_list(why: &str) -> Error {
+    Error::new(Code::Type, format!("this response is not a list of names; {why}"))
 }
 
 #[cfg(test)]
@@ -433,8 +502,9 @@ mod tests {
             "[\"a\",\"b\\u0000\"]",
         ] {
             let answer = read(Expected::Names("databases"), body).unwrap();
-            assert_eq!(answer.text(), r#"["a","b\u0000"]"#);
-            assert_eq!(answer.text_with_nul(), format!("{}\0", answer.text()));
+            assert_eq!(answer.text().unwrap(), r#"["a","b\u0000"]"#);
+            let with_nul = format!("{}\0", answer.text().unwrap());
+            assert_eq!(answer.text_with_nul().unwrap(), with_nul);
             let names = answer.names().unwrap();
             assert_eq!(names.iter().collect::<Vec<_>>(), ["a", "b\0"]);
             assert_eq!(names.get_with_nul(0), Some("a\0"));
@@ -451,15 +521,14 @@ mod tests {
             [r#"{"x":[0],"records":[{"a": 1}],"y":2}"#, r#"{"rows": [{"a": 1}]}"#, r#"[{"a": 1}]"#]
         {
             let answer = read(Expected::Records, body).unwrap();
-            assert_eq!(answer.text(), r#"[{"a": 1}]"#);
+            assert_eq!(answer.text().unwrap(), r#"[{"a":1}]"#);
             assert_eq!(answer.table().unwrap().cell(0, 0).unwrap().int64().unwrap(), 1);
             assert_eq!(answer.row_count(), Ok(Some(1)));
             assert_eq!(answer.names().unwrap_err().code(), Code::Type);
         }
         assert!(malformed(Expected::Records, b"{}").contains("no array `records`"));
         assert!(malformed(Expected::Records, br#"{"records":null}"#).contains("records"));
-        let answer = read(Expected::Records, r#"{"records":[1]}"#).unwrap();
-        assert_eq!(answer.table().unwrap_err().code(), Code::Protocol);
+        assert!(malformed(Expected::Records, br#"{"records":[1]}"#).contains("row 0 is a number"));
     }
 
     #[test]
@@ -475,7 +544,7 @@ mod tests {
             let affected = if body.contains("0.0") { "0.0" } else { "0" };
             let row_count = if body.contains("ount") { "1" } else { "null" };
             assert_eq!(
-                answer.text(),
+                answer.text().unwrap(),
                 format!(
                     r#"{{"columns":["a"],"rows":[[1]],"rowCount":{row_count},"affectedRows":{affected}}}"#
                 )
@@ -499,9 +568,9 @@ mod tests {
 
     #[test]
     fn an_empty_body_is_an_empty_object() {
-        assert_eq!(read(Expected::Object, "").unwrap().text(), "{}");
-        assert_eq!(read(Expected::Anything, " \r\n").unwrap().text(), "{}");
-        assert_eq!(read(Expected::Object, "\u{feff}{}").unwrap().text(), "{}");
+        assert_eq!(read(Expected::Object, "").unwrap().text().unwrap(), "{}");
+        assert_eq!(read(Expected::Anything, " \r\n").unwrap().text().unwrap(), "{}");
+        assert_eq!(read(Expected::Object, "\u{feff}{}").unwrap().text().unwrap(), "{}");
     }
 
     #[test]
@@ -520,7 +589,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_quoted_briefly() {
         let why = malformed(Expected::Object, b"<html>\x1b[0m");
-        assert!(why.starts_with("the answer is not valid JSON (expected value"), "{why}");
+        assert!(why.starts_with("the response is not valid JSON (expected value"), "{why}");
         assert!(why.ends_with("<html>\u{fffd}[0m"), "{why}");
         assert!(malformed(Expected::Object, b"[]").contains("an array, not an object"));
         assert!(malformed(Expected::Object, b"{\"a\":1").contains("not valid JSON"));
@@ -542,7 +611,7 @@ mod tests {
             &Mask::default(),
         )
         .unwrap();
-        assert_eq!(answer.text(), "# TYPE x counter\n");
+        assert_eq!(answer.text().unwrap(), "# TYPE x counter\n");
         assert!(answer.table().is_err());
         assert!(answer.names().is_err());
         assert_eq!(answer.affected_rows(), Ok(None));

@@ -507,6 +507,8 @@ impl Connection {
                 Err(tried.unread(size, if is_cut { None } else { Some(bound) }))
             }
             Err(Unusable::Refused(why)) => Err(tried.refused(reply.status, &why)),
+            Err(Unusable::OutOfMemory) => Err(tried.out_of_memory(Some(size as u64), status)),
+            Err(Unusable::TooLarge(why)) => Err(tried.unreadable(Code::TooLarge, &why, status)),
             Err(Unusable::Malformed(_)) if reply.ragged => Err(tried.cut_short()),
             Err(Unusable::Malformed(why)) => Err(tried.malformed(&why, status)),
         }

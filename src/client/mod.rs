@@ -14,6 +14,7 @@ mod answer;
 mod bound;
 mod buffers;
 mod cell;
+mod columns;
 #[cfg_attr(shuttle, path = "model/connection.rs")]
 mod connection;
 mod cutter;
@@ -28,38 +29,45 @@ mod flight;
 mod framing;
 mod gate;
 mod json;
+mod list;
 mod mask;
 mod operation;
 #[cfg(not(shuttle))]
 mod outcome;
 #[cfg_attr(shuttle, path = "model/poller.rs")]
 mod poller;
-mod query;
+mod reading;
 mod refusal;
 mod resolve;
 #[cfg(not(shuttle))]
 mod retry_after;
 mod routes;
+mod segments;
 #[cfg_attr(shuttle, path = "model/socket.rs")]
 mod socket;
 mod station;
 mod stop;
+mod survey;
 mod table;
 mod text;
 mod tls;
+mod tokens;
 mod usual;
 mod watch;
 #[cfg_attr(shuttle, path = "model/wire.rs")]
 mod wire;
+mod written;
 
-pub use answer::{Answer, Names};
-pub use cell::{Cell, Kind};
+pub use answer::Answer;
+pub use cell::{Cell, Kind, Number};
 pub use connection::{Connection, Progress, Underway, Unread};
 pub use endpoint::Endpoint;
 pub(crate) use excerpt::one_line;
 pub use gate::{DialGate, Interrupter};
+pub use list::Names;
 pub use operation::{Operation, Parameter};
 pub use poller::{Bell, Poller};
 pub use routes::Request;
-pub use table::Table;
+pub use table::{Cells, Table};
+pub use tokens::{JsonString, JsonToken, Tokens};
 pub use watch::Watch;

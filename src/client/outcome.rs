@@ -212,6 +212,18 @@ impl<'a> Tried<'a> {
         self.error(Code::Protocol, why).with_http_status(status)
     }
 
+    /// A complete response that can't be read here: the request was carried out.
+    pub(super) fn unreadable(&self, code: Code, why: &str, status: u16) -> Error {
+        self.error(code, why).with_http_status(status)
+    }
+
+    /// A response that there is no memory for.
+    pub(super) fn out_of_memory(&self, size: Option<u64>, status: u16) -> Error {
+        let size = size.map_or(String::new(), |size| format!(" of {size} bytes"));
+        let why = format!("there is not enough memory to read the response{size}");
+        self.unreadable(Code::OutOfMemory, &why, status)
+    }
+
     /// A body whose end did not come, or can't be trusted.
     pub(super) fn cut_short(&self) -> Error {
         let why = "the server broke TLS off in the middle of its answer";

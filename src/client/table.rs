@@ -1,36 +1,116 @@
-//! Rows and columns, read from the JSON of an answer in every shape that servers send.
+//! Rows and columns, read from the JSON of a response in every shape that servers send.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
 
-use super::cell::{Cell, Kind};
+use super::cell::Cell;
+use super::columns::Index;
 use super::excerpt::excerpt;
-use super::json::{self, Shape};
-use super::text::{Span, Texts};
+use super::json::{Shape, Token};
+use super::mask::Mask;
+use super::reading::{Reader, Unread};
+use super::segments::{OutOfMemory, Segments};
+use super::stop::Stop;
+use super::text::{Item, Texts};
 use crate::error::{Error, Result};
 
 /// A table of values: the rows of a `select` or of a query. Immutable; any thread may read it.
 ///
-/// Rows are kept sparsely, so that its size follows from the size of the answer, whatever
+/// Rows are kept sparsely, so that its size follows from the size of the response, whatever
 /// columns its rows have.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Table {
     texts: Texts,
-    columns: Vec<Span>,
-    /// Where each row's values begin in `values`; one more entry than there are rows.
-    rows: Vec<usize>,
-    /// The values of all rows, each row's sorted by column; what is missing is null.
-    values: Vec<Value>,
+    /// Where the names of the columns are.
+    columns: Segments<u32>,
+    /// Where each row begins in `cells`, with [`MAPPED`] if it is mapped; one more entry than there are
+    /// rows.
+    rows: Segments<u32>,
+    /// Where the values are, row by row. A row that begins with a value for the first column, and goes on
+    /// without a gap, is its values alone. Any other is mapped: first the columns that it has values
+    /// for, ascending, then the values.
+    cells: Segments<u32>,
+    index: OnceLock<Index>,
+    /// For errors that quote names and values.
+    mask: Mask,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Value {
-    column: usize,
-    kind: Kind,
-    text: Span,
+/// Its values are data of the program, which have no place in a log.
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("rows", &self.row_count())
+            .field("columns", &self.column_count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The mark of a mapped row. No response is so long that it could be part of a place in `cells`: a
+/// value has two bytes at least, and two entries only if it has a name too.
+const MAPPED: u32 = 1 << 31;
+
+/// Where the rows of a table are in a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// An array of row objects; the columns are the union of their members, as first seen.
+    Objects(Range<usize>),
+    /// An array of column names (or of objects with a `name`), and one of rows: arrays with a value for
+    /// each column, or objects. No place at all for rows stands for no rows.
+    Columns { columns: Range<usize>, rows: Range<usize> },
+    /// One object, which is one row.
+    Row(Range<usize>),
+}
+
+/// The part of `cells` that a row has.
+struct Extent {
+    start: usize,
+    count: usize,
+    is_mapped: bool,
 }
 
 impl Table {
+    /// Reads a table from a response, which is UTF-8.
+    pub(super) fn read(
+        mut bytes: Vec<u8>,
+        source: Source,
+        stop: &Stop<'_>,
+        mask: &Mask,
+    ) -> std::result::Result<Table, Unread> {
+        let (columns, rows, is_one_row) = match source {
+            Source::Objects(rows) => (None, rows, false),
+            Source::Row(row) => (None, row, true),
+            Source::Columns { columns, rows } if !rows.is_empty() && columns.start > rows.start => {
+                // What is read first has to come first.
+                let moved = columns.start;
+                bytes.rotate_left(moved);
+                let gap = bytes.len() - moved;
+                (Some(0..columns.len()), rows.start + gap..rows.end + gap, false)
+            }
+            Source::Columns { columns, rows } => (Some(columns), rows, false),
+        };
+        let first = columns.clone().unwrap_or(rows.clone());
+        let mut builder = Builder::new(Reader::new(bytes, first, stop)?, mask);
+        if columns.is_some() {
+            builder.add_columns()?;
+            if rows.is_empty() {
+                return builder.finish();
+            }
+            builder.reader.go_on(rows);
+        }
+        if is_one_row {
+            let row = builder.reader.next()?;
+            builder.add_row(&row)?;
+        } else {
+            builder.add_rows()?;
+        }
+        builder.finish()
+    }
+
+    pub(super) fn mask(&self) -> &Mask {
+        &self.mask
+    }
+
     /// The number of rows.
     pub fn row_count(&self) -> usize {
         self.rows.len().saturating_sub(1)
@@ -56,32 +136,57 @@ impl Table {
     ///
     /// As [`Table::column_name`].
     pub fn column_name_with_nul(&self, column: usize) -> Result<&str> {
-        match self.columns.get(column) {
-            Some(span) => Ok(self.texts.get(*span)),
-            None => Err(Error::invalid_argument(
-                "column",
-                format_args!(
-                    "{column} is out of range: there are {}, counted from 0",
-                    self.columns.len()
-                ),
-            )),
-        }
+        Ok(self.column_item(column)?.text)
     }
 
-    /// The number of the column with this name; the first of several.
+    /// Whether the server's spelling of a column's name has unpaired surrogates, which are U+FFFD in it.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if there is none.
+    /// As [`Table::column_name`].
+    pub fn is_column_name_replaced(&self, column: usize) -> Result<bool> {
+        Ok(self.column_item(column)?.is_replaced)
+    }
+
+    fn column_item(&self, column: usize) -> Result<Item<'_>> {
+        match self.columns.get(column) {
+            Some(place) => Ok(self.texts.item(place)),
+            None => Err(out_of_range("column", column, self.column_count())),
+        }
+    }
+
+    /// The number of the column with this name; the first of several. The first call takes some time in a
+    /// table of many columns.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if there is none, `OutOfMemory` if there is no memory to look for it.
     pub fn column_index(&self, name: &str) -> Result<usize> {
-        let is_it = |span: &Span| {
-            let text = self.texts.get(*span);
-            &text[..text.len() - 1] == name
-        };
-        self.columns.iter().position(is_it).ok_or_else(|| {
+        let is_it = |column: u32| self.name_of(column) == name;
+        let found = self.index()?.find(name.as_bytes(), is_it);
+        found.map(|column| column as usize).ok_or_else(|| {
             let name = excerpt(name.as_bytes());
             Error::invalid_argument("name", format_args!("there is no column \"{name}\""))
         })
+    }
+
+    fn index(&self) -> Result<&Index> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let mut index = Index::default();
+        for column in 0..self.column_count() as u32 {
+            let name = self.name_of(column);
+            let is_it = |other: u32| self.name_of(other) == name;
+            index.add(name.as_bytes(), is_it).map_err(|_| Error::out_of_memory("a table"))?;
+        }
+        // Of two threads that make it at once, one is first.
+        Ok(self.index.get_or_init(|| index))
+    }
+
+    /// Of a column that exists.
+    fn name_of(&self, column: u32) -> &str {
+        self.column_name(column as usize).unwrap_or_default()
     }
 
     /// One value; rows and columns count from 0.
@@ -90,184 +195,328 @@ impl Table {
     ///
     /// `InvalidArgument` if there is no such row or column.
     pub fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
-        let name = self.column_name(column)?;
+        if column >= self.column_count() {
+            return Err(out_of_range("column", column, self.column_count()));
+        }
         if row >= self.row_count() {
-            return Err(Error::invalid_argument(
-                "row",
-                format_args!(
-                    "{row} is out of range: there are {}, counted from 0",
-                    self.row_count()
-                ),
-            ));
+            return Err(out_of_range("row", row, self.row_count()));
         }
-        let values = &self.values[self.rows[row]..self.rows[row + 1]];
-        let found = match values.get(column) {
-            Some(value) if value.column == column => Some(value),
-            _ => values
-                .binary_search_by_key(&column, |value| value.column)
-                .ok()
-                .map(|index| &values[index]),
+        let Extent { start, count, is_mapped } = self.extent(row);
+        let index = match is_mapped {
+            false => (column < count).then_some(column),
+            true => self.find(start, count, column),
         };
-        Ok(match found {
-            Some(value) => {
-                Cell { kind: value.kind, text: self.texts.get(value.text), row, column: name }
+        let values = if is_mapped { start + count } else { start };
+        let place = index.and_then(|index| self.cells.get(values + index));
+        let item = place.map_or(Item::NULL, |place| self.texts.item(place));
+        Ok(Cell { item, row, column, table: self })
+    }
+
+    /// Which of the values of a mapped row is the one for this column.
+    fn find(&self, start: usize, count: usize, column: usize) -> Option<usize> {
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.cells.get(start + middle)? as usize {
+                it if it == column => return Some(middle),
+                it if it < column => low = middle + 1,
+                _ => high = middle,
             }
-            None => Cell { kind: Kind::Null, text: "\0", row, column: name },
-        })
+        }
+        None
     }
 
-    /// Reads an array of row objects; the columns are the union of their members, as first seen.
-    pub(super) fn from_objects(rows: &str) -> std::result::Result<Table, String> {
-        let mut builder = Builder::new();
-        json::elements(rows, |row| builder.add_object(row))?;
-        Ok(builder.finish())
+    fn extent(&self, row: usize) -> Extent {
+        let at = |row| self.rows.get(row).unwrap_or_default();
+        let (start, end) = (at(row), at(row + 1) & !MAPPED);
+        let is_mapped = start & MAPPED != 0;
+        let start = (start & !MAPPED) as usize;
+        let entries = end as usize - start;
+        Extent { start, count: if is_mapped { entries / 2 } else { entries }, is_mapped }
     }
 
-    /// Reads one object as one row.
-    pub(super) fn from_object(row: &str) -> std::result::Result<Table, String> {
-        let mut builder = Builder::new();
-        builder.add_object(row)?;
-        Ok(builder.finish())
-    }
-
-    /// Reads an array of column names (or of objects with a `name`) and one of rows, each an array
-    /// with a value for each column, or an object.
-    pub(super) fn from_columns_and_rows(
-        columns: &str,
-        rows: &str,
-    ) -> std::result::Result<Table, String> {
-        let mut builder = Builder::new();
-        json::elements(columns, |column| {
-            builder.add_column(name_of(column)?);
-            Ok(())
-        })?;
-        json::elements(rows, |row| match Shape::of(row) {
-            Shape::Object => builder.add_object(row),
-            _ => builder.add_array(row),
-        })?;
-        Ok(builder.finish())
+    /// The values that the server sent, row by row, by columns within a row: what it left out of a row is
+    /// missing, a null that it sent is not. `position` is 0, or what [`Cells::position`] said.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for another position.
+    pub fn cells(&self, position: u64) -> Result<Cells<'_>> {
+        let wrong =
+            || Error::invalid_argument("position", "must be 0, or as the last call left it");
+        let entry = usize::try_from(position).map_err(|_| wrong())?;
+        let mut cells = Cells { table: self, row: self.row_count(), index: 0 };
+        if entry < self.cells.len() {
+            // The last of the rows that begin there or before, since those before it are empty.
+            let row = self.rows.partition_point(|start| (start & !MAPPED) as usize <= entry) - 1;
+            let Extent { start, count, .. } = self.extent(row);
+            let index = entry - start;
+            if index >= count {
+                return Err(wrong());
+            }
+            cells = Cells { table: self, row, index };
+        } else if entry > self.cells.len() {
+            return Err(wrong());
+        }
+        Ok(cells)
     }
 }
 
-/// A name as servers list them: a string, or an object with a `name`.
-pub(super) fn name_of(json: &str) -> std::result::Result<String, String> {
-    let name = match Shape::of(json) {
-        Shape::String => Some(json),
-        Shape::Object => {
-            json::member(json, &["name"]).filter(|name| Shape::of(name) == Shape::String)
+/// The values of a table, one after the other; see [`Table::cells`].
+pub struct Cells<'a> {
+    table: &'a Table,
+    row: usize,
+    index: usize,
+}
+
+impl Cells<'_> {
+    /// Where to go on later, with [`Table::cells`].
+    pub fn position(&self) -> u64 {
+        match self.row < self.table.row_count() {
+            true => {
+                let Extent { start, count, is_mapped } = self.table.extent(self.row);
+                // Past the last of a row is where the next begins.
+                let is_past = self.index == count;
+                (start + if is_past && is_mapped { 2 * count } else { self.index }) as u64
+            }
+            false => self.table.cells.len() as u64,
         }
-        _ => None,
-    };
-    match name {
-        Some(name) => json::string(name),
-        None => Err(format!("expected a name or an object with a name, got {}", Shape::of(json))),
     }
 }
 
-struct Builder {
-    table: Table,
-    by_name: HashMap<String, usize>,
+impl<'a> Iterator for Cells<'a> {
+    type Item = Cell<'a>;
+
+    fn next(&mut self) -> Option<Cell<'a>> {
+        let table = self.table;
+        while self.row < table.row_count() {
+            let Extent { start, count, is_mapped } = table.extent(self.row);
+            if self.index == count {
+                (self.row, self.index) = (self.row + 1, 0);
+                continue;
+            }
+            let (column, place) = match is_mapped {
+                true => {
+                    let column = table.cells.get(start + self.index)?;
+                    (column as usize, table.cells.get(start + count + self.index)?)
+                }
+                false => (self.index, table.cells.get(start + self.index)?),
+            };
+            self.index += 1;
+            let item = table.texts.item(place);
+            return Some(Cell { item, row: self.row, column, table });
+        }
+        None
+    }
 }
 
-impl Builder {
-    fn new() -> Builder {
-        Builder { table: Table { rows: vec![0], ..Table::default() }, by_name: HashMap::new() }
+fn out_of_range(name: &str, index: usize, count: usize) -> Error {
+    let why = format_args!("{index} is out of range: there are {count}, counted from 0");
+    Error::invalid_argument(name, why)
+}
+
+fn malformed(why: impl fmt::Display) -> Unread {
+    Unread::Malformed(why.to_string())
+}
+
+struct Builder<'s> {
+    reader: Reader<'s>,
+    columns: Segments<u32>,
+    rows: Segments<u32>,
+    cells: Segments<u32>,
+    /// Of the columns; made when the first row comes that is an object.
+    index: Index,
+    is_listed: bool,
+    /// What the rows so far are.
+    shape: Option<Shape>,
+    /// For rows whose members come in an order of their own.
+    sorted: Vec<(u32, u32)>,
+    mask: Mask,
+}
+
+impl<'s> Builder<'s> {
+    fn new(reader: Reader<'s>, mask: &Mask) -> Builder<'s> {
+        Builder {
+            reader,
+            columns: Segments::default(),
+            rows: Segments::default(),
+            cells: Segments::default(),
+            index: Index::default(),
+            is_listed: false,
+            shape: None,
+            sorted: Vec::new(),
+            mask: mask.clone(),
+        }
     }
 
-    /// A listed column: two may have the same name, as in `SELECT 1 AS a, 2 AS a`.
-    fn add_column(&mut self, name: String) {
-        let index = self.table.columns.len();
-        self.table.columns.push(self.table.texts.add(&name));
-        self.by_name.entry(name).or_insert(index);
-    }
-
-    fn column_of_member(&mut self, name: String, expected: usize) -> usize {
-        // Rows mostly repeat the order of the first, so that no hashing is needed.
-        if let Some(span) = self.table.columns.get(expected) {
-            let text = self.table.texts.get(*span);
-            if text[..text.len() - 1] == name {
-                return expected;
+    /// Listed columns: two may have the same name, as in `SELECT 1 AS a, 2 AS a`.
+    fn add_columns(&mut self) -> std::result::Result<(), Unread> {
+        self.is_listed = true;
+        let list = self.reader.next()?;
+        if !matches!(list, Token::Array(_)) {
+            return Err(malformed(format_args!("the columns are {}, not an array", list.shape())));
+        }
+        loop {
+            match self.reader.next()? {
+                Token::End(_) => return Ok(()),
+                name => {
+                    let place = self.reader.name(&name)?;
+                    self.columns.push(place)?;
+                }
             }
         }
-        match self.by_name.entry(name) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(entry) => {
-                let index = self.table.columns.len();
-                self.table.columns.push(self.table.texts.add(entry.key()));
-                entry.insert(index);
-                index
+    }
+
+    fn add_rows(&mut self) -> std::result::Result<(), Unread> {
+        let list = self.reader.next()?;
+        if !matches!(list, Token::Array(_)) {
+            return Err(malformed(format_args!("the rows are {}, not an array", list.shape())));
+        }
+        loop {
+            match self.reader.next()? {
+                Token::End(_) => return Ok(()),
+                row => self.add_row(&row)?,
             }
         }
     }
 
-    fn add_object(&mut self, row: &str) -> std::result::Result<(), String> {
-        if Shape::of(row) != Shape::Object {
-            return Err(format!("expected an object for a row, got {}", Shape::of(row)));
+    fn add_row(&mut self, first: &Token) -> std::result::Result<(), Unread> {
+        let shape = first.shape();
+        let number = self.rows.len();
+        if !matches!(first, Token::Array(_) | Token::Object(_)) {
+            return Err(malformed(format_args!("row {number} is {shape}")));
         }
-        let start = self.table.values.len();
-        let mut expected = 0;
-        let mut in_order = true;
-        json::members(row, |name, value| {
-            let column = self.column_of_member(name.into_owned(), expected);
-            in_order &= column >= expected;
-            expected = column + 1;
-            self.add_value(column, value)
-        })?;
-        if !in_order {
-            self.sort_row(start);
+        if *self.shape.get_or_insert(shape) != shape {
+            return Err(malformed(format_args!("row {number} is {shape}, others are not")));
         }
-        self.table.rows.push(self.table.values.len());
+        let start = self.cells.len() as u32;
+        let is_mapped = match shape {
+            Shape::Object => self.add_object()?,
+            _ if !self.is_listed => {
+                return Err(malformed(format_args!(
+                    "row {number} is an array, but no columns are named"
+                )));
+            }
+            _ => self.add_array(number)?,
+        };
+        self.rows.push(if is_mapped { start | MAPPED } else { start })?;
         Ok(())
     }
 
-    /// Sorts the row that begins at `start`; of a member that occurs twice the last one counts.
-    fn sort_row(&mut self, start: usize) {
-        let row = &mut self.table.values[start..];
-        row.sort_by_key(|value| value.column);
+    fn add_array(&mut self, number: usize) -> std::result::Result<bool, Unread> {
+        let columns = self.columns.len();
+        for column in 0.. {
+            let value = self.reader.next()?;
+            if let Token::End(_) = value {
+                break;
+            }
+            if column == columns {
+                return Err(malformed(format_args!(
+                    "row {number} has more values than there are columns ({columns})"
+                )));
+            }
+            let place = self.reader.value(&value)?;
+            self.cells.push(place)?;
+        }
+        Ok(false)
+    }
+
+    /// Whether the row is mapped.
+    fn add_object(&mut self) -> std::result::Result<bool, Unread> {
+        let start = self.cells.len();
+        // How many values are for the first columns, one after the other; then come pairs of a column and
+        // a value.
+        let mut in_order = 0;
+        let mut is_mapped = false;
+        let mut expected = 0;
+        while let Token::Key(name) = self.reader.next()? {
+            let name = self.reader.packer.string(&name);
+            let column = self.column_of(name, expected)?;
+            let value = self.reader.next()?;
+            let place = self.reader.value(&value)?;
+            if !is_mapped && column == in_order {
+                in_order += 1;
+            } else {
+                is_mapped = true;
+                self.cells.push(column)?;
+            }
+            self.cells.push(place)?;
+            expected = column + 1;
+        }
+        match is_mapped {
+            true => Ok(self.arrange(start, in_order as usize)?),
+            false => Ok(false),
+        }
+    }
+
+    /// The column of this name, which was packed last; a new one if there is none.
+    fn column_of(&mut self, name: u32, expected: u32) -> std::result::Result<u32, OutOfMemory> {
+        let packer = &self.reader.packer;
+        let text = packer.last(name);
+        let is_it = |column: u32| {
+            self.columns.get(column as usize).is_some_and(|it| packer.is_string(it, text))
+        };
+        // Rows mostly repeat the order of the first, so that no hashing is needed.
+        if is_it(expected) {
+            self.reader.packer.rewind(name);
+            return Ok(expected);
+        }
+        while self.index.len() < self.columns.len() {
+            let column = self.index.len();
+            let text = self.columns.get(column).map_or(&[][..], |it| packer.characters(it));
+            let is_it = |other: u32| {
+                self.columns.get(other as usize).is_some_and(|it| packer.is_string(it, text))
+            };
+            self.index.add(text, is_it)?;
+        }
+        if let Some(column) = self.index.find(text, is_it) {
+            self.reader.packer.rewind(name);
+            return Ok(column);
+        }
+        self.index.add(text, |_| false)?;
+        self.columns.push(name)?;
+        Ok(self.columns.len() as u32 - 1)
+    }
+
+    /// Arranges the row that begins at `start` by columns: after so many values for the first columns it has
+    /// pairs. Of a member that occurs twice the last one counts. Whether the row is mapped then.
+    fn arrange(&mut self, start: usize, in_order: usize) -> std::result::Result<bool, OutOfMemory> {
+        let pairs = (self.cells.len() - start - in_order) / 2;
+        self.sorted.clear();
+        self.sorted.try_reserve_exact(in_order + pairs)?;
+        let cell = |index: usize| self.cells.get(start + index).unwrap_or_default();
+        self.sorted.extend((0..in_order).map(|column| (column as u32, cell(column))));
+        let pair = |at: usize| (cell(at), cell(at + 1));
+        self.sorted.extend((0..pairs).map(|index| pair(in_order + 2 * index)));
+        // Values are in the order of their places.
+        self.sorted.sort_unstable();
         let mut kept = 0;
-        for index in 0..row.len() {
-            if kept > 0 && row[kept - 1].column == row[index].column {
+        for index in 0..self.sorted.len() {
+            if kept > 0 && self.sorted[kept - 1].0 == self.sorted[index].0 {
                 kept -= 1;
             }
-            row[kept] = row[index];
+            self.sorted[kept] = self.sorted[index];
             kept += 1;
         }
-        self.table.values.truncate(start + kept);
-    }
-
-    fn add_array(&mut self, row: &str) -> std::result::Result<(), String> {
-        let columns = self.table.columns.len();
-        let number = self.table.row_count();
-        let mut column = 0;
-        json::elements(row, |value| {
-            if column == columns {
-                return Err(format!(
-                    "row {number} has more values than there are columns ({columns})"
-                ));
+        self.sorted.truncate(kept);
+        self.cells.truncate(start);
+        let is_mapped = self.sorted.last().is_some_and(|last| last.0 as usize >= kept);
+        if is_mapped {
+            for (column, _) in &self.sorted {
+                self.cells.push(*column)?;
             }
-            self.add_value(column, value)?;
-            column += 1;
-            Ok(())
-        })?;
-        self.table.rows.push(self.table.values.len());
-        Ok(())
+        }
+        for (_, place) in &self.sorted {
+            self.cells.push(*place)?;
+        }
+        Ok(is_mapped)
     }
 
-    fn add_value(&mut self, column: usize, json: &str) -> std::result::Result<(), String> {
-        let (kind, text) = match Shape::of(json) {
-            Shape::Null => (Kind::Null, self.table.texts.add("")),
-            Shape::Bool => (Kind::Bool, self.table.texts.add(json)),
-            Shape::Number => (Kind::Number, self.table.texts.add(json)),
-            Shape::Array | Shape::Object => (Kind::Json, self.table.texts.add(json)),
-            Shape::String => (Kind::String, self.table.texts.add(&json::string(json)?)),
-        };
-        self.table.values.push(Value { column, kind, text });
-        Ok(())
-    }
-
-    fn finish(mut self) -> Table {
-        self.table.texts.shrink();
-        self.table
+    fn finish(mut self) -> std::result::Result<Table, Unread> {
+        self.rows.push(self.cells.len() as u32)?;
+        let Builder { reader, columns, rows, cells, mask, .. } = self;
+        let texts = reader.finish()?;
+        Ok(Table { texts, columns, rows, cells, index: OnceLock::new(), mask })
     }
 }
 
@@ -275,6 +524,38 @@ impl Builder {
 mod tests {
     use super::*;
     use crate::error::Code;
+
+    fn whole(json: &str) -> Range<usize> {
+        0..json.len()
+    }
+
+    fn from_objects(rows: &str) -> std::result::Result<Table, Unread> {
+        Table::read(
+            rows.as_bytes().to_vec(),
+            Source::Objects(whole(rows)),
+            &Stop::never(),
+            &Mask::default(),
+        )
+    }
+
+    fn from_columns_and_rows(columns: &str, rows: &str) -> std::result::Result<Table, Unread> {
+        let read = |text: String, columns: usize, rows: usize, length: (usize, usize)| {
+            let source = Source::Columns {
+                columns: columns..columns + length.0,
+                rows: rows..rows + length.1,
+            };
+            Table::read(text.into_bytes(), source, &Stop::never(), &Mask::default())
+        };
+        let length = (columns.len(), rows.len());
+        let one = read(format!("{columns}, {rows}"), 0, length.0 + 2, length);
+        // In whichever order they come.
+        let other = read(format!("{rows}, {columns}"), length.1 + 2, 0, length);
+        match (&one, &other) {
+            (Ok(one), Ok(other)) => assert_eq!(shown(one), shown(other)),
+            (one, other) => assert_eq!(one.is_ok(), other.is_ok()),
+        }
+        one
+    }
 
     fn shown(table: &Table) -> Vec<Vec<String>> {
         let mut lines = vec![
@@ -296,7 +577,7 @@ mod tests {
 
     #[test]
     fn objects_give_the_union_of_their_members_in_first_seen_order() {
-        let table = Table::from_objects(
+        let table = from_objects(
             r#"[{"b":1,"a":"x"},{"a":null,"c":true},{},{"c":[1, 2],"a":2,"a":3,"b":1.50}]"#,
         )
         .unwrap();
@@ -316,9 +597,9 @@ mod tests {
 
     #[test]
     fn columns_and_rows_in_both_dialects() {
-        let table = Table::from_columns_and_rows(
+        let table = from_columns_and_rows(
             r#"["a", {"name":"b","type":"int"}, "a"]"#,
-            r#"[[1, "two\u0000\n", 3], [4], {"b": 5}]"#,
+            r#"[[1, "two\u0000\n", 3], [4], [null, 5]]"#,
         )
         .unwrap();
         assert_eq!(
@@ -330,27 +611,27 @@ mod tests {
                 vec!["NULL", "5", "NULL"],
             ]
         );
-        let error = Table::from_columns_and_rows("[\"a\"]", "[[1],[1,2]]").unwrap_err();
-        assert!(error.contains("row 1 has more values"), "{error}");
-        assert!(Table::from_columns_and_rows("[1]", "[]").is_err());
-        assert!(Table::from_objects("[[1]]").is_err());
-        assert!(Table::from_objects("{}").is_err());
-        assert!(Table::from_objects(r#"[{"a":"\ud800"}]"#).is_err());
+        let error = from_columns_and_rows("[\"a\"]", "[[1],[1,2]]").unwrap_err();
+        let why = "row 1 has more values than there are columns (1)";
+        assert_eq!(error, Unread::Malformed(why.to_owned()));
+        assert!(from_columns_and_rows("[1]", "[]").is_err());
+        assert!(from_objects("[[1]]").is_err());
+        assert!(from_objects("{}").is_err());
     }
 
     #[test]
     fn rows_that_all_have_other_columns_stay_small() {
         let rows: Vec<String> = (0..20_000).map(|i| format!("{{\"c{i}\":{i}}}")).collect();
-        let table = Table::from_objects(&format!("[{}]", rows.join(","))).unwrap();
+        let table = from_objects(&format!("[{}]", rows.join(","))).unwrap();
         assert_eq!((table.row_count(), table.column_count()), (20_000, 20_000));
-        assert_eq!(table.values.len(), 20_000);
+        assert_eq!(table.cells(0).unwrap().count(), 20_000);
         assert_eq!(table.cell(19_999, 19_999).unwrap().int64().unwrap(), 19_999);
         assert!(table.cell(19_999, 0).unwrap().is_null());
     }
 
     #[test]
     fn values_convert_exactly_or_say_why_not() {
-        let table = Table::from_objects(
+        let table = from_objects(
             r#"[{"i":9007199254740993,"f":1.5,"s":"5","b":true,"n":null,"j":{},"e":1e400,"o":1,"t":2}]"#,
         )
         .unwrap();
@@ -365,7 +646,7 @@ mod tests {
         };
         refused(
             cell("f").int64().unwrap_err(),
-            "row 0, column \"f\": 1.5 has a fraction, so it is no 64-bit integer",
+            "row 0, column \"f\": 1.5 has a fraction, so it is not a 64-bit integer",
         );
         refused(
             cell("s").int64().unwrap_err(),
@@ -383,15 +664,15 @@ mod tests {
         );
         refused(
             cell("t").boolean().unwrap_err(),
-            "row 0, column \"t\": 2 is neither 0 nor 1, so it is no boolean",
+            "row 0, column \"t\": 2 is neither 0 nor 1, so it is not a boolean",
         );
     }
 
     #[test]
     fn out_of_range_is_an_error_and_no_panic() {
-        let table = Table::from_objects("[]").unwrap();
+        let table = from_objects("[]").unwrap();
         assert_eq!(table.cell(0, 0).unwrap_err().code(), Code::InvalidArgument);
-        let table = Table::from_objects("[{\"a\":1}]").unwrap();
+        let table = from_objects("[{\"a\":1}]").unwrap();
         assert!(table.cell(1, 0).unwrap_err().message().starts_with("row: 1 is out of range"));
         assert!(table.cell(0, usize::MAX).is_err());
         assert!(table.column_name(1).is_err());

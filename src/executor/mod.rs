@@ -50,7 +50,7 @@ pub use ticket::Ticket;
 /// executor.run(Request::list_databases(), &Ticket::new(), move |answer| {
 ///     let _ = sender.send(answer);
 /// })?;
-/// println!("{}", receiver.recv().expect("the callback runs")?.text());
+/// println!("{}", receiver.recv().expect("the callback runs")?.text()?);
 /// executor.close()?;
 /// # Ok::<(), phantomdb::Error>(())
 /// ```

@@ -53,7 +53,7 @@ pub use status::Status;
 /// let pool = Pool::new(Options::default())?;
 /// let lease = pool.acquire()?;
 /// let databases = lease.request(&Request::list_databases())?;
-/// println!("{}", databases.text());
+/// println!("{}", databases.text()?);
 /// drop(lease);
 /// pool.close()?;
 /// # Ok::<(), phantomdb::Error>(())

@@ -37,14 +37,14 @@ static void versions_agree(void) {
     CHECK_HAS(phantomdb_version(), ".");
     uint64_t count = 0;
     const phantomdb_code_info *table = phantomdb_code_table(&count);
-    CHECK_INT(count, 1 - PHANTOMDB_ERR_PANIC);
+    CHECK_INT(count, 1 - PHANTOMDB_ERR_OUT_OF_MEMORY);
     for (uint64_t i = 0; i < count; i++) {
         CHECK_INT(table[i].code, -(int64_t)i);
         CHECK_TEXT(phantomdb_code_name(table[i].code), table[i].name);
         CHECK(table[i].text[0] != '\0');
     }
     CHECK(phantomdb_code_name(1) == NULL);
-    CHECK(phantomdb_code_name(PHANTOMDB_ERR_PANIC - 1) == NULL);
+    CHECK(phantomdb_code_name(PHANTOMDB_ERR_OUT_OF_MEMORY - 1) == NULL);
 }
 
 static void available_is_min_without_a_server(void) {

@@ -83,6 +83,8 @@ const (
 	ErrType Code = cabi.Type
 	// ErrPanic: a bug in the library, caught. The pool stays usable.
 	ErrPanic Code = cabi.Panic
+	// ErrOutOfMemory: there is not enough memory for a response that MaxResponseBytes allows.
+	ErrOutOfMemory Code = cabi.OutOfMemory
 )
 
 var codes = func() map[Code]cabi.CodeInfo {

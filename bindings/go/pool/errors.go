@@ -26,4 +26,5 @@ const (
 	ErrTLS             = phantomdb.ErrTLS
 	ErrType            = phantomdb.ErrType
 	ErrPanic           = phantomdb.ErrPanic
+	ErrOutOfMemory     = phantomdb.ErrOutOfMemory
 )

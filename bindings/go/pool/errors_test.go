@@ -29,6 +29,7 @@ func TestEveryCodeOfTheLibraryHasItsConstant(t *testing.T) {
 		pool.ErrOverloaded, pool.ErrUnavailable, pool.ErrCancelled, pool.ErrBusy, pool.ErrWouldDeadlock,
 		pool.ErrInvalidState, pool.ErrHTTP, pool.ErrUnauthorized, pool.ErrProtocol, pool.ErrConnectionLost,
 		pool.ErrTooLarge, pool.ErrTLS, pool.ErrType, pool.ErrPanic,
+		pool.ErrOutOfMemory,
 	}
 	infos := cabi.Codes()[1:]
 	equal(t, len(infos), len(constants))

@@ -172,7 +172,7 @@ export class PhantomDBError extends Error {
    * `INVALID_ARGUMENT`, `INVALID_HANDLE` (a client that was released), `CLOSED`, `TIMEOUT`,
    * `WOULD_BLOCK`, `OVERLOADED`, `UNAVAILABLE`, `CANCELLED`, `INVALID_STATE`, `HTTP`,
    * `UNAUTHORIZED`, `PROTOCOL`, `CONNECTION_LOST`, `TOO_LARGE`, `TLS`, `BUSY`, `WOULD_DEADLOCK`,
-   * `TYPE` or `PANIC`.
+   * `TYPE`, `PANIC` or `OUT_OF_MEMORY`.
    */
   code: string;
   /** The HTTP status, if the server answered one. */

@@ -154,6 +154,12 @@ class PanicError(PhantomDBError):
     CODE = "PANIC"
 
 
+class OutOfMemoryError(PhantomDBError, MemoryError):
+    """There is not enough memory for an answer that ``max_response_bytes`` allows."""
+
+    CODE = "OUT_OF_MEMORY"
+
+
 _names = {number: name for number, name, _ in _native.codes}
 _classes: dict[str | None, type[PhantomDBError]] = {}
 

@@ -212,7 +212,8 @@ pub fn use_lease(lease: &Lease) -> Result<u64> {
     let answer = lease.request(&Request::health_check()).inspect_err(|error| {
         assert_ne!(error.code(), Code::Busy, "rule 6: two callers have one connection");
     })?;
-    let socket = answer.text().parse().expect("the answer is the socket's number");
+    let socket =
+        answer.text().expect("it is JSON").parse().expect("the answer is the socket's number");
     server::hold(socket);
     thread::yield_now();
     server::let_go(socket);

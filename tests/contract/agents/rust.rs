@@ -86,7 +86,7 @@ fn carry_out(command: &Command) -> Result<()> {
         }
         "run" | "request" => {
             let answer = send(on, &command.request()?)?;
-            command.say(answer.text());
+            command.say(answer.text()?);
         }
         "interrupt" => {
             things().lease(on)?.interrupt();

@@ -167,7 +167,10 @@ fn send(command: &Arc<Command>) -> Result<()> {
     let ticket = things().ticket(command);
     let of_callback = command.clone();
     let done = move |outcome: Result<Answer>| match outcome {
-        Ok(answer) => of_callback.say(answer.text()),
+        Ok(answer) => match answer.text() {
+            Ok(text) => of_callback.say(text),
+            Err(error) => of_callback.fail(&error),
+        },
         Err(error) => of_callback.fail(&error),
     };
     let lane = things().all().lanes.get(command.on()).cloned();

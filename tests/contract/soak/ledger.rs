@@ -21,7 +21,7 @@ pub fn table(number: usize) -> String {
 fn ask(url: &str, request: phantomdb::Result<Request>) -> Result<Json, String> {
     let ask = || {
         let pool = Pool::new(Options { base_url: url.to_owned(), ..Options::default() })?;
-        pool.request(&request?).map(|answer| answer.text().to_owned())
+        pool.request(&request?)?.text().map(str::to_owned)
     };
     Json::parse(&ask().map_err(|error| error.to_string())?)
 }

@@ -26,6 +26,7 @@ const (
 	TLS             = C.PHANTOMDB_ERR_TLS
 	Type            = C.PHANTOMDB_ERR_TYPE
 	Panic           = C.PHANTOMDB_ERR_PANIC
+	OutOfMemory     = C.PHANTOMDB_ERR_OUT_OF_MEMORY
 )
 
 // The operations, as in phantomdb.h.

@@ -1,0 +1,408 @@
+//! `phantomdb_value`: many values of a result in one call.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+use std::slice;
+
+use super::call::{call, output};
+use super::error::phantomdb_error;
+use super::result::{find, index, phantomdb_result};
+use crate::client::{Answer, Cell, JsonString, JsonToken, Kind, Number};
+use crate::error::{Error, Result};
+
+/// What a `phantomdb_value` is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum phantomdb_value_kind {
+    /// No value.
+    PHANTOMDB_VALUE_NULL = 0,
+    /// True or false: `integer` is 1 or 0.
+    PHANTOMDB_VALUE_BOOL = 1,
+    /// A number without a fraction or exponent that an int64_t holds: `integer`.
+    PHANTOMDB_VALUE_INTEGER = 2,
+    /// A number without a fraction or exponent that no int64_t holds: `text` has its digits.
+    PHANTOMDB_VALUE_BIG_INTEGER = 3,
+    /// A number with a fraction or exponent: `number` is the nearest double.
+    PHANTOMDB_VALUE_DOUBLE = 4,
+    /// A number with a fraction or exponent beyond every double, such as 1e400: `text` has it as it was
+    /// sent.
+    PHANTOMDB_VALUE_BIG_NUMBER = 5,
+    /// A text: `text` has its characters.
+    PHANTOMDB_VALUE_STRING = 6,
+    /// A JSON array or object in a cell: `text` has its JSON, and `phantomdb_result_read_json` reads it.
+    PHANTOMDB_VALUE_JSON = 7,
+    /// An array begins. This and those below come from `phantomdb_result_read_json` alone.
+    PHANTOMDB_VALUE_ARRAY = 8,
+    /// An object begins.
+    PHANTOMDB_VALUE_OBJECT = 9,
+    /// The name of a member of an object, in `text`. Its value comes next.
+    PHANTOMDB_VALUE_KEY = 10,
+    /// The array or object that began last, and has not ended, ends.
+    PHANTOMDB_VALUE_END = 11,
+}
+
+/// The bits of `phantomdb_value.flags`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum phantomdb_value_flag {
+    /// `integer` is the value exactly: of a number that is whole, however it is spelled (5, 5.0, 5e0), and
+    /// that an int64_t holds; of true and false 1 and 0.
+    PHANTOMDB_VALUE_HAS_INTEGER = 1,
+    /// `number` is the nearest double: of every number that is not beyond all of them.
+    PHANTOMDB_VALUE_HAS_DOUBLE = 2,
+    /// The text had unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is the character
+    /// U+FFFD in `text`.
+    PHANTOMDB_VALUE_REPLACED = 4,
+}
+
+/// Stands for the whole result instead of a row and a column of it; see `phantomdb_result_read_json`.
+pub const PHANTOMDB_WHOLE: u64 = u64::MAX;
+
+/// A value of a result, as the functions give it that read many at once.
+///
+/// These functions fill an array of yours with as many values as there are, or as there is room for, and
+/// say in `count` how many they are. `position` is where they begin, and then where the next call is
+/// to go on: begin with 0, and leave it alone. When `count` is 0, there are no more. So a program
+/// makes few calls for a result of any size, and gets each value with its type, its text and, of
+/// a number, its value:
+///
+///     uint64_t position = 0;
+///     uint64_t count = 0;
+///     phantomdb_value values[256];
+///     do {
+///         if (phantomdb_result_read_cells(result, &position, values, 256, &count, &error) != PHANTOMDB_OK) break;
+///         for (uint64_t i = 0; i < count; i++) use(&values[i]);
+///     } while (count > 0);
+///
+/// Values of a result are read by column names once (`phantomdb_result_read_columns`), cells
+/// (`phantomdb_result_read_cells`), items of a list (`phantomdb_result_read_items`), and JSON of any shape
+/// (`phantomdb_result_read_json`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct phantomdb_value {
+    /// One of `phantomdb_value_kind`.
+    pub kind: i32,
+    /// Bits of `phantomdb_value_flag`.
+    pub flags: u32,
+    /// The row of a cell; else 0.
+    pub row: u64,
+    /// The column of a cell, or the number of a column or item; else 0.
+    pub column: u64,
+    /// With `PHANTOMDB_VALUE_HAS_INTEGER`: the value. Else 0.
+    pub integer: i64,
+    /// With `PHANTOMDB_VALUE_HAS_DOUBLE`: the nearest double. Else 0.
+    pub number: f64,
+    /// UTF-8: of a string its characters, of a null "", of anything else its JSON.
+    pub text: *const c_char,
+    /// How many bytes `text` has.
+    pub length: u64,
+}
+
+impl phantomdb_value {
+    fn new(kind: phantomdb_value_kind, text: &str) -> phantomdb_value {
+        phantomdb_value {
+            kind: kind as i32,
+            flags: 0,
+            row: 0,
+            column: 0,
+            integer: 0,
+            number: 0.0,
+            text: text.as_ptr().cast(),
+            length: text.len() as u64,
+        }
+    }
+
+    /// A string; `index` is its number among the columns or items.
+    fn string(text_with_nul: &str, index: usize, is_replaced: bool) -> phantomdb_value {
+        let text = &text_with_nul[..text_with_nul.len() - 1];
+        let mut value = phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_STRING, text);
+        value.column = index as u64;
+        value.note_replaced(is_replaced);
+        value
+    }
+
+    fn boolean(is_true: bool, text: &str) -> phantomdb_value {
+        let mut value = phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_BOOL, text);
+        value.integer = i64::from(is_true);
+        value.flags = phantomdb_value_flag::PHANTOMDB_VALUE_HAS_INTEGER as u32;
+        value
+    }
+
+    fn number(text: &str) -> phantomdb_value {
+        let number = Number::of(text);
+        let kind = match (number.is_integer, number.int64, number.double) {
+            (true, Some(_), _) => phantomdb_value_kind::PHANTOMDB_VALUE_INTEGER,
+            (true, None, _) => phantomdb_value_kind::PHANTOMDB_VALUE_BIG_INTEGER,
+            (false, _, Some(_)) => phantomdb_value_kind::PHANTOMDB_VALUE_DOUBLE,
+            (false, _, None) => phantomdb_value_kind::PHANTOMDB_VALUE_BIG_NUMBER,
+        };
+        let mut value = phantomdb_value::new(kind, text);
+        if let Some(integer) = number.int64 {
+            value.flags |= phantomdb_value_flag::PHANTOMDB_VALUE_HAS_INTEGER as u32;
+            value.integer = integer;
+        }
+        if let Some(double) = number.double {
+            value.flags |= phantomdb_value_flag::PHANTOMDB_VALUE_HAS_DOUBLE as u32;
+            value.number = double;
+        }
+        value
+    }
+
+    fn cell(cell: &Cell) -> phantomdb_value {
+        let text = cell.text();
+        let mut value = match cell.kind() {
+            Kind::Null => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_NULL, text),
+            Kind::Bool => phantomdb_value::boolean(text == "true", text),
+            Kind::Number => phantomdb_value::number(text),
+            Kind::String => {
+                phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_STRING, text)
+            }
+            Kind::Json => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_JSON, text),
+        };
+        value.row = cell.row() as u64;
+        value.column = cell.column() as u64;
+        value.note_replaced(cell.is_replaced());
+        value
+    }
+
+    fn note_replaced(&mut self, is_replaced: bool) {
+        if is_replaced {
+            self.flags |= phantomdb_value_flag::PHANTOMDB_VALUE_REPLACED as u32;
+        }
+    }
+}
+
+/// Where values go: an array of the caller's.
+struct Room<'a> {
+    places: &'a mut [MaybeUninit<phantomdb_value>],
+    filled: usize,
+}
+
+impl Room<'_> {
+    fn is_full(&self) -> bool {
+        self.filled == self.places.len()
+    }
+
+    fn put(&mut self, value: phantomdb_value) {
+        self.places[self.filled].write(value);
+        self.filled += 1;
+    }
+}
+
+/// Fills an array of values: `fill` is told where to begin, and says where to go on.
+///
+/// # Safety
+/// The pointers are NULL or valid, and `values` has room for `capacity` values.
+unsafe fn read_many(
+    result: *const phantomdb_result,
+    position: *mut u64,
+    (values, capacity): (*mut phantomdb_value, u64),
+    count: *mut u64,
+    error: *mut phantomdb_error,
+    fill: impl FnOnce(&Answer, u64, &mut Room) -> Result<u64>,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        call(error, || {
+            let count = output("count", count)?;
+            *count = 0;
+            let position = output("position", position)?;
+            let places = room("values", values, capacity)?;
+            if places.is_empty() {
+                return Err(Error::invalid_argument("capacity", "must be at least 1"));
+            }
+            let mut room = Room { places, filled: 0 };
+            *position = fill(&*find(result)?, *position, &mut room)?;
+            *count = room.filled as u64;
+            Ok(())
+        })
+    }
+}
+
+/// An array of the caller's to be filled; NULL with length 0 is none.
+///
+/// # Safety
+/// `array` is NULL or has room for `length` elements, which nobody else uses meanwhile.
+unsafe fn room<'a, T>(name: &str, array: *mut T, length: u64) -> Result<&'a mut [MaybeUninit<T>]> {
+    let most = isize::MAX as usize / size_of::<T>().max(1);
+    let length = usize::try_from(length).ok().filter(|length| *length <= most);
+    let length = length.ok_or_else(|| Error::invalid_argument(name, "can't be so large"))?;
+    if array.is_null() {
+        if length > 0 {
+            return Err(Error::invalid_argument(name, "is NULL"));
+        }
+        return Ok(&mut []);
+    }
+    // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
+    Ok(unsafe { slice::from_raw_parts_mut(array.cast(), length) })
+}
+
+/// The names of the columns of a table, each once and in order: of the kind `PHANTOMDB_VALUE_STRING`. Two may be
+/// equal. Texts are ended by a NUL and valid until the result is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_read_columns(
+    result: *const phantomdb_result,
+    position: *mut u64,
+    values: *mut phantomdb_value,
+    capacity: u64,
+    count: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let fill = |answer: &Answer, position: u64, room: &mut Room| {
+        let table = answer.table()?;
+        let mut column = index("position", position)?;
+        while column < table.column_count() && !room.is_full() {
+            let name = table.column_name_with_nul(column)?;
+            let is_replaced = table.is_column_name_replaced(column)?;
+            room.put(phantomdb_value::string(name, column, is_replaced));
+            column += 1;
+        }
+        Ok(column as u64)
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { read_many(result, position, (values, capacity), count, error, fill) }
+}
+
+/// The cells of a table that the server sent, row by row, and by columns within a row. What it left out of
+/// a row is not among them (`phantomdb_result_cell_kind` says that it is null); a null that it sent is. There
+/// may be rows that have none. Texts are ended by a NUL and valid until the result is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_read_cells(
+    result: *const phantomdb_result,
+    position: *mut u64,
+    values: *mut phantomdb_value,
+    capacity: u64,
+    count: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let fill = |answer: &Answer, position: u64, room: &mut Room| {
+        let mut cells = answer.table()?.cells(position)?;
+        while !room.is_full() {
+            let Some(cell) = cells.next() else { break };
+            room.put(phantomdb_value::cell(&cell));
+        }
+        Ok(cells.position())
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { read_many(result, position, (values, capacity), count, error, fill) }
+}
+
+/// The items of a list, in order: of the kind `PHANTOMDB_VALUE_STRING`. Texts are ended by a NUL and valid until the
+/// result is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_read_items(
+    result: *const phantomdb_result,
+    position: *mut u64,
+    values: *mut phantomdb_value,
+    capacity: u64,
+    count: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let fill = |answer: &Answer, position: u64, room: &mut Room| {
+        let names = answer.names()?;
+        let mut item = index("position", position)?;
+        while let (Some(name), false) = (names.get_with_nul(item), room.is_full()) {
+            room.put(phantomdb_value::string(name, item, names.is_replaced(item)));
+            item += 1;
+        }
+        Ok(item as u64)
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { read_many(result, position, (values, capacity), count, error, fill) }
+}
+
+/// JSON of any shape, as a row of values: of an object `PHANTOMDB_VALUE_OBJECT`, then of each member
+/// `PHANTOMDB_VALUE_KEY` and its value, then `PHANTOMDB_VALUE_END`; of an array `PHANTOMDB_VALUE_ARRAY`, its values, `PHANTOMDB_VALUE_END`.
+/// No more than 128 arrays and objects are open at a time. Of members with the same name all come, the
+/// last of which counts.
+///
+/// `row` and `column` name a cell of the kind `PHANTOMDB_VALUE_JSON`; if both are `PHANTOMDB_WHOLE`, the JSON is that of
+/// `phantomdb_result_text`. `PHANTOMDB_ERR_TYPE` if it is not JSON.
+///
+/// Strings with escapes are decoded into `buffer`, which has `buffer_size` bytes. Texts are valid until that is
+/// used again or the result is freed, and are not ended by a NUL. As many bytes as the JSON has are always
+/// enough; with fewer, the values that a call gives may be fewer than there is room for, and
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` says of a string that can't be decoded at all how many it needs, in `length` of the first
+/// value too; `position` is as it was then, and the call can be made again. If no string has an escape, `buffer` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_result_read_json(
+    result: *const phantomdb_result,
+    row: u64,
+    column: u64,
+    position: *mut u64,
+    values: *mut phantomdb_value,
+    capacity: u64,
+    count: *mut u64,
+    buffer: *mut c_char,
+    buffer_size: u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let fill = |answer: &Answer, position: u64, room: &mut Room| {
+        let cell = match (row, column) {
+            (PHANTOMDB_WHOLE, PHANTOMDB_WHOLE) => None,
+            (row, column) => Some((index("row", row)?, index("column", column)?)),
+        };
+        // SAFETY: passed on to the caller.
+        let mut buffer = unsafe { self::room("buffer", buffer.cast::<u8>(), buffer_size) }?;
+        let mut tokens = answer.tokens(cell, position)?;
+        loop {
+            let place = tokens.position();
+            if room.is_full() {
+                return Ok(place);
+            }
+            let Some(token) = tokens.next() else { return Ok(tokens.position()) };
+            match token_value(&token, &mut buffer) {
+                Some(value) => room.put(value),
+                // The buffer is full: the next call has all of it.
+                None if room.filled > 0 => return Ok(place),
+                None => return Err(too_small(&token, buffer_size, room)),
+            }
+        }
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { read_many(result, position, (values, capacity), count, error, fill) }
+}
+
+/// `None` if the buffer has no room for its text.
+fn token_value(token: &JsonToken, buffer: &mut &mut [MaybeUninit<u8>]) -> Option<phantomdb_value> {
+    Some(match token {
+        JsonToken::Null => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_NULL, ""),
+        JsonToken::Bool(is_true, text) => phantomdb_value::boolean(*is_true, text),
+        JsonToken::Number(text) => phantomdb_value::number(text),
+        JsonToken::String(it) => decoded(phantomdb_value_kind::PHANTOMDB_VALUE_STRING, it, buffer)?,
+        JsonToken::Key(it) => decoded(phantomdb_value_kind::PHANTOMDB_VALUE_KEY, it, buffer)?,
+        JsonToken::Array => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_ARRAY, ""),
+        JsonToken::Object => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_OBJECT, ""),
+        JsonToken::End => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_END, ""),
+    })
+}
+
+fn decoded(
+    kind: phantomdb_value_kind,
+    string: &JsonString,
+    buffer: &mut &mut [MaybeUninit<u8>],
+) -> Option<phantomdb_value> {
+    if let Some(text) = string.plain() {
+        return Some(phantomdb_value::new(kind, text));
+    }
+    let (length, is_replaced) = string.decode(buffer)?;
+    let (used, rest) = std::mem::take(buffer).split_at_mut(length);
+    *buffer = rest;
+    let mut value = phantomdb_value::new(kind, "");
+    value.text = used.as_ptr().cast();
+    value.length = length as u64;
+    value.note_replaced(is_replaced);
+    Some(value)
+}
+
+fn too_small(token: &JsonToken, size: u64, room: &mut Room) -> Error {
+    let needed = match token {
+        JsonToken::String(it) | JsonToken::Key(it) => it.most(),
+        _ => 0,
+    };
+    let mut value = phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_STRING, "");
+    value.length = needed as u64;
+    room.put(value);
+    let why = format_args!("has {size} bytes, and a string needs {needed} bytes");
+    Error::invalid_argument("buffer", why)
+}

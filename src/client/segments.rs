@@ -1,0 +1,105 @@
+//! Lists that may become as long as a response makes them: they grow without being copied, and say so
+//! where memory runs out.
+
+use std::collections::TryReserveError;
+
+/// There is no memory for a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OutOfMemory;
+
+impl From<TryReserveError> for OutOfMemory {
+    fn from(_: TryReserveError) -> OutOfMemory {
+        OutOfMemory
+    }
+}
+
+/// How many elements have one allocation.
+const SEGMENT: usize = 8192;
+/// How many the first has at first.
+const FIRST: usize = 16;
+
+/// A list in segments of equal size, so that growing needs no room for what is there already.
+#[derive(Debug)]
+pub(super) struct Segments<T> {
+    segments: Vec<Vec<T>>,
+    length: usize,
+}
+
+impl<T> Default for Segments<T> {
+    fn default() -> Self {
+        Segments { segments: Vec::new(), length: 0 }
+    }
+}
+
+impl<T: Copy> Segments<T> {
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn push(&mut self, element: T) -> Result<(), OutOfMemory> {
+        if self.length == self.segments.len() * SEGMENT {
+            self.segments.try_reserve(1)?;
+            self.segments.push(Vec::new());
+        }
+        let segment = &mut self.segments[self.length / SEGMENT];
+        if segment.len() == segment.capacity() {
+            let is_first = self.length < SEGMENT;
+            let wanted = if is_first { (segment.len() * 2).max(FIRST) } else { SEGMENT };
+            segment.try_reserve_exact(wanted.min(SEGMENT) - segment.len())?;
+        }
+        segment.push(element);
+        self.length += 1;
+        Ok(())
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<T> {
+        self.segments.get(index / SEGMENT)?.get(index % SEGMENT).copied()
+    }
+
+    /// Removes what comes after so many elements.
+    pub(super) fn truncate(&mut self, length: usize) {
+        if length < self.length {
+            self.length = length;
+            self.segments.truncate(length.div_ceil(SEGMENT));
+            if let Some(last) = self.segments.last_mut() {
+                last.truncate((length - 1) % SEGMENT + 1);
+            }
+        }
+    }
+
+    /// How many elements come before the first that is not `is_before`, in a list that is sorted so.
+    pub(super) fn partition_point(&self, is_before: impl Fn(T) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.length);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.get(middle) {
+                Some(element) if is_before(element) => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_any_length_is_read_as_it_was_written() {
+        let mut list = Segments::default();
+        for number in 0..3 * SEGMENT + 5 {
+            assert_eq!(list.len(), number);
+            list.push(number).unwrap();
+        }
+        assert!((0..list.len()).all(|index| list.get(index) == Some(index)));
+        assert_eq!(list.get(list.len()), None);
+        assert_eq!(list.partition_point(|number| number < SEGMENT + 3), SEGMENT + 3);
+        for length in [2 * SEGMENT + 1, 2 * SEGMENT, 7, 0] {
+            list.truncate(length);
+            assert_eq!((list.len(), list.get(length)), (length, None));
+            list.push(99).unwrap();
+            assert_eq!(list.get(length), Some(99));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The first look at a response: whether it is JSON, and where what matters of it is.
+
+use std::ops::Range;
+
+use super::json::{self, Fault, Scanner, Shape, Token};
+use super::mask::Mask;
+use super::stop::Stop;
+use super::table::Source;
+
+/// What servers call the number of rows that a statement changed.
+pub(super) const AFFECTED_ROWS: &[&str] = &["affectedRows", "affected_rows", "count", "inserted"];
+/// What servers call the number of rows of a response.
+pub(super) const ROW_COUNT: &[&str] = &["rowCount", "row_count"];
+/// What servers call a transaction's id.
+pub(super) const TRANSACTION_ID: &[&str] = &["transaction_id", "transactionId"];
+
+/// The members of a response's object that are ever read.
+const NAMES: [&str; 15] = [
+    "error",
+    "columns",
+    "rows",
+    "results",
+    "records",
+    "databases",
+    "tables",
+    "affectedRows",
+    "affected_rows",
+    "count",
+    "inserted",
+    "rowCount",
+    "row_count",
+    "transaction_id",
+    "transactionId",
+];
+
+/// What a value is and where it stands in the response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) shape: Shape,
+    pub(super) place: Range<usize>,
+}
+
+/// What is in a response.
+#[derive(Debug)]
+pub(super) struct Survey {
+    pub(super) whole: Part,
+    members: [Option<Part>; NAMES.len()],
+}
+
+impl Survey {
+    /// Of a response. Of two members with the same name the last one counts.
+    pub(super) fn of(text: &str, stop: &Stop) -> Result<Survey, Fault> {
+        let bytes = text.as_bytes();
+        let mut scanner = Scanner::new(0..bytes.len(), stop);
+        let mut members = [const { None }; NAMES.len()];
+        let first = scanner.expect(bytes)?;
+        let shape = first.shape();
+        let place = match &first {
+            Token::Object(start) => {
+                while let Token::Key(name) = scanner.expect(bytes)? {
+                    let name = json::strictly_decoded(text, &name);
+                    let wanted = name.and_then(|name| NAMES.iter().position(|it| *it == name));
+                    let value = scanner.expect(bytes)?;
+                    let place = scanner.skip(bytes, &value)?;
+                    if let Some(index) = wanted {
+                        members[index] = Some(Part { shape: value.shape(), place });
+                    }
+                }
+                *start..scanner.place()
+            }
+            other => scanner.skip(bytes, other)?,
+        };
+        match scanner.next(bytes)? {
+            None => Ok(Survey { whole: Part { shape, place }, members }),
+            Some(_) => Err(Fault::Invalid("trailing characters", scanner.place())),
+        }
+    }
+
+    /// The first of these members that is there and is not null.
+    pub(super) fn member(&self, names: &[&str]) -> Option<&Part> {
+        names.iter().find_map(|name| {
+            let index = NAMES.iter().position(|it| it == name)?;
+            self.members[index].as_ref().filter(|part| part.shape != Shape::Null)
+        })
+    }
+
+    /// The rows of a query, `None` if it has none; or why they make no table.
+    pub(super) fn of_query(&self) -> Result<Option<Source>, String> {
+        let member = |name: &'static str| self.member(&[name]).map(|part| (name, part));
+        let columns = member("columns");
+        if let (Some(columns), Some(rows)) = (columns, member("rows")) {
+            return Ok(Some(Source::Columns { columns: array(columns)?, rows: array(rows)? }));
+        }
+        if let Some(rows) = member("results").or(member("records")).or(member("rows")) {
+            return Ok(Some(Source::Objects(array(rows)?)));
+        }
+        match columns {
+            // No rows at all.
+            Some(columns) => {
+                let columns = array(columns)?;
+                Ok(Some(Source::Columns { columns, rows: 0..0 }))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The rows of a `select`; or why there are none.
+    pub(super) fn of_select(&self) -> Result<Source, String> {
+        let whole = &self.whole;
+        match whole.shape {
+            Shape::Array => Ok(Source::Objects(whole.place.clone())),
+            Shape::Object => match (self.member(&["records"]), self.member(&["columns"])) {
+                (None, Some(columns)) if self.member(&["rows"]).is_some() => {
+                    let rows = self.member(&["rows"]).map(|rows| ("rows", rows));
+                    let rows = rows.map_or(Ok(0..0), array)?;
+                    Ok(Source::Columns { columns: array(("columns", columns))?, rows })
+                }
+                _ => match self.member(&["records", "rows", "results"]) {
+                    Some(part) if part.shape == Shape::Array => {
+                        Ok(Source::Objects(part.place.clone()))
+                    }
+                    _ => Err("the response has no array `records`".to_owned()),
+                },
+            },
+            other => Err(format!("the response is {other}, not an object")),
+        }
+    }
+
+    /// Whether a query's object has rows, so that it is a table whatever was asked for.
+    pub(super) fn has_rows(&self) -> bool {
+        ["results", "records", "rows"]
+            .iter()
+            .any(|name| self.member(&[name]).is_some_and(|part| part.shape == Shape::Array))
+    }
+}
+
+fn array((name, part): (&str, &Part)) -> Result<Range<usize>, String> {
+    match part.shape {
+        Shape::Array => Ok(part.place.clone()),
+        other => Err(format!("`{name}` is {other}, not an array")),
+    }
+}
+
+/// A number that a server may say, or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Said {
+    #[default]
+    Nothing,
+    /// With its spelling.
+    Integer(i64, String),
+    /// Something else; this is how it begins.
+    Else(String),
+}
+
+impl Said {
+    /// What the first of these members says.
+    pub(super) fn of(text: &str, survey: &Survey, names: &[&str], mask: &Mask) -> Said {
+        let Some(part) = survey.member(names) else { return Said::Nothing };
+        let spelling = text.get(part.place.clone()).unwrap_or_default();
+        match part.shape {
+            Shape::Number => json::exact_integer(spelling).map_or(
+                Said::Else(mask.excerpt(spelling.as_bytes())),
+                |value| {
+                    // A spelling of any length is of use to nobody.
+                    let is_short = spelling.len() <= 40;
+                    let spelling = if is_short { spelling.to_owned() } else { value.to_string() };
+                    Said::Integer(value, spelling)
+                },
+            ),
+            _ => Said::Else(mask.excerpt(spelling.as_bytes())),
+        }
+    }
+
+    /// As JSON.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Said::Integer(_, spelling) => spelling,
+            Said::Nothing | Said::Else(_) => "null",
+        }
+    }
+}
