@@ -134,7 +134,8 @@ pub struct Options {
     pub close_timeout: Duration,
     /// Open `min_connections` at create, in the background, instead of at first use.
     pub preconnect: bool,
-    /// A PEM file with the certificates that may sign the server's; `None`: the system's.
+    /// A PEM file with the certificates that may sign the server's; `None`: the system's. This and
+    /// the files below are read again at a reset, and after a failure of TLS.
     pub tls_ca_file: Option<PathBuf>,
     /// A PEM file with the client's certificate; goes with `tls_key_file`.
     pub tls_cert_file: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `phantomdb_error`, and the codes of it.
 
+use std::borrow::Cow;
 use std::ffi::c_char;
 use std::time::Duration;
 
@@ -55,6 +56,11 @@ pub enum phantomdb_code {
     PHANTOMDB_ERR_OUT_OF_MEMORY = -20,
 }
 
+/// What stands for the middle of a message that is too long.
+const CUT: &str = " … ";
+/// How many bytes of the end of such a message are kept.
+const TAIL: usize = 250;
+
 /// The size of `phantomdb_error.message`, its NUL included.
 pub const PHANTOMDB_ERROR_MESSAGE_SIZE: usize = 984;
 
@@ -69,14 +75,16 @@ pub struct phantomdb_error {
     pub code: i32,
     /// The HTTP status that the server answered; 0 if it did not.
     pub http_status: i32,
-    /// In how many milliseconds a new try makes sense; 0 if that is not known.
+    /// In how many milliseconds a new try makes sense, as the library or the server (by Retry-After:
+    /// seconds or a date) says, a day at most; 0 if that is not known, or at once.
     pub retry_after_ms: i64,
-    /// Whether the same call may succeed later, and is safe to repeat.
+    /// Whether the same call may succeed later, and is safe to repeat. After a write that may have been
+    /// carried out it is false, and the message says that this is not known.
     pub retriable: bool,
     /// For later versions; zero.
     pub reserved: [u8; 23],
     /// What was tried, on what, why it failed and, where it helps, what to do. UTF-8, ended by
-    /// a NUL, cut at the end of a character if it is too long.
+    /// a NUL; a text that is too long loses its middle.
     pub message: [c_char; PHANTOMDB_ERROR_MESSAGE_SIZE],
 }
 
@@ -129,12 +137,21 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
 }
 
-fn fitting(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+/// The text in at most so many bytes. Its beginning says what was tried, and its end what that came to,
+/// so it is the middle that goes.
+fn fitting(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
     }
-    &text[..end]
+    let mut tail = text.len() - TAIL.min(most / 2);
+    while !text.is_char_boundary(tail) {
+        tail += 1;
+    }
+    let mut head = most.saturating_sub(CUT.len() + text.len() - tail);
+    while !text.is_char_boundary(head) {
+        head -= 1;
+    }
+    Cow::Owned([&text[..head], CUT, &text[tail..]].concat())
 }
 
 /// A code with its name and text, as `phantomdb_code_table` lists them.
@@ -172,10 +189,15 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut_between_characters() {
-        assert_eq!(fitting("aéb", 2), "a");
-        assert_eq!(fitting("aéb", 3), "aé");
-        assert_eq!(fitting("aé", 100), "aé");
+    fn a_long_message_keeps_its_beginning_and_its_end() {
+        assert_eq!(fitting("aéb", 4), "aéb");
+        let long = format!("GET /x: 502: {}; it is not known", "é".repeat(1000));
+        for most in [600, 601, 983] {
+            let text = fitting(&long, most);
+            assert!(text.len() <= most && text.len() > most - 4, "{}", text.len());
+            assert!(text.starts_with("GET /x: 502: é") && text.ends_with("; it is not known"));
+            assert!(text.contains("é … é"));
+        }
     }
 
     #[test]

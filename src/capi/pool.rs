@@ -437,7 +437,8 @@ pub unsafe extern "C" fn phantomdb_pool_metrics(
 }
 
 /// Retires every connection that is open now: idle ones at once, others when they are released.
-/// Callers notice nothing. For a server that moved, or certificates that changed.
+/// Callers notice nothing. For a server that moved, or certificates that changed: new connections
+/// look its name up again, and the TLS files are read again.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
 #[unsafe(no_mangle)]

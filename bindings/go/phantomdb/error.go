@@ -14,7 +14,8 @@ type Error struct {
 	Code Code
 	// Status is the HTTP status that the server answered, or 0.
 	Status int
-	// Retriable says whether the same call may succeed later, and is safe to repeat.
+	// Retriable says whether the same call may succeed later, and is safe to repeat. After a write
+	// that may have been carried out it is false, and the message says that this is not known.
 	Retriable bool
 	// RetryAfter is when a new try makes sense, or 0 if that is not known.
 	RetryAfter time.Duration

@@ -177,7 +177,10 @@ export class PhantomDBError extends Error {
   code: string;
   /** The HTTP status, if the server answered one. */
   status?: number;
-  /** Whether the same call may succeed later, and is safe to repeat. */
+  /**
+   * Whether the same call may succeed later, and is safe to repeat. After a write that may have
+   * been carried out it is false, and the message says that this is not known.
+   */
   retriable: boolean;
   /** In how many milliseconds a new try makes sense, if that is known. */
   retryAfter?: number;

@@ -18,7 +18,8 @@ class PhantomDBError(Exception):
     code: str | None
     #: The HTTP status that the server answered; None if it did not.
     status: int | None
-    #: Whether the same call may succeed later, and is safe to repeat.
+    #: Whether the same call may succeed later, and is safe to repeat. After a write that may have
+    #: been carried out it is False, and the message says that this is not known.
     retriable: bool
     #: In how many seconds a new try makes sense; None if that is not known.
     retry_after: float | None
