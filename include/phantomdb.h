@@ -645,7 +645,9 @@ typedef struct phantomdb_pool_options {
     const char *token;
     /**
      * A PEM file with the certificates that may sign the server's; NULL, the default, means
-     * those of the system.
+     * those of the system. This and the files below are read again at a reset, and after a failure
+     * of TLS. The environment (SSL_CERT_FILE, SSL_CERT_DIR) says where the system's are, except to a
+     * program that is set-uid or has rights of its own otherwise.
      */
     const char *tls_ca_file;
     /**
@@ -782,11 +784,13 @@ typedef struct phantomdb_error {
      */
     int32_t http_status;
     /**
-     * In how many milliseconds a new try makes sense; 0 if that is not known.
+     * In how many milliseconds a new try makes sense, as the library or the server (by Retry-After:
+     * seconds or a date) says, a day at most; 0 if that is not known, or at once.
      */
     int64_t retry_after_ms;
     /**
-     * Whether the same call may succeed later, and is safe to repeat.
+     * Whether the same call may succeed later, and is safe to repeat. After a write that may have been
+     * carried out it is false, and the message says that this is not known.
      */
     bool retriable;
     /**
@@ -795,7 +799,7 @@ typedef struct phantomdb_error {
     uint8_t reserved[23];
     /**
      * What was tried, on what, why it failed and, where it helps, what to do. UTF-8, ended by
-     * a NUL, cut at the end of a character if it is too long.
+     * a NUL; a text that is too long loses its middle.
      */
     char message[PHANTOMDB_ERROR_MESSAGE_SIZE];
 } phantomdb_error;
@@ -1170,7 +1174,8 @@ int32_t phantomdb_pool_metrics(struct phantomdb_pool *pool,
 
 /**
  * Retires every connection that is open now: idle ones at once, others when they are released.
- * Callers notice nothing. For a server that moved, or certificates that changed.
+ * Callers notice nothing. For a server that moved, or certificates that changed: new connections
+ * look its name up again, and the TLS files are read again.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
  */
