@@ -485,7 +485,7 @@ typedef enum phantomdb_step_state {
  * `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
  * `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`, `_run`,
  * `_request`, `_interrupt`, `_set_owner`; without waiting `_run_async`, `_request_async`; step by
- * step `_start`, `_start_request`, `_resume`, `_finish_async`.
+ * step `_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`, `_watch_socket`.
  *
  * One request at a time runs on it: a second thread that tries meanwhile gets
  * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
@@ -516,7 +516,7 @@ typedef struct phantomdb_connection phantomdb_connection;
 /**
  * A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
  *
- * `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
+ * `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_acquire_cancelled`, `_release`, `_discard`,
  * `_request`, `_query`, `_run`, `_status`, `_status_json`, `_stats_json`, `_metrics`, `_reset`,
  * `_resize`, `_set_token`, `_close`, `_close_timeout`; without waiting `_acquire_async`,
  * `_acquire_direct`, `_run_async`, `_request_async`, `_close_async`.
@@ -918,7 +918,8 @@ typedef void (*phantomdb_close_callback)(const struct phantomdb_error *error,
  * program watches a socket. No thread of the library takes part, and no callback runs; this is the
  * cheapest way to make a request for a program that has a loop, as runtimes of languages do.
  *
- * `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish_async`.
+ * `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`,
+ * `_watch_socket`.
  *
  * While such a request is under way, another on the connection is refused with
  * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
@@ -932,8 +933,9 @@ typedef struct phantomdb_step {
      */
     int32_t state;
     /**
-     * The descriptor to watch. It stays the library's: watch it, and nothing else. A duplicate of
-     * it may be made for that, and does not keep the connection open.
+     * The descriptor to watch. It stays the library's: watch it, and nothing else, and not after
+     * the request is over. A program that keeps its descriptors longer than that has
+     * `phantomdb_connection_watch_socket` make a duplicate.
      */
     int32_t descriptor;
     /**
@@ -954,6 +956,14 @@ typedef struct phantomdb_step {
      */
     int64_t timeout_ms;
 } phantomdb_step;
+
+/**
+ * A socket is closed: its number, and what was given for this. It runs on whichever thread closes
+ * the socket, within whatever call does that, which may hold locks of the library: it makes a note
+ * and wakes somebody, calls nothing of this library, and returns at once.
+ */
+typedef void (*phantomdb_socket_callback)(uint64_t socket,
+                                          void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1050,6 +1060,17 @@ int32_t phantomdb_pool_acquire_timeout(struct phantomdb_pool *pool,
 int32_t phantomdb_pool_try_acquire(struct phantomdb_pool *pool,
                                    struct phantomdb_connection **connection,
                                    struct phantomdb_error *error);
+
+/**
+ * Counts an acquire whose caller had given up before it began, so that the statistics have each
+ * acquire once. For bindings to languages in which a call may be cancelled before it is made. No connection is
+ * asked for.
+ *
+ * It always fails: with `PHANTOMDB_ERR_CANCELLED`, or with `PHANTOMDB_ERR_INVALID_HANDLE` or
+ * `PHANTOMDB_ERR_CLOSED` for the pool.
+ */
+int32_t phantomdb_pool_acquire_cancelled(struct phantomdb_pool *pool,
+                                         struct phantomdb_error *error);
 
 /**
  * Gives a connection back. Never waits and never uses the network; it can't fail for a
@@ -1845,6 +1866,35 @@ int32_t phantomdb_connection_finish_async(struct phantomdb_connection *connectio
                                           phantomdb_result_callback callback,
                                           void *user_data,
                                           struct phantomdb_ticket **ticket,
+                                          struct phantomdb_error *error);
+
+/**
+ * Finishes the request that was started on this connection, however far it has come, and waits for
+ * that on this thread. For programs that can't watch its socket: for lack of descriptors, say.
+ *
+ * In all else as `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if there is no such
+ * request. `phantomdb_connection_interrupt` cuts it.
+ */
+int32_t phantomdb_connection_finish(struct phantomdb_connection *connection,
+                                    struct phantomdb_result **result,
+                                    struct phantomdb_error *error);
+
+/**
+ * Makes a duplicate of the descriptor of the socket that a request waits for
+ * (`PHANTOMDB_STEP_WAITS`), for the program to watch, for as many requests as the socket
+ * serves, and to close. The duplicate does not keep the connection open: when the library closes
+ * the socket, the duplicate becomes ready, and `closed` is called, exactly once for each call of this that
+ * returned `PHANTOMDB_OK`; it may be called before this has returned. `closed` may be NULL.
+ * In a forked child it is not called.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_STATE` if no request waits; `PHANTOMDB_ERR_OVERLOADED` if the
+ * system has no descriptor left: the request goes on, and can be finished by
+ * `phantomdb_connection_finish`.
+ */
+int32_t phantomdb_connection_watch_socket(struct phantomdb_connection *connection,
+                                          phantomdb_socket_callback closed,
+                                          void *user_data,
+                                          int32_t *descriptor,
                                           struct phantomdb_error *error);
 
 #ifdef __cplusplus

@@ -34,7 +34,7 @@ impl Kept for LeaseEntry {
 /// `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
 /// `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`, `_run`,
 /// `_request`, `_interrupt`, `_set_owner`; without waiting `_run_async`, `_request_async`; step by
-/// step `_start`, `_start_request`, `_resume`, `_finish_async`.
+/// step `_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`, `_watch_socket`.
 ///
 /// One request at a time runs on it: a second thread that tries meanwhile gets
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be

@@ -29,7 +29,7 @@ static POOLS: Table<Arc<Executor>> = Table::new(Kind::Pool);
 
 /// A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
 ///
-/// `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_release`, `_discard`,
+/// `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_acquire_cancelled`, `_release`, `_discard`,
 /// `_request`, `_query`, `_run`, `_status`, `_status_json`, `_stats_json`, `_metrics`, `_reset`,
 /// `_resize`, `_set_token`, `_close`, `_close_timeout`; without waiting `_acquire_async`,
 /// `_acquire_direct`, `_run_async`, `_request_async`, `_close_async`.
@@ -143,6 +143,21 @@ pub unsafe extern "C" fn phantomdb_pool_try_acquire(
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe { acquire(pool, connection, error, || Ok(Pool::try_acquire)) }
+}
+
+/// Counts an acquire whose caller had given up before it began, so that the statistics have each
+/// acquire once. For bindings to languages in which a call may be cancelled before it is made. No connection is
+/// asked for.
+///
+/// It always fails: with `PHANTOMDB_ERR_CANCELLED`, or with `PHANTOMDB_ERR_INVALID_HANDLE` or
+/// `PHANTOMDB_ERR_CLOSED` for the pool.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_acquire_cancelled(
+    pool: *mut phantomdb_pool,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call(error, || Err(find(pool)?.pool().acquire_cancelled())) }
 }
 
 /// `prepare` looks at the arguments, before anything happens.

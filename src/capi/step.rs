@@ -1,21 +1,23 @@
 //! `phantomdb_step`: requests that the program carries on itself.
 
 use std::ffi::{c_char, c_void};
+use std::os::fd::IntoRawFd;
 use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::asynchronous::{
     answered, given, phantomdb_result_callback, phantomdb_ticket, with_ticket,
 };
-use super::call::{call, output};
+use super::call::{UserData, call, output};
 use super::connection::{self, phantomdb_connection};
 use super::error::phantomdb_error;
 use super::operation;
 use super::pool;
 use super::result::{self, phantomdb_result};
-use crate::client::Request;
+use crate::client::{Closed, Request};
 use crate::error::Result;
 use crate::executor::{Lane, Pace, Wanted};
+use crate::threads;
 
 /// How far a request has come that the program carries on itself; `phantomdb_step.state`.
 #[repr(C)]
@@ -36,7 +38,8 @@ pub enum phantomdb_step_state {
 /// program watches a socket. No thread of the library takes part, and no callback runs; this is the
 /// cheapest way to make a request for a program that has a loop, as runtimes of languages do.
 ///
-/// `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish_async`.
+/// `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`,
+/// `_watch_socket`.
 ///
 /// While such a request is under way, another on the connection is refused with
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
@@ -48,8 +51,9 @@ pub enum phantomdb_step_state {
 pub struct phantomdb_step {
     /// One of `phantomdb_step_state`. What follows is of `PHANTOMDB_STEP_WAITS`, else 0.
     pub state: i32,
-    /// The descriptor to watch. It stays the library's: watch it, and nothing else. A duplicate of
-    /// it may be made for that, and does not keep the connection open.
+    /// The descriptor to watch. It stays the library's: watch it, and nothing else, and not after
+    /// the request is over. A program that keeps its descriptors longer than that has
+    /// `phantomdb_connection_watch_socket` make a duplicate.
     pub descriptor: i32,
     /// What to watch it for: `POLLIN`, or `POLLOUT` too, of `<poll.h>`. 0: it can go on at once.
     pub events: i32,
@@ -179,6 +183,67 @@ pub unsafe extern "C" fn phantomdb_connection_finish_async(
             })
         })
     }
+}
+
+/// Finishes the request that was started on this connection, however far it has come, and waits for
+/// that on this thread. For programs that can't watch its socket: for lack of descriptors, say.
+///
+/// In all else as `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if there is no such
+/// request. `phantomdb_connection_interrupt` cuts it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_finish(
+    connection: *mut phantomdb_connection,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || result::answer(result, || connection::find(connection)?.lane.finish()))
+    }
+}
+
+/// A socket is closed: its number, and what was given for this. It runs on whichever thread closes
+/// the socket, within whatever call does that, which may hold locks of the library: it makes a note
+/// and wakes somebody, calls nothing of this library, and returns at once.
+pub type phantomdb_socket_callback =
+    Option<unsafe extern "C" fn(socket: u64, user_data: *mut c_void)>;
+
+/// Makes a duplicate of the descriptor of the socket that a request waits for
+/// (`PHANTOMDB_STEP_WAITS`), for the program to watch, for as many requests as the socket
+/// serves, and to close. The duplicate does not keep the connection open: when the library closes
+/// the socket, the duplicate becomes ready, and `closed` is called, exactly once for each call of this that
+/// returned `PHANTOMDB_OK`; it may be called before this has returned. `closed` may be NULL.
+/// In a forked child it is not called.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_STATE` if no request waits; `PHANTOMDB_ERR_OVERLOADED` if the
+/// system has no descriptor left: the request goes on, and can be finished by
+/// `phantomdb_connection_finish`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_watch_socket(
+    connection: *mut phantomdb_connection,
+    closed: phantomdb_socket_callback,
+    user_data: *mut c_void,
+    descriptor: *mut i32,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            let output = output("descriptor", descriptor)?;
+            *output = -1;
+            let closed = notice(closed, UserData(user_data));
+            *output = connection::find(connection)?.lane.duplicate(closed)?.into_raw_fd();
+            Ok(())
+        })
+    }
+}
+
+fn notice(closed: phantomdb_socket_callback, user_data: UserData) -> Option<Closed> {
+    let closed = closed?;
+    Some(Box::new(move |socket| {
+        // SAFETY: the program gave this function for this purpose, with this `user_data`.
+        threads::call_back(|| unsafe { closed(socket as u64, user_data.get()) });
+    }))
 }
 
 /// # Safety

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::os::fd::RawFd;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use super::routes::{self, Kind, Request, only_reads};
 use super::station::Station;
 use super::stop::Stop;
 use super::usual::Head;
-use super::watch::{Watch, Watched};
+use super::watch::{Closed, Watch, Watched};
 use crate::error::{Code, Error, Result};
 
 const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
@@ -175,9 +176,25 @@ impl Connection {
         again: Option<Instant>,
         watch: Arc<dyn Watch>,
     ) -> Result<Answer> {
+        self.watch = Some(watch);
+        let outcome = self.request_here(request, deadline, again);
+        self.watch = None;
+        outcome
+    }
+
+    /// As [`Connection::request_again`], with nobody watching.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request`].
+    pub fn request_here(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+        again: Option<Instant>,
+    ) -> Result<Answer> {
         let target = self.target(request)?;
         let bound = self.bound(again.unwrap_or(deadline));
-        self.watch = Some(watch);
         let fresh = again.is_some();
         self.in_flight(|connection| connection.carry_out(request, &target, bound, fresh))
     }
@@ -269,6 +286,31 @@ impl Connection {
     pub fn read(&mut self, request: &Request, unread: Box<Unread>) -> Result<Answer> {
         let Unread { target, bound, reply, watched } = *unread;
         let outcome = self.conclude(request, &target, Ok(reply), &bound);
+        self.end_flight(watched);
+        outcome
+    }
+
+    /// Waits for the end of a request that [`Connection::start`] began.
+    pub fn finish(&mut self, request: &Request, underway: Box<Underway>) -> Result<Answer> {
+        let Underway { target, bound, mut flight, watched } = *underway;
+        let body = request.body.as_deref();
+        let outcome = loop {
+            if let Some(outcome) = flight.advance(body, true) {
+                break self.note(&mut flight, request, outcome);
+            }
+        };
+        // Gives the socket back, or closes it.
+        drop(flight);
+        let outcome = match outcome {
+            Err(failed)
+                if !self.station.cutter.is_cut()
+                    && failed.may_be_sent_again(only_reads(&request.method)) =>
+            {
+                self.exchange(request, &target, bound, true)
+            }
+            outcome => outcome,
+        };
+        let outcome = self.conclude(request, &target, outcome, &bound);
         self.end_flight(watched);
         outcome
     }
@@ -623,6 +665,16 @@ impl Underway {
     /// is closed.
     pub fn descriptor(&self) -> RawFd {
         self.flight.descriptor()
+    }
+
+    /// A duplicate of that descriptor, to be watched and closed by the program. `closed` is told
+    /// when the socket is closed.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn duplicate(&self, closed: Option<Closed>) -> io::Result<OwnedFd> {
+        self.flight.duplicate(closed)
     }
 
     /// Whether the request is not all sent, so that it goes on when the socket takes more of it.

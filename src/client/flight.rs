@@ -3,8 +3,9 @@
 //! The socket is the flight's own until that ends. It goes back to the connection only if the
 //! exchange ended with nothing left over; every other end closes it.
 
+use std::io;
 use std::mem;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use super::exchange::{Exchange, Reply, Unfit};
 use super::outcome::Cause;
 use super::station::Station;
 use super::usual::Head;
+use super::watch::Closed;
 use super::wire::{Broken, Received, Wait, Wire};
 
 /// How often it receives before it lets others have their turn, if it may not wait.
@@ -105,6 +107,12 @@ impl Flight {
     /// The descriptor of that socket, for others to watch.
     pub(super) fn descriptor(&self) -> RawFd {
         self.wire.as_ref().map_or(-1, |wire| wire.socket().lend())
+    }
+
+    /// A duplicate of it; `closed` is told when the socket is closed.
+    pub(super) fn duplicate(&self, closed: Option<Closed>) -> io::Result<OwnedFd> {
+        let Some(wire) = &self.wire else { return Err(io::ErrorKind::NotConnected.into()) };
+        wire.socket().duplicate(closed)
     }
 
     /// Whether the request is not all sent.

@@ -70,4 +70,4 @@ pub use poller::{Bell, Poller};
 pub use routes::Request;
 pub use table::{Cells, Table};
 pub use tokens::{JsonString, JsonToken, Tokens};
-pub use watch::Watch;
+pub use watch::{Closed, Watch};

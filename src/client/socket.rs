@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io::{self, Read};
 use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,6 +14,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::watch::Closed;
 use crate::fork;
 use crate::sync::Mutex;
 
@@ -52,6 +54,17 @@ pub(super) struct Socket {
     pub(super) watched_by: AtomicU64,
     /// Whether the program was given the descriptor, and may have a duplicate.
     is_lent: AtomicBool,
+    closed: Notices,
+}
+
+/// Who is told when a socket is closed.
+#[derive(Default)]
+struct Notices(Mutex<Vec<Closed>>);
+
+impl fmt::Debug for Notices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notices").finish_non_exhaustive()
+    }
 }
 
 static LAST_SOCKET: AtomicUsize = AtomicUsize::new(0);
@@ -73,16 +86,22 @@ impl Drop for Socket {
     fn drop(&mut self) {
         let mut open = OPEN.lock();
         let Some(stream) = self.stream.take() else { return };
-        if self.generation == fork::generation() {
-            open.remove(&stream.as_raw_fd());
-            if *self.is_lent.get_mut() {
-                // A duplicate would keep the connection open.
-                let _ = stream.shutdown(Shutdown::Both);
-            }
-            drop(stream);
-        } else {
-            // Closed at the fork; by now the number may be another file's.
+        if self.generation != fork::generation() {
+            // Closed at the fork; by now the number may be another file's. The program's
+            // duplicates are its own, and so is whoever watches them: the parent.
             let _ = stream.into_raw_fd();
+            return;
+        }
+        open.remove(&stream.as_raw_fd());
+        if *self.is_lent.get_mut() {
+            // A duplicate would keep the connection open.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        drop(stream);
+        drop(open);
+        let notices = mem::take(&mut *self.closed.0.lock());
+        for closed in notices {
+            closed(self.number);
         }
     }
 }
@@ -116,6 +135,7 @@ impl Socket {
             number: LAST_SOCKET.fetch_add(1, Ordering::Relaxed) + 1,
             watched_by: AtomicU64::new(0),
             is_lent: AtomicBool::new(false),
+            closed: Notices::default(),
         }
     }
 
@@ -134,6 +154,15 @@ impl Socket {
     pub(super) fn lend(&self) -> RawFd {
         self.is_lent.store(true, Ordering::Relaxed);
         self.as_raw_fd()
+    }
+
+    /// A duplicate of the descriptor, for the program to watch and to close. `closed` is told when
+    /// the socket itself is closed, whatever the peer had sent by then.
+    pub(super) fn duplicate(&self, closed: Option<Closed>) -> io::Result<OwnedFd> {
+        let duplicate = self.stream().try_clone()?;
+        self.is_lent.store(true, Ordering::Relaxed);
+        self.closed.0.lock().extend(closed);
+        Ok(duplicate.into())
     }
 
     /// Connects; `TimedOut` if that lasts beyond `until`.

@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use super::gate::Interrupter;
 
+/// Told, with its number, that a socket is closed: on whichever thread closes it, which may hold
+/// locks. So it makes a note and wakes somebody, and nothing else.
+pub type Closed = Box<dyn FnOnce(usize) + Send>;
+
 /// Told when a request begins and when it ends.
 pub trait Watch: Send + Sync {
     /// It begins: until [`Watch::ends`], the interrupter cuts this request and no other. False if

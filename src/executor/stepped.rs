@@ -3,15 +3,16 @@
 //! No step waits; the one that gets a large response reads it. Between two steps the request and its connection are here; whoever makes a step
 //! has them, so that two threads never make one at once.
 
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::time::Instant;
 
 use super::errand::safely;
 use super::lane::Lane;
-use crate::client::{Answer, Request};
+use crate::client::{Answer, Closed, Request};
 use crate::error::{Code, Error, Result};
 use crate::pool::{Sent, UnderwayRequest};
 use crate::sync::Mutex;
+use crate::threads;
 
 /// How far a request has come that the program carries on.
 #[derive(Debug)]
@@ -107,6 +108,40 @@ impl Lane {
             Ok(Sent::Over(outcome)) => Pace::Over(outcome),
             Err(panic) => Pace::Over(Err(panic)),
         }
+    }
+
+    /// Waits for its end, however far it has come.
+    ///
+    /// # Errors
+    /// As [`Lease::request`](crate::pool::Lease::request); `InvalidState` without such a request.
+    pub fn finish(&self) -> Result<Answer> {
+        threads::refuse_in_callback("request")?;
+        let started = self.stepped.0.lock().take();
+        let (request, stage) = started.ok_or_else(none)?;
+        safely(|| match stage {
+            Stage::Underway(underway) => self.lease().finish(&request, underway),
+            Stage::NeedsThread(again) => self.lease().request_here(&request, again),
+        })
+        .unwrap_or_else(Err)
+    }
+
+    /// A duplicate of the descriptor of the socket that it waits for; `closed` is told when that
+    /// socket is closed. Whoever resumes the request has to wait meanwhile, so that it is the
+    /// right one.
+    ///
+    /// # Errors
+    /// `InvalidState` without a request that waits; `Overloaded` with the system's reason, and the
+    /// request goes on.
+    pub fn duplicate(&self, closed: Option<Closed>) -> Result<OwnedFd> {
+        let place = self.stepped.0.lock();
+        let Some((_, Stage::Underway(underway))) = &*place else {
+            let why = "No request that was started on this connection waits for a socket";
+            return Err(Error::new(Code::InvalidState, why));
+        };
+        underway.request().duplicate(closed).map_err(|error| {
+            let why = format!("The socket's descriptor could not be duplicated: {error}");
+            Error::new(Code::Overloaded, why)
+        })
     }
 }
 

@@ -161,6 +161,18 @@ impl Shared {
         Ok(lease)
     }
 
+    /// Counts an acquire whose caller had given up before it began, and says what it has come to.
+    #[cfg(feature = "capi")]
+    pub fn acquire_cancelled(&self) -> Error {
+        let error = if self.is_closed() {
+            Error::closed()
+        } else {
+            Error::new(Code::Cancelled, "Cancelled before it began, so nothing was done")
+        };
+        self.count_refused(&error);
+        error
+    }
+
     fn pending(
         self: &Arc<Self>,
         place: Place,

@@ -267,6 +267,20 @@ impl Lease {
         outcome
     }
 
+    /// Waits for the end of a request that [`Lease::start`] began.
+    pub(crate) fn finish(&self, request: &Request, underway: UnderwayRequest) -> Result<Answer> {
+        let UnderwayRequest { mut client, request: underway } = underway;
+        let outcome = client.connection.finish(request, underway);
+        let outcome = self.note(&mut client, outcome);
+        self.connection.put_back(client);
+        outcome
+    }
+
+    /// As [`Lease::request`]; `again` is what [`Sent::NeedsThread`] said.
+    pub(crate) fn request_here(&self, request: &Request, again: Option<Instant>) -> Result<Answer> {
+        self.send(|connection, deadline| connection.request_here(request, deadline, again))
+    }
+
     fn go_on(&self, mut client: Client, progress: Progress) -> Sent {
         match progress {
             Progress::Underway(request) => Sent::Underway(UnderwayRequest { client, request }),

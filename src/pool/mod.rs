@@ -126,6 +126,12 @@ impl Pool {
         self.shared().try_acquire()
     }
 
+    /// Counts an acquire whose caller had given up before it began: `Cancelled`, or `Closed`.
+    #[cfg(feature = "capi")]
+    pub(crate) fn acquire_cancelled(&self) -> Error {
+        self.shared().acquire_cancelled()
+    }
+
     /// Acquires a connection, sends one request on it and releases it.
     ///
     /// # Errors

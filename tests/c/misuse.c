@@ -103,6 +103,12 @@ static world new_world(int traits) {
                                             NULL, &error), &error);
         CHECK_INT(w.step.state, PHANTOMDB_STEP_NEEDS_THREAD);
     }
+    if (traits & NEEDS_SOCKET) {
+        CHECK_OK(phantomdb_connection_health_check(w.connection, NULL, &error), &error);
+        CHECK_OK(phantomdb_connection_start(w.connection, PHANTOMDB_HEALTH_CHECK, NULL, 0, &w.step,
+                                            NULL, &error), &error);
+        CHECK_INT(w.step.state, PHANTOMDB_STEP_WAITS);
+    }
     if (traits & NEEDS_TRANSACTION) {
         CHECK_OK(phantomdb_connection_begin_transaction(w.connection, NULL, NULL, &error), &error);
     }

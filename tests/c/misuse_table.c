@@ -1,5 +1,8 @@
 #include "misuse_table.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #define CALL(function, ...)                                              \
     static int32_t call_##function(void *const *a, phantomdb_error *e) { \
         (void)a;                                                         \
@@ -58,7 +61,23 @@ CALL(connection_start, a[0], PHANTOMDB_LIST_TABLES, TEXTS_OF(a[1]), 1, a[2], a[3
 CALL(connection_start_request, a[0], a[1], a[2], a[3], 2, a[4], a[5], e)
 CALL(connection_resume, a[0], a[1], a[2], e)
 CALL(connection_finish_async, a[0], RESULT_TO(a[1]), a[2], a[3], e)
+CALL(connection_finish, a[0], a[1], e)
 CALL(cancel, a[0], e)
+
+/* It always fails: this is how it does where all is well. */
+static int32_t call_pool_acquire_cancelled(void *const *a, phantomdb_error *e) {
+    int32_t code = phantomdb_pool_acquire_cancelled(a[0], e);
+    if (code != PHANTOMDB_ERR_CANCELLED) return code;
+    if (e != NULL) memset(e, 0, sizeof *e);
+    return PHANTOMDB_OK;
+}
+
+static int32_t call_connection_watch_socket(void *const *a, phantomdb_error *e) {
+    int32_t code = phantomdb_connection_watch_socket(a[0], NULL, a[1], a[2], e);
+    if (code == PHANTOMDB_OK) close(*(int32_t *)a[2]);
+    return code;
+}
+
 CALL(connection_health_check, a[0], a[1], e)
 CALL(connection_list_databases, a[0], a[1], e)
 CALL(connection_create_database, a[0], a[1], a[2], e)
@@ -121,6 +140,7 @@ const misuse_row misuse_rows[] = {
     ROW(pool_acquire, PLAIN, A_POOL, {OUT_HANDLE, "connection", NULL}),
     ROW(pool_acquire_timeout, PLAIN, A_POOL, {OUT_HANDLE, "connection", NULL}),
     ROW(pool_try_acquire, PLAIN, A_POOL, {OUT_HANDLE, "connection", NULL}),
+    ROW(pool_acquire_cancelled, PLAIN, A_POOL),
     ROW(pool_release, ENDS_ITS_HANDLE, A_POOL, A_CONNECTION),
     ROW(pool_discard, ENDS_ITS_HANDLE, A_POOL, A_CONNECTION),
     ROW(pool_request, PLAIN, A_POOL, {TEXT, "method", "POST"}, {TEXT, "path", "/p"},
@@ -180,6 +200,9 @@ const misuse_row misuse_rows[] = {
         {TEXT, "path", "/p"}, {BYTES, "body", "{}"}, THE_STEP, ANSWER),
     ROW(connection_resume, NEEDS_STEP, A_CONNECTION, THE_STEP, ANSWER),
     ROW(connection_finish_async, NEEDS_STEP, A_CONNECTION, CALLS_BACK, A_TICKET),
+    ROW(connection_finish, NEEDS_STEP, A_CONNECTION, ANSWER),
+    ROW(connection_watch_socket, NEEDS_SOCKET, A_CONNECTION, {USER_DATA, "user_data", NULL},
+        OUT(descriptor)),
     ROW(connection_interrupt, PLAIN, A_CONNECTION),
     ROW(connection_set_owner, PLAIN, A_CONNECTION, {TEXT, "owner", "me"}),
 

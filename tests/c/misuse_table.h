@@ -46,6 +46,7 @@ typedef enum trait {
     OF_A_LIST = 16,        /* reads a result that is a list, not a table */
     NEEDS_TICKET = 32,     /* of a call that waits */
     NEEDS_STEP = 64,       /* a request that was started on its connection */
+    NEEDS_SOCKET = 128,    /* and waits for its socket */
 } trait;
 
 typedef struct misuse_row {

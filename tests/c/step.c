@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include "devserver.h"
@@ -246,6 +248,148 @@ static void rule_19_a_close_cuts_it(void) {
     fake_server_stop(fake);
 }
 
+static atomic_int sockets_closed;
+static atomic_uint_fast64_t last_closed;
+
+static void on_socket_closed(uint64_t socket, void *user_data) {
+    CHECK(user_data == &sockets_closed);
+    last_closed = socket;
+    sockets_closed++;
+}
+
+static int watched(const request *it) {
+    int descriptor = 0;
+    CHECK_OK(phantomdb_connection_watch_socket(it->connection, on_socket_closed, &sockets_closed,
+                                               &descriptor, &error), &error);
+    CHECK(descriptor > 2 && descriptor != it->step.descriptor);
+    return descriptor;
+}
+
+/* Also of sockets that have bytes which nobody will ever read. */
+static void a_watched_socket_tells_when_it_is_closed(void) {
+    static const fake_step chatty = {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{}HTTP/1.1 408 No\r\n"};
+    const fake_step steps[] = {answers, answers, holds, answers, answers, chatty};
+    fake_server *fake = fake_server_start(steps, 6);
+    phantomdb_pool *pool = pool_of(fake_server_url(fake));
+    for (int i = 0; i < 2; i++) {
+        sockets_closed = 0;
+        phantomdb_connection *connection = opened(pool);
+        request it = health_check(connection);
+        int first = watched(&it), second = watched(&it);
+        carry_on(&it);
+        CHECK_INT(it.code, PHANTOMDB_OK);
+        phantomdb_result_free(it.result);
+        CHECK_INT(sockets_closed, 0);
+        it = health_check(connection);
+        uint64_t socket = it.step.socket;
+        EVENTUALLY(fake_server_requests(fake) == (i == 0 ? 3 : 6));
+        released(pool, connection);
+        EVENTUALLY(sockets_closed == 2);
+        CHECK_INT(last_closed, socket);
+        /* The duplicates are the program's to close. */
+        struct pollfd both[] = {{.fd = first, .events = POLLIN}, {.fd = second, .events = POLLIN}};
+        CHECK_INT(poll(both, 2, PATIENCE_MS), 2);
+        close(first);
+        close(second);
+    }
+    phantomdb_connection *connection = acquired(pool);
+    int descriptor = 5;
+    CHECK_CODE(phantomdb_connection_watch_socket(connection, NULL, NULL, &descriptor, &error),
+               PHANTOMDB_ERR_INVALID_STATE, &error, "waits for a socket");
+    CHECK_INT(descriptor, -1);
+    released(pool, connection);
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+static void finish_here(request *it) {
+    it->code = phantomdb_connection_finish(it->connection, &it->result, &error);
+}
+
+static int interrupt(void *connection) {
+    CHECK_INT(phantomdb_connection_interrupt(connection, NULL), PHANTOMDB_OK);
+    return 0;
+}
+
+static void a_request_can_be_waited_for_wherever_it_is(void) {
+    const fake_step steps[] = {answers, answers, holds, answers, holds};
+    fake_server *fake = fake_server_start(steps, 5);
+    phantomdb_pool_options options = options_for(fake_server_url(fake));
+    options.min_connections = options.max_connections = 1;
+    options.request_timeout_ms = 1000;
+    phantomdb_pool *pool = new_pool(&options);
+    phantomdb_connection *connection = acquired(pool);
+    /* It needs a thread, and this is one; then it waits for its socket. */
+    for (int i = 0; i < 2; i++) {
+        request it = health_check(connection);
+        CHECK_INT(it.step.state, i == 0 ? PHANTOMDB_STEP_NEEDS_THREAD : PHANTOMDB_STEP_WAITS);
+        finish_here(&it);
+        CHECK_OK(it.code, &error);
+        CHECK_INT(phantomdb_result_free(it.result), PHANTOMDB_OK);
+        finish_here(&it);
+        CHECK_CODE(it.code, PHANTOMDB_ERR_INVALID_STATE, &error, "No request was started");
+    }
+    request it = health_check(connection);
+    EVENTUALLY(fake_server_requests(fake) == 3);
+    thrd_t other;
+    thrd_create(&other, interrupt, connection);
+    finish_here(&it);
+    thrd_join(other, NULL);
+    CHECK_CODE(it.code, PHANTOMDB_ERR_CANCELLED, &error, NULL);
+    CHECK(it.result == NULL);
+    it = health_check(connection);
+    finish_here(&it);
+    CHECK_OK(it.code, &error);
+    phantomdb_result_free(it.result);
+    it = health_check(connection);
+    finish_here(&it);
+    CHECK_CODE(it.code, PHANTOMDB_ERR_TIMEOUT, &error, "Timeout");
+    released(pool, connection);
+    at_rest(pool);
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+/* A program that watches sockets can go on where it has no descriptor left for that. */
+static void without_descriptors_a_request_is_finished_by_waiting_for_it(void) {
+    const fake_step steps[] = {answers, answers};
+    fake_server *fake = fake_server_start(steps, 2);
+    phantomdb_pool *pool = pool_of(fake_server_url(fake));
+    phantomdb_connection *connection = opened(pool);
+    request it = health_check(connection);
+    struct rlimit limit, none;
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    int lowest = dup(0);
+    close(lowest);
+    none = (struct rlimit){.rlim_cur = (rlim_t)lowest, .rlim_max = limit.rlim_max};
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int descriptor = 0;
+    int32_t code = phantomdb_connection_watch_socket(connection, on_socket_closed, NULL, &descriptor,
+                                                     &error);
+    CHECK_CODE(code, PHANTOMDB_ERR_OVERLOADED, &error, "Too many open files");
+    CHECK_INT(descriptor, -1);
+    finish_here(&it);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_OK(it.code, &error);
+    phantomdb_result_free(it.result);
+    released(pool, connection);
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+static void rule_22_an_acquire_that_was_cancelled_before_it_began_is_counted(void) {
+    phantomdb_pool *pool = pool_of(server.url);
+    CHECK_CODE(phantomdb_pool_acquire_cancelled(pool, &error), PHANTOMDB_ERR_CANCELLED, &error,
+               "before it began");
+    phantomdb_result *stats;
+    CHECK_OK(phantomdb_pool_stats_json(pool, &stats, &error), &error);
+    CHECK(strstr(text_of(stats), "\"direct\":0,\"waited\":0,\"timed_out\":0,\"cancelled\":1,"
+                                 "\"rejected\":0,\"failed\":0") != NULL);
+    phantomdb_result_free(stats);
+    closed(pool);
+    CHECK_CODE(phantomdb_pool_acquire_cancelled(pool, &error), PHANTOMDB_ERR_CLOSED, &error, NULL);
+}
+
 static void rule_15_a_socket_that_was_closed_is_replaced(void) {
     const fake_step steps[] = {
         {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{}"},
@@ -302,6 +446,11 @@ int main(void) {
     check_run("a release ends it", a_release_ends_it_and_closes_its_socket);
     check_run("a close cuts it", rule_19_a_close_cuts_it);
     check_run("a socket that was closed is replaced", rule_15_a_socket_that_was_closed_is_replaced);
+    check_run("a watched socket tells when it is closed", a_watched_socket_tells_when_it_is_closed);
+    check_run("a request can be waited for", a_request_can_be_waited_for_wherever_it_is);
+    check_run("without descriptors", without_descriptors_a_request_is_finished_by_waiting_for_it);
+    check_run("an acquire that was cancelled before it began",
+              rule_22_an_acquire_that_was_cancelled_before_it_began_is_counted);
     check_run("taken only if one is free", a_connection_is_taken_only_if_one_is_free);
     devserver_stop(&server);
     return check_end();

@@ -16,6 +16,7 @@ import (
 
 // TestMain starts the server that the examples ask, whose address they find in PHANTOMDB_URL.
 func TestMain(m *testing.M) {
+	beChild()
 	url, stop, err := support.StartDevserver()
 	if err != nil {
 		log.Fatal("no development server, which DEVSERVER names: ", err)

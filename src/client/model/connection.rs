@@ -3,7 +3,8 @@
 //! The answer to a request is the number of the socket that it went over. `GET /silence` is never
 //! answered, and the answer to `GET /large` takes its time to be read; what begins a transaction, or ends one, is known by its path.
 
-use std::os::fd::RawFd;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::poller::Poller;
 use super::routes::{Kind, Request};
 use super::station::Station;
 use super::stop::Stop;
-use super::watch::{Watch, Watched};
+use super::watch::{Closed, Watch, Watched};
 use super::wire::Wire;
 use crate::clock;
 use crate::error::{Code, Error, Result};
@@ -98,6 +99,15 @@ impl Connection {
         outcome
     }
 
+    pub fn request_here(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+        again: Option<Instant>,
+    ) -> Result<Answer> {
+        self.request(request, again.unwrap_or(deadline))
+    }
+
     pub fn start(
         &mut self,
         request: &Request,
@@ -156,6 +166,17 @@ impl Connection {
                 break;
             }
         }
+        self.end_flight(watched);
+        self.conclude(request, outcome)
+    }
+
+    pub fn finish(&mut self, request: &Request, underway: Box<Underway>) -> Result<Answer> {
+        let Underway { wire, watched, until } = *underway;
+        shuttle::thread::yield_now();
+        if is_silent(&request.target) {
+            wire.socket().hang(until);
+        }
+        let outcome = self.answer(wire, &request.target);
         self.end_flight(watched);
         self.conclude(request, outcome)
     }
@@ -281,6 +302,10 @@ impl Underway {
 
     pub fn descriptor(&self) -> RawFd {
         -1
+    }
+
+    pub fn duplicate(&self, _closed: Option<Closed>) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub fn is_sending(&self) -> bool {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #include "_cgo_export.h"
 
@@ -18,10 +18,32 @@ static int bell = -1;
 // because the goroutine that made the call wakes the others itself.
 static _Thread_local bridge_call **collected;
 
+// The sockets that were closed since they were last looked for, the last first.
+static _Atomic(bridge_socket *) closed;
+
+// What Go's poller opens at its first use, without which the whole program ends: there must be as
+// many descriptors left.
+enum { DESCRIPTORS_OF_POLLER = 3 };
+
 int bridge_open(void) {
-    bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return bell;
+    int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (descriptor < 0) return -1;
+    int others[DESCRIPTORS_OF_POLLER];
+    int count = 0;
+    while (count < DESCRIPTORS_OF_POLLER) {
+        others[count] = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+        if (others[count] < 0) break;
+        count++;
+    }
+    int error = errno;
+    for (int i = 0; i < count; i++) close(others[i]);
+    if (count == DESCRIPTORS_OF_POLLER) return descriptor;
+    close(descriptor);
+    errno = error;
+    return -1;
 }
+
+void bridge_listen(int descriptor) { bell = descriptor; }
 
 // Turns a list around.
 static bridge_call *reversed(bridge_call *list) {
@@ -211,6 +233,13 @@ bridge_call *bridge_resume(uintptr_t connection, uintptr_t pool, bridge_call *ca
     return reversed(ended);
 }
 
+void bridge_finish_here(uintptr_t connection, bridge_call *call) {
+    phantomdb_result *result = NULL;
+    phantomdb_error error;
+    int32_t code = phantomdb_connection_finish(connection_of(connection), &result, &error);
+    note(code, result, &error, call);
+}
+
 phantomdb_error *bridge_finish(uintptr_t connection, bridge_call *call) {
     CALL(phantomdb_connection_finish_async, connection_of(connection), on_answered, call,
          &call->ticket);
@@ -221,18 +250,32 @@ static int change_blocking(int descriptor, bool blocks) {
     return fcntl(descriptor, F_SETFL, blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
 }
 
-int bridge_watchable(int descriptor) {
-    int duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-    if (duplicate >= 0) change_blocking(duplicate, false);
-    return duplicate;
+static void on_socket_closed(uint64_t number, void *user_data) {
+    (void)number;
+    bridge_socket *socket = user_data;
+    socket->next = atomic_load(&closed);
+    while (!atomic_compare_exchange_weak(&closed, &socket->next, socket)) continue;
+    // With others before it, the bell rings already.
+    if (socket->next == NULL) eventfd_write(bell, 1);
+}
+
+bridge_socket *bridge_closed_sockets(void) { return atomic_exchange(&closed, NULL); }
+
+bridge_watched bridge_watch(uintptr_t connection, bridge_socket *socket) {
+    bridge_watched watched = {0};
+    phantomdb_error error;
+    int32_t code = phantomdb_connection_watch_socket(connection_of(connection),
+                                                     socket == NULL ? NULL : on_socket_closed,
+                                                     socket, &watched.descriptor, &error);
+    watched.error = error_if(code, &error);
+    if (code == PHANTOMDB_OK) change_blocking(watched.descriptor, false);
+    return watched;
 }
 
 void bridge_block(int descriptor) { change_blocking(descriptor, true); }
 
-bool bridge_is_gone(int descriptor) {
-    char byte;
-    ssize_t count = recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
+phantomdb_error *bridge_acquire_cancelled(uintptr_t pool) {
+    CALL(phantomdb_pool_acquire_cancelled, pool_of(pool));
 }
 
 phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status) {

@@ -61,10 +61,26 @@ typedef struct bridge_table {
     bridge_cell cells[];
 } bridge_table;
 
-// Calls that end on threads of the library: the descriptor becomes readable when bridge_done has
-// some. Below zero if the system has none to be had.
+// A socket that Go's poller watches, until the library closes it. It lives in C's memory until
+// bridge_closed_sockets has given it.
+typedef struct bridge_socket {
+    struct bridge_socket *next;
+    // A cgo.Handle of the owner.
+    uintptr_t owner;
+} bridge_socket;
+
+typedef struct bridge_watched {
+    int32_t descriptor;
+    phantomdb_error *error;
+} bridge_watched;
+
+// Calls that end, and sockets that are closed, on threads of the library: the descriptor becomes
+// readable when bridge_done or bridge_closed_sockets has some, once bridge_listen was given it. -1
+// and errno if there are too few descriptors left for it, and for Go's poller.
 int bridge_open(void);
+void bridge_listen(int descriptor);
 bridge_call *bridge_done(void);
+bridge_socket *bridge_closed_sockets(void);
 
 bridge_outcome bridge_create(const phantomdb_pool_options *options);
 bridge_outcome bridge_try_acquire(uintptr_t pool);
@@ -86,12 +102,17 @@ void bridge_start_request(uintptr_t connection, const char *texts, const void *b
 // returns the calls that are done by that.
 bridge_call *bridge_resume(uintptr_t connection, uintptr_t pool, bridge_call *call);
 phantomdb_error *bridge_finish(uintptr_t connection, bridge_call *call);
+// Waits for its end on this thread.
+void bridge_finish_here(uintptr_t connection, bridge_call *call);
 
-// A duplicate of a socket's descriptor, which Go's poller takes for one that never blocks; below
-// zero if the system has none to be had. bridge_block makes the socket again what it was.
-int bridge_watchable(int descriptor);
+// A duplicate of the descriptor of the socket that a request waits for, which Go's poller takes for one
+// that never blocks; bridge_block makes it again what it was. `socket`, if it is not NULL, will
+// be among the closed ones if there is no error.
+bridge_watched bridge_watch(uintptr_t connection, bridge_socket *socket);
 void bridge_block(int descriptor);
-bool bridge_is_gone(int descriptor);
+
+// Counts an acquire that was cancelled before it began.
+phantomdb_error *bridge_acquire_cancelled(uintptr_t pool);
 
 phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status);
 phantomdb_error *bridge_stats(uintptr_t pool, bridge_call *call);

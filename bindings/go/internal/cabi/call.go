@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/cgo"
 	"sync"
+	"time"
 	"unsafe"
 )
 
@@ -29,6 +30,9 @@ type call struct {
 	// events is what its socket is watched for, and ready what is done then.
 	events C.int32_t
 	ready  func(uintptr) bool
+	// interrupt cuts the request and says so to interrupted.
+	interrupt   func()
+	interrupted chan struct{}
 }
 
 var spare struct {
@@ -48,9 +52,11 @@ func newCall() *call {
 	it := &call{
 		c:    (*C.bridge_call)(C.calloc(1, C.sizeof_bridge_call)),
 		done: make(chan struct{}, 1),
+
+		interrupted: make(chan struct{}, 1),
 	}
 	it.c.owner = C.uintptr_t(cgo.NewHandle(it))
-	it.ready = it.goOn
+	it.ready, it.interrupt = it.goOn, it.cut
 	return it
 }
 
@@ -98,27 +104,38 @@ func wake(list *C.bridge_call) {
 }
 
 var bell struct {
-	sync.Once
-	err error
+	sync.Mutex
+	isRung bool
 }
 
-// listen starts the goroutine that wakes others whose calls end on threads of the library.
+// listen starts the goroutine that wakes others whose calls end on threads of the library. What
+// fails is tried again by the next pool.
 func listen() error {
-	bell.Do(func() {
-		fd, err := C.bridge_open()
-		if fd < 0 {
-			bell.err = err
-			return
-		}
-		file := os.NewFile(uintptr(fd), "libphantomdb")
-		go func() {
-			for count := make([]byte, 8); ; {
-				if _, err := file.Read(count); err != nil {
-					panic("phantomdb: the eventfd can't be read: " + err.Error())
-				}
-				wake(C.bridge_done())
+	bell.Lock()
+	defer bell.Unlock()
+	if bell.isRung {
+		return nil
+	}
+	fd, err := C.bridge_open()
+	if fd < 0 {
+		return err
+	}
+	file := os.NewFile(uintptr(fd), "libphantomdb")
+	// It fails if Go's poller could not take it, and then nobody would ever be woken.
+	if err := file.SetDeadline(time.Time{}); err != nil {
+		_ = file.Close()
+		return err
+	}
+	C.bridge_listen(fd)
+	bell.isRung = true
+	go func() {
+		for count := make([]byte, 8); ; {
+			if _, err := file.Read(count); err != nil {
+				panic("phantomdb: the eventfd can't be read: " + err.Error())
 			}
-		}()
-	})
-	return bell.err
+			wake(C.bridge_done())
+			forgetSockets(C.bridge_closed_sockets())
+		}
+	}()
+	return nil
 }

@@ -32,7 +32,11 @@ type Options struct {
 // Create makes a pool. The function is to be called once, when the pool is closed.
 func (o *Options) Create() (Pool, func(), error) {
 	if err := listen(); err != nil {
-		return 0, nil, &Failure{Code: Overloaded, Message: "No eventfd to be had: " + err.Error()}
+		return 0, nil, &Failure{
+			Code:      Overloaded,
+			Retriable: true,
+			Message:   "The system has no descriptor left that the pool could be watched with: " + err.Error(),
+		}
 	}
 	var c C.phantomdb_pool_options
 	C.phantomdb_pool_options_init(&c, C.sizeof_phantomdb_pool_options)

@@ -39,7 +39,7 @@ const (
 // Acquire waits for a connection.
 func (p Pool) Acquire(ctx context.Context) (Connection, error) {
 	if ctx.Err() != nil {
-		return 0, ended(ctx)
+		return 0, p.cancelled(ctx)
 	}
 	connection := p.take()
 	if connection == 0 {
@@ -60,7 +60,7 @@ func (p Pool) take() Connection { return Connection(C.bridge_take(C.uintptr_t(p)
 // wait acquires a connection, in the queue if none is free.
 func (p Pool) wait(ctx context.Context) (Connection, error) {
 	if ctx.Err() != nil {
-		return 0, ended(ctx)
+		return 0, p.cancelled(ctx)
 	}
 	call := newCall()
 	defer call.drop()
@@ -71,6 +71,11 @@ func (p Pool) wait(ctx context.Context) (Connection, error) {
 	call.wait(ctx)
 	value, err := call.outcome()
 	return Connection(value), with(ctx, err)
+}
+
+// cancelled counts an acquire whose context had ended before it began, and says so.
+func (p Pool) cancelled(ctx context.Context) error {
+	return with(ctx, taken(C.bridge_acquire_cancelled(C.uintptr_t(p))))
 }
 
 // Release gives a connection back, to be closed if it is to be discarded.
@@ -150,7 +155,7 @@ func (p Pool) Close(ctx context.Context, timeoutMillis int64) error {
 		<-call.done
 	}
 	_, err := call.outcome()
-	forgetSockets()
+	forgetSockets(C.bridge_closed_sockets())
 	return err
 }
 

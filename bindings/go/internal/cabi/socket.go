@@ -1,101 +1,117 @@
 package cabi
 
 /*
-#include <poll.h>
+#include <stdlib.h>
 #include "bridge.h"
 */
 import "C"
 
 import (
 	"os"
+	"runtime/cgo"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // socket is one that Go's poller watches, by a descriptor of its own, which does not keep the
 // connection open.
 type socket struct {
+	number uint64
+	// file is nil where the poller could not take it.
 	file *os.File
 	raw  syscall.RawConn
-	// users is how many goroutines wait for it.
-	users atomic.Int32
+	// isClosed says that the library has closed its own.
+	isClosed bool
 }
 
-// sockets are those that are watched, by the numbers that the library gives them.
+// sockets are those that are watched, by the numbers that the library gives them. Each is forgotten
+// when the library tells that it has closed it.
 var sockets struct {
 	sync.RWMutex
 	all map[uint64]*socket
-	// most is how many there may be before those that are gone are looked for.
-	most int
 }
 
-// leastSockets is how many are kept without a look.
-const leastSockets = 16
-
-// socketOf gives the socket that a request waits for, to be left.
-func socketOf(step *C.phantomdb_step) (*socket, error) {
-	number := uint64(step.socket)
+// socketOf gives the socket that a request waits for.
+func (it *call) socketOf() (*socket, error) {
+	number := uint64(it.c.step.socket)
 	sockets.RLock()
-	it := sockets.all[number]
-	if it != nil {
-		it.users.Add(1)
-	}
+	known := sockets.all[number]
 	sockets.RUnlock()
-	if it != nil {
-		return it, nil
+	switch {
+	case known == nil:
+		return it.watchSocket(number)
+	case known.file == nil:
+		// It could not be watched at an earlier request.
+		return known, it.open(known, nil)
 	}
-	return watchSocket(number, step)
+	return known, nil
 }
 
-func watchSocket(number uint64, step *C.phantomdb_step) (*socket, error) {
-	descriptor, err := C.bridge_watchable(C.int(step.descriptor))
-	if descriptor < 0 {
-		return nil, err
-	}
-	it := &socket{file: os.NewFile(uintptr(descriptor), "phantomdb")}
-	C.bridge_block(descriptor)
-	it.users.Store(1)
-	if it.raw, err = it.file.SyscallConn(); err != nil {
-		return nil, err
-	}
-	deadline := time.Now().Add(time.Duration(step.timeout_ms) * time.Millisecond)
-	if err = it.file.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
-	sockets.Lock()
-	isMany := len(sockets.all) >= sockets.most
-	if sockets.all == nil {
-		sockets.all = make(map[uint64]*socket)
-	}
-	sockets.all[number] = it
-	sockets.Unlock()
-	if isMany {
-		forgetSockets()
-	}
-	return it, nil
+func (it *call) watchSocket(number uint64) (*socket, error) {
+	made := &socket{number: number}
+	owner := cgo.NewHandle(made)
+	c := (*C.bridge_socket)(C.calloc(1, C.sizeof_bridge_socket))
+	c.owner = C.uintptr_t(owner)
+	return made, it.open(made, c)
 }
 
-func (s *socket) leave() { s.users.Add(-1) }
-
-// forgetSockets closes the descriptors of those that the library has closed.
-func forgetSockets() {
+// open has Go's poller watch a socket. With c it is a new one, which the library will tell the end of.
+func (it *call) open(of *socket, c *C.bridge_socket) error {
+	watched := C.bridge_watch(C.uintptr_t(it.connection), c)
+	if watched.error != nil {
+		if c != nil {
+			cgo.Handle(c.owner).Delete()
+			C.free(unsafe.Pointer(c))
+		}
+		return taken(watched.error)
+	}
+	file := os.NewFile(uintptr(watched.descriptor), "phantomdb")
+	C.bridge_block(C.int(watched.descriptor))
+	raw, err := file.SyscallConn()
+	if err == nil {
+		// It fails, too, if the poller could not take it.
+		err = file.SetDeadline(time.Now().Add(time.Duration(it.c.step.timeout_ms) * time.Millisecond))
+	}
 	sockets.Lock()
 	defer sockets.Unlock()
-	for number, it := range sockets.all {
-		if it.users.Load() == 0 && it.isGone() {
-			_ = it.file.Close()
-			delete(sockets.all, number)
+	if !of.isClosed {
+		if sockets.all == nil {
+			sockets.all = make(map[uint64]*socket)
 		}
+		sockets.all[of.number] = of
 	}
-	sockets.most = 2*len(sockets.all) + leastSockets
+	if err != nil || of.isClosed {
+		_ = file.Close()
+	}
+	if err == nil {
+		of.file, of.raw = file, raw
+	}
+	return err
 }
 
-func (s *socket) isGone() bool {
-	gone := true
-	_ = s.raw.Control(func(descriptor uintptr) { gone = bool(C.bridge_is_gone(C.int(descriptor))) })
-	return gone
+// forgetSockets closes the descriptors of the sockets that the library has closed.
+func forgetSockets(list *C.bridge_socket) {
+	for list != nil {
+		next, owner := list.next, cgo.Handle(list.owner)
+		it := owner.Value().(*socket)
+		owner.Delete()
+		C.free(unsafe.Pointer(list))
+		list = next
+
+		sockets.Lock()
+		it.isClosed = true
+		if sockets.all[it.number] == it {
+			delete(sockets.all, it.number)
+		}
+		file := it.file
+		sockets.Unlock()
+		if file != nil {
+			// Whoever waits for it wakes.
+			_ = file.Close()
+		}
+	}
 }
 
 // CountSockets is how many sockets are watched, for tests.

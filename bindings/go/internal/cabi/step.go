@@ -2,6 +2,7 @@ package cabi
 
 /*
 #include <poll.h>
+#include <stdlib.h>
 #include "bridge.h"
 */
 import "C"
@@ -13,9 +14,6 @@ import (
 	"time"
 	"unsafe"
 )
-
-// over is a time that has passed, which wakes whoever waits with it as a deadline.
-var over = time.Unix(1, 0)
 
 // answer carries a request on that was started, until it is over.
 func (it *call) answer(ctx context.Context) (Result, error) {
@@ -33,6 +31,16 @@ func (it *call) answer(ctx context.Context) (Result, error) {
 }
 
 func (it *call) carryOn(ctx context.Context) {
+	if ctx.Done() != nil {
+		// It wakes whoever waits for the socket, and ends the reading of a large response.
+		stop := context.AfterFunc(ctx, it.interrupt)
+		defer func() {
+			if !stop() {
+				// So that it cuts nothing that comes later.
+				<-it.interrupted
+			}
+		}()
+	}
 	for {
 		switch {
 		case it.c.step.state == C.PHANTOMDB_STEP_OVER:
@@ -43,9 +51,14 @@ func (it *call) carryOn(ctx context.Context) {
 		case it.c.step.events == 0:
 			it.resume()
 		default:
-			it.watch(ctx)
+			it.watch()
 		}
 	}
+}
+
+func (it *call) cut() {
+	_ = it.connection.Interrupt()
+	it.interrupted <- struct{}{}
 }
 
 // resume goes on with the request. If it is over then, the connection is back in its pool.
@@ -56,11 +69,26 @@ func (it *call) resume() {
 // finish lets a thread of the library carry the request on.
 func (it *call) finish(ctx context.Context) {
 	// Not noted at once: what the call has come to may be there before this is back.
-	if refused := C.bridge_finish(C.uintptr_t(it.connection), it.c); refused != nil {
-		it.c.error = refused
-	} else {
+	refused := C.bridge_finish(C.uintptr_t(it.connection), it.c)
+	switch {
+	case refused == nil:
 		it.wait(ctx)
+	case refused.code == C.PHANTOMDB_ERR_OVERLOADED:
+		// The system has no thread or descriptor left for the library's own.
+		C.free(unsafe.Pointer(refused))
+		it.finishHere()
+		return
+	default:
+		it.c.error = refused
 	}
+	it.giveBack()
+}
+
+// finishHere waits for the end of the request on this thread, for where nothing else can: at most one
+// for each connection.
+func (it *call) finishHere() {
+	C.bridge_finish_here(C.uintptr_t(it.connection), it.c)
+	it.c.step.state = C.PHANTOMDB_STEP_OVER
 	it.giveBack()
 }
 
@@ -74,19 +102,12 @@ func (it *call) giveBack() {
 
 // watch goes on with the request whenever its socket is ready, until that is to be watched for
 // something else, or no more.
-func (it *call) watch(ctx context.Context) {
-	socket, err := socketOf(&it.c.step)
+func (it *call) watch() {
+	socket, err := it.socketOf()
 	if err != nil {
-		// Without a descriptor to be had: cut, so that it is over.
-		_ = it.connection.Interrupt()
-		it.resume()
+		// The system has no descriptor left, or Go's poller can't take it.
+		it.finishHere()
 		return
-	}
-	defer socket.leave()
-	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { _ = socket.file.SetDeadline(over) })
-		// One that comes too late makes the next request on this socket look once more.
-		defer stop()
 	}
 	it.events = it.c.step.events
 	if it.events&C.POLLOUT != 0 {
@@ -96,9 +117,6 @@ func (it *call) watch(ctx context.Context) {
 	}
 	if err == nil {
 		return
-	}
-	if ctx.Err() != nil {
-		_ = it.connection.Interrupt()
 	}
 	it.resume()
 	if it.c.step.state == C.PHANTOMDB_STEP_WAITS && errors.Is(err, os.ErrDeadlineExceeded) {
