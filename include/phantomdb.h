@@ -479,6 +479,81 @@ typedef enum phantomdb_step_state {
 } phantomdb_step_state;
 
 /**
+ * What a `phantomdb_value` is.
+ */
+typedef enum phantomdb_value_kind {
+    /**
+     * No value.
+     */
+    PHANTOMDB_VALUE_NULL = 0,
+    /**
+     * True or false: `integer` is 1 or 0.
+     */
+    PHANTOMDB_VALUE_BOOL = 1,
+    /**
+     * A number without a fraction or exponent that an int64_t holds: `integer`.
+     */
+    PHANTOMDB_VALUE_INTEGER = 2,
+    /**
+     * A number without a fraction or exponent that no int64_t holds: `text` has its digits.
+     */
+    PHANTOMDB_VALUE_BIG_INTEGER = 3,
+    /**
+     * A number with a fraction or exponent: `number` is the nearest double.
+     */
+    PHANTOMDB_VALUE_DOUBLE = 4,
+    /**
+     * A number with a fraction or exponent beyond every double, such as 1e400: `text` has it as it was
+     * sent.
+     */
+    PHANTOMDB_VALUE_BIG_NUMBER = 5,
+    /**
+     * A text: `text` has its characters.
+     */
+    PHANTOMDB_VALUE_STRING = 6,
+    /**
+     * A JSON array or object in a cell: `text` has its JSON, and `phantomdb_result_read_json` reads it.
+     */
+    PHANTOMDB_VALUE_JSON = 7,
+    /**
+     * An array begins. This and those below come from `phantomdb_result_read_json` alone.
+     */
+    PHANTOMDB_VALUE_ARRAY = 8,
+    /**
+     * An object begins.
+     */
+    PHANTOMDB_VALUE_OBJECT = 9,
+    /**
+     * The name of a member of an object, in `text`. Its value comes next.
+     */
+    PHANTOMDB_VALUE_KEY = 10,
+    /**
+     * The array or object that began last, and has not ended, ends.
+     */
+    PHANTOMDB_VALUE_END = 11,
+} phantomdb_value_kind;
+
+/**
+ * The bits of `phantomdb_value.flags`.
+ */
+typedef enum phantomdb_value_flag {
+    /**
+     * `integer` is the value exactly: of a number that is whole, however it is spelled (5, 5.0, 5e0), and
+     * that an int64_t holds; of true and false 1 and 0.
+     */
+    PHANTOMDB_VALUE_HAS_INTEGER = 1,
+    /**
+     * `number` is the nearest double: of every number that is not beyond all of them.
+     */
+    PHANTOMDB_VALUE_HAS_DOUBLE = 2,
+    /**
+     * The text had unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is the character
+     * U+FFFD in `text`.
+     */
+    PHANTOMDB_VALUE_REPLACED = 4,
+} phantomdb_value_flag;
+
+/**
  * A connection that was acquired from a pool, and is yours until you release it.
  *
  * `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
