@@ -11,7 +11,7 @@ const EMPTY: u32 = u32::MAX;
 const SLOTS: usize = 16;
 
 /// Finds columns by their names: an open hash table. Its hashes are keyed, so that no server can choose names
-/// that meet in one slot; it grows by half, and holds no more than one copy of itself while it does.
+/// that meet in one slot; it grows by a quarter, and holds no more than one copy of itself while it does.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     keys: RandomState,
@@ -81,7 +81,7 @@ impl Index {
     }
 
     fn grow(&mut self) -> Result<(), OutOfMemory> {
-        let wanted = (self.slots.len() + self.slots.len() / 2).max(SLOTS);
+        let wanted = (self.slots.len() + self.slots.len() / 4).max(SLOTS);
         // The old slots are not needed: the hashes say all that they do.
         self.slots = Vec::new();
         self.slots.try_reserve_exact(wanted)?;

@@ -32,6 +32,9 @@ const PIECE: usize = 4096;
 /// What an answer of announced size gets at first; more only as more comes.
 const MAX_RESERVED: u64 = 1024 * 1024;
 
+/// So much empty room behind a body is given back.
+const WORTH_SHRINKING: usize = 64 * 1024;
+
 /// A complete HTTP answer.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -288,7 +291,12 @@ impl Exchange {
         let State::Counted { filled, left } = self.state else { return Ok(None) };
         if filled == self.body.len() {
             let more = left.min(MAX_RESERVED) as usize;
-            self.body.try_reserve(more)?;
+            if self.body.capacity() < filled + more {
+                // Twice as much each time, but never more than was announced and the NUL.
+                let announced = usize::try_from(left).unwrap_or(usize::MAX).saturating_add(1);
+                let wanted = announced.min(self.body.capacity()).max(more);
+                self.body.try_reserve_exact(wanted)?;
+            }
             self.body.resize(filled + more, 0);
         }
         Ok(Some(&mut self.body[filled..]))
@@ -326,7 +334,11 @@ impl Exchange {
 
     fn reply(&mut self) -> Option<Reply> {
         let head = self.head.take()?;
-        let body = std::mem::take(&mut self.body);
+        let mut body = std::mem::take(&mut self.body);
+        // Of a body whose length was not announced, up to half of the room is empty.
+        if body.capacity() - body.len() > WORTH_SHRINKING {
+            body.shrink_to(body.len() + 1);
+        }
         Some(Reply {
             status: head.status,
             headers: head.headers,

@@ -278,8 +278,8 @@ impl<'a> Tried<'a> {
                 );
             }
             Cause::NoMemory => {
-                let why = "the system has no memory for the response";
-                return self.doubtful_unless_it_reads(self.error(Code::TooLarge, why), sent);
+                let why = "there is not enough memory for the response";
+                return self.doubtful_unless_it_reads(self.error(Code::OutOfMemory, why), sent);
             }
         };
         self.unless_it_reads(error, sent)
