@@ -5,6 +5,7 @@ use crate::routes::guard::Names;
 use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// The server without its sockets.
 #[derive(Debug)]
@@ -17,8 +18,14 @@ pub struct App {
     pub names: Names,
     /// The token that requests must carry.
     pub token: Option<String>,
+    /// The largest response.
+    pub max_result_bytes: usize,
     /// The largest body that is accepted.
     pub max_body_bytes: usize,
+    /// Bytes that all bodies at hand may take together.
+    pub max_total_body_bytes: usize,
+    /// Bytes that all bodies at hand may still take together.
+    pub bodies: Arc<Semaphore>,
     /// How long a client may take for a body.
     pub client_timeout: Duration,
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::engine;
+use crate::store::Limits;
 use clap::Parser;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,8 +52,44 @@ pub struct Options {
     pub tls_client_ca: Option<PathBuf>,
 
     /// Largest request body that is accepted
-    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * MIB, value_parser = bytes)]
     pub max_body_bytes: usize,
+
+    /// Most bytes of all request bodies that are at hand at once
+    #[arg(long, value_name = "BYTES", default_value_t = 256 * MIB, value_parser = bytes)]
+    pub max_total_body_bytes: usize,
+
+    /// Largest response
+    #[arg(long, value_name = "BYTES", default_value_t = 128 * MIB, value_parser = bytes)]
+    pub max_result_bytes: usize,
+
+    /// Most bytes of all large responses that clients have not read yet; at least one fits
+    #[arg(long, value_name = "BYTES", default_value_t = 512 * MIB, value_parser = bytes)]
+    pub max_total_result_bytes: usize,
+
+    /// Most rows of a response
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = number)]
+    pub max_result_rows: usize,
+
+    /// Most memory that one statement may use, temporary tables and indexes included
+    #[arg(long, value_name = "BYTES", default_value_t = 256 * MIB, value_parser = bytes)]
+    pub max_statement_memory: usize,
+
+    /// Largest size of a database's file, and of its journal
+    #[arg(long, value_name = "BYTES", default_value_t = 1024 * MIB, value_parser = bytes)]
+    pub max_database_bytes: usize,
+
+    /// Most databases that exist at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = number)]
+    pub max_databases: usize,
+
+    /// Most connections that are open at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = number)]
+    pub max_connections: usize,
+
+    /// Most transactions that are open at once; each has a process
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = number)]
+    pub max_transactions: usize,
 
     /// Close a connection that has been idle for so long; announced to the clients
     #[arg(
@@ -85,6 +123,55 @@ pub struct Options {
     /// Stop when standard input ends, so that the server does not outlive whoever started it
     #[arg(long)]
     pub stop_on_stdin_eof: bool,
+}
+
+impl Options {
+    /// What requests may take.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            lock: self.lock_timeout,
+            query: self.query_timeout,
+            transaction: self.transaction_timeout,
+            transactions: self.max_transactions,
+            databases: self.max_databases,
+            results_bytes: self.max_total_result_bytes.max(self.max_result_bytes) as u64,
+            statement: engine::Limits {
+                database_bytes: self.max_database_bytes as u64,
+                memory_bytes: self.max_statement_memory as u64,
+                result_rows: self.max_result_rows,
+                result_bytes: self.max_result_bytes,
+            },
+        }
+    }
+
+    /// A journal has a head for each page of the database.
+    pub fn largest_file(&self) -> u64 {
+        let most = self.max_database_bytes as u64;
+        most + most / 64 + 4 * MIB as u64
+    }
+
+    /// What a worker may map. SQLite's own limit is reached long before; this one is for what it
+    /// does not count.
+    pub fn largest_process(&self) -> u64 {
+        let parts = self.max_statement_memory + 4 * (self.max_result_bytes + self.max_body_bytes);
+        (parts + 1024 * MIB) as u64
+    }
+}
+
+const MIB: usize = 1024 * 1024;
+
+fn bytes(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (1..=1 << 40).contains(number))
+        .ok_or_else(|| "must be a number of bytes from 1 to 1099511627776".into())
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (1..=1_000_000_000).contains(number))
+        .ok_or_else(|| "must be a number from 1 to 1000000000".into())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

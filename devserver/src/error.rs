@@ -1,9 +1,10 @@
 //! The one error of the server: what kind, and a sentence for a person.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What went wrong, as far as a client can act on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The request itself is malformed.
     BadRequest,
@@ -43,12 +44,24 @@ pub enum Kind {
     TooLarge,
     /// Another transaction kept the write lock for too long.
     Busy,
+    /// The server is doing as much as it may.
+    Overloaded,
+    /// As many transactions are open as may be.
+    TooManyTransactions,
+    /// As many databases exist as may be.
+    TooManyDatabases,
+    /// The database, or its journal, is as large as it may be.
+    DatabaseFull,
+    /// The statement needs more memory than it may have.
+    MemoryLimit,
+    /// A worker was told to stop; never told to a client.
+    Interrupted,
     /// Anything else.
     Internal,
 }
 
 /// An error on its way to the client.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Error {
     /// Decides the status and the code of the answer.
     pub kind: Kind,

@@ -12,9 +12,21 @@ pub struct Figures {
     connections_open: AtomicU64,
     connections_peak: AtomicU64,
     connections_accepted: AtomicU64,
+    connections_refused: AtomicU64,
     requests_total: AtomicU64,
     requests_in_flight: AtomicU64,
     inserts_acknowledged: AtomicU64,
+}
+
+/// What is counted elsewhere.
+#[derive(Debug)]
+pub struct Now {
+    /// Databases that exist.
+    pub databases: usize,
+    /// Transactions that are open.
+    pub transactions: usize,
+    /// Bytes of the request bodies at hand.
+    pub body_bytes: usize,
 }
 
 /// One figure, as `/stats` and `/metrics` show it.
@@ -33,6 +45,12 @@ pub struct OpenConnection(Arc<Figures>);
 #[derive(Debug)]
 pub struct RequestInFlight(Arc<Figures>);
 
+impl Default for Figures {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Figures {
     /// All zero, the clock running.
     pub fn new() -> Self {
@@ -41,6 +59,7 @@ impl Figures {
             connections_open: AtomicU64::new(0),
             connections_peak: AtomicU64::new(0),
             connections_accepted: AtomicU64::new(0),
+            connections_refused: AtomicU64::new(0),
             requests_total: AtomicU64::new(0),
             requests_in_flight: AtomicU64::new(0),
             inserts_acknowledged: AtomicU64::new(0),
@@ -55,6 +74,11 @@ impl Figures {
         OpenConnection(Arc::clone(self))
     }
 
+    /// Counts a connection beyond those that may be open.
+    pub fn refused(&self) {
+        self.connections_refused.fetch_add(1, SeqCst);
+    }
+
     /// Counts a request whose head has arrived.
     pub fn request(self: &Arc<Self>) -> RequestInFlight {
         self.requests_total.fetch_add(1, SeqCst);
@@ -63,14 +87,14 @@ impl Figures {
     }
 
     /// Counts rows whose insert is about to be acknowledged.
-    pub fn inserted(&self, rows: usize) {
-        self.inserts_acknowledged.fetch_add(rows as u64, SeqCst);
+    pub fn inserted(&self, rows: u64) {
+        self.inserts_acknowledged.fetch_add(rows, SeqCst);
     }
 
     /// The figures as an object.
-    pub fn to_json(&self, databases: usize, transactions: usize) -> Value {
+    pub fn to_json(&self, now: &Now) -> Value {
         let mut stats = json!({});
-        for figure in self.list(databases, transactions) {
+        for figure in self.list(now) {
             stats[figure.name] = figure.value.into();
         }
         stats["uptime_seconds"] = self.started.elapsed().as_secs_f64().into();
@@ -78,9 +102,9 @@ impl Figures {
     }
 
     /// The figures in Prometheus' text format.
-    pub fn to_prometheus(&self, databases: usize, transactions: usize) -> String {
+    pub fn to_prometheus(&self, now: &Now) -> String {
         let mut text = String::new();
-        for Figure { name, kind, help, value } in self.list(databases, transactions) {
+        for Figure { name, kind, help, value } in self.list(now) {
             // Prometheus wants every counter to say so in its name.
             let total = if kind == "counter" && !name.ends_with("_total") { "_total" } else { "" };
             let name = format!("phantomdb_devserver_{name}{total}");
@@ -89,48 +113,60 @@ impl Figures {
         text
     }
 
-    fn list(&self, databases: usize, transactions: usize) -> [Figure; 8] {
+    fn list(&self, now: &Now) -> [Figure; 10] {
         let figure = |name, kind, help, value| Figure { name, kind, help, value };
-        let now = |counter: &AtomicU64| counter.load(SeqCst);
+        let read = |counter: &AtomicU64| counter.load(SeqCst);
         [
             figure(
                 "connections_open",
                 "gauge",
                 "TCP connections open now",
-                now(&self.connections_open),
+                read(&self.connections_open),
             ),
             figure(
                 "connections_peak",
                 "gauge",
                 "Most TCP connections ever open at once",
-                now(&self.connections_peak),
+                read(&self.connections_peak),
             ),
             figure(
                 "connections_accepted",
                 "counter",
                 "TCP connections accepted",
-                now(&self.connections_accepted),
+                read(&self.connections_accepted),
+            ),
+            figure(
+                "connections_refused",
+                "counter",
+                "TCP connections turned away because too many were open",
+                read(&self.connections_refused),
             ),
             figure(
                 "requests_total",
                 "counter",
                 "Requests begun, this one included",
-                now(&self.requests_total),
+                read(&self.requests_total),
             ),
             figure(
                 "requests_in_flight",
                 "gauge",
                 "Requests not yet answered, this one included",
-                now(&self.requests_in_flight),
+                read(&self.requests_in_flight),
             ),
             figure(
                 "inserts_acknowledged",
                 "counter",
                 "Rows acknowledged by the insert routes",
-                now(&self.inserts_acknowledged),
+                read(&self.inserts_acknowledged),
             ),
-            figure("transactions_open", "gauge", "Transactions open now", transactions as u64),
-            figure("databases", "gauge", "Databases that exist now", databases as u64),
+            figure(
+                "body_bytes",
+                "gauge",
+                "Bytes of the request bodies at hand now",
+                now.body_bytes as u64,
+            ),
+            figure("transactions_open", "gauge", "Transactions open now", now.transactions as u64),
+            figure("databases", "gauge", "Databases that exist now", now.databases as u64),
         ]
     }
 }

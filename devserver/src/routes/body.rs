@@ -10,19 +10,21 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
-use serde_json::{Map, Value};
 use std::sync::Arc;
-use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How much of a body that is too large is read and thrown away: a client that still writes
 /// when the connection closes would see a reset instead of the answer.
 const THROWN_AWAY: u64 = 16 * 1024 * 1024;
 
+/// Larger bodies are not taken apart where other requests would wait meanwhile.
+const READ_AT_ONCE: usize = 16 * 1024;
+
 /// Reads the whole body, also where the route has no use for it: with one left unread the
 /// connection could not be kept.
 pub async fn read(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
-    match collect(body, app.max_body_bytes as u64, app.client_timeout).await {
+    match collect(body, &app).await {
         Ok(bytes) => next.run(Request::from_parts(head, Body::from(bytes))).await,
         Err(error) => error.into_response(),
     }
@@ -60,8 +62,9 @@ async fn throw_away(mut body: Body) {
     }
 }
 
-async fn collect(body: Body, limit: u64, patience: Duration) -> Result<Bytes> {
-    tokio::time::timeout(patience, collect_up_to(body, limit)).await.unwrap_or_else(|_| {
+async fn collect(body: Body, app: &App) -> Result<Bytes> {
+    let patience = app.client_timeout;
+    tokio::time::timeout(patience, collect_up_to(body, app)).await.unwrap_or_else(|_| {
         Err(Error::new(
             Kind::RequestTimeout,
             format!("the body has not arrived within {} s", patience.as_secs_f64()),
@@ -69,11 +72,43 @@ async fn collect(body: Body, limit: u64, patience: Duration) -> Result<Bytes> {
     })
 }
 
-async fn collect_up_to(mut body: Body, limit: u64) -> Result<Bytes> {
+/// A body, and its share of what all of them together may take.
+struct Held {
+    bytes: BytesMut,
+    shares: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Held {
+    fn add(&mut self, data: &[u8], app: &App) -> Result<()> {
+        let wanted = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let share = Arc::clone(&app.bodies).try_acquire_many_owned(wanted).map_err(|_| {
+            Error::new(
+                Kind::Overloaded,
+                "the bodies of the requests at hand are as large as they may be together",
+            )
+        })?;
+        match &mut self.shares {
+            Some(shares) => shares.merge(share),
+            None => self.shares = Some(share),
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+}
+
+async fn collect_up_to(mut body: Body, app: &App) -> Result<Bytes> {
+    let limit = app.max_body_bytes as u64;
     let announced = body.size_hint().lower();
     let mut seen = 0;
-    let mut bytes = BytesMut::new();
-    if announced.max(seen) <= limit + THROWN_AWAY {
+    let mut held = Held { bytes: BytesMut::new(), shares: None };
+    let mut refused = None;
+    if announced.max(seen) <= limit.saturating_add(THROWN_AWAY) {
         while let Some(frame) = body.frame().await {
             let frame = frame
                 .map_err(|error| Error::bad_request(format!("the body broke off: {error}")))?;
@@ -81,10 +116,13 @@ async fn collect_up_to(mut body: Body, limit: u64) -> Result<Bytes> {
                 continue;
             };
             seen += data.len() as u64;
-            if seen <= limit {
-                bytes.extend_from_slice(&data);
-            } else if seen > limit + THROWN_AWAY {
+            if seen > limit.saturating_add(THROWN_AWAY) {
                 break;
+            }
+            if announced.max(seen) > limit || refused.is_some() {
+                held = Held { bytes: BytesMut::new(), shares: None };
+            } else {
+                refused = held.add(&data, app).err();
             }
         }
     }
@@ -92,22 +130,29 @@ async fn collect_up_to(mut body: Body, limit: u64) -> Result<Bytes> {
         return Err(Error::new(Kind::TooLarge, format!("the body is larger than {limit} bytes"))
             .with("max_body_bytes", limit));
     }
-    Ok(bytes.freeze())
+    match refused {
+        Some(error) => Err(error),
+        None if held.bytes.is_empty() => Ok(Bytes::new()),
+        None => Ok(Bytes::from_owner(held)),
+    }
 }
 
-/// The JSON object in the body; none where the body is empty.
-#[derive(Debug)]
-pub struct Payload(Option<Map<String, Value>>);
+/// The body of a request, which is JSON or empty.
+#[derive(Debug, Default)]
+pub struct Payload(pub Bytes);
 
 impl Payload {
-    /// The object, which must be there.
-    pub fn required(self) -> Result<Map<String, Value>> {
-        self.0.ok_or_else(|| Error::bad_request("the request needs a JSON object as its body"))
-    }
-
-    /// The object; an empty one where the body is.
-    pub fn optional(self) -> Map<String, Value> {
-        self.0.unwrap_or_default()
+    /// Takes it apart, if it is large on a thread that may be busy for long.
+    pub async fn read<T: Send + 'static>(
+        self,
+        take_apart: impl FnOnce(&[u8]) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.0.len() <= READ_AT_ONCE {
+            return take_apart(&self.0);
+        }
+        tokio::task::spawn_blocking(move || take_apart(&self.0))
+            .await
+            .map_err(|error| Error::internal(format!("the request failed within: {error}")))?
     }
 }
 
@@ -119,22 +164,14 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
         let bytes =
             body.collect().await.map_err(|error| Error::internal(error.to_string()))?.to_bytes();
         // A form may be empty, and its type still tells that a page sent it.
-        if bytes.is_empty() && !head.headers.contains_key(header::CONTENT_TYPE) {
-            return Ok(Self(None));
-        }
-        if !is_json(&head.headers) {
+        if (!bytes.is_empty() || head.headers.contains_key(header::CONTENT_TYPE))
+            && !is_json(&head.headers)
+        {
             return Err(Error::bad_request(
                 "a body must be declared as Content-Type: application/json",
             ));
         }
-        if bytes.is_empty() {
-            return Ok(Self(None));
-        }
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(object)) => Ok(Self(Some(object))),
-            Ok(_) => Err(Error::bad_request("the body must be a JSON object")),
-            Err(error) => Err(Error::bad_request(format!("the body is not JSON: {error}"))),
-        }
+        Ok(Self(bytes))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Errors as answers: status, code, message and details.
 
 use crate::error::{Error, Kind};
+use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -27,8 +28,19 @@ fn status_and_code(kind: Kind) -> (StatusCode, &'static str) {
         Kind::Conflict => (StatusCode::CONFLICT, "TRANSACTION_CONFLICT"),
         Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
         Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "DATABASE_BUSY"),
-        Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
+        Kind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "SERVER_OVERLOADED"),
+        Kind::TooManyTransactions => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_TRANSACTIONS"),
+        Kind::TooManyDatabases => (StatusCode::INSUFFICIENT_STORAGE, "TOO_MANY_DATABASES"),
+        Kind::DatabaseFull => (StatusCode::INSUFFICIENT_STORAGE, "DATABASE_FULL"),
+        Kind::MemoryLimit => (StatusCode::BAD_REQUEST, "MEMORY_LIMIT"),
+        Kind::Interrupted | Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
     }
+}
+
+/// A response whose body is JSON already.
+pub fn respond(status: StatusCode, body: Bytes) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, json)], body).into_response()
 }
 
 /// An answer with a JSON object.
@@ -50,7 +62,7 @@ impl IntoResponse for Error {
                 let challenge = HeaderValue::from_static("Bearer realm=\"phantomdb\"");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
-            Kind::Busy => {
+            Kind::Busy | Kind::Overloaded | Kind::TooManyTransactions => {
                 let soon = HeaderValue::from_static("1");
                 response.headers_mut().insert(header::RETRY_AFTER, soon);
             }

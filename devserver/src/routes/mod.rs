@@ -3,7 +3,6 @@
 mod auth;
 mod body;
 mod errors;
-mod fields;
 pub mod guard;
 mod openapi;
 mod params;

@@ -1,17 +1,18 @@
 //! The dialect of the OpenAPI description, under /api/v1.
 
 use super::body::Payload;
-use super::errors::answer;
-use super::fields;
+use super::errors::respond;
 use super::params::{InTransaction, Names, Params};
-use super::sdk::{delete_or_drop, new_database, new_table};
+use super::sdk::{delete_or_drop, new_database, run, run_with};
 use crate::app::App;
+use crate::engine::Job;
+use crate::engine::sql::Page;
 use crate::error::{Error, Kind, Result};
-use crate::store::{Access, Place, Session, schema, sql};
+use crate::store::{Access, Place};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
 use std::sync::Arc;
 
 const MOST_ROWS: i64 = 10_000;
@@ -20,16 +21,29 @@ type Shared = State<Arc<App>>;
 
 /// GET /api/v1/databases
 pub async fn list_databases(State(app): Shared) -> Result<Response> {
-    let mut databases = Vec::new();
+    let mut body = b"{\"databases\":[".to_vec();
+    let first = body.len();
     for name in app.store.list() {
         match described(&app, InTransaction(None).at(name)).await {
-            Ok(database) => databases.push(database),
+            Ok(database) => {
+                if body.len() > first {
+                    body.push(b',');
+                }
+                body.extend_from_slice(&database);
+            }
             // Dropped since the list was made.
             Err(error) if error.kind == Kind::NoDatabase => {}
             Err(error) => return Err(error),
         }
+        if body.len() > app.max_result_bytes {
+            return Err(Error::new(
+                Kind::ResultTooLarge,
+                "the descriptions of all databases are too large: ask for one",
+            ));
+        }
     }
-    Ok(answer(StatusCode::OK, &json!({"databases": databases})))
+    body.extend_from_slice(b"]}");
+    Ok(respond(StatusCode::OK, body.into()))
 }
 
 /// POST /api/v1/databases
@@ -40,7 +54,7 @@ pub async fn create_database(
 ) -> Result<Response> {
     let name = new_database(&app, transaction, payload).await?;
     let body = described(&app, InTransaction(None).at(name)).await?;
-    Ok(answer(StatusCode::CREATED, &body))
+    Ok(respond(StatusCode::CREATED, body))
 }
 
 /// GET /api/v1/databases/{db}
@@ -50,26 +64,13 @@ pub async fn describe_database(
     transaction: InTransaction,
 ) -> Result<Response> {
     let body = described(&app, transaction.at(name)).await?;
-    Ok(answer(StatusCode::OK, &body))
+    Ok(respond(StatusCode::OK, body))
 }
 
-async fn described(app: &App, place: Place) -> Result<Value> {
-    let (created_at, tables) = app
-        .store
-        .run(&place, Access::Read, |session| {
-            Ok((schema::created_at(session)?, all_tables(session)?))
-        })
-        .await?;
-    Ok(json!({
-        "name": place.database,
-        "createdAt": created_at,
-        "tables": tables,
-        "size": app.store.size(&place.database)?,
-    }))
-}
-
-fn all_tables(session: &Session) -> Result<Vec<Value>> {
-    schema::list(session)?.iter().map(|name| schema::describe(session, name)).collect()
+async fn described(app: &App, place: Place) -> Result<Bytes> {
+    let name = place.database.clone();
+    let job = Job::DescribeDatabase { size: app.store.size(&name)?, name };
+    Ok(app.store.run(&place, Access::Read, job, Bytes::new()).await?.body)
 }
 
 /// DELETE /api/v1/databases/{db}
@@ -91,8 +92,7 @@ pub async fn list_tables(
     Names(database): Names<String>,
     transaction: InTransaction,
 ) -> Result<Response> {
-    let tables = app.store.run(&transaction.at(database), Access::Read, all_tables).await?;
-    Ok(answer(StatusCode::OK, &json!({"tables": tables})))
+    run(&app, transaction.at(database), Access::Read, Job::DescribeTables, StatusCode::OK).await
 }
 
 /// POST /api/v1/databases/{db}/tables
@@ -102,15 +102,9 @@ pub async fn create_table(
     transaction: InTransaction,
     payload: Payload,
 ) -> Result<Response> {
-    let (name, columns) = new_table(payload)?;
-    let body = app
-        .store
-        .run(&transaction.at(database), Access::Write, move |session| {
-            schema::create(session, &name, &columns)?;
-            schema::describe(session, &name)
-        })
-        .await?;
-    Ok(answer(StatusCode::CREATED, &body))
+    let job = Job::CreateTable { describe: true };
+    let place = transaction.at(database);
+    run_with(&app, place, Access::Write, job, payload, StatusCode::CREATED).await
 }
 
 /// GET /api/v1/databases/{db}/tables/{table}
@@ -119,13 +113,8 @@ pub async fn describe_table(
     Names((database, table)): Names<(String, String)>,
     transaction: InTransaction,
 ) -> Result<Response> {
-    let body = app
-        .store
-        .run(&transaction.at(database), Access::Read, move |session| {
-            schema::describe(session, &table)
-        })
-        .await?;
-    Ok(answer(StatusCode::OK, &body))
+    let job = Job::DescribeTable { table };
+    run(&app, transaction.at(database), Access::Read, job, StatusCode::OK).await
 }
 
 /// DELETE /api/v1/databases/{db}/tables/{table}
@@ -138,13 +127,9 @@ pub async fn drop_table(
     params: Params,
     transaction: InTransaction,
 ) -> Result<Response> {
-    Ok(match delete_or_drop(&app, database, table, params, transaction).await? {
-        Some(count) => {
-            let body = json!({"message": format!("{count} rows deleted"), "count": count});
-            answer(StatusCode::OK, &body)
-        }
-        None => StatusCode::NO_CONTENT.into_response(),
-    })
+    let (job, drops) = delete_or_drop(table, params)?;
+    let response = run(&app, transaction.at(database), Access::Write, job, StatusCode::OK).await?;
+    Ok(if drops { StatusCode::NO_CONTENT.into_response() } else { response })
 }
 
 /// GET /api/v1/databases/{db}/tables/{table}/rows
@@ -155,21 +140,15 @@ pub async fn rows(
     transaction: InTransaction,
 ) -> Result<Response> {
     let given = |text: &String| !text.trim().is_empty();
-    let page = sql::Page {
+    let page = Page {
         condition: params.take("where")?.filter(given),
         order_by: params.take("orderBy")?.filter(given),
         limit: params.take_number("limit", 1..=MOST_ROWS)?,
         offset: params.take_number("offset", 0..=i64::MAX)?.unwrap_or(0),
     };
     params.finish()?;
-    let (found, count) = app
-        .store
-        .run(&transaction.at(database), Access::Read, move |session| {
-            sql::page(session, &table, &page)
-        })
-        .await?;
-    let body = json!({"rows": found.records(), "count": count});
-    Ok(answer(StatusCode::OK, &body))
+    let job = Job::Page { table, page };
+    run(&app, transaction.at(database), Access::Read, job, StatusCode::OK).await
 }
 
 /// POST /api/v1/databases/{db}/tables/{table}/rows
@@ -179,20 +158,7 @@ pub async fn insert_rows(
     transaction: InTransaction,
     payload: Payload,
 ) -> Result<Response> {
-    let rows = fields::list(&mut payload.required()?, "rows")?
-        .into_iter()
-        .map(|row| match row {
-            Value::Object(row) => Ok(row),
-            _ => Err(Error::bad_request("a row must be an object")),
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let count = rows.len();
-    app.store
-        .run(&transaction.at(database), Access::Write, move |session| {
-            schema::check_exists(session, &table)?;
-            rows.iter().try_for_each(|row| sql::insert(session, &table, row).map(drop))
-        })
-        .await?;
-    app.figures.inserted(count);
-    Ok(answer(StatusCode::CREATED, &json!({"inserted": count})))
+    let job = Job::InsertRows { table };
+    let place = transaction.at(database);
+    run_with(&app, place, Access::Write, job, payload, StatusCode::CREATED).await
 }

@@ -1,12 +1,13 @@
 //! The dialect of the client SDKs, at the root.
 
 use super::body::Payload;
-use super::errors::answer;
-use super::fields;
+use super::errors::{answer, respond};
 use super::params::{InTransaction, Names, Params};
 use crate::app::App;
-use crate::error::{Error, Result};
-use crate::store::{Access, schema, sql};
+use crate::engine::Job;
+use crate::engine::json::Object;
+use crate::error::Result;
+use crate::store::{Access, Place};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -38,8 +39,7 @@ pub async fn new_database(
     payload: Payload,
 ) -> Result<String> {
     transaction.none("creating a database")?;
-    let mut body = payload.required()?;
-    let name = fields::text(&mut body, "name")?;
+    let name = payload.read(|body| Object::required(body)?.take_text("name")).await?;
     app.store.create(name.clone()).await?;
     Ok(name)
 }
@@ -64,8 +64,32 @@ pub async fn list_tables(
     Names(database): Names<String>,
     transaction: InTransaction,
 ) -> Result<Response> {
-    let tables = app.store.run(&transaction.at(database), Access::Read, schema::list).await?;
-    Ok(answer(StatusCode::OK, &json!({"tables": tables})))
+    run(&app, transaction.at(database), Access::Read, Job::ListTables, StatusCode::OK).await
+}
+
+/// Does a job that needs no body.
+pub async fn run(
+    app: &App,
+    place: Place,
+    access: Access,
+    job: Job,
+    status: StatusCode,
+) -> Result<Response> {
+    run_with(app, place, access, job, Payload::default(), status).await
+}
+
+/// Does a job with the body of the request.
+pub async fn run_with(
+    app: &App,
+    place: Place,
+    access: Access,
+    job: Job,
+    payload: Payload,
+    status: StatusCode,
+) -> Result<Response> {
+    let answer = app.store.run(&place, access, job, payload.0).await?;
+    app.figures.inserted(answer.done.inserted);
+    Ok(respond(status, answer.body))
 }
 
 /// POST /databases/{db}/tables
@@ -75,23 +99,9 @@ pub async fn create_table(
     transaction: InTransaction,
     payload: Payload,
 ) -> Result<Response> {
-    let (name, columns) = new_table(payload)?;
-    let table = name.clone();
-    app.store
-        .run(&transaction.at(database), Access::Write, move |session| {
-            schema::create(session, &table, &columns)
-        })
-        .await?;
-    let body = json!({"message": format!("Table {name:?} created"), "name": name});
-    Ok(answer(StatusCode::CREATED, &body))
-}
-
-/// The table that the request asks for, in both dialects.
-pub fn new_table(payload: Payload) -> Result<(String, Vec<schema::Column>)> {
-    let mut body = payload.required()?;
-    let name = fields::text(&mut body, "name")?;
-    let columns = fields::columns(&mut body)?;
-    Ok((name, columns))
+    let job = Job::CreateTable { describe: false };
+    let place = transaction.at(database);
+    run_with(&app, place, Access::Write, job, payload, StatusCode::CREATED).await
 }
 
 /// GET /databases/{db}/tables/{table}
@@ -103,13 +113,8 @@ pub async fn select(
 ) -> Result<Response> {
     let condition = params.take("condition")?.filter(|condition| !condition.trim().is_empty());
     params.finish()?;
-    let found = app
-        .store
-        .run(&transaction.at(database), Access::Read, move |session| {
-            sql::select(session, &table, condition.as_deref())
-        })
-        .await?;
-    Ok(answer(StatusCode::OK, &json!({"records": found.records()})))
+    let job = Job::Select { table, condition };
+    run(&app, transaction.at(database), Access::Read, job, StatusCode::OK).await
 }
 
 /// POST /databases/{db}/tables/{table}
@@ -119,16 +124,9 @@ pub async fn insert(
     transaction: InTransaction,
     payload: Payload,
 ) -> Result<Response> {
-    let row = payload.required()?;
-    let id = app
-        .store
-        .run(&transaction.at(database), Access::Write, move |session| {
-            sql::insert(session, &table, &row)
-        })
-        .await?;
-    app.figures.inserted(1);
-    let body = json!({"message": "Row inserted", "id": id});
-    Ok(answer(StatusCode::CREATED, &body))
+    let job = Job::Insert { table };
+    let place = transaction.at(database);
+    run_with(&app, place, Access::Write, job, payload, StatusCode::CREATED).await
 }
 
 /// PUT /databases/{db}/tables/{table}
@@ -138,24 +136,8 @@ pub async fn update(
     transaction: InTransaction,
     payload: Payload,
 ) -> Result<Response> {
-    let mut body = payload.required()?;
-    let data = fields::object(&mut body, "data")?;
-    let condition = fields::optional_text(&mut body, "condition")?;
-    fields::finish(&body, "an update")?;
-    if data.is_empty() {
-        return Err(Error::bad_request("\"data\" names no column"));
-    }
-    if let Some(condition) = &condition {
-        not_blank(condition)?;
-    }
-    let count = app
-        .store
-        .run(&transaction.at(database), Access::Write, move |session| {
-            sql::update(session, &table, &data, condition.as_deref())
-        })
-        .await?;
-    let body = json!({"message": format!("{count} rows updated"), "count": count});
-    Ok(answer(StatusCode::OK, &body))
+    let job = Job::Update { table };
+    run_with(&app, transaction.at(database), Access::Write, job, payload, StatusCode::OK).await
 }
 
 /// DELETE /databases/{db}/tables/{table}: rows with a condition, the table without.
@@ -165,39 +147,16 @@ pub async fn delete(
     params: Params,
     transaction: InTransaction,
 ) -> Result<Response> {
-    let name = table.clone();
-    let body = match delete_or_drop(&app, database, table, params, transaction).await? {
-        Some(count) => json!({"message": format!("{count} rows deleted"), "count": count}),
-        None => json!({"message": format!("Table {name:?} dropped")}),
-    };
-    Ok(answer(StatusCode::OK, &body))
+    let (job, _) = delete_or_drop(table, params)?;
+    run(&app, transaction.at(database), Access::Write, job, StatusCode::OK).await
 }
 
-/// Deletes rows and counts them, or drops the table, in both dialects.
-pub async fn delete_or_drop(
-    app: &App,
-    database: String,
-    table: String,
-    mut params: Params,
-    transaction: InTransaction,
-) -> Result<Option<u64>> {
+/// Whether a request deletes rows or drops the table, in both dialects.
+pub fn delete_or_drop(table: String, mut params: Params) -> Result<(Job, bool)> {
     let condition = params.take("condition")?;
     params.finish()?;
-    if let Some(condition) = &condition {
-        not_blank(condition)?;
-    }
-    app.store
-        .run(&transaction.at(database), Access::Write, move |session| match &condition {
-            Some(condition) => sql::delete(session, &table, condition).map(Some),
-            None => schema::drop(session, &table).map(|()| None),
-        })
-        .await
-}
-
-/// A blank condition would reach every row, which nobody means by it.
-fn not_blank(condition: &str) -> Result<()> {
-    if condition.trim().is_empty() {
-        return Err(Error::bad_request("the condition is blank: for all rows say 1=1"));
-    }
-    Ok(())
+    Ok(match condition {
+        Some(condition) => (Job::Delete { table, condition }, false),
+        None => (Job::DropTable { table }, true),
+    })
 }

@@ -2,6 +2,7 @@
 
 use super::errors::answer;
 use crate::app::App;
+use crate::figures::Now;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -32,18 +33,22 @@ pub async fn health() -> Response {
     )
 }
 
+fn now(app: &App) -> Now {
+    Now {
+        databases: app.store.list().len(),
+        transactions: app.store.open_transactions(),
+        body_bytes: app.max_total_body_bytes - app.bodies.available_permits(),
+    }
+}
+
 /// GET /stats
 pub async fn stats(State(app): State<Arc<App>>) -> Response {
-    let databases = app.store.list().len();
-    let transactions = app.store.open_transactions();
-    answer(StatusCode::OK, &app.figures.to_json(databases, transactions))
+    answer(StatusCode::OK, &app.figures.to_json(&now(&app)))
 }
 
 /// GET /metrics
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let databases = app.store.list().len();
-    let transactions = app.store.open_transactions();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    let text = app.figures.to_prometheus(databases, transactions);
+    let text = app.figures.to_prometheus(&now(&app));
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -2,9 +2,9 @@
 
 use super::body::Payload;
 use super::errors::answer;
-use super::fields;
 use super::params::{InTransaction, Names};
 use crate::app::App;
+use crate::engine::json::Object;
 use crate::error::Result;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,9 +19,14 @@ pub async fn begin(
     payload: Payload,
 ) -> Result<Response> {
     transaction.none("beginning a transaction")?;
-    let mut body = payload.optional();
-    let database = fields::optional_text(&mut body, "database")?;
-    fields::finish(&body, "a transaction")?;
+    let database = payload
+        .read(|body| {
+            let mut body = Object::parse(body)?.unwrap_or_default();
+            let database = body.take_optional_text("database")?;
+            body.finish("a transaction")?;
+            Ok(database)
+        })
+        .await?;
     let id = app.store.begin(database.as_deref())?;
     Ok(answer(StatusCode::OK, &json!({"transaction_id": id})))
 }

@@ -26,6 +26,8 @@ pub struct Manner {
     pub router: Router,
     /// What is counted.
     pub figures: Arc<Figures>,
+    /// How many connections may be open.
+    pub most: usize,
     /// How long a connection may be idle.
     pub keep_alive: Duration,
     /// How long a client may keep the server waiting.

@@ -8,14 +8,24 @@ pub use connection::Manner;
 pub use pulse::Pulse;
 
 use crate::log;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 /// How long to wait when the system has no descriptor left for another connection.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// Connections that are being turned away, with a reason.
+const REFUSALS_AT_ONCE: usize = 64;
+
+/// How long that may take.
+const REFUSAL: Duration = Duration::from_secs(2);
+
+const TOO_MANY: &str = r#"{"code":"TOO_MANY_CONNECTIONS","message":"as many connections are open as may be: try again later","details":{}}"#;
 
 /// Accepts connections until `stop`, then lets those that are open finish.
 ///
@@ -29,6 +39,8 @@ pub async fn run(
     patience: Duration,
 ) -> bool {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
+    let places = Arc::new(Semaphore::new(manner.most));
+    let refusals = Arc::new(Semaphore::new(REFUSALS_AT_ONCE));
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -37,12 +49,26 @@ pub async fn run(
         };
         match accepted {
             Ok((stream, _)) => {
-                let open = manner.figures.connection();
                 let (tls, manner, alive) = (tls.clone(), manner.clone(), alive.clone());
-                tokio::spawn(async move {
-                    let _alive = alive;
-                    greet(stream, open, tls, manner).await;
-                });
+                match Arc::clone(&places).try_acquire_owned() {
+                    Ok(place) => {
+                        let open = manner.figures.connection();
+                        tokio::spawn(async move {
+                            let (_alive, _place) = (alive, place);
+                            greet(stream, open, tls, manner).await;
+                        });
+                    }
+                    Err(_) => {
+                        manner.figures.refused();
+                        // Who is not even told so is told by the end of the connection.
+                        if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
+                            tokio::spawn(async move {
+                                let _place = place;
+                                let _ = timeout(REFUSAL, turn_away(stream, tls)).await;
+                            });
+                        }
+                    }
+                }
             }
             Err(error) => {
                 log::line(format_args!("cannot accept a connection: {error}"));
@@ -54,6 +80,27 @@ pub async fn run(
     drop(alive);
     drain.send_replace(true);
     timeout(patience, all_gone.recv()).await.is_ok()
+}
+
+/// Says that there are too many connections, and closes this one once the client has heard it.
+async fn turn_away(stream: TcpStream, tls: Option<TlsAcceptor>) -> std::io::Result<()> {
+    match tls {
+        None => refuse(stream).await,
+        Some(tls) => refuse(tls.accept(stream).await?).await,
+    }
+}
+
+async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+    let response = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{TOO_MANY}",
+        TOO_MANY.len()
+    );
+    stream.write_all(response.as_bytes()).await?;
+    stream.shutdown().await?;
+    // To close with something unread would be a reset, which could overtake the response.
+    let mut scrap = [0; 4096];
+    while stream.read(&mut scrap).await? > 0 {}
+    Ok(())
 }
 
 async fn greet(

@@ -1,18 +1,16 @@
-//! One database: its file, its sessions, and the order of its writers.
+//! One database: its file, who is in it, and the order of its writers.
 
-use super::schema;
-use super::session::{Run, Session};
 use crate::error::{Error, Kind, Result};
 use crate::names;
-use std::fs::{self, File};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, RwLock, watch};
 
-/// Sessions kept open for the next request.
-const SESSIONS_KEPT: usize = 8;
+/// The files that SQLite keeps beside a database.
+const ENDINGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Proof that a session exists; a drop waits until there is none.
 ///
@@ -28,59 +26,57 @@ pub type WriteTurn = OwnedMutexGuard<()>;
 pub struct Database {
     /// The name that clients use.
     pub name: String,
-    file: PathBuf,
-    lasting: bool,
-    idle: Mutex<Vec<Session>>,
+    /// Where it is.
+    pub file: PathBuf,
     presence: Arc<RwLock<()>>,
     writer: Arc<tokio::sync::Mutex<()>>,
-    dropped: Arc<AtomicBool>,
     dropping: watch::Sender<bool>,
 }
 
 impl Database {
-    /// Opens a database that exists, or makes it.
-    pub fn open(folder: &Path, name: &str, lasting: bool, create: bool) -> Result<Self> {
-        let file = folder.join(names::database_file(name)?);
-        if create {
-            if file.exists() {
-                return Err(exists(name));
-            }
-            remove_logs(&file);
-        }
-        let database = Self {
+    /// A database in its place; nothing is opened yet.
+    pub fn new(folder: &Path, name: &str) -> Result<Self> {
+        Ok(Self {
             name: name.into(),
-            file,
-            lasting,
-            idle: Mutex::default(),
+            file: folder.join(names::database_file(name)?),
             presence: Arc::default(),
             writer: Arc::default(),
-            dropped: Arc::default(),
             dropping: watch::Sender::new(false),
-        };
-        let presence = Arc::clone(&database.presence)
-            .try_read_owned()
-            .map_err(|_| Error::internal("a new database is already locked"))?;
-        let session = Session::open(&database.file, lasting, create, presence)?;
-        schema::initialize(&session)?;
-        if create && lasting {
-            File::open(folder)?.sync_all()?;
+        })
+    }
+
+    /// Makes sure that nothing is there where a database is to be made.
+    pub fn clear_the_place(&self) -> Result<()> {
+        if self.file.symlink_metadata().is_ok() {
+            return Err(exists(&self.name));
         }
-        database.put(session);
-        Ok(database)
+        self.remove_logs();
+        Ok(())
+    }
+
+    /// Makes sure that what is there is a file, and closes it to other users.
+    pub fn check_the_place(&self) -> Result<()> {
+        if !self.file.symlink_metadata()?.is_file() {
+            return Err(Error::internal("it is not a regular file"));
+        }
+        fs::set_permissions(&self.file, Permissions::from_mode(0o600))?;
+        for end in ENDINGS {
+            let file = with_ending(&self.file, end);
+            if file.symlink_metadata().is_ok_and(|found| found.is_file()) {
+                fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the database has been dropped.
     pub fn is_dropped(&self) -> bool {
-        self.dropped.load(SeqCst)
+        *self.dropping.borrow()
     }
 
-    /// What stops a statement on this database.
-    pub fn run(&self, limit: Duration, abandoned: Arc<AtomicBool>) -> Run {
-        Run {
-            deadline: std::time::Instant::now() + limit,
-            abandoned,
-            dropped: Arc::clone(&self.dropped),
-        }
+    /// Turns true when the database is dropped.
+    pub fn dropping(&self) -> watch::Receiver<bool> {
+        self.dropping.subscribe()
     }
 
     /// The size of its files in bytes.
@@ -94,8 +90,7 @@ impl Database {
 
     /// Waits for the right to write, first come, first served.
     ///
-    /// Waiting here costs no thread. Were it left to SQLite, enough waiting writers would hold
-    /// every thread that the commit they wait for needs.
+    /// Waiting here costs no thread and no process.
     pub async fn write_turn(&self, patience: Duration) -> Result<WriteTurn> {
         let turn = tokio::time::timeout(patience, Arc::clone(&self.writer).lock_owned());
         tokio::select! {
@@ -123,50 +118,20 @@ impl Database {
         }
     }
 
-    /// A session that was kept, or a new one.
-    pub fn session(&self, presence: Presence) -> Result<Session> {
-        match self.lock_idle().pop() {
-            Some(session) => Ok(session),
-            None => Session::open(&self.file, self.lasting, false, presence),
-        }
-    }
-
-    /// Keeps a session for the next request, if it is of use.
-    pub fn put(&self, session: Session) {
-        let mut idle = self.lock_idle();
-        if idle.len() < SESSIONS_KEPT && session.is_autocommit() && !self.is_dropped() {
-            idle.push(session);
-        }
-    }
-
     /// From here on nobody gets in, and every statement that runs is stopped.
     pub fn start_drop(&self) {
-        self.dropped.store(true, SeqCst);
         self.dropping.send_replace(true);
     }
 
     /// Waits for the sessions to end and deletes the files.
     pub async fn finish_drop(&self) -> Result<()> {
-        self.close_idle();
         let nobody_left = Arc::clone(&self.presence).write_owned().await;
-        let file = self.file.clone();
-        tokio::task::spawn_blocking(move || {
-            // The database goes first: a log alone is no database, but a database without its
-            // log would be one that has lost what was written last.
-            let removed = fs::remove_file(&file);
-            remove_logs(&file);
-            drop(nobody_left);
-            removed
-        })
-        .await
-        .map_err(|error| Error::internal(error.to_string()))??;
-        Ok(())
-    }
-
-    /// Closes the sessions that nobody uses.
-    pub fn close_idle(&self) {
-        let sessions = std::mem::take(&mut *self.lock_idle());
-        drop(sessions);
+        // The database goes first: a log alone is no database, but a database without its
+        // log would be one that has lost what was written last.
+        let removed = fs::remove_file(&self.file);
+        self.remove_logs();
+        drop(nobody_left);
+        Ok(removed?)
     }
 
     async fn until_dropped(&self) {
@@ -175,8 +140,10 @@ impl Database {
         let _ = dropping.wait_for(|dropping| *dropping).await;
     }
 
-    fn lock_idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remove_logs(&self) {
+        for end in ENDINGS {
+            let _ = fs::remove_file(with_ending(&self.file, end));
+        }
     }
 }
 
@@ -184,12 +151,6 @@ impl Database {
 pub fn exists(name: &str) -> Error {
     Error::new(Kind::AlreadyExists, format!("there is already a database {name:?}"))
         .with("database", name)
-}
-
-fn remove_logs(file: &Path) {
-    for end in ["-wal", "-shm", "-journal"] {
-        let _ = fs::remove_file(with_ending(file, end));
-    }
 }
 
 fn with_ending(file: &Path, end: &str) -> PathBuf {

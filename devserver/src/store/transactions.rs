@@ -1,16 +1,20 @@
 //! Transactions that span requests.
 
 use super::database::{Database, WriteTurn};
-use super::session::Session;
-use crate::error::{Error, Result};
+use super::sessions::{Session, Sessions};
+use crate::engine::Command;
+use crate::error::{Error, Kind, Result};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
 
 /// The transactions that are open.
-#[derive(Debug, Default)]
-pub struct Transactions(Mutex<HashMap<String, Arc<Transaction>>>);
+#[derive(Debug)]
+pub struct Transactions {
+    open: Mutex<HashMap<String, Arc<Transaction>>>,
+    most: usize,
+}
 
 /// The database of a transaction, once it has touched one.
 ///
@@ -41,6 +45,11 @@ pub struct State {
 }
 
 impl Transactions {
+    /// None yet, and never more than `most`.
+    pub fn new(most: usize) -> Self {
+        Self { open: Mutex::default(), most }
+    }
+
     /// Begins a transaction; nothing is locked before its first request.
     pub fn begin(&self, database: Option<Arc<Database>>) -> Result<String> {
         let id = crate::random_id().map_err(Error::internal)?;
@@ -60,7 +69,15 @@ impl Transactions {
             database: binding,
             state: Arc::new(tokio::sync::Mutex::new(state)),
         };
-        self.lock().insert(id.clone(), Arc::new(transaction));
+        let mut open = self.lock();
+        if open.len() >= self.most {
+            return Err(Error::new(
+                Kind::TooManyTransactions,
+                format!("{} transactions are open, and more are not allowed", open.len()),
+            )
+            .with("max_transactions", self.most));
+        }
+        open.insert(id.clone(), Arc::new(transaction));
         Ok(id)
     }
 
@@ -87,7 +104,7 @@ impl Transactions {
     }
 
     /// Takes out those bound to a database and rolls them back.
-    pub async fn end_all_of(&self, database: &Arc<Database>) {
+    pub async fn end_all_of(&self, database: &Arc<Database>, sessions: &Arc<Sessions>) {
         let bound: Vec<_> = self
             .lock()
             .values()
@@ -97,12 +114,12 @@ impl Transactions {
             .cloned()
             .collect();
         for transaction in bound {
-            transaction.state.lock().await.abandon();
+            transaction.state.lock().await.roll_back(sessions).await;
             self.forget(&transaction.id);
         }
     }
 
-    /// Takes out those that nobody has used for so long; dropping them rolls them back.
+    /// Takes out those that nobody has used for so long.
     pub fn take_idle(&self, timeout: Duration) -> Vec<OwnedMutexGuard<State>> {
         let mut idle = Vec::new();
         self.lock().retain(|_, transaction| {
@@ -118,14 +135,16 @@ impl Transactions {
         idle
     }
 
-    /// Forgets all of them, which rolls them back.
-    pub fn clear(&self) {
+    /// Takes out all of them and rolls them back.
+    pub async fn clear(&self, sessions: &Arc<Sessions>) {
         let all = std::mem::take(&mut *self.lock());
-        drop(all);
+        for transaction in all.into_values() {
+            transaction.state.lock().await.roll_back(sessions).await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Transaction>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,55 +159,32 @@ impl Transaction {
 }
 
 impl State {
-    /// The session, begun if this is the first request.
-    pub fn begun(&mut self, open: impl FnOnce() -> Result<Session>) -> Result<&mut Session> {
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => {
-                let session = open()?;
-                session.execute("BEGIN")?;
-                session
-            }
-        };
-        Ok(self.session.insert(session))
-    }
-
     /// Notes the end of a request.
     pub fn touch(&mut self) {
         self.last_used = Instant::now();
     }
 
-    /// Ends the transaction; what it has not committed is rolled back.
-    pub fn abandon(&mut self) {
-        self.finished = true;
-        self.session = None;
-        self.turn = None;
-    }
-
     /// Commits, and keeps the session for others.
-    pub fn commit(&mut self) -> Result<()> {
-        self.end("COMMIT")
+    pub async fn commit(&mut self, sessions: &Arc<Sessions>) -> Result<()> {
+        self.end(Command::Commit, sessions).await
     }
 
-    /// Rolls back, and keeps the session for others.
-    pub fn roll_back(&mut self) -> Result<()> {
-        self.end("ROLLBACK")
+    /// Ends the transaction; what it has not committed is rolled back.
+    pub async fn roll_back(&mut self, sessions: &Arc<Sessions>) {
+        // If it cannot be told to roll back, its worker is no more, and it has.
+        let _ = self.end(Command::RollBack, sessions).await;
     }
 
-    fn end(&mut self, statement: &str) -> Result<()> {
+    async fn end(&mut self, command: Command, sessions: &Arc<Sessions>) -> Result<()> {
         self.finished = true;
-        let ended = match (self.database.get(), self.session.take()) {
-            (Some(database), Some(session)) => {
-                let ended = session.execute(statement);
-                if ended.is_err() && !session.is_autocommit() {
-                    let _ = session.execute("ROLLBACK");
-                }
-                database.put(session);
-                ended
+        let mut ended = Ok(());
+        if let Some(mut session) = self.session.take() {
+            if session.in_transaction() {
+                ended = sessions.chore(&mut session, command).await.map(drop);
             }
-            _ => Ok(()),
-        };
+            sessions.put(session);
+        }
         self.turn = None;
-        ended.map_err(|error| error.with("transaction", "rolled back"))
+        ended
     }
 }

@@ -158,6 +158,8 @@ fn a_statement_that_never_ends_is_stopped() {
         .query(&format!("INSERT INTO t (n) {endless} SELECT n FROM r"))
         .fails(400, "QUERY_TIMEOUT");
     assert_eq!(client.value("SELECT count(*) FROM t"), 0);
+    let server = Server::start(&[]);
+    let mut client = server.with_table();
     let wide = "SELECT hex(zeroblob(30000000)) UNION ALL SELECT hex(zeroblob(30000001))";
     client.query(wide).fails(400, "RESULT_TOO_LARGE");
 }

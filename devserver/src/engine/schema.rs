@@ -1,10 +1,14 @@
 //! Tables: making, dropping, listing and describing them.
 
+use super::json::{self, Object, object};
+use super::lexer;
 use super::session::Session;
 use super::values;
 use crate::error::{Error, Kind, Result};
 use crate::names::{self, RESERVED_PREFIX, quoted};
 use rusqlite::OptionalExtension;
+use rusqlite::types::Value as Sql;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// SQLite does not remember when a table was made; this table does. The empty name stands
@@ -33,7 +37,29 @@ pub struct Column {
     /// Whether its values must differ.
     pub unique: bool,
     /// The value of rows that name none.
-    pub default: Option<Value>,
+    pub default: Option<Sql>,
+}
+
+/// Takes the columns of a table to be made out of a request.
+pub fn columns_of(request: &mut Object<'_>) -> Result<Vec<Column>> {
+    request.take_list("columns")?.into_iter().map(column_of).collect()
+}
+
+fn column_of(value: &RawValue) -> Result<Column> {
+    let mut object =
+        object(value)?.ok_or_else(|| Error::bad_request("a column must be an object"))?;
+    let key = object.take_flag("primaryKey")?.or(object.take_flag("primary_key")?);
+    let default = ["defaultValue", "default_value", "default"].map(|name| object.take(name));
+    let column = Column {
+        name: object.take_text("name")?,
+        kind: object.take_text("type")?,
+        nullable: object.take_flag("nullable")?.unwrap_or(true),
+        primary_key: key.unwrap_or(false),
+        unique: object.take_flag("unique")?.unwrap_or(false),
+        default: default.into_iter().flatten().next().map(json::to_sql).transpose()?,
+    };
+    object.finish("a column")?;
+    Ok(column)
 }
 
 /// Makes the server's own table in a database that has none.
@@ -226,6 +252,24 @@ fn created(session: &Session, name: &str) -> Result<Value> {
     Ok(at.into())
 }
 
+/// Everything about all tables.
+pub fn describe_all(session: &Session) -> Result<Vec<Value>> {
+    list(session)?.iter().map(|name| describe(session, name)).collect()
+}
+
+/// The declared types of a table's columns, by name.
+pub fn types_of(session: &Session, table: &str) -> Result<Vec<(String, String)>> {
+    session
+        .trusted()
+        .prepare_cached("SELECT name, type FROM pragma_table_info(?1)")
+        .and_then(|mut statement| {
+            statement
+                .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))
+                .and_then(Iterator::collect)
+        })
+        .map_err(|error| session.explain(error))
+}
+
 /// Everything about a table, as the OpenAPI dialect shows it.
 pub fn describe(session: &Session, name: &str) -> Result<Value> {
     let (_, exact) = find(session, name)?.ok_or_else(|| Error::no_table(name))?;
@@ -278,12 +322,19 @@ fn default_value(session: &Session, sql: Option<String>, boolean: bool) -> Value
     if !constant && !sql.eq_ignore_ascii_case("null") {
         return sql.into();
     }
-    session
-        .client()
-        .query_row(&format!("SELECT {sql}"), [], |row| {
-            Ok(values::to_json(row.get_ref(0)?, boolean))
-        })
-        .unwrap_or_else(|_| sql.into())
+    let Ok(select) = lexer::statement(&format!("SELECT {sql}")).map(|text| text.into_owned())
+    else {
+        return sql.into();
+    };
+    let shown = session.client().query_row(&select, [], |row| {
+        let mut text = Vec::new();
+        json::write_value(&mut text, row.get_ref(0)?, boolean);
+        Ok(text)
+    });
+    match shown.map(|text| serde_json::from_slice(&text)) {
+        Ok(Ok(value)) => value,
+        _ => sql.into(),
+    }
 }
 
 fn indexes(session: &Session, table: &str) -> Result<Vec<Value>> {

@@ -1,18 +1,18 @@
 //! One SQLite connection, its limits, and what stops a statement on it.
 
 use super::authorizer::{self, Facts};
-use super::database::Presence;
 use crate::error::{Error, Kind, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Authorization;
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, TransactionState, ffi};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How many steps of SQLite's machine pass between two looks at the clock.
+/// How many steps of SQLite's machine pass between two looks at the stopper.
 const STEPS_BETWEEN_CHECKS: i32 = 4_000;
 
 const LONGEST_VALUE: i32 = 64 * 1024 * 1024;
@@ -21,14 +21,25 @@ const LONGEST_VALUE: i32 = 64 * 1024 * 1024;
 /// and programs that open the file themselves.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What statements may take.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of a database's file.
+    pub database_bytes: u64,
+    /// Bytes that SQLite may use, temporary tables and indexes among them.
+    pub memory_bytes: u64,
+    /// Rows of a result.
+    pub result_rows: usize,
+    /// Bytes of a response.
+    pub result_bytes: usize,
+}
+
 /// A connection to one database, to be used by one request or transaction at a time.
-///
-/// While a session exists its database's files stay: the presence goes after the connection.
 #[derive(Debug)]
 pub struct Session {
     connection: Connection,
     control: Arc<Control>,
-    _presence: Presence,
+    limits: Limits,
 }
 
 /// What a session shares with the hooks that SQLite calls.
@@ -36,43 +47,82 @@ pub struct Session {
 struct Control {
     trusted: AtomicBool,
     facts: Mutex<Facts>,
-    run: Mutex<Run>,
+    stopper: Stopper,
 }
 
-/// Why the statement that runs may have to stop.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// When the statement has run for too long.
-    pub deadline: Instant,
-    /// Set when nobody waits for the answer any more.
-    pub abandoned: Arc<AtomicBool>,
-    /// Set when the database is being dropped.
-    pub dropped: Arc<AtomicBool>,
+/// Stops the statement that runs, from another thread.
+#[derive(Clone, Debug, Default)]
+pub struct Stopper(Arc<Stopping>);
+
+#[derive(Default)]
+struct Stopping {
+    stop: AtomicBool,
+    connection: Mutex<Option<InterruptHandle>>,
 }
 
-impl Run {
-    fn must_stop(&self) -> bool {
-        self.abandoned.load(SeqCst) || self.dropped.load(SeqCst) || Instant::now() >= self.deadline
+impl std::fmt::Debug for Stopping {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Stopping").field("stop", &self.stop).finish_non_exhaustive()
+    }
+}
+
+impl Stopper {
+    /// Stops what runs, at the next step of SQLite's machine or of a long count.
+    pub fn stop(&self) {
+        self.0.stop.store(true, SeqCst);
+        if let Some(connection) = &*lock(&self.0.connection) {
+            connection.interrupt();
+        }
+    }
+
+    /// What begins now may run.
+    pub fn go(&self) {
+        self.0.stop.store(false, SeqCst);
+    }
+
+    /// Whether what runs has to stop.
+    pub fn must_stop(&self) -> bool {
+        self.0.stop.load(SeqCst)
+    }
+
+    /// The connection is about to be closed.
+    pub fn forget_connection(&self) {
+        *lock(&self.0.connection) = None;
     }
 }
 
 impl Session {
     /// Opens a connection; `lasting` makes every commit survive a loss of power.
-    pub fn open(file: &Path, lasting: bool, create: bool, presence: Presence) -> Result<Self> {
-        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    pub fn open(
+        file: &Path,
+        lasting: bool,
+        create: bool,
+        limits: Limits,
+        stopper: Stopper,
+    ) -> Result<Self> {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
         let mut connection = Connection::open_with_flags(file, flags).map_err(unexpected)?;
-        let control = Arc::new(Control {
-            trusted: AtomicBool::new(true),
-            facts: Mutex::default(),
-            run: Mutex::new(Run {
-                deadline: Instant::now() + BUSY_TIMEOUT,
-                abandoned: Arc::default(),
-                dropped: Arc::default(),
-            }),
-        });
-        prepare(&mut connection, lasting, &control).map_err(unexpected)?;
-        Ok(Self { connection, control, _presence: presence })
+        *lock(&stopper.0.connection) = Some(connection.get_interrupt_handle());
+        let control =
+            Arc::new(Control { trusted: AtomicBool::new(true), facts: Mutex::default(), stopper });
+        prepare(&mut connection, lasting, &limits, &control).map_err(unexpected)?;
+        Ok(Self { connection, control, limits })
+    }
+
+    /// What statements may take.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Fails if nobody waits for the result any more.
+    pub fn check_stop(&self) -> Result<()> {
+        match self.control.stopper.must_stop() {
+            true => Err(interrupted()),
+            false => Ok(()),
+        }
     }
 
     /// The connection, for the server's own statements.
@@ -96,32 +146,33 @@ impl Session {
         self.connection.is_autocommit()
     }
 
-    /// Runs `work` under the limits of `run`; if it fails, nothing of it stays.
+    /// Runs `work`; if it fails, nothing of it stays. Calls `ending` before what it did becomes
+    /// visible to others.
     pub fn atomically<T>(
         &mut self,
-        run: Run,
+        ending: &mut dyn FnMut(),
         work: impl FnOnce(&Session) -> Result<T>,
     ) -> Result<T> {
-        *lock(&self.control.run) = run;
+        let alone = self.is_autocommit();
         self.execute("SAVEPOINT request")?;
-        let result = work(self);
-        // What ends the work must not be stopped half-way.
-        lock(&self.control.run).deadline = Instant::now() + BUSY_TIMEOUT;
-        lock(&self.control.run).abandoned = Arc::default();
-        lock(&self.control.run).dropped = Arc::default();
-        match result {
-            Ok(value) => match self.execute("RELEASE request") {
-                Ok(()) => Ok(value),
-                Err(error) => {
-                    self.undo();
-                    Err(error)
-                }
-            },
-            Err(error) => {
-                self.undo();
-                Err(error)
+        let ended = work(self).and_then(|value| {
+            if alone && self.writes() {
+                // What ends the work must not be stopped half-way.
+                ending();
             }
+            self.execute("RELEASE request").map(|()| value)
+        });
+        if ended.is_err() {
+            self.undo();
         }
+        ended
+    }
+
+    fn writes(&self) -> bool {
+        !matches!(
+            self.connection.transaction_state(Some("main")),
+            Ok(TransactionState::None | TransactionState::Read)
+        )
     }
 
     /// Runs statements of the server's own.
@@ -145,7 +196,6 @@ impl Session {
         if let Some(refusal) = self.take_facts().refusal {
             return Error::new(Kind::SqlNotAllowed, refusal);
         }
-        let run = lock(&self.control.run).clone();
         match error {
             rusqlite::Error::MultipleStatement => Error::new(
                 Kind::BadSql,
@@ -156,7 +206,7 @@ impl Session {
                 format!("the statement takes {expected} parameters, and {given} were given"),
             ),
             rusqlite::Error::SqlInputError { error, msg, offset, .. } => {
-                match by_code(&error, &msg, &run) {
+                match by_code(&error, &msg) {
                     Some(known) => known,
                     None if offset >= 0 => Error::new(Kind::BadSql, msg).with("offset", offset),
                     None => Error::new(Kind::BadSql, msg),
@@ -168,7 +218,7 @@ impl Session {
                 if message.starts_with("cannot VACUUM") {
                     return Error::new(Kind::SqlNotAllowed, "VACUUM is not allowed");
                 }
-                by_code(&error, &message, &run).unwrap_or_else(|| Error::new(Kind::BadSql, message))
+                by_code(&error, &message).unwrap_or_else(|| Error::new(Kind::BadSql, message))
             }
             other => Error::new(Kind::BadSql, other.to_string()),
         }
@@ -195,13 +245,24 @@ impl Drop for Trusted<'_> {
 fn prepare(
     connection: &mut Connection,
     lasting: bool,
+    limits: &Limits,
     control: &Arc<Control>,
 ) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Temporary tables and indexes then count as memory, which has a limit, and no statement fills
+    // the disk with files that nobody sees.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    let memory = format!("PRAGMA hard_heap_limit = {}", limits.memory_bytes);
+    connection.query_row(&memory, [], |_| Ok(()))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = if lasting { "FULL" } else { "OFF" };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    let page_size: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let pages = (limits.database_bytes / page_size.max(1).unsigned_abs()).clamp(1, u32::MAX.into());
+    connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+    // A journal that had to grow does not stay so.
+    connection.query_row("PRAGMA journal_size_limit = 1048576", [], |_| Ok(()))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE)?;
@@ -215,14 +276,14 @@ fn prepare(
         }
     }))?;
     let hook = Arc::clone(control);
-    connection.progress_handler(STEPS_BETWEEN_CHECKS, Some(move || lock(&hook.run).must_stop()))?;
+    connection.progress_handler(STEPS_BETWEEN_CHECKS, Some(move || hook.stopper.must_stop()))?;
     control.trusted.store(false, SeqCst);
     Ok(())
 }
 
-fn by_code(error: &ffi::Error, message: &str, run: &Run) -> Option<Error> {
+fn by_code(error: &ffi::Error, message: &str) -> Option<Error> {
     let kind = match error.code {
-        ErrorCode::OperationInterrupted => return Some(interrupted(run)),
+        ErrorCode::OperationInterrupted => return Some(interrupted()),
         ErrorCode::ConstraintViolation => match error.extended_code {
             ffi::SQLITE_CONSTRAINT_UNIQUE
             | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
@@ -236,11 +297,21 @@ fn by_code(error: &ffi::Error, message: &str, run: &Run) -> Option<Error> {
             ));
         }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Kind::Busy,
-        ErrorCode::DiskFull
-        | ErrorCode::SystemIoFailure
+        ErrorCode::DiskFull => {
+            return Some(Error::new(
+                Kind::DatabaseFull,
+                "the database has reached the largest size that the server grants it, or the disk is full",
+            ));
+        }
+        ErrorCode::OutOfMemory => {
+            return Some(Error::new(
+                Kind::MemoryLimit,
+                "the statement needs more memory than the server grants it",
+            ));
+        }
+        ErrorCode::SystemIoFailure
         | ErrorCode::DatabaseCorrupt
         | ErrorCode::NotADatabase
-        | ErrorCode::OutOfMemory
         | ErrorCode::CannotOpen
         | ErrorCode::PermissionDenied
         | ErrorCode::ReadOnly
@@ -252,14 +323,9 @@ fn by_code(error: &ffi::Error, message: &str, run: &Run) -> Option<Error> {
     Some(Error::new(kind, message))
 }
 
-fn interrupted(run: &Run) -> Error {
-    if run.dropped.load(SeqCst) {
-        Error::new(Kind::NoDatabase, "the database was dropped meanwhile")
-    } else if run.abandoned.load(SeqCst) {
-        Error::internal("the request was given up")
-    } else {
-        Error::new(Kind::QueryTimeout, "the statement ran for too long and was stopped")
-    }
+/// Whoever stopped the statement knows why, and says so.
+fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "the statement was stopped")
 }
 
 /// An error of SQLite where a client's SQL plays no part.
