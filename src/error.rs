@@ -1,6 +1,7 @@
 //! The one error type of the library, and its stable codes.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 macro_rules! codes {
@@ -109,6 +110,15 @@ impl Error {
     /// The error of every call on a closed pool.
     pub fn closed() -> Self {
         Error::new(Code::Closed, "Connection pool is closed")
+    }
+
+    /// What the system refused, and why. To try again makes sense only where it ran short of something.
+    pub(crate) fn of_system(what: &str, error: &io::Error) -> Self {
+        let shortages = [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
+        let is_short = error.raw_os_error().is_some_and(|code| shortages.contains(&code));
+        let text = error.to_string();
+        let why = text.split(" (os error").next().unwrap_or_default();
+        Error::new(Code::Overloaded, format!("{what}: {why}")).with_retriable(is_short)
     }
 
     /// The same error with the HTTP status that the server answered.

@@ -6,6 +6,7 @@
 // The model checker's build has no use for what speaks HTTP.
 #![cfg_attr(shuttle, allow(dead_code, unused_imports, missing_docs))]
 
+mod chance;
 pub mod client;
 mod clock;
 mod config;

@@ -12,9 +12,9 @@ use std::mem;
 use shuttle::thread_local;
 
 #[cfg(shuttle)]
-pub use crate::model::threads::{JoinHandle, spawn};
+pub use crate::model::threads::{JoinHandle, Uncancelled, spawn};
 #[cfg(not(shuttle))]
-pub use plain::{JoinHandle, spawn};
+pub use plain::{JoinHandle, Uncancelled, spawn};
 
 use crate::error::{Code, Error, Result};
 

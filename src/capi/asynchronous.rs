@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{UserData, call, output};
+use super::call::{UserData, call, call_at_once, output};
 use super::connection::{self, phantomdb_connection};
 use super::error::phantomdb_error;
 use super::farewell::Farewell;
@@ -18,7 +18,7 @@ use crate::client::{Answer, Request};
 use crate::error::{Code, Error, Result};
 use crate::executor::Ticket;
 use crate::pool::Lease;
-use crate::threads;
+use crate::threads::{self, Uncancelled};
 
 pub(super) static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);
 
@@ -240,7 +240,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
 ) -> i32 {
     // SAFETY: the caller promises what the arguments need.
     unsafe {
-        call(error, || {
+        call_at_once(error, || {
             clear(ticket);
             let connection = output("connection", connection)?;
             *connection = ptr::null_mut();
@@ -249,6 +249,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
                 *connection = ready?;
                 return Ok(());
             }
+            let _uncancelled = Uncancelled::begin();
             let executor = pool::find(pool)?;
             let Some(callback) = callback else { return Ok(()) };
             let prepare = || {
@@ -469,9 +470,9 @@ pub unsafe extern "C" fn phantomdb_pool_close_async(
             drop(farewell);
         };
         // Nobody joins it: when it calls back, all there was of the pool is gone.
-        threads::spawn("phantomdb-close", run).map(drop).map_err(|_| {
-            Error::new(Code::Overloaded, "The system has no thread to be had to close the pool")
-        })
+        threads::spawn("phantomdb-close", run)
+            .map(drop)
+            .map_err(|error| Error::of_system("Could not start a thread to close the pool", &error))
     };
     // SAFETY: the caller promises that `error` is NULL or valid.
     unsafe { call(error, close) }

@@ -9,18 +9,31 @@ use std::sync::Once;
 
 use super::error::{phantomdb_code, phantomdb_error};
 use crate::error::{Code, Error, Result};
+use crate::threads::Uncancelled;
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
+/// Runs the body of a function, as [`call_at_once`], which may reach what is a cancellation point for
+/// `pthread_cancel`: `poll`, `write`, `close` and the like. The thread ends afterwards then.
+///
+/// # Safety
+/// As for [`call_at_once`].
+pub unsafe fn call(error: *mut phantomdb_error, body: impl FnOnce() -> Result<()>) -> i32 {
+    let _uncancelled = Uncancelled::begin();
+    // SAFETY: passed on to the caller.
+    unsafe { call_at_once(error, body) }
+}
+
 /// Runs the body of a function: turns its outcome into a code and a filled or cleared `error`,
-/// and a panic into `PHANTOMDB_ERR_PANIC`.
+/// and a panic into `PHANTOMDB_ERR_PANIC`. For bodies that make no system call that is a cancellation
+/// point, or see to that themselves: those that take no time, and would need twice as much.
 ///
 /// # Safety
 /// `error` is NULL or points to a `phantomdb_error` that nobody else uses meanwhile.
-pub unsafe fn call(error: *mut phantomdb_error, body: impl FnOnce() -> Result<()>) -> i32 {
+pub unsafe fn call_at_once(error: *mut phantomdb_error, body: impl FnOnce() -> Result<()>) -> i32 {
     let outcome = without_panic(body);
     // SAFETY: the caller promises that `error` is NULL or valid, and exclusive.
     let error = unsafe { error.as_mut() };

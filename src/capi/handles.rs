@@ -10,6 +10,7 @@
 use std::ptr;
 use std::sync::Arc;
 
+use crate::chance;
 use crate::sync::RwLock;
 
 const KIND_BITS: u32 = 4;
@@ -84,7 +85,8 @@ impl<A> Kept for Arc<A> {
 
 /// The numbers of a place's guests begin at random, so that no small number is ever a handle.
 fn first_guest() -> usize {
-    fastrand::usize(1 << (GUEST_BITS / 4)..1 << (GUEST_BITS / 2))
+    let (least, end) = (1 << (GUEST_BITS / 4), 1 << (GUEST_BITS / 2));
+    least + chance::number() as usize % (end - least)
 }
 
 /// The number of the handle that points nowhere as `pointer`.

@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::call::{UserData, call, optional_text, text};
+use super::call::{UserData, call_at_once, optional_text, text};
 use super::structs::{self, Sized32};
 use crate::config::{LogLevel, Logger, Options, Secret, Validation};
 use crate::error::{Error, Result};
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn phantomdb_pool_options_init(
     struct_size: u32,
 ) -> i32 {
     // SAFETY: no error struct; the caller promises that `options` has `struct_size` bytes.
-    unsafe { call(ptr::null_mut(), || structs::fill(options, struct_size, defaults())) }
+    unsafe { call_at_once(ptr::null_mut(), || structs::fill(options, struct_size, defaults())) }
 }
 
 fn defaults() -> phantomdb_pool_options {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::asynchronous::TICKETS;
-use super::call::{call, optional_text, output};
+use super::call::{call, call_at_once, optional_text, output};
 use super::connection::{CONNECTIONS, LeaseEntry, phantomdb_connection};
 use super::error::phantomdb_error;
 use super::farewell;
@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Result};
 use crate::executor::{Executor, Lane};
 use crate::fork;
 use crate::pool::{Lease, Pool};
-use crate::threads;
+use crate::threads::{self, Uncancelled};
 
 static POOLS: Table<Arc<Executor>> = Table::new(Kind::Pool);
 
@@ -172,14 +172,16 @@ unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
 ) -> i32 {
     // SAFETY: the caller promises that all pointers are NULL or valid.
     unsafe {
-        call(error, || {
+        call_at_once(error, || {
             let output = output("connection", connection)?;
             *output = ptr::null_mut();
             let acquire = prepare()?;
-            *output = match ready(pool) {
-                Some(ready) => ready?,
-                None => hand_out(number(pool), acquire(find(pool)?.pool())?)?,
-            };
+            if let Some(ready) = ready(pool) {
+                *output = ready?;
+                return Ok(());
+            }
+            let _uncancelled = Uncancelled::begin();
+            *output = hand_out(number(pool), acquire(find(pool)?.pool())?)?;
             Ok(())
         })
     }
@@ -234,7 +236,7 @@ pub unsafe extern "C" fn phantomdb_pool_release(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises that `error` is NULL or valid.
-    unsafe { call(error, || take_back(pool, connection).map(end)) }
+    unsafe { call_at_once(error, || take_back(pool, connection).map(end)) }
 }
 
 /// Gives a connection back to be closed instead of reused. As `phantomdb_pool_release` in all else.

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
 
-use super::call::{call, output, text};
+use super::call::{call_at_once, output, text};
 use super::error::phantomdb_error;
 use super::handles::{Found, Kind, Table};
 use super::pool::too_many;
@@ -117,7 +117,7 @@ unsafe fn read<T>(
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe {
-        call(error, || {
+        call_at_once(error, || {
             let output = output(output_name, place)?;
             *output = read(&*find(result)?)?;
             Ok(())
@@ -138,7 +138,7 @@ unsafe fn lend(
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe {
-        call(error, || {
+        call_at_once(error, || {
             let output = output("text", text)?;
             *output = ptr::null();
             let with_nul = read(&*find(result)?)?;
@@ -406,5 +406,5 @@ pub unsafe extern "C" fn phantomdb_result_reported_row_count(
 pub extern "C" fn phantomdb_result_free(result: *mut phantomdb_result) -> i32 {
     let free = || RESULTS.remove(result, |_| true).map(drop).ok_or_else(|| unknown(result));
     // SAFETY: there is no error struct.
-    unsafe { call(ptr::null_mut(), free) }
+    unsafe { call_at_once(ptr::null_mut(), free) }
 }

@@ -3,7 +3,7 @@
 use std::mem::offset_of;
 use std::ptr;
 
-use super::call::call;
+use super::call::call_at_once;
 use super::structs::{self, Sized32};
 use crate::pool::Status;
 
@@ -60,6 +60,8 @@ pub unsafe extern "C" fn phantomdb_status_init(
 ) -> i32 {
     // SAFETY: no error struct; the caller promises that `status` has `struct_size` bytes.
     unsafe {
-        call(ptr::null_mut(), || structs::fill(status, struct_size, phantomdb_status::default()))
+        call_at_once(ptr::null_mut(), || {
+            structs::fill(status, struct_size, phantomdb_status::default())
+        })
     }
 }

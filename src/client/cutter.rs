@@ -1,9 +1,8 @@
 //! Cutting a request in flight from another thread.
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
-use super::resolve::Event;
+use super::resolve::{Event, LookUp};
 use super::socket::Socket;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +23,7 @@ struct State {
     for_good: bool,
     at_gate: bool,
     socket: Option<Arc<Socket>>,
-    lookup: Option<Sender<Event>>,
+    lookup: Option<Arc<LookUp>>,
 }
 
 /// The request was cut.
@@ -62,8 +61,7 @@ impl Cutter {
             socket.cut();
         }
         if let Some(lookup) = state.lookup.take() {
-            // Nobody may wait for it any more; then there is nothing to wake.
-            let _ = lookup.send(Event::Cut);
+            lookup.tell(Event::Cut);
         }
         state.at_gate
     }
@@ -92,7 +90,7 @@ impl Cutter {
     }
 
     /// The name look-up that a cut is to wake from now on.
-    pub(super) fn watch_lookup(&self, lookup: Sender<Event>) -> Result<(), Cut> {
+    pub(super) fn watch_lookup(&self, lookup: Arc<LookUp>) -> Result<(), Cut> {
         let mut state = self.state.lock();
         if self.is_cut() {
             return Err(Cut);

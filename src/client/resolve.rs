@@ -3,11 +3,11 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Instant;
 
 use super::bound::Bound;
 use super::cutter::Cutter;
-use crate::sync::Mutex;
+use crate::sync::{Condvar, Mutex};
 use crate::threads;
 
 /// What ends the wait for a look-up.
@@ -15,6 +15,31 @@ use crate::threads;
 pub(super) enum Event {
     Found(Result<Vec<SocketAddr>, String>),
     Cut,
+}
+
+/// Where one caller waits for a look-up. Not a channel of std: that keeps something for each thread that
+/// waits, which of a thread that std did not start is never freed.
+#[derive(Debug, Default)]
+pub(super) struct LookUp {
+    event: Mutex<Option<Event>>,
+    has_come: Condvar,
+}
+
+impl LookUp {
+    /// Ends the wait; the first who does decides.
+    pub(super) fn tell(&self, event: Event) {
+        self.event.lock().get_or_insert(event);
+        self.has_come.notify_all();
+    }
+
+    fn wait(&self, until: Instant) -> Option<Event> {
+        let mut event = self.event.lock();
+        let mut is_over = false;
+        while event.is_none() && !is_over {
+            (event, is_over) = self.has_come.wait_until(event, until);
+        }
+        event.take()
+    }
 }
 
 /// Why there are no addresses.
@@ -32,7 +57,7 @@ pub(super) struct Resolver {
     host: String,
     port: u16,
     /// Who waits for the look-up that runs, if one does.
-    running: Arc<Mutex<Option<Vec<Sender<Event>>>>>,
+    running: Arc<Mutex<Option<Vec<Arc<LookUp>>>>>,
 }
 
 impl Resolver {
@@ -51,10 +76,10 @@ impl Resolver {
         bound: &Bound,
         cutter: &Cutter,
     ) -> Result<Vec<SocketAddr>, NoAddress> {
-        let (sender, receiver) = mpsc::channel();
-        cutter.watch_lookup(sender.clone()).map_err(|_| NoAddress::Cut)?;
-        let event = match self.start(sender) {
-            Ok(()) => receiver.recv_timeout(bound.left()),
+        let look_up = Arc::<LookUp>::default();
+        cutter.watch_lookup(look_up.clone()).map_err(|_| NoAddress::Cut)?;
+        let event = match self.start(look_up.clone()) {
+            Ok(()) => look_up.wait(bound.until),
             Err(error) => {
                 cutter.forget_lookup();
                 return Err(NoAddress::Failed(format!("no thread for the look-up: {error}")));
@@ -62,26 +87,23 @@ impl Resolver {
         };
         cutter.forget_lookup();
         match event {
-            Ok(Event::Found(Ok(addresses))) => Ok(addresses),
-            Ok(Event::Found(Err(why))) => Err(NoAddress::Failed(why)),
-            Ok(Event::Cut) => Err(NoAddress::Cut),
-            Err(RecvTimeoutError::Timeout) => Err(NoAddress::TimedOut),
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(NoAddress::Failed("the look-up broke off".to_owned()))
-            }
+            Some(Event::Found(Ok(addresses))) => Ok(addresses),
+            Some(Event::Found(Err(why))) => Err(NoAddress::Failed(why)),
+            Some(Event::Cut) => Err(NoAddress::Cut),
+            None => Err(NoAddress::TimedOut),
         }
     }
 
-    /// Has `sender` told what the running look-up finds, or starts one.
-    fn start(&self, sender: Sender<Event>) -> io::Result<()> {
+    /// Has `look_up` told what the running look-up finds, or starts one.
+    fn start(&self, look_up: Arc<LookUp>) -> io::Result<()> {
         let mut running = self.running.lock();
         match running.as_mut() {
             Some(waiting) => {
-                waiting.push(sender);
+                waiting.push(look_up);
                 Ok(())
             }
             None => {
-                *running = Some(vec![sender]);
+                *running = Some(vec![look_up]);
                 let spawned = self.spawn();
                 if spawned.is_err() {
                     *running = None;
@@ -99,9 +121,8 @@ impl Resolver {
                 .map(Iterator::collect::<Vec<_>>)
                 .map_err(|error| error.to_string());
             let waiting = running.lock().take();
-            for sender in waiting.into_iter().flatten() {
-                // Whoever gave up is gone.
-                let _ = sender.send(Event::Found(found.clone()));
+            for waiting in waiting.into_iter().flatten() {
+                waiting.tell(Event::Found(found.clone()));
             }
         };
         threads::spawn("phantomdb-dns", look_up).map(drop)
@@ -131,8 +152,7 @@ mod tests {
     fn a_running_look_up_is_joined_given_up_and_cut() {
         let resolver = Resolver::new("localhost", 7);
         // A look-up that never ends, as far as this resolver knows.
-        let (sender, _receiver) = mpsc::channel();
-        *resolver.running.lock() = Some(vec![sender]);
+        *resolver.running.lock() = Some(vec![Arc::default()]);
         let cutter = Cutter::default();
         let short = Bound::caller(Instant::now() + Duration::from_millis(20));
         assert!(matches!(resolver.resolve(&short, &cutter), Err(NoAddress::TimedOut)));

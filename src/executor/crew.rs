@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::errand::{Errand, Job};
 use super::reactor::{self, Reactor};
 use crate::client::{Bell, Poller};
 use crate::clock;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::threads;
 
@@ -99,18 +100,15 @@ impl Crew {
     }
 
     fn start_reactor(self: &Arc<Self>) -> Result<Arc<Bell>> {
-        let none = |what: &str| {
-            let why = format!("The system has no {what} to be had for an asynchronous call");
-            Error::new(Code::Overloaded, why)
-        };
-        let poller = Poller::new().map_err(|_| none("file descriptor"))?;
+        let poller = Poller::new().map_err(|error| {
+            let what = "Could not open a descriptor (of epoll, eventfd) for asynchronous calls";
+            Error::of_system(what, &error)
+        })?;
         let bell = poller.bell().clone();
         let reactor = Reactor::new(self.clone(), poller);
-        if self.spawn(reactor::THREAD, move || reactor.run()) {
-            Ok(bell)
-        } else {
-            Err(none("thread"))
-        }
+        self.spawn(reactor::THREAD, move || reactor.run())
+            .map_err(|error| Error::of_system("Could not start a thread", &error))?;
+        Ok(bell)
     }
 
     /// Has the callback run.
@@ -143,7 +141,7 @@ impl Crew {
             self.errand_ready.notify_one();
         }
         let crew = self.clone();
-        if is_short && !self.spawn("phantomdb-call", move || crew.help_out()) {
+        if is_short && self.spawn("phantomdb-call", move || crew.help_out()).is_err() {
             self.do_without();
         }
     }
@@ -217,13 +215,13 @@ impl Crew {
     }
 
     /// Starts a thread, if there is one to be had.
-    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> bool {
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
         // From before the start, so that a thread that ends at once is joined by a close too.
         let mut threads = self.threads.lock();
-        let Ok(thread) = threads::spawn(name, run) else { return false };
+        let thread = threads::spawn(name, run)?;
         threads::join_finished(&mut threads);
         threads.push(thread);
-        true
+        Ok(())
     }
 
     fn help_out(self: &Arc<Self>) {

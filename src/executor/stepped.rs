@@ -151,6 +151,8 @@ impl Stepped {
     pub(super) fn clear(&mut self) {
         let place = self.0.get_mut();
         if place.is_some() {
+            // Its socket is closed.
+            let _uncancelled = threads::Uncancelled::begin();
             *place = None;
         }
     }

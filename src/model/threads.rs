@@ -67,6 +67,15 @@ pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Join
     Ok(JoinHandle(end))
 }
 
+/// Nobody cancels threads here.
+pub struct Uncancelled;
+
+impl Uncancelled {
+    pub fn begin() -> Uncancelled {
+        Uncancelled
+    }
+}
+
 /// How many threads of the pool have not ended.
 pub fn running() -> usize {
     RUNNING.get()

@@ -420,6 +420,8 @@ impl Drop for Lease {
             *self.connection.owner.lock() = None;
         }
         if !self.release_untouched() {
+            // It may wake threads, and so write to a descriptor.
+            let _uncancelled = threads::Uncancelled::begin();
             self.release();
         }
     }

@@ -11,6 +11,7 @@ use super::machine::{Event, Machine};
 use super::stats::Stats;
 use super::status::Status;
 use super::workers::Workers;
+use crate::chance;
 use crate::client::{Connection, Endpoint};
 use crate::clock;
 use crate::config::Options;
@@ -253,5 +254,5 @@ impl Shared {
 /// Decides a pool's jitter. Forked children inherit the generator's state, and must not come back
 /// to a lost server in step; hence the process's number.
 fn seed() -> u64 {
-    fastrand::u64(..) ^ u64::from(fork::process_id()) << 32
+    chance::number() ^ u64::from(fork::process_id()) << 32
 }

@@ -28,3 +28,30 @@ pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Join
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     thread
 }
+
+/// What `pthread_cancel` asks of a thread waits while this is there: it would unwind through this
+/// library's code, and Rust ends the process then.
+pub struct Uncancelled(libc::c_int);
+
+const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+}
+
+impl Uncancelled {
+    pub fn begin() -> Uncancelled {
+        let mut before = PTHREAD_CANCEL_DISABLE;
+        // SAFETY: it writes to a local of the right type, and changes this thread alone.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before) };
+        Uncancelled(before)
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        let mut before = 0;
+        // SAFETY: as above; the state is one that it returned.
+        unsafe { pthread_setcancelstate(self.0, &raw mut before) };
+    }
+}
