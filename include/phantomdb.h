@@ -77,6 +77,11 @@
  * Nothing is thread-local: a connection may be acquired in one thread, used in a second and
  * released in a third.
  *
+ * A thread that is cancelled (pthread_cancel) while it is in a call ends after the call has returned, at
+ * its next cancellation point; nothing is lost, and what the call gave is yours to release, in a
+ * cleanup handler. Asynchronous cancellation (PTHREAD_CANCEL_ASYNCHRONOUS) must not be enabled around
+ * calls, as around those of the C library.
+ *
  * Event loops, and threads that must not wait, use the asynchronous forms: phantomdb_pool_run_async,
  * phantomdb_pool_acquire_async, phantomdb_connection_run_async and their siblings return at once, and
  * call a function of yours when they are done. phantomdb_cancel ends one early. What holds for all of
@@ -647,8 +652,8 @@ typedef struct phantomdb_result phantomdb_result;
  * - A callback must return: no longjmp, no exception out of it, no end of its thread.
  *
  * While a call waits for a connection it takes no thread, and one thread of the pool serves all its
- * requests in flight. A connection that has to be opened first has a thread to itself meanwhile, of at
- * most `max_connections`. All of them are kept for the next calls, and end when there was nothing
+ * requests in flight. A connection that has to be opened first, and a response of more than 64 KiB that is
+ * read, have a thread to themselves meanwhile, of at most `max_connections`. All of them are kept for the next calls, and end when there was nothing
  * to do for 10 seconds. In a forked child the calls of the parent do not exist: no
  * callback of theirs runs, and their tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
  *
@@ -995,6 +1000,10 @@ typedef void (*phantomdb_close_callback)(const struct phantomdb_error *error,
  *
  * `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`,
  * `_watch_socket`.
+ *
+ * No step waits. The one that gets the last of a response reads it, which of a large one takes a few
+ * milliseconds for each megabyte; one that sends or receives much does a part of it, and says (by
+ * `events` 0) that it can go on at once.
  *
  * While such a request is under way, another on the connection is refused with
  * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and

@@ -44,8 +44,8 @@ pub(super) static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);
 /// - A callback must return: no longjmp, no exception out of it, no end of its thread.
 ///
 /// While a call waits for a connection it takes no thread, and one thread of the pool serves all its
-/// requests in flight. A connection that has to be opened first has a thread to itself meanwhile, of at
-/// most `max_connections`. All of them are kept for the next calls, and end when there was nothing
+/// requests in flight. A connection that has to be opened first, and a response of more than 64 KiB that is
+/// read, have a thread to themselves meanwhile, of at most `max_connections`. All of them are kept for the next calls, and end when there was nothing
 /// to do for 10 seconds. In a forked child the calls of the parent do not exist: no
 /// callback of theirs runs, and their tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
 ///

@@ -41,6 +41,10 @@ pub enum phantomdb_step_state {
 /// `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`,
 /// `_watch_socket`.
 ///
+/// No step waits. The one that gets the last of a response reads it, which of a large one takes a few
+/// milliseconds for each megabyte; one that sends or receives much does a part of it, and says (by
+/// `events` 0) that it can go on at once.
+///
 /// While such a request is under way, another on the connection is refused with
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
 /// the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
