@@ -158,7 +158,7 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 
 test: $(SETUP_TEST) ## check everything that must hold
 	@scripts/test lint test-rust test-model build test-header test-abi test-c test-counts test-sanitize test-fork \
-		test-node test-python test-go test-contract test-soak test-fuzz test-install test-packages test-docs test-demo
+		test-node test-python test-go test-contract test-soak test-fuzz test-install test-packages test-docs test-demo test-msrv
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
@@ -252,6 +252,9 @@ test-install: $(SETUP_TEST) build devserver ## programs outside the tree against
 
 test-packages: $(SETUP_TEST) devserver $(DEBS) ## the Debian packages, in a clean Debian
 	@tests/packages/run
+
+test-msrv: $(SETUP_TEST) ## the Rust tests and the demo with Debian 13's own compiler, in a clean Debian 13
+	@tests/msrv/run
 
 test-docs: docs ## the reference: nothing undocumented, and what the manual's script refuses
 	@tests/docs/run
