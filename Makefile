@@ -157,8 +157,8 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 	@scripts/deb
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test lint test-rust test-model build test-header test-abi test-c test-counts test-sanitize test-fork \
-		test-node test-python test-go test-contract test-soak test-fuzz test-install test-packages test-docs test-demo test-msrv
+	@scripts/test --beside test-msrv lint test-rust test-model build test-header test-abi test-c test-counts test-sanitize test-fork \
+		test-node test-python test-go test-contract test-soak test-fuzz test-install test-packages test-docs test-demo
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
