@@ -28,6 +28,9 @@ struct letter {
     unsigned long long id;
     phantomdb_connection *connection;
     phantomdb_result *result;
+    result_shape shape;
+    /* What Python is told, once it is made. */
+    PyObject *content;
     int32_t code;
     int32_t http_status;
     int64_t retry_after_ms;
@@ -67,6 +70,7 @@ static letter *letter_new(inbox *to, phantomdb_pool *pool, unsigned long long id
 static void letter_free(letter *it) {
     if (it->connection != NULL) phantomdb_pool_release(it->pool, it->connection, NULL);
     if (it->result != NULL) phantomdb_result_free(it->result);
+    Py_XDECREF(it->content);
     inbox_let_go(it->to);
     free(it->message);
     free(it);
@@ -177,25 +181,55 @@ static PyObject *inbox_fileno(PyObject *self, PyObject *unused) {
     return PyLong_FromLong(((inbox_object *)self)->inbox->bell);
 }
 
-/* What Python is told of a letter: a text, the number of a connection, an error or None. */
-static PyObject *content(letter *it) {
+/* What Python is told of a letter: a value, the number of a connection, an error or None. */
+static PyObject *content_of(letter *it) {
     PyObject *made = Py_None;
     if (it->code != PHANTOMDB_OK) {
         return error_new(it->code, it->message != NULL ? it->message : "", it->http_status,
                          it->retry_after_ms, it->retriable);
     }
     if (it->result != NULL) {
-        made = text_of_result(it->result);
+        made = value_of_result(it->result, it->shape);
         it->result = NULL;
         return made;
     }
-    if (it->connection != NULL) {
-        made = PyLong_FromVoidPtr(it->connection);
-        if (made != NULL) it->connection = NULL;
-        return made;
-    }
+    if (it->connection != NULL) return PyLong_FromVoidPtr(it->connection);
     Py_INCREF(made);
     return made;
+}
+
+/* Appends (id, content). If memory is short, the letter stays as it is, for another time; what a call
+ * has come to is at worst a MemoryError, but it ends. */
+static bool deliver(letter *it, PyObject *list) {
+    if (it->content == NULL) {
+        it->content = content_of(it);
+        if (it->content == NULL) {
+            PyObject *type, *traceback;
+            PyErr_Fetch(&type, &it->content, &traceback);
+            PyErr_NormalizeException(&type, &it->content, &traceback);
+            Py_XDECREF(type);
+            Py_XDECREF(traceback);
+        }
+    }
+    PyObject *pair = Py_BuildValue("(KO)", it->id, it->content);
+    bool is_delivered = pair != NULL && PyList_Append(list, pair) == 0;
+    Py_XDECREF(pair);
+    if (!is_delivered) return false;
+    /* From now on it is Python's. */
+    it->connection = NULL;
+    letter_free(it);
+    return true;
+}
+
+static void put_back(inbox *it, letter *first) {
+    letter *last = first;
+    while (last->next != NULL) last = last->next;
+    pthread_mutex_lock(&it->lock);
+    last->next = it->first;
+    if (it->first == NULL) it->last = last;
+    it->first = first;
+    eventfd_write(it->bell, 1);
+    pthread_mutex_unlock(&it->lock);
 }
 
 /* A list of (id, content). */
@@ -203,22 +237,18 @@ static PyObject *inbox_take(PyObject *self, PyObject *unused) {
     (void)unused;
     PyObject *list = PyList_New(0);
     if (list == NULL) return NULL;
-    letter *it = take_all(((inbox_object *)self)->inbox);
+    inbox *box = ((inbox_object *)self)->inbox;
+    letter *it = take_all(box);
     for (letter *next; it != NULL; it = next) {
         next = it->next;
-        PyObject *value = content(it);
-        if (value == NULL) {
-            /* Memory is at its end, or a text is no text: the call must end nevertheless. */
-            PyObject *type, *traceback;
-            PyErr_Fetch(&type, &value, &traceback);
-            PyErr_NormalizeException(&type, &value, &traceback);
-            Py_XDECREF(type);
-            Py_XDECREF(traceback);
+        if (deliver(it, list)) continue;
+        put_back(box, it);
+        if (PyList_Size(list) > 0) {
+            PyErr_Clear();
+            return list;
         }
-        PyObject *pair = Py_BuildValue("(KN)", it->id, value);
-        if (pair == NULL || PyList_Append(list, pair) < 0) PyErr_WriteUnraisable(self);
-        Py_XDECREF(pair);
-        letter_free(it);
+        Py_DECREF(list);
+        return NULL;
     }
     return list;
 }
@@ -257,6 +287,7 @@ static PyObject *ask(PyObject *self, PyObject *arguments,
         (letter = letter_new(((inbox_object *)self)->inbox, on.pool, id)) != NULL) {
         phantomdb_error error;
         phantomdb_ticket *ticket = NULL;
+        letter->shape = it.shape;
         int32_t code = question_ask_async(&it, on, post_result, letter, &ticket, &error);
         given = ticket_or(letter, code, &ticket, &error);
     }

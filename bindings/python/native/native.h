@@ -50,8 +50,20 @@ bool texts_add(texts *all, PyObject *value, const char *name);
 /* Adds the arguments of an operation. */
 bool texts_add_arguments(texts *all, int32_t operation, PyObject *arguments, Py_ssize_t first);
 void texts_free(texts *all);
-/* The text of a result, which it frees. */
-PyObject *text_of_result(phantomdb_result *result);
+
+/* values.c: results as objects of Python. */
+typedef enum result_shape {
+    /* JSON of any shape, or a text that is not JSON. */
+    SHAPE_ANY,
+    SHAPE_NAMES,
+    /* A list of dicts. */
+    SHAPE_ROWS,
+    /* A dict with rows and what is known of them. */
+    SHAPE_QUERY,
+} result_shape;
+result_shape shape_of_operation(int32_t operation);
+/* Frees the result. NULL with an exception set. */
+PyObject *value_of_result(phantomdb_result *result, result_shape shape);
 
 /* arguments.c: the only argument of a method, by place or by name. Borrowed; NULL with an exception
  * set. */
@@ -122,6 +134,7 @@ typedef struct target {
 typedef struct question {
     bool is_request;
     int32_t operation;
+    result_shape shape;
     texts all;
     const char *body;
     uint64_t length;

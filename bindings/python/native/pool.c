@@ -192,24 +192,25 @@ static PyObject *pool_status(PyObject *self, PyObject *unused) {
                          it.pending, "total", it.total, "min", it.min, "max", it.max);
 }
 
-static PyObject *text_from(PyObject *self,
-                           int32_t (*read)(phantomdb_pool *, phantomdb_result **, phantomdb_error *)) {
+/* Of statistics, which are JSON, or a text. */
+static PyObject *value_from(PyObject *self,
+                            int32_t (*read)(phantomdb_pool *, phantomdb_result **, phantomdb_error *)) {
     phantomdb_error error;
     phantomdb_result *result = NULL;
     phantomdb_pool *pool = pool_handle(pool_of(self));
     if (pool == NULL) return NULL;
     if (read(pool, &result, &error) != PHANTOMDB_OK) return raise_error(&error);
-    return text_of_result(result);
+    return value_of_result(result, SHAPE_ANY);
 }
 
 static PyObject *pool_stats(PyObject *self, PyObject *unused) {
     (void)unused;
-    return text_from(self, phantomdb_pool_stats_json);
+    return value_from(self, phantomdb_pool_stats_json);
 }
 
 static PyObject *pool_metrics(PyObject *self, PyObject *unused) {
     (void)unused;
-    return text_from(self, phantomdb_pool_metrics);
+    return value_from(self, phantomdb_pool_metrics);
 }
 
 static PyObject *pool_reset(PyObject *self, PyObject *unused) {

@@ -10,6 +10,7 @@ bool question_read_run(question *it, PyObject *arguments, Py_ssize_t first) {
     long operation = PyLong_AsLong(PyTuple_GetItem(arguments, first));
     if (operation == -1 && PyErr_Occurred()) return false;
     it->operation = (int32_t)operation;
+    it->shape = shape_of_operation(it->operation);
     return texts_add_arguments(&it->all, it->operation, arguments, first + 1);
 }
 

@@ -1,4 +1,4 @@
-/* Texts that go in, and texts that come out. */
+/* Texts that go in. */
 #include <string.h>
 
 #include "native.h"
@@ -18,6 +18,7 @@ bool texts_add(texts *all, PyObject *value, const char *name) {
         }
         PyObject *bytes = PyUnicode_AsUTF8String(value);
         if (bytes == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_UnicodeError)) return false;
             PyErr_Clear();
             raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: is no valid Unicode", name);
             return false;
@@ -51,13 +52,4 @@ bool texts_add_arguments(texts *all, int32_t operation, PyObject *arguments, Py_
 
 void texts_free(texts *all) {
     for (uint64_t i = 0; i < all->count; i++) Py_XDECREF(all->holders[i]);
-}
-
-PyObject *text_of_result(phantomdb_result *result) {
-    const char *text = "";
-    uint64_t length = 0;
-    phantomdb_result_text(result, &text, &length, NULL);
-    PyObject *made = PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "strict");
-    phantomdb_result_free(result);
-    return made;
 }

@@ -7,10 +7,16 @@ bool milliseconds_of(PyObject *seconds, const char *name, int64_t *milliseconds)
     static const double most = 365.0 * 24 * 60 * 60 * 1000;
     double given = PyFloat_AsDouble(seconds);
     if (given == -1 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_TypeError, "%s: must be a number of seconds, not %R", name,
+                         Py_TYPE(seconds));
+            return false;
+        }
+        /* An int that no float holds is out of range, as others are. */
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return false;
         PyErr_Clear();
-        PyErr_Format(PyExc_TypeError, "%s: must be a number of seconds, not %R", name,
-                     Py_TYPE(seconds));
-        return false;
+        given = HUGE_VAL;
     }
     /* A part of a millisecond counts as a whole one: 0 has a meaning of its own. Not so what only
      * the binary fraction adds. */

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import weakref
 from contextlib import suppress
-from typing import Any
+from typing import Any, Callable
 
 from . import _native
 
@@ -20,8 +20,9 @@ class _Call:
 
     __slots__ = ("_ended", "_is_over", "_pool", "future", "is_abandoned")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, pool: _native.Pool | None) -> None:
-        self.future: asyncio.Future[Any] = loop.create_future()
+    def __init__(self, pool: _native.Pool | None = None) -> None:
+        #: None until somebody waits.
+        self.future: asyncio.Future[Any] | None = None
         #: Nobody will ever take its outcome.
         self.is_abandoned = False
         #: Whose connection it brings, if it does.
@@ -32,8 +33,11 @@ class _Call:
     def end(self, value: object) -> None:
         """Take what it has come to."""
         if self._pool is not None and isinstance(value, int):
-            value = self._pool._client(value)
-        if self.is_abandoned or self.future.done():
+            try:
+                value = self._pool._client(value)
+            except Exception as error:
+                value = error
+        if self.is_abandoned or self.future is None or self.future.done():
             self.drop(value)
         elif isinstance(value, BaseException):
             self.future.set_exception(value)
@@ -71,12 +75,10 @@ class Mailroom:
 
     async def run(
         self, target: _native.Pool | _native.Connection, operation: int, *arguments: str | None
-    ) -> str:
-        """Run an operation on a pool or a client; give the answer's text."""
-        number = next(self._numbers)
-        ticket = self._inbox.run(target, number, operation, *arguments)
-        text: str = await self._outcome(number, ticket)
-        return text
+    ) -> Any:
+        """Run an operation on a pool or a client."""
+        call, ticket = self._begin(self._inbox.run, target, operation, *arguments)
+        return await self._outcome(call, ticket)
 
     async def request(
         self,
@@ -84,49 +86,67 @@ class Mailroom:
         method: str,
         path: str,
         body: bytes | None,
-    ) -> str:
-        """Send a request on a pool or a client; give the answer's text."""
-        number = next(self._numbers)
-        ticket = self._inbox.request(target, number, method, path, body)
-        text: str = await self._outcome(number, ticket)
-        return text
+    ) -> Any:
+        """Send a request on a pool or a client."""
+        call, ticket = self._begin(self._inbox.request, target, method, path, body)
+        return await self._outcome(call, ticket)
 
     async def acquire(self, pool: _native.Pool, timeout: float | None, owner: str | None) -> Any:
         """Take a client; if one is free, without another turn of the loop."""
-        number = next(self._numbers)
-        client = self._inbox.acquire(pool, number, timeout, owner)
-        if isinstance(client, int):
-            client = await self._outcome(number, client, pool)
-            if owner is not None:
-                client.set_owner(owner)
+        call, client = self._begin(self._inbox.acquire, pool, timeout, owner, brings=pool)
+        if not isinstance(client, int):
+            return client
+        client = await self._outcome(call, client)
+        if owner is not None:
+            client.set_owner(owner)
         return client
 
     async def close(self, pool: _native.Pool, timeout: float | None) -> None:
         """Close a pool; when the task is cancelled, at once."""
-        number = next(self._numbers)
-        self._inbox.close(pool, number, timeout)
-        call = self._calls[number] = _Call(asyncio.get_running_loop(), None)
+        call, _ = self._begin(self._inbox.close, pool, timeout)
+        future = call.future = asyncio.get_running_loop().create_future()
         try:
-            await call.future
+            await future
         except asyncio.CancelledError:
-            if call.future.cancelled():
-                hurry = next(self._numbers)
-                self._inbox.close(pool, hurry, 0)
-                self._calls[hurry] = _Call(asyncio.get_running_loop(), None)
+            if future.cancelled():
+                self._begin(self._inbox.close, pool, 0)
                 await call.is_ended()
             raise
 
-    async def _outcome(self, number: int, ticket: int, pool: _native.Pool | None = None) -> Any:
-        call = self._calls[number] = _Call(asyncio.get_running_loop(), pool)
+    def _begin(
+        self,
+        begin: Callable[..., Any],
+        target: _native.Pool | _native.Connection,
+        *arguments: Any,
+        brings: _native.Pool | None = None,
+    ) -> tuple[_Call, Any]:
+        """Begin a call, which is known before: its end may come at once."""
+        number = next(self._numbers)
+        call = self._calls[number] = _Call(brings)
         try:
-            return await call.future
+            begun = begin(target, number, *arguments)
+        except BaseException:
+            del self._calls[number]
+            raise
+        if isinstance(begun, _native.Connection):
+            del self._calls[number]
+        return call, begun
+
+    async def _outcome(self, call: _Call, ticket: int) -> Any:
+        try:
+            future = call.future = asyncio.get_running_loop().create_future()
+        except BaseException:
+            _native.cancel(ticket)
+            raise
+        try:
+            return await future
         except asyncio.CancelledError:
             # The task was cancelled, so the call is; its end is waited for, that nothing be lost.
-            if call.future.cancelled():
+            if future.cancelled():
                 _native.cancel(ticket)
                 await call.is_ended()
-            elif call.future.exception() is None:
-                call.drop(call.future.result())
+            elif future.exception() is None:
+                call.drop(future.result())
             raise
         except GeneratorExit:
             # The coroutine is thrown away, and can't wait.
@@ -148,7 +168,7 @@ def mailroom() -> Mailroom:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            "phantomdb.aio needs a running event loop of asyncio. Under trio or curio, use "
+            "no running event loop: phantomdb.aio needs one of asyncio. Under trio or curio, use "
             "phantomdb.pool in threads: await trio.to_thread.run_sync(pool.list_databases)"
         ) from None
     held = _mailrooms.get(loop)

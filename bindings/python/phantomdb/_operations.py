@@ -92,26 +92,3 @@ def to_body(value: object) -> bytes | None:
         return to_json("body", value).encode()
     except UnicodeEncodeError as error:
         raise InvalidArgumentError("body: is no valid Unicode") from error
-
-
-def to_query(text: str) -> dict[str, Any]:
-    """Read the answer to a statement; its rows become dicts."""
-    answer: dict[str, Any] = json.loads(text)
-    columns = answer["columns"]
-    rows = [dict(zip(columns, row)) for row in answer["rows"]]
-    answer["rows"] = answer["results"] = answer["records"] = rows
-    answer["affected_rows"] = answer["affectedRows"]
-    return answer
-
-
-def to_transaction_id(text: str) -> str:
-    """Read the answer to a begin."""
-    return str(json.loads(text)["transaction_id"])
-
-
-def to_anything(text: str) -> Any:
-    """Read the answer to a request that has no name, which need not be JSON."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
 from typing import Any, Callable, ClassVar
@@ -104,7 +103,7 @@ class BasePool(_native.Pool):
 
     def stats(self) -> dict[str, Any]:
         """Tell what the pool has done so far: acquires by outcome, histograms, connections."""
-        stats: dict[str, Any] = json.loads(self._stats())
+        stats: dict[str, Any] = self._stats()
         return stats
 
     def _tell(self, level: int, message: str) -> None:

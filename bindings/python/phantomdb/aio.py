@@ -6,7 +6,6 @@ ends its call: one that waits leaves the queue, one in flight is cut.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
@@ -27,34 +26,34 @@ class Operations:
 
     __slots__ = ()
 
-    async def _ask(self, operation: int, *arguments: str | None) -> str:
+    async def _ask(self, operation: int, *arguments: str | None) -> Any:
         assert isinstance(self, (_native.Pool, _native.Connection))
         return await mailroom().run(self, operation, *arguments)
 
     async def health_check(self) -> dict[str, Any]:
         """Ask the server how it is: ``status`` is "healthy" or "unhealthy"."""
-        answer: dict[str, Any] = json.loads(await self._ask(ops.HEALTH_CHECK))
+        answer: dict[str, Any] = await self._ask(ops.HEALTH_CHECK)
         return answer
 
     async def list_databases(self) -> list[str]:
         """List the names of the databases."""
-        names: list[str] = json.loads(await self._ask(ops.LIST_DATABASES))
+        names: list[str] = await self._ask(ops.LIST_DATABASES)
         return names
 
     async def create_database(self, name: str) -> dict[str, Any]:
         """Make a database."""
-        answer: dict[str, Any] = json.loads(await self._ask(ops.CREATE_DATABASE, name))
+        answer: dict[str, Any] = await self._ask(ops.CREATE_DATABASE, name)
         return answer
 
     @ops.also(database="name")
     async def drop_database(self, name: str) -> dict[str, Any]:
         """Remove a database with all that is in it."""
-        answer: dict[str, Any] = json.loads(await self._ask(ops.DROP_DATABASE, name))
+        answer: dict[str, Any] = await self._ask(ops.DROP_DATABASE, name)
         return answer
 
     async def list_tables(self, database: str) -> list[str]:
         """List the names of the tables of a database."""
-        names: list[str] = json.loads(await self._ask(ops.LIST_TABLES, database))
+        names: list[str] = await self._ask(ops.LIST_TABLES, database)
         return names
 
     async def create_table(self, database: str, name: str, columns: Columns) -> dict[str, Any]:
@@ -64,36 +63,35 @@ class Operations:
         ``primaryKey``, ``defaultValue``: ``[{"name": "id", "type": "integer"}]``.
         """
         text = ops.to_json("columns", columns)
-        answer: dict[str, Any] = json.loads(await self._ask(ops.CREATE_TABLE, database, name, text))
+        answer: dict[str, Any] = await self._ask(ops.CREATE_TABLE, database, name, text)
         return answer
 
     @ops.also(table="name")
     async def drop_table(self, database: str, name: str) -> dict[str, Any]:
         """Remove a table with all its rows."""
-        answer: dict[str, Any] = json.loads(await self._ask(ops.DROP_TABLE, database, name))
+        answer: dict[str, Any] = await self._ask(ops.DROP_TABLE, database, name)
         return answer
 
     @ops.also(row="data")
     async def insert(self, database: str, table: str, data: Row) -> dict[str, Any]:
         """Add one row: ``{"id": 1, "name": "Ada"}``. It is never sent twice."""
         text = ops.to_json("row", data)
-        answer: dict[str, Any] = json.loads(await self._ask(ops.INSERT, database, table, text))
+        answer: dict[str, Any] = await self._ask(ops.INSERT, database, table, text)
         return answer
 
     async def select(
         self, database: str, table: str, condition: str | None = None
     ) -> list[dict[str, Any]]:
         """Read the rows that fulfil an SQL condition, or all."""
-        text = await self._ask(ops.SELECT, database, table, condition)
-        rows: list[dict[str, Any]] = json.loads(text)
+        rows: list[dict[str, Any]] = await self._ask(ops.SELECT, database, table, condition)
         return rows
 
     async def update(
         self, database: str, table: str, data: Row, condition: str | None = None
     ) -> dict[str, Any]:
         """Change the rows that fulfil an SQL condition, or all."""
-        text = await self._ask(ops.UPDATE, database, table, ops.to_json("data", data), condition)
-        answer: dict[str, Any] = json.loads(text)
+        text = ops.to_json("data", data)
+        answer: dict[str, Any] = await self._ask(ops.UPDATE, database, table, text, condition)
         return answer
 
     async def delete(self, database: str, table: str, condition: str) -> dict[str, Any]:
@@ -101,7 +99,7 @@ class Operations:
 
         It is never optional, because on the wire such a delete would drop the table.
         """
-        answer: dict[str, Any] = json.loads(await self._ask(ops.DELETE, database, table, condition))
+        answer: dict[str, Any] = await self._ask(ops.DELETE, database, table, condition)
         return answer
 
     @ops.also(sql="query")
@@ -114,7 +112,8 @@ class Operations:
         for the public SDK's users the same as ``results``, ``records`` and ``affected_rows``.
         """
         text = ops.to_optional_json("parameters", parameters)
-        return ops.to_query(await self._ask(ops.EXECUTE_QUERY, database, query, text))
+        answer: dict[str, Any] = await self._ask(ops.EXECUTE_QUERY, database, query, text)
+        return answer
 
     async def request(self, method: str, path: str, body: object = None) -> Any:
         """Send a request that has no name here yet; ``body`` becomes JSON.
@@ -122,8 +121,7 @@ class Operations:
         ``path`` begins with "/" and is sent as it is: percent-encode what needs it.
         """
         assert isinstance(self, (_native.Pool, _native.Connection))
-        text = await mailroom().request(self, method, path, ops.to_body(body))
-        return ops.to_anything(text)
+        return await mailroom().request(self, method, path, ops.to_body(body))
 
 
 class PhantomDB(_native.Connection, Operations):
@@ -156,18 +154,17 @@ class PhantomDB(_native.Connection, Operations):
         Every request on this client belongs to it until commit or rollback; releasing the client
         rolls it back.
         """
-        return ops.to_transaction_id(await self._ask(ops.BEGIN_TRANSACTION, database))
+        answer = await self._ask(ops.BEGIN_TRANSACTION, database)
+        return str(answer["transaction_id"])
 
     async def commit_transaction(self, transaction_id: str | None = None) -> dict[str, Any]:
         """Commit the transaction that is open on this client; there is no need to name it."""
-        text = await self._ask(ops.COMMIT_TRANSACTION, transaction_id)
-        answer: dict[str, Any] = json.loads(text)
+        answer: dict[str, Any] = await self._ask(ops.COMMIT_TRANSACTION, transaction_id)
         return answer
 
     async def rollback_transaction(self, transaction_id: str | None = None) -> dict[str, Any]:
         """Roll back the transaction that is open on this client; there is no need to name it."""
-        text = await self._ask(ops.ROLLBACK_TRANSACTION, transaction_id)
-        answer: dict[str, Any] = json.loads(text)
+        answer: dict[str, Any] = await self._ask(ops.ROLLBACK_TRANSACTION, transaction_id)
         return answer
 
     @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -20,36 +19,36 @@ class Operations:
 
     __slots__ = ()
 
-    def _run(self, operation: int, /, *arguments: str | None) -> str:
+    def _run(self, operation: int, /, *arguments: str | None) -> Any:
         raise NotImplementedError
 
-    def _request(self, method: str, path: str, body: bytes | None, /) -> str:
+    def _request(self, method: str, path: str, body: bytes | None, /) -> Any:
         raise NotImplementedError
 
     def health_check(self) -> dict[str, Any]:
         """Ask the server how it is: ``status`` is "healthy" or "unhealthy"."""
-        answer: dict[str, Any] = json.loads(self._run(ops.HEALTH_CHECK))
+        answer: dict[str, Any] = self._run(ops.HEALTH_CHECK)
         return answer
 
     def list_databases(self) -> list[str]:
         """List the names of the databases."""
-        names: list[str] = json.loads(self._run(ops.LIST_DATABASES))
+        names: list[str] = self._run(ops.LIST_DATABASES)
         return names
 
     def create_database(self, name: str) -> dict[str, Any]:
         """Make a database."""
-        answer: dict[str, Any] = json.loads(self._run(ops.CREATE_DATABASE, name))
+        answer: dict[str, Any] = self._run(ops.CREATE_DATABASE, name)
         return answer
 
     @ops.also(database="name")
     def drop_database(self, name: str) -> dict[str, Any]:
         """Remove a database with all that is in it."""
-        answer: dict[str, Any] = json.loads(self._run(ops.DROP_DATABASE, name))
+        answer: dict[str, Any] = self._run(ops.DROP_DATABASE, name)
         return answer
 
     def list_tables(self, database: str) -> list[str]:
         """List the names of the tables of a database."""
-        names: list[str] = json.loads(self._run(ops.LIST_TABLES, database))
+        names: list[str] = self._run(ops.LIST_TABLES, database)
         return names
 
     def create_table(self, database: str, name: str, columns: Columns) -> dict[str, Any]:
@@ -59,27 +58,27 @@ class Operations:
         ``primaryKey``, ``defaultValue``: ``[{"name": "id", "type": "integer"}]``.
         """
         text = ops.to_json("columns", columns)
-        answer: dict[str, Any] = json.loads(self._run(ops.CREATE_TABLE, database, name, text))
+        answer: dict[str, Any] = self._run(ops.CREATE_TABLE, database, name, text)
         return answer
 
     @ops.also(table="name")
     def drop_table(self, database: str, name: str) -> dict[str, Any]:
         """Remove a table with all its rows."""
-        answer: dict[str, Any] = json.loads(self._run(ops.DROP_TABLE, database, name))
+        answer: dict[str, Any] = self._run(ops.DROP_TABLE, database, name)
         return answer
 
     @ops.also(row="data")
     def insert(self, database: str, table: str, data: Row) -> dict[str, Any]:
         """Add one row: ``{"id": 1, "name": "Ada"}``. It is never sent twice."""
         text = ops.to_json("row", data)
-        answer: dict[str, Any] = json.loads(self._run(ops.INSERT, database, table, text))
+        answer: dict[str, Any] = self._run(ops.INSERT, database, table, text)
         return answer
 
     def select(
         self, database: str, table: str, condition: str | None = None
     ) -> list[dict[str, Any]]:
         """Read the rows that fulfil an SQL condition, or all."""
-        rows: list[dict[str, Any]] = json.loads(self._run(ops.SELECT, database, table, condition))
+        rows: list[dict[str, Any]] = self._run(ops.SELECT, database, table, condition)
         return rows
 
     def update(
@@ -87,7 +86,7 @@ class Operations:
     ) -> dict[str, Any]:
         """Change the rows that fulfil an SQL condition, or all."""
         text = ops.to_json("data", data)
-        answer: dict[str, Any] = json.loads(self._run(ops.UPDATE, database, table, text, condition))
+        answer: dict[str, Any] = self._run(ops.UPDATE, database, table, text, condition)
         return answer
 
     def delete(self, database: str, table: str, condition: str) -> dict[str, Any]:
@@ -95,7 +94,7 @@ class Operations:
 
         It is never optional, because on the wire such a delete would drop the table.
         """
-        answer: dict[str, Any] = json.loads(self._run(ops.DELETE, database, table, condition))
+        answer: dict[str, Any] = self._run(ops.DELETE, database, table, condition)
         return answer
 
     @ops.also(sql="query")
@@ -108,14 +107,15 @@ class Operations:
         for the public SDK's users the same as ``results``, ``records`` and ``affected_rows``.
         """
         text = ops.to_optional_json("parameters", parameters)
-        return ops.to_query(self._run(ops.EXECUTE_QUERY, database, query, text))
+        answer: dict[str, Any] = self._run(ops.EXECUTE_QUERY, database, query, text)
+        return answer
 
     def request(self, method: str, path: str, body: object = None) -> Any:
         """Send a request that has no name here yet; ``body`` becomes JSON.
 
         ``path`` begins with "/" and is sent as it is: percent-encode what needs it.
         """
-        return ops.to_anything(self._request(method, path, ops.to_body(body)))
+        return self._request(method, path, ops.to_body(body))
 
 
 class PhantomDB(_native.Connection, Operations):
@@ -148,16 +148,17 @@ class PhantomDB(_native.Connection, Operations):
         Every request on this client belongs to it until commit or rollback; releasing the client
         rolls it back.
         """
-        return ops.to_transaction_id(self._run(ops.BEGIN_TRANSACTION, database))
+        answer = self._run(ops.BEGIN_TRANSACTION, database)
+        return str(answer["transaction_id"])
 
     def commit_transaction(self, transaction_id: str | None = None) -> dict[str, Any]:
         """Commit the transaction that is open on this client; there is no need to name it."""
-        answer: dict[str, Any] = json.loads(self._run(ops.COMMIT_TRANSACTION, transaction_id))
+        answer: dict[str, Any] = self._run(ops.COMMIT_TRANSACTION, transaction_id)
         return answer
 
     def rollback_transaction(self, transaction_id: str | None = None) -> dict[str, Any]:
         """Roll back the transaction that is open on this client; there is no need to name it."""
-        answer: dict[str, Any] = json.loads(self._run(ops.ROLLBACK_TRANSACTION, transaction_id))
+        answer: dict[str, Any] = self._run(ops.ROLLBACK_TRANSACTION, transaction_id)
         return answer
 
     @contextmanager

@@ -48,7 +48,10 @@ def url():
 
 
 class Server:
-    """An HTTP server that answers as ``answer(handler)`` does: (status, value)."""
+    """An HTTP server that answers as ``answer(handler)`` does: (status, value).
+
+    A value that is a str is a text; bytes and all else are JSON.
+    """
 
     def __init__(self, answer):
         class Handler(BaseHTTPRequestHandler):
@@ -61,6 +64,9 @@ class Server:
                 status, value = answer(self)
                 data = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
+                if isinstance(value, str):
+                    data = value.encode()
+                    self.send_header("content-type", "text/plain")
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

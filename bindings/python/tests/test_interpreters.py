@@ -200,7 +200,9 @@ async def main():
         importlib.reload(sys.modules[name])
     await asyncio.wait_for(asyncio.gather(*tasks, *map(ask, range(60))), 60)
     # Calls that are cancelled are those of their copy.
-    held = [[await pool.acquire() for _ in range(4)] for pool in pools]
+    held = []
+    for pool in pools:
+        held.append([await pool.acquire() for _ in range(4)])
     waiting = [asyncio.ensure_future(pool.acquire()) for pool in pools for _ in range(3)]
     await asyncio.sleep(0)
     for task in waiting[::3]:
