@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 
 use super::cell::Cell;
 use super::columns::Index;
-use super::excerpt::excerpt;
 use super::json::{Shape, Token};
 use super::mask::Mask;
 use super::reading::{Reader, Unread};
@@ -165,7 +164,7 @@ impl Table {
         let is_it = |column: u32| self.name_of(column) == name;
         let found = self.index()?.find(name.as_bytes(), is_it);
         found.map(|column| column as usize).ok_or_else(|| {
-            let name = excerpt(name.as_bytes());
+            let name = self.mask().excerpt(name.as_bytes());
             Error::invalid_argument("name", format_args!("there is no column \"{name}\""))
         })
     }
