@@ -1,8 +1,11 @@
 package phantomdb
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"reflect"
+	"unicode/utf8"
 
 	"github.com/phantomdb/libphantomdb/bindings/go/internal/cabi"
 )
@@ -162,7 +165,8 @@ func (o Operations) Request(ctx context.Context, method, path string, body any) 
 	if err != nil {
 		return nil, Wrap(err)
 	}
-	return result.TakeText(), nil
+	taken, err := result.TakeText()
+	return taken, Wrap(err)
 }
 
 func (o Operations) do(ctx context.Context, operation cabi.Operation, arguments ...*string) error {
@@ -179,7 +183,8 @@ func (o Operations) text(ctx context.Context, operation cabi.Operation, argument
 	if err != nil {
 		return nil, Wrap(err)
 	}
-	return result.TakeText(), nil
+	taken, err := result.TakeText()
+	return taken, Wrap(err)
 }
 
 func (o Operations) names(ctx context.Context, operation cabi.Operation, arguments ...*string) ([]string, error) {
@@ -200,7 +205,7 @@ func (o Operations) rows(ctx context.Context, operation cabi.Operation, argument
 	if err != nil {
 		return nil, Wrap(err)
 	}
-	return &Rows{table}, nil
+	return &Rows{table: table}, nil
 }
 
 func (o Operations) affected(ctx context.Context, operation cabi.Operation, arguments ...*string) (int64, error) {
@@ -225,7 +230,48 @@ func written(name string, value any) (string, error) {
 	if err != nil {
 		return "", invalid(name, "can't be written as JSON: "+err.Error())
 	}
+	// What is not UTF-8 becomes this, and so would be stored as something else.
+	if bytes.Contains(text, []byte(`\ufffd`)) && !isUTF8(reflect.ValueOf(value)) {
+		return "", invalid(name, "holds a text that is not UTF-8")
+	}
 	return string(text), nil
+}
+
+var marshalerType = reflect.TypeOf((*json.Marshaler)(nil)).Elem()
+
+// isUTF8 says whether all texts are UTF-8 in a value that can be written as JSON. What writes itself
+// answers for itself.
+func isUTF8(value reflect.Value) bool {
+	if !value.IsValid() || value.Type().Implements(marshalerType) && value.Kind() != reflect.Struct {
+		return true
+	}
+	switch value.Kind() {
+	case reflect.String:
+		return utf8.ValidString(value.String())
+	case reflect.Pointer, reflect.Interface:
+		return isUTF8(value.Elem())
+	case reflect.Map:
+		for entries := value.MapRange(); entries.Next(); {
+			if !isUTF8(entries.Key()) || !isUTF8(entries.Value()) {
+				return false
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := 0; i < value.Len(); i++ {
+			if !isUTF8(value.Index(i)) {
+				return false
+			}
+		}
+	case reflect.Struct:
+		for i := 0; i < value.NumField(); i++ {
+			field := value.Type().Field(i)
+			isWritten := field.IsExported() || field.Anonymous
+			if isWritten && field.Tag.Get("json") != "-" && !isUTF8(value.Field(i)) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func optional(texts []string) []*string {

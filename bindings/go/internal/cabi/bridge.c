@@ -171,7 +171,6 @@ static void on_answered(phantomdb_result *result, const phantomdb_error *error, 
     bridge_call *call = user_data;
     call->value = (uintptr_t)result;
     call->error = error_if(error->code, error);
-    if (result != NULL) phantomdb_result_text(result, &call->text, &call->length, NULL);
     end(call);
 }
 
@@ -192,7 +191,6 @@ static void note(int32_t code, phantomdb_result *result, const phantomdb_error *
                  bridge_call *call) {
     call->value = (uintptr_t)result;
     call->error = error_if(code, error);
-    if (result != NULL) phantomdb_result_text(result, &call->text, &call->length, NULL);
 }
 
 void bridge_start(uintptr_t connection, int32_t operation, const char *texts, uint64_t count,
@@ -283,25 +281,18 @@ phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status) {
     CALL(phantomdb_pool_status, pool_of(pool), status);
 }
 
-static phantomdb_error *read_text(int32_t code, phantomdb_result *result,
-                                  const phantomdb_error *error, bridge_call *call) {
-    call->value = (uintptr_t)result;
-    if (result != NULL) phantomdb_result_text(result, &call->text, &call->length, NULL);
-    return error_if(code, error);
-}
-
-phantomdb_error *bridge_stats(uintptr_t pool, bridge_call *call) {
-    phantomdb_result *result;
+bridge_outcome bridge_stats(uintptr_t pool) {
+    phantomdb_result *result = NULL;
     phantomdb_error error;
     int32_t code = phantomdb_pool_stats_json(pool_of(pool), &result, &error);
-    return read_text(code, result, &error, call);
+    return (bridge_outcome){.value = (uintptr_t)result, .error = error_if(code, &error)};
 }
 
-phantomdb_error *bridge_metrics(uintptr_t pool, bridge_call *call) {
-    phantomdb_result *result;
+bridge_outcome bridge_metrics(uintptr_t pool) {
+    phantomdb_result *result = NULL;
     phantomdb_error error;
     int32_t code = phantomdb_pool_metrics(pool_of(pool), &result, &error);
-    return read_text(code, result, &error, call);
+    return (bridge_outcome){.value = (uintptr_t)result, .error = error_if(code, &error)};
 }
 
 phantomdb_error *bridge_reset(uintptr_t pool) { CALL(phantomdb_pool_reset, pool_of(pool)); }
@@ -323,86 +314,59 @@ phantomdb_error *bridge_set_owner(uintptr_t connection, const char *owner) {
     CALL(phantomdb_connection_set_owner, connection_of(connection), owner);
 }
 
-static bridge_table *new_table(uint64_t rows, uint64_t columns) {
-    bridge_table *table =
-        calloc(1, sizeof(bridge_table) + (rows + 1) * columns * sizeof(bridge_cell));
-    if (table == NULL) return NULL;
-    table->row_count = rows;
-    table->column_count = columns;
-    table->affected_rows = -1;
-    return table;
-}
-
-static void read_cell(phantomdb_result *result, uint64_t row, uint64_t column, bridge_cell *cell) {
-    int32_t kind = PHANTOMDB_CELL_NULL;
-    phantomdb_result_cell_kind(result, row, column, &kind, NULL);
-    cell->kind = (int8_t)kind;
-    if (kind == PHANTOMDB_CELL_NULL) return;
-    phantomdb_result_cell_text(result, row, column, &cell->text, &cell->length, NULL);
-    if (kind == PHANTOMDB_CELL_STRING || kind == PHANTOMDB_CELL_JSON) return;
-    cell->is_bool =
-        phantomdb_result_cell_bool(result, row, column, &cell->boolean, NULL) == PHANTOMDB_OK;
-    if (kind == PHANTOMDB_CELL_BOOL) return;
-    cell->is_integer =
-        phantomdb_result_cell_int64(result, row, column, &cell->integer, NULL) == PHANTOMDB_OK;
-    cell->is_number =
-        phantomdb_result_cell_double(result, row, column, &cell->number, NULL) == PHANTOMDB_OK;
-}
-
-bridge_table *bridge_read_table(uintptr_t handle, phantomdb_error **failure) {
-    phantomdb_result *result = result_of(handle);
+bridge_text bridge_read_text(uintptr_t result) {
+    bridge_text text = {0};
     phantomdb_error error;
-    uint64_t rows = 0;
-    uint64_t columns = 0;
-    int64_t affected_rows = -1;
-    int32_t code = phantomdb_result_row_count(result, &rows, &error);
-    if (code == PHANTOMDB_OK) code = phantomdb_result_column_count(result, &columns, &error);
+    int32_t code = phantomdb_result_text(result_of(result), &text.text, &text.length, &error);
+    text.error = error_if(code, &error);
+    return text;
+}
+
+bridge_shape bridge_read_shape(uintptr_t handle) {
+    phantomdb_result *result = result_of(handle);
+    bridge_shape shape = {0};
+    phantomdb_error error;
+    int32_t code = phantomdb_result_row_count(result, &shape.row_count, &error);
+    if (code == PHANTOMDB_OK) code = phantomdb_result_column_count(result, &shape.column_count, &error);
     if (code == PHANTOMDB_OK) {
-        code = phantomdb_result_affected_rows(result, &affected_rows, &error);
+        code = phantomdb_result_affected_rows(result, &shape.affected_rows, &error);
     }
-    *failure = error_if(code, &error);
-    bridge_table *table = code == PHANTOMDB_OK ? new_table(rows, columns) : NULL;
-    if (table == NULL) return NULL;
-    table->affected_rows = affected_rows;
-    bridge_cell *cell = table->cells;
-    for (uint64_t i = 0; i < columns; i++, cell++) {
-        phantomdb_result_column_name(result, i, &cell->text, &cell->length, NULL);
+    if (code == PHANTOMDB_OK) {
+        code = phantomdb_result_reported_row_count(result, &shape.reported_rows, &error);
     }
-    for (uint64_t row = 0; row < rows; row++) {
-        for (uint64_t i = 0; i < columns; i++) read_cell(result, row, i, cell++);
-    }
-    return table;
+    shape.error = error_if(code, &error);
+    return shape;
 }
 
-bridge_table *bridge_read_list(uintptr_t handle, phantomdb_error **failure) {
+phantomdb_error *bridge_read(uintptr_t handle, bridge_part part, bridge_chunk *chunk) {
     phantomdb_result *result = result_of(handle);
     phantomdb_error error;
-    uint64_t items = 0;
-    int32_t code = phantomdb_result_item_count(result, &items, &error);
-    *failure = error_if(code, &error);
-    bridge_table *table = code == PHANTOMDB_OK ? new_table(items, 1) : NULL;
-    if (table == NULL) return NULL;
-    for (uint64_t i = 0; i < items; i++) {
-        bridge_cell *cell = &table->cells[i + 1];
-        cell->kind = PHANTOMDB_CELL_STRING;
-        phantomdb_result_item(result, i, &cell->text, &cell->length, NULL);
+    int32_t code;
+    switch (part) {
+    case BRIDGE_COLUMNS:
+        code = phantomdb_result_read_columns(result, &chunk->position, chunk->values,
+                                             BRIDGE_CHUNK_VALUES, &chunk->count, &error);
+        break;
+    case BRIDGE_CELLS:
+        code = phantomdb_result_read_cells(result, &chunk->position, chunk->values,
+                                           BRIDGE_CHUNK_VALUES, &chunk->count, &error);
+        break;
+    default:
+        code = phantomdb_result_read_items(result, &chunk->position, chunk->values,
+                                           BRIDGE_CHUNK_VALUES, &chunk->count, &error);
     }
-    return table;
+    return error_if(code, &error);
 }
 
-bridge_count bridge_take_affected_rows(uintptr_t result) {
+bridge_count bridge_read_affected_rows(uintptr_t result) {
     bridge_count outcome = {0};
     phantomdb_error error;
     int32_t code = phantomdb_result_affected_rows(result_of(result), &outcome.count, &error);
     outcome.error = error_if(code, &error);
-    phantomdb_result_free(result_of(result));
     return outcome;
 }
 
-void bridge_free_result(uintptr_t result, bridge_table *table) {
-    free(table);
-    phantomdb_result_free(result_of(result));
-}
+void bridge_free_result(uintptr_t result) { phantomdb_result_free(result_of(result)); }
 
 static void on_log(int32_t level, const char *message, void *user_data) {
     phantomdbGoLog(level, (char *)message, (uintptr_t)user_data);

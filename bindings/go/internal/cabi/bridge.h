@@ -19,9 +19,6 @@ typedef struct bridge_call {
     uintptr_t value;
     // To be freed, if there is one.
     phantomdb_error *error;
-    // Of a result, and valid as long as it.
-    const char *text;
-    uint64_t length;
     // How far a request has come.
     phantomdb_step step;
 } bridge_call;
@@ -39,27 +36,33 @@ typedef struct bridge_count {
     phantomdb_error *error;
 } bridge_count;
 
-// A cell of a table, in every type that it can be read as.
-typedef struct bridge_cell {
+// The text of a result, valid as long as it.
+typedef struct bridge_text {
     const char *text;
     uint64_t length;
-    int64_t integer;
-    double number;
-    int8_t kind;
-    bool is_integer;
-    bool is_number;
-    bool is_bool;
-    bool boolean;
-} bridge_cell;
+    phantomdb_error *error;
+} bridge_text;
 
-// A whole table, or a list as a table with one column. The texts are of the result.
-typedef struct bridge_table {
+// The numbers of a table.
+typedef struct bridge_shape {
     uint64_t row_count;
     uint64_t column_count;
     int64_t affected_rows;
-    // The names of the columns; then the cells, row by row.
-    bridge_cell cells[];
-} bridge_table;
+    int64_t reported_rows;
+    phantomdb_error *error;
+} bridge_shape;
+
+// What is read of a result value by value.
+typedef enum bridge_part { BRIDGE_COLUMNS, BRIDGE_CELLS, BRIDGE_ITEMS } bridge_part;
+
+enum { BRIDGE_CHUNK_VALUES = 256 };
+
+// Some values of a result, and where the next are. The texts are of the result.
+typedef struct bridge_chunk {
+    uint64_t position;
+    uint64_t count;
+    phantomdb_value values[BRIDGE_CHUNK_VALUES];
+} bridge_chunk;
 
 // A socket that Go's poller watches, until the library closes it. It lives in C's memory until
 // bridge_closed_sockets has given it.
@@ -115,20 +118,20 @@ void bridge_block(int descriptor);
 phantomdb_error *bridge_acquire_cancelled(uintptr_t pool);
 
 phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status);
-phantomdb_error *bridge_stats(uintptr_t pool, bridge_call *call);
-phantomdb_error *bridge_metrics(uintptr_t pool, bridge_call *call);
+bridge_outcome bridge_stats(uintptr_t pool);
+bridge_outcome bridge_metrics(uintptr_t pool);
 phantomdb_error *bridge_reset(uintptr_t pool);
 phantomdb_error *bridge_resize(uintptr_t pool, uint32_t min_connections, uint32_t max_connections);
 phantomdb_error *bridge_set_token(uintptr_t pool, const char *token);
 phantomdb_error *bridge_interrupt(uintptr_t connection);
 phantomdb_error *bridge_set_owner(uintptr_t connection, const char *owner);
 
-// The whole of a result at once; NULL without memory for it, or with an error.
-bridge_table *bridge_read_table(uintptr_t result, phantomdb_error **error);
-bridge_table *bridge_read_list(uintptr_t result, phantomdb_error **error);
-// Frees the result too.
-bridge_count bridge_take_affected_rows(uintptr_t result);
-void bridge_free_result(uintptr_t result, bridge_table *table);
+bridge_text bridge_read_text(uintptr_t result);
+bridge_shape bridge_read_shape(uintptr_t result);
+// The next values; none when there are no more.
+phantomdb_error *bridge_read(uintptr_t result, bridge_part part, bridge_chunk *chunk);
+bridge_count bridge_read_affected_rows(uintptr_t result);
+void bridge_free_result(uintptr_t result);
 
 // Lets phantomdbGoLog be told; `log` is a cgo.Handle.
 void bridge_set_log(phantomdb_pool_options *options, uintptr_t log);

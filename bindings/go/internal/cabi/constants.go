@@ -70,5 +70,24 @@ const (
 	CellJSON   = C.PHANTOMDB_CELL_JSON
 )
 
+// The kinds of values of a table, as in phantomdb.h.
+const (
+	ValueNull       = C.PHANTOMDB_VALUE_NULL
+	ValueBool       = C.PHANTOMDB_VALUE_BOOL
+	ValueInteger    = C.PHANTOMDB_VALUE_INTEGER
+	ValueBigInteger = C.PHANTOMDB_VALUE_BIG_INTEGER
+	ValueDouble     = C.PHANTOMDB_VALUE_DOUBLE
+	ValueBigNumber  = C.PHANTOMDB_VALUE_BIG_NUMBER
+	ValueString     = C.PHANTOMDB_VALUE_STRING
+	ValueJSON       = C.PHANTOMDB_VALUE_JSON
+)
+
+// What else is known of a value, as in phantomdb.h.
+const (
+	hasInteger = C.PHANTOMDB_VALUE_HAS_INTEGER
+	hasDouble  = C.PHANTOMDB_VALUE_HAS_DOUBLE
+	isReplaced = C.PHANTOMDB_VALUE_REPLACED
+)
+
 // PoolTimeout, in the place of a time, is the pool's own.
 const PoolTimeout = C.PHANTOMDB_POOL_TIMEOUT

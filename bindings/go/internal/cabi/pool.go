@@ -101,16 +101,19 @@ func (p Pool) Status() (Status, error) {
 
 // StatsJSON is what the pool has done so far.
 func (p Pool) StatsJSON() ([]byte, error) {
-	call := newCall()
-	defer call.drop()
-	return call.text(taken(C.bridge_stats(C.uintptr_t(p), call.c)))
+	return textOf(C.bridge_stats(C.uintptr_t(p)))
 }
 
 // Metrics is that as OpenMetrics text.
 func (p Pool) Metrics() ([]byte, error) {
-	call := newCall()
-	defer call.drop()
-	return call.text(taken(C.bridge_metrics(C.uintptr_t(p), call.c)))
+	return textOf(C.bridge_metrics(C.uintptr_t(p)))
+}
+
+func textOf(outcome C.bridge_outcome) ([]byte, error) {
+	if err := taken(outcome.error); err != nil {
+		return nil, err
+	}
+	return Result{handle: uintptr(outcome.value)}.TakeText()
 }
 
 // Reset retires every connection that is open now.

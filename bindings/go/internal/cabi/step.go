@@ -22,12 +22,11 @@ func (it *call) answer(ctx context.Context) (Result, error) {
 	} else {
 		it.carryOn(ctx)
 	}
-	text := unsafe.Slice((*byte)(unsafe.Pointer(it.c.text)), int(it.c.length))
 	value, err := it.outcome()
 	if err != nil {
 		return Result{}, with(ctx, err)
 	}
-	return Result{handle: value, text: text}, nil
+	return Result{handle: value}, nil
 }
 
 func (it *call) carryOn(ctx context.Context) {
