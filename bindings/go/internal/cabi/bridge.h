@@ -3,6 +3,10 @@
 #ifndef PHANTOMDB_GO_BRIDGE_H
 #define PHANTOMDB_GO_BRIDGE_H
 
+#ifndef __linux__
+#error "phantomdb for Go is for Linux: it needs eventfd"
+#endif
+
 #include <phantomdb.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -319,7 +319,7 @@ func query(rows *phantomdb.Rows, err error) (any, error) {
 	}
 	columns := append([]string{}, rows.Columns()...)
 	return map[string]any{
-		"columns": columns, "rows": lists, "rowCount": rows.Len(), "affectedRows": rows.Affected(),
+		"columns": columns, "rows": lists, "rowCount": rows.Count(), "affectedRows": rows.Affected(),
 	}, nil
 }
 
