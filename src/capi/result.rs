@@ -152,8 +152,12 @@ unsafe fn lend(
 }
 
 /// The answer as JSON: of a select the array of row objects, of a list the array of names, of a
-/// query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (a number that the
-/// server did not say is null), else the whole object that the server sent.
+/// query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (if the server did not say them,
+/// the rows are counted, and `affectedRows` is null), else the whole object that the server sent.
+///
+/// The text of a table or a list is written when it is first asked for. `PHANTOMDB_ERR_TOO_LARGE` if that of a
+/// query would be many times what the server sent, since its rows have few columns in common: read its
+/// cells.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_text(
     result: *const phantomdb_result,
@@ -287,8 +291,8 @@ pub unsafe extern "C" fn phantomdb_result_cell_text(
     unsafe { lend(result, text, length, error, read) }
 }
 
-/// Whether a cell is a string with unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is
-/// the character U+FFFD in its text.
+/// Whether a cell has unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is the character
+/// U+FFFD in the text of a string, and spelled \ufffd in nested JSON.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_is_replaced(
     result: *const phantomdb_result,

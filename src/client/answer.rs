@@ -232,7 +232,7 @@ impl Answer {
 
     /// The operation's value as JSON text: the array of names for the lists, the array of row objects
     /// for `select`, for a query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}`
-    /// (the last two null if the server did not say), the whole object for the others. A raw request to a server that answers it with
+    /// (`rowCount` is counted and `affectedRows` null if the server did not say), the whole object for the others. A raw request to a server that answers it with
     /// another content type than JSON gives that text as it is.
     ///
     /// A table or a list is written at the first call.
@@ -271,7 +271,10 @@ impl Answer {
                 written.push(",\"rows\":")?;
                 written.row_arrays(table)?;
                 written.push(",\"rowCount\":")?;
-                written.push(self.row_count.text())?;
+                match &self.row_count {
+                    Said::Nothing => written.push(&table.row_count().to_string())?,
+                    said => written.push(said.text())?,
+                }
                 written.push(",\"affectedRows\":")?;
                 written.push(self.affected_rows.text())?;
                 written.push("}")?;
@@ -404,6 +407,12 @@ impl Content {
         mut text: String,
         part: Option<(Shape, Range<usize>)>,
     ) -> std::result::Result<Content, Unusable> {
+        if part.is_some() && (text.contains("\\ud") || text.contains("\\uD")) {
+            let mut bytes = text.into_bytes();
+            json::replace_surrogates(&mut bytes);
+            // Digits became digits.
+            text = String::from_utf8(bytes).unwrap_or_default();
+        }
         text.try_reserve_exact(1).map_err(|_| Unusable::OutOfMemory)?;
         text.push('\0');
         Ok(Content::Text(text, part))
@@ -542,11 +551,11 @@ mod tests {
         ] {
             let answer = read(Expected::Query, body).unwrap();
             let affected = if body.contains("0.0") { "0.0" } else { "0" };
-            let row_count = if body.contains("ount") { "1" } else { "null" };
+
             assert_eq!(
                 answer.text().unwrap(),
                 format!(
-                    r#"{{"columns":["a"],"rows":[[1]],"rowCount":{row_count},"affectedRows":{affected}}}"#
+                    r#"{{"columns":["a"],"rows":[[1]],"rowCount":1,"affectedRows":{affected}}}"#
                 )
             );
             let table = answer.table().unwrap();

@@ -98,8 +98,8 @@ impl<'a> Cell<'a> {
         self.column
     }
 
-    /// Whether it is a string with unpaired surrogates (`"\ud800"`), which no UTF-8 can hold. Each is
-    /// U+FFFD in the text.
+    /// Whether it has unpaired surrogates (`"\ud800"`), which no UTF-8 can hold. Each is U+FFFD in the
+    /// text of a string, and spelled `\ufffd` in nested JSON.
     pub fn is_replaced(&self) -> bool {
         self.item.is_replaced
     }

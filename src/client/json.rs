@@ -410,6 +410,27 @@ fn code_unit(escaped: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
+/// Spells each unpaired surrogate of a JSON text, which is valid, as `\ufffd`; whether there was one.
+/// What then reads the text need not know what to make of half a pair.
+pub(super) fn replace_surrogates(json: &mut [u8]) -> bool {
+    let mut at = 0;
+    let mut is_replaced = false;
+    while let Some(found) = json[at..].iter().position(|byte| *byte == b'\\') {
+        at += found;
+        if json.get(at + 1) != Some(&b'u') {
+            at = json.len().min(at + 2);
+            continue;
+        }
+        let (piece, length) = unicode(&json[at..]);
+        if let (Piece::Unpaired, Some(digits)) = (piece, json.get_mut(at + 2..at + 6)) {
+            digits.copy_from_slice(b"fffd");
+            is_replaced = true;
+        }
+        at = json.len().min(at + length);
+    }
+    is_replaced
+}
+
 /// The text of a string, for a value of that shape; `None` if it has an unpaired surrogate.
 pub(super) fn strictly_decoded<'a>(text: &'a str, quoted: &Quoted) -> Option<Cow<'a, str>> {
     let content = text.get(quoted.content.clone())?;
@@ -618,6 +639,21 @@ mod tests {
         assert!(check(r#"{"a":"\ud800"}"#).unwrap_err().contains("surrogate"));
         assert!(check(r#"{"\udc00\ud800":1}"#).unwrap_err().contains("surrogate"));
         assert!(check(r#"["\ud83d\ude00", "\\ud800"]"#).is_ok());
+    }
+
+    #[test]
+    fn unpaired_surrogates_become_another_spelling_in_place() {
+        for (json, expected) in [
+            (r#"{"a":["\\ud800","\ud83d\ude00","é\n\u0041"]}"#, None),
+            (
+                r#"["\udc00\ud83d\ude00\ud800","\ud800\ud83d\ude00\\\uD800"]"#,
+                Some(r#"["\ufffd\ud83d\ude00\ufffd","\ufffd\ud83d\ude00\\\ufffd"]"#),
+            ),
+        ] {
+            let mut bytes = json.as_bytes().to_vec();
+            assert_eq!(replace_surrogates(&mut bytes), expected.is_some());
+            assert_eq!(String::from_utf8(bytes).unwrap(), expected.unwrap_or(json));
+        }
     }
 
     /// Any text is JSON here exactly if serde_json takes it for that; both look at the same

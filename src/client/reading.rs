@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::json::{Fault, Quoted, Scanner, Token};
-use super::segments::OutOfMemory;
+use super::segments::{OutOfMemory, Segments};
 use super::stop::Stop;
 use super::text::{Packer, Texts};
 
@@ -31,6 +31,8 @@ impl From<OutOfMemory> for Unread {
 pub(super) struct Reader<'s> {
     pub(super) packer: Packer,
     scanner: Scanner<'s>,
+    /// Where nested values are that had unpaired surrogates, in order.
+    pub(super) replaced: Segments<u32>,
     stop: &'s Stop<'s>,
 }
 
@@ -44,7 +46,8 @@ impl<'s> Reader<'s> {
         if bytes.len() > MAX_LENGTH {
             return Err(Unread::TooLong);
         }
-        Ok(Reader { packer: Packer::new(bytes), scanner: Scanner::new(part, stop), stop })
+        let (packer, scanner) = (Packer::new(bytes), Scanner::new(part, stop));
+        Ok(Reader { packer, scanner, replaced: Segments::default(), stop })
     }
 
     /// Goes on with a part that comes after the one before.
@@ -74,6 +77,15 @@ impl<'s> Reader<'s> {
         Ok(match first {
             Token::Null => self.packer.null(),
             Token::String(it) => self.packer.string(it),
+            Token::Array(_) | Token::Object(_) => {
+                let place = self.skip(first)?;
+                let is_replaced = self.packer.replace_surrogates(place.clone());
+                let at = self.packer.plain(place);
+                if is_replaced {
+                    self.replaced.push(at)?;
+                }
+                at
+            }
             other => {
                 let place = self.skip(other)?;
                 self.packer.plain(place)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::cell::Cell;
+use super::cell::{Cell, Kind};
 use super::columns::Index;
 use super::json::{Shape, Token};
 use super::mask::Mask;
@@ -30,6 +30,8 @@ pub struct Table {
     /// without a gap, is its values alone. Any other is mapped: first the columns that it has values
     /// for, ascending, then the values.
     cells: Segments<u32>,
+    /// Where nested values are that had unpaired surrogates, in order.
+    replaced: Segments<u32>,
     index: OnceLock<Index>,
     /// For errors that quote names and values.
     mask: Mask,
@@ -207,8 +209,20 @@ impl Table {
         };
         let values = if is_mapped { start + count } else { start };
         let place = index.and_then(|index| self.cells.get(values + index));
-        let item = place.map_or(Item::NULL, |place| self.texts.item(place));
+        let item = place.map_or(Item::NULL, |place| self.item(place));
         Ok(Cell { item, row, column, table: self })
+    }
+
+    fn item(&self, place: u32) -> Item<'_> {
+        let item = self.texts.item(place);
+        let is_replaced = match item.kind {
+            Kind::Json => {
+                let before = self.replaced.partition_point(|it| it < place);
+                self.replaced.get(before) == Some(place)
+            }
+            _ => item.is_replaced,
+        };
+        Item { is_replaced, ..item }
     }
 
     /// Which of the values of a mapped row is the one for this column.
@@ -302,7 +316,7 @@ impl<'a> Iterator for Cells<'a> {
                 false => (self.index, table.cells.get(start + self.index)?),
             };
             self.index += 1;
-            let item = table.texts.item(place);
+            let item = table.item(place);
             return Some(Cell { item, row: self.row, column, table });
         }
         None
@@ -513,9 +527,10 @@ impl<'s> Builder<'s> {
 
     fn finish(mut self) -> std::result::Result<Table, Unread> {
         self.rows.push(self.cells.len() as u32)?;
-        let Builder { reader, columns, rows, cells, mask, .. } = self;
+        let Builder { mut reader, columns, rows, cells, mask, .. } = self;
+        let replaced = std::mem::take(&mut reader.replaced);
         let texts = reader.finish()?;
-        Ok(Table { texts, columns, rows, cells, index: OnceLock::new(), mask })
+        Ok(Table { texts, columns, rows, cells, replaced, index: OnceLock::new(), mask })
     }
 }
 

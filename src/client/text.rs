@@ -141,6 +141,11 @@ impl Packer {
         (has_nul, is_replaced)
     }
 
+    /// Mends nested JSON that is about to be packed; whether it had unpaired surrogates.
+    pub(super) fn replace_surrogates(&mut self, place: Range<usize>) -> bool {
+        json::replace_surrogates(&mut self.bytes[place])
+    }
+
     /// The characters of the string that was packed last, at this place.
     pub(super) fn last(&self, at: u32) -> &[u8] {
         content(&self.bytes[..self.end], at as usize)
