@@ -552,8 +552,8 @@ typedef enum phantomdb_value_flag {
      */
     PHANTOMDB_VALUE_HAS_DOUBLE = 2,
     /**
-     * The text had unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is the character
-     * U+FFFD in `text`.
+     * A cell, a column or an item had unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is
+     * the character U+FFFD in `text`, and spelled \ufffd in JSON.
      */
     PHANTOMDB_VALUE_REPLACED = 4,
 } phantomdb_value_flag;
@@ -1542,8 +1542,12 @@ const struct phantomdb_operation_info *phantomdb_operation_table(uint64_t *count
 
 /**
  * The answer as JSON: of a select the array of row objects, of a list the array of names, of a
- * query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (a number that the
- * server did not say is null), else the whole object that the server sent.
+ * query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (if the server did not say them,
+ * the rows are counted, and `affectedRows` is null), else the whole object that the server sent.
+ *
+ * The text of a table or a list is written when it is first asked for. `PHANTOMDB_ERR_TOO_LARGE` if that of a
+ * query would be many times what the server sent, since its rows have few columns in common: read its
+ * cells.
  */
 int32_t phantomdb_result_text(const struct phantomdb_result *result,
                               const char **text,
@@ -1611,8 +1615,8 @@ int32_t phantomdb_result_cell_text(const struct phantomdb_result *result,
                                    struct phantomdb_error *error);
 
 /**
- * Whether a cell is a string with unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is
- * the character U+FFFD in its text.
+ * Whether a cell has unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is the character
+ * U+FFFD in the text of a string, and spelled \ufffd in nested JSON.
  */
 int32_t phantomdb_result_cell_is_replaced(const struct phantomdb_result *result,
                                           uint64_t row,
