@@ -52,7 +52,7 @@ pub struct Options {
     pub tls_client_ca: Option<PathBuf>,
 
     /// Largest request body that is accepted
-    #[arg(long, value_name = "BYTES", default_value_t = 16 * MIB, value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * MIB, value_parser = body_bytes)]
     pub max_body_bytes: usize,
 
     /// Most bytes of all request bodies that are at hand at once
@@ -165,6 +165,13 @@ fn bytes(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|number| (1..=1 << 40).contains(number))
         .ok_or_else(|| "must be a number of bytes from 1 to 1099511627776".into())
+}
+
+fn body_bytes(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number <= 1 << 31)
+        .ok_or_else(|| "must be a number of bytes from 0 to 2147483648".into())
 }
 
 fn number(text: &str) -> Result<usize, String> {

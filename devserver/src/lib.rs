@@ -16,7 +16,8 @@ mod log;
 mod names;
 #[doc(hidden)]
 pub mod routes;
-mod serve;
+#[doc(hidden)]
+pub mod serve;
 #[doc(hidden)]
 pub mod store;
 #[doc(hidden)]
@@ -160,7 +161,7 @@ async fn serve(options: &Options, store: &Arc<Store>) -> Result<bool, String> {
         ),
         token: options.token.clone(),
         max_result_bytes: options.max_result_bytes,
-        max_body_bytes: options.max_body_bytes,
+        max_body_bytes: options.max_body_bytes.min(options.max_total_body_bytes),
         max_total_body_bytes: options.max_total_body_bytes,
         bodies: Arc::new(Semaphore::new(options.max_total_body_bytes)),
         client_timeout: options.client_timeout,

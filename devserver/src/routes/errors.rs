@@ -1,10 +1,14 @@
 //! Errors as answers: status, code, message and details.
 
 use crate::error::{Error, Kind};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body::{Frame, SizeHint};
 use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// The status and the code that stand for a kind of error.
 fn status_and_code(kind: Kind) -> (StatusCode, &'static str) {
@@ -40,7 +44,42 @@ fn status_and_code(kind: Kind) -> (StatusCode, &'static str) {
 /// A response whose body is JSON already.
 pub fn respond(status: StatusCode, body: Bytes) -> Response {
     let json = HeaderValue::from_static("application/json");
+    let body = match body.len() {
+        ..=PIECE => Body::from(body),
+        _ => Body::new(Piecewise(body)),
+    };
     (status, [(header::CONTENT_TYPE, json)], body).into_response()
+}
+
+/// How much of a large body is handed over at once.
+const PIECE: usize = 64 * 1024;
+
+/// A large body that is handed over piece by piece: to take it as a whole, as TLS would, costs a
+/// copy of it, for as long as which nothing else would be done.
+struct Piecewise(Bytes);
+
+impl http_body::Body for Piecewise {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Infallible>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        let length = self.0.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.0.split_to(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
 }
 
 /// An answer with a JSON object.

@@ -19,6 +19,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
+/// Larger heads get 431: what they take is taken before anybody knows who asks.
+const LARGEST_HEAD: usize = 256 * 1024;
+
 /// What all connections have in common.
 #[derive(Clone, Debug)]
 pub struct Manner {
@@ -45,8 +48,9 @@ where
     let io = TokioIo::new(Felt::new(stream, Arc::clone(&pulse), open));
     let service = service_fn(|request| answer(request, &manner, &pulse));
     // The pulse takes care of slow heads, which hyper would not tell from idle connections.
-    let mut connection =
-        pin!(http1::Builder::new().header_read_timeout(None).serve_connection(io, service));
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).max_buf_size(LARGEST_HEAD);
+    let mut connection = pin!(builder.serve_connection(io, service));
     let mut draining = manner.draining.clone();
     let mut told = false;
     loop {

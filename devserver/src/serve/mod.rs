@@ -4,7 +4,7 @@ mod connection;
 mod pulse;
 pub mod tls;
 
-pub use connection::Manner;
+pub use connection::{Manner, serve};
 pub use pulse::Pulse;
 
 use crate::log;

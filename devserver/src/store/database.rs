@@ -55,9 +55,12 @@ impl Database {
     }
 
     /// Makes sure that what is there is a file, and closes it to other users.
-    pub fn check_the_place(&self) -> Result<()> {
+    pub fn check_the_place(&self, most: u64) -> Result<()> {
         if !self.file.symlink_metadata()?.is_file() {
             return Err(Error::internal("it is not a regular file"));
+        }
+        if self.file.symlink_metadata()?.len() > most {
+            return Err(Error::internal("it is larger than --max-database-bytes"));
         }
         fs::set_permissions(&self.file, Permissions::from_mode(0o600))?;
         for end in ENDINGS {

@@ -151,7 +151,9 @@ impl Store {
         let database = Arc::new(Database::new(&self.folder, name)?);
         match opening {
             Opening::New => database.clear_the_place()?,
-            Opening::Found | Opening::Again => database.check_the_place()?,
+            Opening::Found | Opening::Again => {
+                database.check_the_place(self.limits.statement.database_bytes)?;
+            }
         }
         let presence = database.presence().await?;
         let (_here, gone) = oneshot::channel();

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::mpsc;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What the server sends.
 struct Order {
@@ -38,9 +39,22 @@ fn start(arguments: &[String]) -> io::Result<()> {
     // It may well be ended by a signal; its memory is of no use to anybody.
     limit(Resource::Core, 0)?;
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    outlive_signals()?;
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     // Without the server nobody wants what runs here, and it might run for long.
     serve(UnixStream::from(socket), || std::process::exit(0))
+}
+
+/// What tells the server to stop may reach its workers too, and the server finishes what is in flight.
+///
+/// A signal that was listened for once keeps its handler, which does nothing when nobody listens.
+fn outlive_signals() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        drop(signal(kind)?);
+    }
+    Ok(())
 }
 
 /// Does what the other end of the socket says, until it is closed; then calls `leave` at once,

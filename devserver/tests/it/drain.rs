@@ -41,6 +41,24 @@ fn a_request_in_flight_is_finished() {
 }
 
 #[test]
+fn a_signal_that_reaches_the_workers_too_cuts_nothing() {
+    let mut server = Server::start(&[]);
+    let mut client = server.with_table();
+    let long = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 300000) SELECT max(n) FROM r";
+    let runs = std::thread::spawn(move || client.query(long));
+    let running = || server.workers().iter().any(|(_, runs)| *runs);
+    wait_until("it runs", || server.stat("requests_in_flight") == 2 && running());
+    for (worker, _) in server.workers() {
+        server.signal_to("TERM", worker);
+        server.signal_to("INT", worker);
+    }
+    server.signal("TERM");
+    let reply = runs.join().unwrap();
+    assert_eq!(reply.is(200)["rows"][0][0], 300_000);
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
 fn patience_ends() {
     let mut server = Server::start(&["--drain-timeout", "0.2"]);
     let mut runs = server.with_table();

@@ -19,24 +19,10 @@ const UNSTOPPABLE: &[&str] = &[
 
 const INSTR: &str = UNSTOPPABLE[0];
 
-/// The processes that the server has started, and whether each is running now.
-fn workers(server: &Server) -> Vec<bool> {
-    let parent = server.child.id().to_string();
-    std::fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok())
-        .filter_map(|stat| {
-            let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-            let state = fields.next()?.to_owned();
-            (fields.next()? == parent && state != "Z").then_some(state == "R")
-        })
-        .collect()
-}
-
 fn nothing_runs(server: &Server) {
     let mut quiet = 0;
     wait_until("no statement runs any more", || {
-        quiet = if workers(server).contains(&true) { 0 } else { quiet + 1 };
+        quiet = if server.workers().iter().any(|(_, runs)| *runs) { 0 } else { quiet + 1 };
         quiet == 5
     });
 }
@@ -51,7 +37,7 @@ fn start_query(server: &Server, sql: &str) -> crate::support::Client {
 }
 
 fn until_it_runs(server: &Server) {
-    wait_until("the statement runs", || workers(server).contains(&true));
+    wait_until("the statement runs", || server.workers().iter().any(|(_, runs)| *runs));
 }
 
 #[test]
@@ -103,7 +89,7 @@ fn a_condition_that_cannot_be_stopped_is_stopped_too() {
 #[test]
 fn what_cannot_be_stopped_ends_when_its_client_leaves() {
     let server = Server::start(&[]);
-    server.with_table();
+    server.with_table().post("/databases/d/tables/t", r#"{"n":1}"#).is(201);
     for sql in [INSTR, "UPDATE t SET s = instr(zeroblob(60000000), zeroblob(30000000) || x'01')"] {
         let client = start_query(&server, sql);
         until_it_runs(&server);
@@ -169,17 +155,7 @@ fn a_statement_ends_with_the_server() {
     server.with_table();
     let _client = start_query(&server, INSTR);
     until_it_runs(&server);
-    let own = server.child.id();
-    let worker: Vec<u32> =
-        std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"))
-            .into_iter()
-            .chain(std::fs::read_dir(format!("/proc/{own}/task")).unwrap().filter_map(|task| {
-                std::fs::read_to_string(task.ok()?.path().join("children")).ok()
-            }))
-            .flat_map(|list| {
-                list.split_ascii_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>()
-            })
-            .collect();
+    let worker: Vec<_> = server.workers().into_iter().map(|(id, _)| id).collect();
     assert!(!worker.is_empty());
     server.child.kill().unwrap();
     server.child.wait().unwrap();

@@ -69,8 +69,27 @@ impl Server {
         self.connect().get("/stats").is(200)[name].as_u64().unwrap()
     }
 
+    /// The processes that the server has started, and whether each is running now.
+    pub fn workers(&self) -> Vec<(u32, bool)> {
+        let parent = self.child.id().to_string();
+        std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok())
+            .filter_map(|id| {
+                let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+                let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+                let state = fields.next()?;
+                (fields.next()? == parent && state != "Z").then_some((id, state == "R"))
+            })
+            .collect()
+    }
+
     pub fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
+        self.signal_to(name, self.child.id());
+    }
+
+    pub fn signal_to(&self, name: &str, process: u32) {
+        let kill = format!("kill -{name} {process}");
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
