@@ -357,3 +357,25 @@ def test_outside_of_a_loop_there_is_nothing_to_wait_in(url):
         coroutine.send(None)
     run(pool.close)
     assert threading.current_thread() is threading.main_thread()
+
+
+def test_rule_22_an_acquire_that_was_given_up_already_counts_once():
+    async def test():
+        async with aio.create_pool(NOBODY, 1, 1) as pool:
+            client = await pool.acquire(0)
+
+            async def given_up():
+                asyncio.current_task().cancel()
+                await pool.acquire()
+
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.ensure_future(given_up())
+            for timeout in (0, 1e-9):
+                with pytest.raises(TimeoutError):
+                    await pool.acquire(timeout)
+            counted = pool.stats()["acquires"]
+            assert [counted.pop(it) for it in ("direct", "timed_out", "cancelled")] == [1, 2, 1]
+            assert set(counted.values()) == {0}
+            pool.release(client)
+
+    run(test)

@@ -407,3 +407,15 @@ def test_threads_share_a_pool(url, make_pool):
     run_in_threads(16, work)
     assert pool.query("shared", "SELECT count(*) AS n FROM t")["rows"] == [{"n": 320}]
     pool.drop_database("shared")
+
+
+def test_rule_22_an_acquire_whose_time_has_ended_already_counts_once(make_pool):
+    pool = make_pool(NOBODY, 1, 1)
+    client = pool.acquire(0)
+    for timeout in (0, 0.0, 1e-9):
+        with pytest.raises(TimeoutError):
+            pool.acquire(timeout)
+    counted = pool.stats()["acquires"]
+    assert (counted.pop("direct"), counted.pop("timed_out")) == (1, 3)
+    assert set(counted.values()) == {0}
+    pool.release(client)
