@@ -17,6 +17,22 @@ pub fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
 
+/// How long this computer has slept in all, since it started: for so long the clock of [`now`] stood
+/// still.
+#[cfg(all(not(shuttle), target_os = "linux"))]
+pub fn slept() -> std::time::Duration {
+    // In this order, so that what passes between the two readings is not taken for sleep.
+    let since_start = ticks::reading(libc::clock_gettime, libc::CLOCK_BOOTTIME);
+    let awake = ticks::reading(libc::clock_gettime, libc::CLOCK_MONOTONIC);
+    std::time::Duration::from_nanos(since_start.saturating_sub(awake))
+}
+
+/// Where there is no clock that tells.
+#[cfg(any(shuttle, not(target_os = "linux")))]
+pub fn slept() -> std::time::Duration {
+    std::time::Duration::ZERO
+}
+
 /// Where there is but one clock.
 #[cfg(any(shuttle, not(target_os = "linux")))]
 mod inexact {
@@ -71,9 +87,9 @@ mod ticks {
         }
     }
 
-    type Ask = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> libc::c_int;
+    pub(super) type Ask = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> libc::c_int;
 
-    fn reading(ask: Ask, clock: libc::clockid_t) -> u64 {
+    pub(super) fn reading(ask: Ask, clock: libc::clockid_t) -> u64 {
         let mut answer = MaybeUninit::<libc::timespec>::zeroed();
         // SAFETY: the pointer is to a timespec, which outlives the call.
         unsafe { ask(clock, answer.as_mut_ptr()) };

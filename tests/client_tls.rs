@@ -578,7 +578,7 @@ fn a_program_with_rights_of_its_own_does_not_believe_its_environment() {
     let name = "a_program_with_rights_of_its_own_does_not_believe_its_environment";
     if let Ok(url) = std::env::var(PRIVILEGED) {
         let said = match client(&url, |_| {}).ping(soon()) {
-            Ok(()) => "it is trusted".to_owned(),
+            Ok(_) => "it is trusted".to_owned(),
             Err(error) => error.to_string(),
         };
         let owner = std::fs::metadata("/proc/self").unwrap().uid();

@@ -39,6 +39,11 @@ impl Bound {
         }
     }
 
+    /// When it began.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     pub(super) fn left(&self) -> Duration {
         self.until.saturating_duration_since(clock::now())
     }

@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Expected, Unusable};
 use super::bound::Bound;
+use super::dial;
 use super::endpoint::{Endpoint, Token};
 use super::exchange::{Reply, says_length};
-use super::flight::Flight;
-use super::gate::{DialGate, Interrupter};
+use super::flight::{Flight, Report};
+use super::gate::{DialGate, Interrupter, Sign};
 use super::outcome::{self, Cause, Failed, Tried};
 use super::poller::Poller;
 use super::routes::{self, Kind, Request, only_reads};
 use super::station::Station;
 use super::stop::Stop;
+use super::tls;
 use super::usual::Head;
 use super::watch::{Closed, Watch, Watched};
 use crate::error::{Code, Error, Result};
@@ -129,20 +131,47 @@ impl Connection {
         alive
     }
 
-    /// Asks the server for a sign of life: `GET /health`, any 2xx.
+    /// Asks the server for a sign of life by `GET /health`, over the kept socket if there is one: any
+    /// HTTP response is one, and its status is returned. A kept socket that is dead is not
+    /// replaced.
     ///
     /// # Errors
     ///
-    /// As [`Connection::request`].
-    pub fn ping(&mut self, deadline: Instant) -> Result<()> {
+    /// As [`Connection::request`], but for those that come with a status.
+    pub fn ping(&mut self, deadline: Instant) -> Result<u16> {
         let request = Request::health_check();
         let target = request.target.clone();
         let bound = self.bound(deadline);
         self.in_flight(|connection| {
-            let outcome = connection.reply(&request, &target, bound, false);
+            let outcome = connection.ping_once(&request, &target, bound);
             let tried = connection.tried(&request, &target);
-            tried.outcome(outcome, &bound).and_then(|reply| tried.check_status(reply)).map(drop)
+            tried.outcome(outcome, &bound).map(|reply| reply.status.as_u16())
         })
+    }
+
+    fn ping_once(
+        &mut self,
+        request: &Request,
+        target: &str,
+        bound: Bound,
+    ) -> std::result::Result<Reply, Failed> {
+        if self.station.cutter.is_cut() {
+            return Err(self.station.cancelled().into());
+        }
+        if self.station.with_wire(|_| ()).is_none() {
+            return self.exchange(request, target, bound, true);
+        }
+        self.carry_token();
+        let wire = self.station.kept_wire().ok_or(Cause::Lost(None))?;
+        let mut wire = Some(wire);
+        let flight = self.with_head(request, target, |head| {
+            let wire = wire.take().expect("it is taken once");
+            Flight::new(&self.station, wire, head, None, bound)
+        });
+        if let Some(wire) = wire {
+            self.station.keep(wire);
+        }
+        self.land(flight?, request, &bound)
     }
 
     /// Sends a request and waits for its answer, until `deadline` or for `request_timeout`,
@@ -258,7 +287,8 @@ impl Connection {
             None if flight.until() > Instant::now() => return Progress::Underway(underway),
             None => Err(flight.time_out()),
         };
-        let outcome = self.note(flight, request, outcome);
+        let bound = underway.bound;
+        let outcome = self.note(&mut underway.flight, request, outcome, &bound);
         let Underway { target, bound, flight, watched } = *underway;
         // Gives the socket back, or closes it.
         drop(flight);
@@ -583,13 +613,24 @@ impl Connection {
     ) -> std::result::Result<Reply, Failed> {
         let body = request.body.as_deref();
         self.carry_token();
-        let mut flight = self.with_head(request, target, |head| {
+        let flight = self.with_head(request, target, |head| {
             let wire = self.station.wire(&bound, fresh)?;
             Ok::<_, Error>(Flight::new(&self.station, wire, head, body, bound))
         })??;
+        self.land(flight, request, &bound)
+    }
+
+    /// Carries a request to its end.
+    fn land(
+        &mut self,
+        mut flight: Flight,
+        request: &Request,
+        bound: &Bound,
+    ) -> std::result::Result<Reply, Failed> {
+        let body = request.body.as_deref();
         loop {
             if let Some(outcome) = flight.advance(body, true) {
-                return self.note(&mut flight, request, outcome);
+                return self.note(&mut flight, request, outcome, bound);
             }
         }
     }
@@ -600,13 +641,46 @@ impl Connection {
         flight: &mut Flight,
         request: &Request,
         outcome: std::result::Result<Reply, Cause>,
+        bound: &Bound,
     ) -> std::result::Result<Reply, Failed> {
         let report = flight.take_report();
         self.sent |= report.written > 0;
+        self.tell_sign(outcome.as_ref().err(), &report, bound);
         let is_closing = flight.is_closing();
         outcome
             .and_then(|reply| outcome::of_reply(reply, &request.method, report.reused, is_closing))
             .map_err(|cause| Failed { cause, report })
+    }
+
+    /// Tells the gate what the end of a request shows of its socket, if that is anything new.
+    fn tell_sign(&self, cause: Option<&Cause>, report: &Report, bound: &Bound) {
+        let station = &self.station;
+        match cause {
+            _ if report.received > 0 => {
+                if !report.reused {
+                    station.note(Sign::Proved);
+                }
+            }
+            Some(Cause::Lost(_) | Cause::Tls(_)) if report.reused => station.note(Sign::Lost),
+            Some(Cause::TimedOut) if report.reused => {
+                station.note(Sign::Silent { since: bound.started() });
+            }
+            Some(Cause::TimedOut) => {
+                let error = no_first_response(&station.endpoint, "it gave none in time");
+                station.note(Sign::SilentFresh(&error));
+            }
+            Some(Cause::Lost(why)) => {
+                let why = why.as_ref().map_or("the server closed it".to_owned(), dial::plain);
+                let error = no_first_response(&station.endpoint, &why);
+                station.note(Sign::LostFresh(&error));
+            }
+            Some(Cause::Tls(why)) => {
+                let why = tls::explained(why);
+                let error = no_first_response(&station.endpoint, &why);
+                station.note(Sign::LostFresh(&Error::new(Code::Tls, error.message())));
+            }
+            _ => {}
+        }
     }
 
     /// Calls `send` with what is to be written before the request's body.
@@ -726,6 +800,12 @@ impl fmt::Debug for Connection {
 fn is_enclosed(body: &[u8]) -> bool {
     let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body).trim_ascii_start();
     matches!(text.first(), Some(b'{' | b'[' | b'"'))
+}
+
+fn no_first_response(endpoint: &Endpoint, why: &str) -> Error {
+    let url = endpoint.url();
+    let text = format!("a new connection to {url} was lost before its first response: {why}");
+    Error::new(Code::Unavailable, text)
 }
 
 fn is_header_value(text: &str) -> bool {

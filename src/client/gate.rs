@@ -7,11 +7,30 @@ use std::time::Instant;
 use super::station::Station;
 use crate::error::{Error, Result};
 
+/// What a request showed of the socket that it went over.
+#[derive(Clone, Copy, Debug)]
+pub enum Sign<'a> {
+    /// The first byte of the first response on a new socket came.
+    Proved,
+    /// A new socket was lost before that: its dial came to nothing after all.
+    LostFresh(&'a Error),
+    /// The first request on a new socket got no byte of a response in its time.
+    SilentFresh(&'a Error),
+    /// A kept socket was lost with a request on it, before a byte of the response.
+    Lost,
+    /// The request on a kept socket got no byte of a response in its time.
+    Silent {
+        /// When it was sent.
+        since: Instant,
+    },
+}
+
 /// Asked before each dial and told after it, so that a pool can bound its dials and learn of
 /// outages. Called on the thread that makes the request, with no lock of the connection held.
 pub trait DialGate: Send + Sync {
     /// Waits until a dial is allowed, but not beyond `deadline`, and returns (with any error) as
-    /// soon as `cut.is_cut()`.
+    /// soon as `cut.is_cut()`. It may give the connection a socket instead, by
+    /// [`Interrupter::take_socket`]; then there is no dial.
     ///
     /// # Errors
     ///
@@ -25,6 +44,17 @@ pub trait DialGate: Send + Sync {
     /// interrupting thread, with no lock held, after `is_cut` became true. To wake the right wait
     /// without a race, take the lock that it checks `is_cut` under, and notify.
     fn wake(&self);
+
+    /// Asked after a dial that failed: whether the request asks to [`DialGate::enter`] once more,
+    /// instead of failing.
+    fn may_enter_again(&self) -> bool {
+        false
+    }
+
+    /// Told what a request showed of its socket.
+    fn note(&self, sign: Sign<'_>) {
+        let _ = sign;
+    }
 }
 
 /// Cuts what a connection has in flight, from any thread, at any time.
@@ -53,6 +83,11 @@ impl Interrupter {
     /// Whether what is in flight now was cut.
     pub fn is_cut(&self) -> bool {
         self.0.cutter.is_cut()
+    }
+
+    /// Takes the socket of another connection, which nobody uses. For [`DialGate::enter`].
+    pub fn take_socket(&self, other: &Interrupter) {
+        self.0.take_socket_of(&other.0);
     }
 }
 

@@ -63,7 +63,7 @@ pub use cell::{Cell, Kind, Number};
 pub use connection::{Connection, Progress, Underway, Unread};
 pub use endpoint::Endpoint;
 pub(crate) use excerpt::one_line;
-pub use gate::{DialGate, Interrupter};
+pub use gate::{DialGate, Interrupter, Sign};
 pub use list::Names;
 pub use operation::{Operation, Parameter};
 pub use poller::{Bell, Poller};

@@ -1,5 +1,6 @@
 //! What a connection, its request under way and its interrupters share.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use super::bound::Bound;
 use super::cutter::Cutter;
 use super::dial;
 use super::endpoint::Endpoint;
-use super::gate::{DialGate, Interrupter};
+use super::gate::{DialGate, Interrupter, Sign};
 use super::wire::Wire;
 use crate::clock;
 use crate::error::{Code, Error, Result};
@@ -32,6 +33,8 @@ struct State {
     /// A socket that a request left in a state that nobody can trust. It is open still, so that
     /// it can be closed with a farewell, and the server doesn't count it beside its successor.
     spent: Option<Wire>,
+    /// The gate gave it the socket of another connection, or tried to.
+    was_given: bool,
 }
 
 impl Station {
@@ -81,9 +84,30 @@ impl Station {
         Some(wire)
     }
 
-    /// Opens a socket; asks the gate first and tells it afterwards.
+    /// Opens a socket; asks the gate first and tells it afterwards. The gate may have a socket of
+    /// another connection instead.
     pub(super) fn dial(self: &Arc<Station>, bound: &Bound) -> Result<Wire> {
         self.finish_spent(REPLACE_LINGER.min(bound.left() / 2));
+        loop {
+            self.pass_gate(bound)?;
+            if mem::take(&mut self.state.lock().was_given) {
+                match self.kept_wire() {
+                    Some(wire) => return Ok(wire),
+                    None if self.cutter.is_cut() => return Err(self.cancelled()),
+                    None => continue,
+                }
+            }
+            match self.dial_once(bound) {
+                Err(error)
+                    if error.code() != Code::Cancelled
+                        && !bound.left().is_zero()
+                        && self.gate.may_enter_again() => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn pass_gate(self: &Arc<Station>, bound: &Bound) -> Result<()> {
         let interrupter = Interrupter::new(Arc::clone(self));
         self.cutter.set_at_gate(true);
         let entered = if self.cutter.is_cut() {
@@ -92,14 +116,30 @@ impl Station {
             self.gate.enter(bound.until, &interrupter)
         };
         self.cutter.set_at_gate(false);
-        if let Err(error) = entered {
-            return Err(if self.cutter.is_cut() { self.cancelled() } else { error });
-        }
+        entered.map_err(|error| if self.cutter.is_cut() { self.cancelled() } else { error })
+    }
+
+    fn dial_once(self: &Arc<Station>, bound: &Bound) -> Result<Wire> {
         let mut pass = Pass { gate: &*self.gate, told: false };
         let bound = bound.at_most(self.endpoint.connect_timeout, "connect_timeout");
         let dialled = dial::dial(&self.endpoint, &self.cutter, &bound);
         pass.leave(dialled.as_ref().map(drop));
         dialled
+    }
+
+    /// Tells the gate what a request showed of its socket.
+    pub(super) fn note(&self, sign: Sign<'_>) {
+        self.gate.note(sign);
+    }
+
+    /// Takes the kept socket of a connection that nobody uses.
+    pub(super) fn take_socket_of(&self, other: &Station) {
+        self.state.lock().was_given = true;
+        let Some(wire) = other.take_wire() else { return };
+        other.cutter.forget_socket();
+        if self.cutter.watch_socket(wire.socket()).is_ok() {
+            self.keep(wire);
+        }
     }
 
     pub(super) fn cancelled(&self) -> Error {

@@ -123,7 +123,9 @@ impl Shared {
         let pending = OnceCell::new();
         let waiter =
             |place| Arc::clone(pending.get_or_init(|| self.pending(place, since, patience)));
+        let slept = clock::slept();
         let (place, mut acquired) = self.step(|machine, now| {
+            machine.note_sleep(slept, now);
             let place = machine.arrive();
             (place, machine.acquire(place, patience, now, || waiter(place)))
         });
@@ -273,7 +275,7 @@ impl Pending {
     /// `None` if it is not in the queue.
     fn leave_queue(&self, why: Withdrawal) -> Option<Error> {
         self.shared.step(|machine, now| {
-            let error = why.error(machine, now.saturating_duration_since(self.since));
+            let error = why.error(machine, self.since, now);
             machine.cancel(self.place).map(|_| error)
         })
     }
@@ -291,9 +293,11 @@ impl fmt::Debug for Pending {
 }
 
 impl Withdrawal {
-    fn error(self, machine: &PoolMachine, waited: Duration) -> Error {
+    fn error(self, machine: &PoolMachine, since: Instant, now: Instant) -> Error {
         match self {
-            Withdrawal::TimedOut => machine.timeout_error(waited),
+            Withdrawal::TimedOut => {
+                machine.timeout_error(now.saturating_duration_since(since), now)
+            }
             Withdrawal::Cancelled => {
                 Error::new(Code::Cancelled, "Cancelled while waiting for a connection")
             }

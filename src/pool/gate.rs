@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::machine::DialPermit;
 use super::shared::Shared;
-use crate::client::{DialGate, Interrupter};
+use crate::client::{DialGate, Interrupter, Sign};
 use crate::clock;
 use crate::error::{Code, Error, Result};
 
@@ -25,16 +25,35 @@ impl DialGate for SlotGate {
         while !core.machine.is_dialed_by_worker(self.slot) {
             match core.machine.begin_lease_dial(self.slot, has_waited, clock::now()) {
                 DialPermit::Granted => break,
-                DialPermit::Refused(error) => return Err(error),
+                // Under the lock, so that nobody finds the socket in neither place.
+                DialPermit::Take(other) => {
+                    cut.take_socket(other.interrupter());
+                    break;
+                }
+                DialPermit::Refused(error) => {
+                    shared.carry_out(core);
+                    return Err(error);
+                }
                 DialPermit::Wait => has_waited = true,
             }
             if cut.is_cut() || is_over {
-                core.machine.give_up_lease_dial(clock::now());
+                let now = clock::now();
+                let error = match cut.is_cut() {
+                    true => interrupted(),
+                    false => core.machine.dial_timeout_error(now),
+                };
+                core.machine.give_up_lease_dial(self.slot, now);
                 shared.carry_out(core);
-                return Err(gave_up(cut.is_cut()));
+                return Err(error);
+            }
+            if core.machine.has_effects() {
+                shared.carry_out(core);
+                core = shared.lock();
+                continue;
             }
             (core, is_over) = shared.wait_for_dial_end(core, deadline);
         }
+        shared.carry_out(core);
         Ok(())
     }
 
@@ -52,14 +71,19 @@ impl DialGate for SlotGate {
             }
         });
     }
+
+    fn may_enter_again(&self) -> bool {
+        let Some(shared) = self.shared.upgrade() else { return false };
+        let core = shared.lock();
+        !core.machine.is_dialed_by_worker(self.slot) && core.machine.may_wait_to_dial(clock::now())
+    }
+
+    fn note(&self, sign: Sign<'_>) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        shared.step(|machine, now| machine.note_sign(self.slot, sign, now));
+    }
 }
 
-fn gave_up(is_cut: bool) -> Error {
-    if is_cut {
-        return Error::new(Code::Cancelled, "Interrupted while waiting to open the connection");
-    }
-    Error::new(
-        Code::Timeout,
-        "Timeout waiting to open the connection: others are being opened (max_connecting)",
-    )
+fn interrupted() -> Error {
+    Error::new(Code::Cancelled, "Interrupted while waiting to open the connection")
 }

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::machine::{Condition, Fate, LeaseId};
+use super::machine::{Condition, Fate, LeaseId, Lent};
 use super::shared::Shared;
 use crate::client::{
     Answer, Connection, Interrupter, Poller, Progress, Request, Underway, Unread, Watch,
@@ -48,6 +48,19 @@ impl Pooled {
     /// Runs work of the pool on the connection while no caller has it.
     pub fn with_connection<R>(&self, work: impl FnOnce(&mut Connection) -> R) -> R {
         work(&mut self.client.lock().as_mut().expect("nobody has it").connection)
+    }
+
+    pub fn interrupter(&self) -> &Interrupter {
+        &self.interrupter
+    }
+
+    /// Looks whether the server has closed its socket while nobody uses it, and closes it then.
+    pub fn peek(&self) -> bool {
+        match self.client.try_lock() {
+            Some(mut place) => place.as_mut().is_none_or(|client| client.connection.probe()),
+            // Somebody uses it by now.
+            None => true,
+        }
     }
 
     /// Cuts what is in flight on it, and whatever is tried later.
@@ -98,6 +111,13 @@ impl Pooled {
         is_alive
     }
 
+    /// Notes that the server answered just now.
+    pub fn note_answer(&self) {
+        if let Some(client) = self.client.lock().as_mut() {
+            client.answered_at = Some(clock::now());
+        }
+    }
+
     pub fn condition(&self, is_discarded: bool) -> Condition {
         let place = self.client.lock();
         let Some(client) = &*place else { return Condition::lost() };
@@ -116,6 +136,17 @@ impl Pooled {
             opened_at: connection.opened_at(),
             keep_alive_until: connection.keep_alive_until(),
             answered_at: client.answered_at,
+            pinged: None,
+        }
+    }
+}
+
+impl Lent for Arc<Pooled> {
+    fn heard_at(&self, now: Instant) -> Option<Instant> {
+        match self.client.try_lock().as_deref() {
+            Some(Some(client)) => client.answered_at,
+            // A request is under way.
+            _ => Some(now),
         }
     }
 }

@@ -38,6 +38,13 @@ fn worded(event: &Event<Arc<Pooled>>) -> (LogLevel, String) {
         Event::OutageBegan(cause) => {
             (LogLevel::Warning, format!("The server can't be reached: {}", cause.message()))
         }
+        Event::TurnedAway(true) => (
+            LogLevel::Warning,
+            "The server answers GET /health with 503: it asks its clients to leave".to_owned(),
+        ),
+        Event::TurnedAway(false) => {
+            (LogLevel::Info, "The server answers GET /health without 503 again".to_owned())
+        }
         Event::OutageEnded { lasted } => (
             LogLevel::Info,
             format!("The server can be reached again after {:.1} s", lasted.as_secs_f64()),

@@ -16,6 +16,9 @@ mod dialing;
 mod express;
 mod messages;
 mod slot;
+mod sockets;
+mod suspicion;
+mod telling;
 mod upkeep;
 
 use std::collections::VecDeque;
@@ -48,9 +51,19 @@ pub struct Machine<C, W> {
     idle: VecDeque<usize>,
     waiters: Waiters<W>,
     jobs: VecDeque<Job<C>>,
+    /// Dials of lease holders that are under way.
     lease_dials: usize,
-    lease_dials_waiting: usize,
+    /// The slots whose holders wait to dial, or for a socket, in the order in which they came.
+    dial_queue: VecDeque<usize>,
     outage: Option<Outage>,
+    /// Pings are answered with 503: the server asks everybody to leave.
+    is_turned_away: bool,
+    /// What was last heard from before this is to be checked before anybody gets it.
+    suspects_heard_before: Option<Instant>,
+    /// When to look at the idle sockets; `None` if none is idle.
+    peek_at: Option<Instant>,
+    /// How long the computer has slept in all; `None` until the first look.
+    slept: Option<Duration>,
     /// How often the pool was reset.
     epoch: u64,
     is_closing: bool,
@@ -60,7 +73,7 @@ pub struct Machine<C, W> {
     effects: Effects<C, W>,
 }
 
-impl<C: Clone, W> Machine<C, W> {
+impl<C: Lent, W> Machine<C, W> {
     /// A pool with `min_connections` slots. `make` makes the unopened connection of a slot;
     /// `seed` decides every jitter.
     pub fn new(
@@ -79,8 +92,12 @@ impl<C: Clone, W> Machine<C, W> {
             waiters: Waiters::new(),
             jobs: VecDeque::new(),
             lease_dials: 0,
-            lease_dials_waiting: 0,
+            dial_queue: VecDeque::new(),
             outage: None,
+            is_turned_away: false,
+            suspects_heard_before: None,
+            peek_at: None,
+            slept: None,
             epoch: 0,
             is_closing: false,
             alarm: None,
@@ -93,8 +110,13 @@ impl<C: Clone, W> Machine<C, W> {
     }
 
     pub fn status(&self) -> Status {
+        // What has to be opened first can't be handed out in an outage.
+        let available = match &self.outage {
+            None => self.idle.len(),
+            Some(_) => self.idle.iter().filter(|slot| self.slots[**slot].is_open).count(),
+        };
         Status {
-            available: self.idle.len() as u32,
+            available: available as u32,
             used: self.count(State::Leased) as u32,
             pending: self.waiters.len() as u32,
             total: self.total() as u32,
@@ -129,7 +151,7 @@ impl<C: Clone, W> Machine<C, W> {
 
     /// The next job for a worker. Dials go first: somebody waits for them, and they are few.
     pub fn next_job(&mut self) -> Option<Job<C>> {
-        let dial = self.jobs.iter().position(|job| job.task == Task::Dial);
+        let dial = self.jobs.iter().position(|job| job.task.is_dial());
         self.jobs.remove(dial.unwrap_or(0))
     }
 
@@ -177,21 +199,16 @@ impl<C: Clone, W> Machine<C, W> {
                 return Ok(grant);
             }
             match &self.outage {
-                Some(outage) if self.dials_before_handing_out() => return Err(outage.error(now)),
-                _ => {}
-            }
-            if let Some(grant) = self.grant_new(now) {
-                return Ok(grant);
+                None => {
+                    if let Some(grant) = self.grant_new(now) {
+                        return Ok(grant);
+                    }
+                }
+                Some(outage) if !self.has_hope(now) => return Err(outage.error(now)),
+                Some(_) => {}
             }
         }
-        let status = self.status();
-        Err(Error::new(
-            Code::WouldBlock,
-            format!(
-                "No connection is free: {} of {} connections in use, {} waiting",
-                status.used, status.max, status.pending
-            ),
-        ))
+        Err(self.would_block(now))
     }
 
     /// Takes a caller that gives up out of the queue; `None` if it was served already, and
@@ -232,7 +249,6 @@ impl<C: Clone, W> Machine<C, W> {
         if !self.holds(lease) {
             return false;
         }
-        self.note_sign_of_life(condition.answered_at);
         self.settle(lease.slot, condition, now);
         true
     }
@@ -245,16 +261,30 @@ impl<C: Clone, W> Machine<C, W> {
                 self.vacate(slot, self.slots[slot].close_reason);
                 self.balance(now);
             }
-            _ => match outcome {
+            state => match outcome {
                 Ok(condition) => {
-                    self.note_sign_of_life(Some(now));
-                    self.settle(slot, condition, now);
+                    self.note_ping(condition.pinged);
+                    let answered_at = condition.answered_at.max(Some(now));
+                    self.settle(slot, Condition { answered_at, ..condition }, now);
                 }
                 Err(_) => {
                     self.start_closing(slot, CloseReason::Dead);
+                    if matches!(state, State::Validating | State::Suspect) {
+                        self.retire_unchecked();
+                    }
                     self.balance(now);
                 }
             },
+        }
+    }
+
+    /// A ping was answered with this status. 503 is worth a line in the log, once.
+    fn note_ping(&mut self, status: Option<u16>) {
+        let Some(status) = status else { return };
+        let is_turned_away = status == 503;
+        if self.is_turned_away != is_turned_away {
+            self.is_turned_away = is_turned_away;
+            self.effects.events.push(Event::TurnedAway(is_turned_away));
         }
     }
 
@@ -297,6 +327,9 @@ impl<C: Clone, W> Machine<C, W> {
     }
 
     fn vacate(&mut self, slot: usize, reason: CloseReason) {
+        if let Some(promised) = self.slots[slot].promised.take() {
+            self.start_closing(promised, reason);
+        }
         self.note_socket(slot, false, reason);
         self.slots[slot].connection = None;
         self.set_state(slot, State::Vacant);
@@ -321,18 +354,17 @@ impl<C: Clone, W> Machine<C, W> {
     }
 
     fn start(&mut self, task: Task, slot: usize) {
-        if task == Task::Dial {
-            self.slots[slot].epoch = self.epoch;
-        }
-        self.set_state(
-            slot,
-            match task {
-                Task::Dial => State::Dialing,
-                Task::RollBack => State::Cleaning,
-                Task::Ping => State::Validating,
-                Task::Close => State::Closing,
-            },
-        );
+        let state = match task {
+            Task::Dial | Task::Probe => State::Dialing,
+            Task::RollBack => State::Cleaning,
+            Task::Ping => State::Validating,
+            Task::Close => State::Closing,
+        };
+        self.start_in(task, slot, state);
+    }
+
+    fn start_in(&mut self, task: Task, slot: usize, state: State) {
+        self.set_state(slot, state);
         self.jobs.push_back(Job { task, slot, connection: self.connection(slot) });
         self.effects.new_jobs += 1;
     }
@@ -343,6 +375,7 @@ impl<C: Clone, W> Machine<C, W> {
         entry.generation = entry.generation.wrapping_add(1);
         entry.leased_at = now;
         entry.is_leak_reported = false;
+        entry.has_failed = false;
         let lease = LeaseId { slot, generation: entry.generation };
         if !self.options.leak_threshold.is_zero() {
             self.want_alarm(now + self.options.leak_threshold);
@@ -360,12 +393,12 @@ impl<C: Clone, W> Machine<C, W> {
                 self.start_closing(slot, CloseReason::Lifetime);
                 continue;
             }
-            if !entry.is_open && self.outage.is_some() && self.dials_before_handing_out() {
+            if !entry.is_open && self.outage.is_some() {
                 if !self.may_dial(now) {
                     return None;
                 }
                 self.idle.pop_back();
-                self.start(Task::Dial, slot);
+                self.start_dial(slot, now);
                 return None;
             }
             let is_stale = entry.is_open
@@ -401,9 +434,15 @@ impl<C: Clone, W> Machine<C, W> {
 
     /// A connection is back from a caller or a worker: on to the next step of its life.
     fn settle(&mut self, slot: usize, condition: Condition, now: Instant) {
-        let came_from = self.slots[slot].state;
         self.note_condition(slot, &condition);
-        match self.reason_to_close(slot, &condition, now) {
+        self.place(slot, &condition, now);
+        self.balance(now);
+    }
+
+    /// On to the next state, by what is known of the connection.
+    fn place(&mut self, slot: usize, condition: &Condition, now: Instant) {
+        let came_from = self.slots[slot].state;
+        match self.reason_to_close(slot, condition, now) {
             // Once: what a rollback leaves in a transaction is closed.
             _ if condition.fate == Fate::RollBack
                 && came_from == State::Leased
@@ -411,6 +450,8 @@ impl<C: Clone, W> Machine<C, W> {
             {
                 self.start(Task::RollBack, slot);
             }
+            None if self.slots[slot].is_suspect => self.check_suspect(slot),
+            None if self.promise_socket(slot) => {}
             None => match self.waiters.pop() {
                 Some(waiter) => {
                     let grant = self.grant(slot, false, now);
@@ -423,7 +464,6 @@ impl<C: Clone, W> Machine<C, W> {
             }
             Some(reason) => self.vacate(slot, reason),
         }
-        self.balance(now);
     }
 
     fn reason_to_close(
@@ -465,6 +505,9 @@ impl<C: Clone, W> Machine<C, W> {
         entry.idle_since = now;
         let (usable_until, replace_at) = (entry.usable_until, entry.replace_at);
         if entry.is_open {
+            if self.peek_at.is_none() || entry.is_unproved {
+                self.want_peek(slot, now);
+            }
             self.idle.push_back(slot);
         } else {
             self.idle.push_front(slot);
@@ -489,7 +532,7 @@ impl<C: Clone, W> Machine<C, W> {
         let lifetime =
             || (!most.is_zero()).then(|| most.mul_f64(1.0 - LIFETIME_JITTER * chance.f64()));
         let lead = (most / 20).min(self.options.connect_timeout);
-        self.slots[slot].note(condition, lifetime, lead);
+        self.slots[slot].note(condition, lifetime, lead, self.suspects_heard_before);
     }
 
     /// Connections on their way to waiters. One that is being cleaned is not: a rollback may
@@ -525,37 +568,5 @@ impl<C: Clone, W> Machine<C, W> {
         if let Some(retry_at) = self.next_retry(now) {
             self.want_alarm(retry_at);
         }
-    }
-
-    /// The error of a caller whose deadline passed while it waited.
-    pub fn timeout_error(&self, waited: Duration) -> Error {
-        let status = self.status();
-        let cause = match &self.outage {
-            Some(outage) => format!("; {}", outage.cause().message()),
-            None => String::new(),
-        };
-        Error::new(
-            Code::Timeout,
-            format!(
-                "Timeout acquiring connection after {:.1} s: {} of {} connections in use, \
-                 {} waiting{cause}",
-                waited.as_secs_f64(),
-                status.used,
-                status.max,
-                status.pending
-            ),
-        )
-    }
-
-    fn overloaded(&self) -> Error {
-        let status = self.status();
-        Error::new(
-            Code::Overloaded,
-            format!(
-                "Too many callers wait for a connection: {} of at most {} (max_waiters); \
-                 {} of {} connections in use",
-                status.pending, self.options.max_waiters, status.used, status.max
-            ),
-        )
     }
 }

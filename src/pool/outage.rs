@@ -7,15 +7,12 @@ use crate::error::{Code, Error};
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
-/// A run of failed dials with no sign of life from the server in between.
+/// A run of failed dials with no response on a new connection in between.
 #[derive(Debug)]
 pub struct Outage {
     cause: Error,
     began_at: Instant,
     failures: u32,
-    /// Failures since the server last answered on some connection.
-    silent_failures: u32,
-    failed_at: Instant,
     retry_at: Instant,
 }
 
@@ -23,40 +20,24 @@ impl Outage {
     /// The outage after one more failed dial. `chance` is uniform in 0 to 1: full jitter, so
     /// that many pools of many processes don't come back in step.
     pub fn after(previous: Option<Outage>, cause: &Error, now: Instant, chance: f64) -> Outage {
-        let (failures, silent_failures, began_at) =
-            previous.map_or((0, 0, now), |it| (it.failures, it.silent_failures, it.began_at));
+        let (failures, began_at) = previous.map_or((0, now), |it| (it.failures, it.began_at));
         let failures = failures.saturating_add(1);
         let ceiling = FIRST_DELAY
             .saturating_mul(1u32.checked_shl(failures - 1).unwrap_or(u32::MAX))
             .min(LONGEST_DELAY)
             // Nobody shall wait longer for the end of an outage than it has lasted.
             .min(now.saturating_duration_since(began_at).max(FIRST_DELAY));
-        Outage {
-            cause: cause.clone(),
-            failures,
-            began_at,
-            silent_failures: silent_failures.saturating_add(1),
-            failed_at: now,
-            retry_at: now + ceiling.mul_f64(chance),
-        }
-    }
-
-    /// Whether more than one dial has failed with no answer on any connection in between.
-    pub fn is_confirmed(&self) -> bool {
-        self.silent_failures >= 2
-    }
-
-    /// The server answered on a connection that was open already: new ones still fail, but
-    /// those in use are worth waiting for.
-    pub fn note_sign_of_life(&mut self, answered_at: Instant) {
-        if answered_at > self.failed_at {
-            self.silent_failures = 0;
-        }
+        Outage { cause: cause.clone(), failures, began_at, retry_at: now + ceiling.mul_f64(chance) }
     }
 
     /// How long ago the first dial failed.
     pub fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.began_at)
+    }
+
+    /// When the first dial failed.
+    pub fn began_at(&self) -> Instant {
+        self.began_at
     }
 
     pub fn cause(&self) -> &Error {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::acquiring::Pending;
 use super::gate::SlotGate;
 use super::lease::Pooled;
-use super::machine::{Event, Machine};
+use super::machine::{Event, LeaseId, Machine};
 use super::stats::Stats;
 use super::status::Status;
 use super::workers::Workers;
@@ -64,7 +64,8 @@ impl Shared {
                 let gate = Arc::new(SlotGate { shared: shared.clone(), slot });
                 Arc::new(Pooled::new(Connection::new(endpoint.clone(), gate)))
             };
-            let machine = Machine::new(options.clone(), clock::now(), seed(), make);
+            let mut machine = Machine::new(options.clone(), clock::now(), seed(), make);
+            machine.note_sleep(clock::slept(), clock::now());
             Shared {
                 options,
                 generation: fork::generation(),
@@ -160,9 +161,22 @@ impl Shared {
         if !new_threads.is_empty() {
             self.spawn(new_threads);
         }
+        self.look_at(effects.peeks);
         // Last, because it may lead to the program, which may take its time.
         for (pending, delivery) in effects.deliveries {
             pending.deliver(delivery);
+        }
+    }
+
+    /// Looks whether the server has closed idle sockets.
+    fn look_at(self: &Arc<Self>, peeks: Vec<(LeaseId, Arc<Pooled>)>) {
+        let closed: Vec<_> = peeks.into_iter().filter(|(_, pooled)| !pooled.peek()).collect();
+        if !closed.is_empty() {
+            self.step(|machine, now| {
+                for (lease, _) in &closed {
+                    machine.found_closed(*lease, now);
+                }
+            });
         }
     }
 

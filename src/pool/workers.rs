@@ -18,6 +18,8 @@ use crate::threads;
 
 /// How long a worker without a job stays.
 const WORKER_LINGER: Duration = Duration::from_secs(10);
+/// How long a housekeeper stays for whom nothing will be due.
+const HOUSEKEEPER_LINGER: Duration = Duration::from_secs(10);
 /// Workers beside those that dial, for rolling back, validating and closing.
 const SPARE_WORKERS: usize = 8;
 /// How long rolling back a forgotten transaction may take.
@@ -159,13 +161,23 @@ fn work(shared: &Arc<Shared>) {
 fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
     let options = shared.options();
     let within = |timeout: Duration| clock::now() + timeout;
+    let mut pinged = None;
     job.connection.with_connection(|connection| match job.task {
         // The client knows `connect_timeout`, and names it when it passes.
         Task::Dial => connection.open(within(MAX_DURATION)),
+        Task::Probe => {
+            connection.open(within(MAX_DURATION))?;
+            let answered = connection.ping(within(options.validation_timeout));
+            pinged = Some(answered.inspect_err(|_| connection.close(Duration::ZERO))?);
+            Ok(())
+        }
         Task::RollBack => {
             connection.rollback(within(ROLLBACK_TIMEOUT.min(options.request_timeout)))
         }
-        Task::Ping => connection.ping(within(options.validation_timeout)),
+        Task::Ping => {
+            pinged = Some(connection.ping(within(options.validation_timeout))?);
+            Ok(())
+        }
         Task::Close => {
             if connection.transaction().is_some() {
                 // Best effort: the connection goes in any case, and the server gives up on
@@ -176,7 +188,10 @@ fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
             Ok(())
         }
     })?;
-    Ok(job.connection.condition(false))
+    if pinged.is_some() {
+        job.connection.note_answer();
+    }
+    Ok(Condition { pinged, ..job.connection.condition(false) })
 }
 
 fn keep_house(shared: &Arc<Shared>) {
@@ -193,11 +208,19 @@ fn keep_house(shared: &Arc<Shared>) {
             break;
         }
         match core.machine.alarm() {
-            None => core = shared.alarm_moved.wait(core),
+            None => {
+                let (guard, is_over) =
+                    shared.alarm_moved.wait_until(core, clock::now() + HOUSEKEEPER_LINGER);
+                core = guard;
+                if is_over && core.machine.alarm().is_none() && core.events.is_empty() {
+                    break;
+                }
+            }
             Some(alarm) if clock::now() < alarm => {
                 core = shared.alarm_moved.wait_until(core, alarm).0;
             }
             Some(_) => {
+                core.machine.note_sleep(clock::slept(), clock::now());
                 core.machine.tick(clock::now());
                 shared.carry_out(core);
                 core = shared.lock();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::answer::{Answer, Expected};
 use super::bound::Bound;
 use super::endpoint::Endpoint;
-use super::gate::{DialGate, Interrupter};
+use super::gate::{DialGate, Interrupter, Sign};
 use super::mask::Mask;
 use super::poller::Poller;
 use super::routes::{Kind, Request};
@@ -77,8 +77,8 @@ impl Connection {
         alive
     }
 
-    pub fn ping(&mut self, deadline: Instant) -> Result<()> {
-        self.exchange("/health", deadline).map(drop)
+    pub fn ping(&mut self, deadline: Instant) -> Result<u16> {
+        self.exchange("/health", deadline).map(|_| 200)
     }
 
     pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Answer> {
@@ -246,14 +246,24 @@ impl Connection {
     }
 
     /// What the server has said by now, if it ever does.
-    fn answer(&mut self, wire: Wire, target: &str) -> Result<Answer> {
+    fn answer(&mut self, mut wire: Wire, target: &str) -> Result<Answer> {
         if wire.socket().is_cut() {
             self.station.lay_aside(wire);
             return Err(Error::new(Code::Cancelled, "the request was interrupted"));
         }
         if is_silent(target) {
+            let error = Error::new(Code::Timeout, "Timeout: no answer");
+            let since = clock::now();
+            let is_proved = wire.is_proved;
             self.station.lay_aside(wire);
-            return Err(Error::new(Code::Timeout, "Timeout: no answer"));
+            self.station.note(match is_proved {
+                true => Sign::Silent { since },
+                false => Sign::SilentFresh(&error),
+            });
+            return Err(error);
+        }
+        if !std::mem::replace(&mut wire.is_proved, true) {
+            self.station.note(Sign::Proved);
         }
         let text = wire.number.to_string();
         self.station.keep(wire);

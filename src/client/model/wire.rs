@@ -13,11 +13,13 @@ pub(super) struct Wire {
     pub(super) number: u64,
     pub(super) opened_at: Instant,
     pub(super) keep_alive_until: Option<Instant>,
+    /// Whether an answer came over it already.
+    pub(super) is_proved: bool,
 }
 
 impl Wire {
     pub(super) fn new(socket: Arc<Socket>, number: u64) -> Wire {
-        Wire { socket, number, opened_at: clock::now(), keep_alive_until: None }
+        Wire { socket, number, opened_at: clock::now(), keep_alive_until: None, is_proved: false }
     }
 
     pub(super) fn socket(&self) -> &Arc<Socket> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::*;
 
-impl<C: Clone, W> Machine<C, W> {
+impl<C: Lent, W> Machine<C, W> {
     /// Retires every connection that is open now, each as soon as nobody uses it.
     pub fn reset(&mut self, now: Instant) {
         self.epoch += 1;
@@ -52,7 +52,7 @@ impl<C: Clone, W> Machine<C, W> {
         // Work that no worker has begun is not begun any more, except closing.
         for job in mem::take(&mut self.jobs) {
             match job.task {
-                Task::Dial => self.vacate(job.slot, CloseReason::Closed),
+                Task::Dial | Task::Probe => self.vacate(job.slot, CloseReason::Closed),
                 Task::RollBack | Task::Ping => self.start_closing(job.slot, CloseReason::Closed),
                 Task::Close => self.start(Task::Close, job.slot),
             }
@@ -64,7 +64,10 @@ impl<C: Clone, W> Machine<C, W> {
     /// The connections that workers open, clean or validate at this moment.
     pub fn connections_with_workers(&self) -> Vec<C> {
         let with_worker = |slot: &&Slot<C>| {
-            matches!(slot.state, State::Dialing | State::Cleaning | State::Validating)
+            matches!(
+                slot.state,
+                State::Dialing | State::Cleaning | State::Validating | State::Suspect
+            )
         };
         self.slots.iter().filter(with_worker).filter_map(|slot| slot.connection.clone()).collect()
     }

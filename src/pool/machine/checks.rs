@@ -2,16 +2,18 @@
 
 use super::*;
 
-impl<C: Clone, W> Machine<C, W> {
+impl<C: Lent, W> Machine<C, W> {
     /// Panics if the machine contradicts itself or one of its two promises.
     pub fn check_invariants(&self, now: Instant) {
         self.check_conservation();
         self.check_idle();
         self.check_jobs();
+        self.check_promises();
         if !self.is_closing {
             self.check_nothing_left_to_give(now);
             self.check_minimum(now);
             self.check_alarm(now);
+            self.check_hope(now);
         }
     }
 
@@ -23,6 +25,27 @@ impl<C: Clone, W> Machine<C, W> {
     /// When a lost server is tried again.
     pub fn outage_retry_at(&self) -> Option<Instant> {
         self.outage.as_ref().map(Outage::retry_at)
+    }
+
+    /// Whether there is a socket, as far as the machine knows.
+    pub fn is_opened(&self, slot: usize) -> bool {
+        self.slots[slot].is_open
+    }
+
+    /// How many connections nobody has, opened or not.
+    pub fn idle_count(&self) -> usize {
+        self.idle.len()
+    }
+
+    /// The connections whose sockets go to holders of leases that have none.
+    pub fn promised(&self) -> Vec<C> {
+        let promised = self.slots.iter().filter(|slot| slot.state == State::Promised);
+        promised.filter_map(|slot| slot.connection.clone()).collect()
+    }
+
+    /// How many connections may have died as another did.
+    pub fn numbers_of_suspects(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.is_suspect).count()
     }
 
     /// Whether a lease's connection is in the condition that the machine knows.
@@ -57,6 +80,31 @@ impl<C: Clone, W> Machine<C, W> {
         );
     }
 
+    /// What is promised is promised to one holder of a lease who waits.
+    fn check_promises(&self) {
+        let mut promised: Vec<_> = self.slots.iter().filter_map(|slot| slot.promised).collect();
+        promised.sort_unstable();
+        promised.dedup();
+        assert_eq!(promised.len(), self.count(State::Promised), "rule 2: promised sockets");
+        for (slot, entry) in self.slots.iter().enumerate() {
+            let Some(from) = entry.promised else { continue };
+            assert_eq!(entry.state, State::Leased);
+            assert_eq!(self.slots[from].state, State::Promised);
+            assert!(self.dial_queue.contains(&slot), "rule 10: promised to nobody who waits");
+        }
+    }
+
+    /// In an outage nobody is left waiting without hope, and nobody is refused with it.
+    fn check_hope(&self, now: Instant) {
+        if self.outage.is_none() || self.has_hope(now) || self.is_tick_due(now) {
+            return;
+        }
+        assert!(
+            self.waiters.len() <= self.supply() || self.may_dial(now),
+            "rule 10: somebody waits though nothing can come back"
+        );
+    }
+
     fn check_idle(&self) {
         assert_eq!(self.idle.len(), self.count(State::Idle), "rule 2: the list of idle slots");
         let mut seen_open = false;
@@ -64,6 +112,7 @@ impl<C: Clone, W> Machine<C, W> {
             let entry = &self.slots[*slot];
             assert_eq!(entry.state, State::Idle);
             assert!(entry.is_open || !seen_open, "opened connections are handed out first");
+            assert!(!entry.is_suspect, "rule 14: a suspect is idle");
             seen_open |= entry.is_open;
         }
     }
@@ -74,13 +123,14 @@ impl<C: Clone, W> Machine<C, W> {
         slots.dedup();
         assert_eq!(slots.len(), self.jobs.len(), "one job per slot");
         for job in &self.jobs {
-            let expected = match job.task {
-                Task::Dial => State::Dialing,
-                Task::RollBack => State::Cleaning,
-                Task::Ping => State::Validating,
-                Task::Close => State::Closing,
+            let state = self.slots[job.slot].state;
+            let fits = match job.task {
+                Task::Dial | Task::Probe => state == State::Dialing,
+                Task::RollBack => state == State::Cleaning,
+                Task::Ping => matches!(state, State::Validating | State::Suspect),
+                Task::Close => state == State::Closing,
             };
-            assert_eq!(self.slots[job.slot].state, expected, "a job fits the state of its slot");
+            assert!(fits, "a job fits the state of its slot");
         }
     }
 
@@ -88,7 +138,7 @@ impl<C: Clone, W> Machine<C, W> {
         if self.waiters.len() <= self.supply() || self.is_tick_due(now) {
             return;
         }
-        let is_cautious = self.outage.is_some() && self.dials_before_handing_out();
+        let is_cautious = self.outage.is_some();
         assert!(
             self.idle.iter().all(|slot| is_cautious && !self.slots[*slot].is_open),
             "rule 6: somebody waits and a connection is idle"
@@ -112,7 +162,7 @@ impl<C: Clone, W> Machine<C, W> {
         } else {
             // Waiters come first; after them, the next dial that ends refills it.
             assert!(
-                self.dials_under_way() + self.lease_dials_waiting > 0 || self.alarm.is_some(),
+                self.dials_under_way() + self.dial_queue.len() > 0 || self.alarm.is_some(),
                 "rule 17: the minimum is refilled"
             );
         }
@@ -127,6 +177,11 @@ impl<C: Clone, W> Machine<C, W> {
             |at: Option<Instant>| self.alarm.is_none_or(|alarm| at.is_some_and(|at| at < alarm));
         for slot in &self.idle {
             let entry = &self.slots[*slot];
+            let peek_at = self.peek_at.filter(|_| entry.is_open);
+            assert!(
+                !entry.is_open || peek_at.is_some() && !is_due(peek_at),
+                "rule 17: nobody looks at an idle socket"
+            );
             assert!(
                 !(entry.usable_until.is_some() && is_due(entry.usable_until)),
                 "rule 16: no alarm for a retirement"
@@ -140,7 +195,7 @@ impl<C: Clone, W> Machine<C, W> {
         let deadline = self.waiters.first_deadline();
         assert!(!(deadline.is_some() && is_due(deadline)), "rule 3: no alarm for a deadline");
         let retry_at = self.outage_retry_at().filter(|at| *at > now);
-        if let Some(retry_at) = retry_at.filter(|_| self.dials_before_handing_out()) {
+        if let Some(retry_at) = retry_at {
             assert!(!is_due(Some(retry_at)), "rule 10: no alarm for the next try");
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::*;
 
-impl<C: Clone, W> Machine<C, W> {
+impl<C: Lent, W> Machine<C, W> {
     pub(super) fn dial_done(
         &mut self,
         slot: usize,
@@ -12,6 +12,16 @@ impl<C: Clone, W> Machine<C, W> {
         now: Instant,
     ) {
         self.note_dial_end(slot, outcome.as_ref().err(), now);
+        if outcome.is_ok() {
+            let is_in_outage = self.outage.is_some();
+            let entry = &mut self.slots[slot];
+            // A probe was answered a ping; of others the first response is waited for.
+            let was_probe = entry.is_probe;
+            (entry.is_unproved, entry.is_probe) = (!was_probe, !was_probe && is_in_outage);
+            if was_probe {
+                self.end_outage(now);
+            }
+        }
         match outcome {
             Ok(condition) => {
                 self.settle(slot, condition, now);
@@ -28,40 +38,13 @@ impl<C: Clone, W> Machine<C, W> {
         }
     }
 
-    /// Whether the holder of a lease may open its connection now. A holder who got
-    /// [`DialPermit::Wait`] says so with `waited` when it asks again.
-    pub fn begin_lease_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialPermit {
-        if waited {
-            self.lease_dials_waiting -= 1;
-        }
-        if let Some(outage) = &self.outage {
-            if self.dials_before_handing_out()
-                && (outage.retry_at() > now || self.dials_under_way() > 0)
-            {
-                return DialPermit::Refused(outage.error(now));
-            }
-        }
-        // Whoever asks first must not pass those that wait.
-        let ahead = if waited { 0 } else { self.lease_dials_waiting };
-        if self.dials_under_way() + ahead < self.options.max_connecting as usize {
-            self.lease_dials += 1;
-            self.slots[slot].epoch = self.epoch;
-            return DialPermit::Granted;
-        }
-        self.lease_dials_waiting += 1;
-        DialPermit::Wait
-    }
-
-    /// A holder who got [`DialPermit::Wait`] gives up.
-    pub fn give_up_lease_dial(&mut self, now: Instant) {
-        self.lease_dials_waiting -= 1;
-        self.effects.dial_ended = true;
-        self.balance(now);
-    }
-
     /// The dial of the holder of this slot's lease ended.
     pub fn end_lease_dial(&mut self, slot: usize, failure: Option<&Error>, now: Instant) {
         self.lease_dials -= 1;
+        if failure.is_none() {
+            let entry = &mut self.slots[slot];
+            (entry.is_unproved, entry.is_probe) = (true, self.outage.is_some());
+        }
         self.note_dial_end(slot, failure, now);
         if self.slots[slot].state == State::Vacant {
             // It was cut meanwhile.
@@ -75,39 +58,50 @@ impl<C: Clone, W> Machine<C, W> {
         self.slots[slot].state == State::Dialing
     }
 
-    /// With validation or preconnect on, nobody gets a new connection before it is open, and
-    /// so learns of an outage from the acquire.
+    /// With validation or preconnect on, and in an outage, nobody gets a new connection before it
+    /// is open, and so learns of an outage from the acquire.
     pub(super) fn dials_before_handing_out(&self) -> bool {
-        self.options.validation != Validation::None || self.options.preconnect
+        self.options.validation != Validation::None
+            || self.options.preconnect
+            || self.outage.is_some()
     }
 
     pub(super) fn note_dial_end(&mut self, slot: usize, failure: Option<&Error>, now: Instant) {
         self.effects.dial_ended = true;
+        self.slots[slot].dialing_since = None;
         match failure {
             // The caller's doing, which tells nothing of the server.
             Some(cause) if cause.code() == Code::Cancelled => {}
-            Some(cause) => {
-                self.stats.count_dial(false);
-                if self.outage.is_none() {
-                    self.effects.events.push(Event::OutageBegan(cause.clone()));
-                }
-                let previous = self.outage.take();
-                self.outage = Some(Outage::after(previous, cause, now, self.chance.f64()));
-            }
+            Some(cause) => self.fail_dial(cause, now),
             None => {
                 self.stats.count_dial(true);
+                self.slots[slot].has_failed = false;
                 self.note_socket(slot, true, CloseReason::Broken);
-                if let Some(outage) = self.outage.take() {
-                    let lasted = outage.age(now);
-                    self.effects.events.push(Event::OutageEnded { lasted });
-                }
             }
         }
     }
 
-    pub(super) fn note_sign_of_life(&mut self, answered_at: Option<Instant>) {
-        if let (Some(outage), Some(answered_at)) = (&mut self.outage, answered_at) {
-            outage.note_sign_of_life(answered_at);
+    /// A dial failed, or came to nothing later: an outage begins or goes on.
+    pub(super) fn fail_dial(&mut self, cause: &Error, now: Instant) {
+        self.stats.count_dial(false);
+        if self.outage.is_none() {
+            self.effects.events.push(Event::OutageBegan(cause.clone()));
+        }
+        let previous = self.outage.take();
+        self.outage = Some(Outage::after(previous, cause, now, self.chance.f64()));
+        // What was opened before says nothing of new connections any more.
+        for slot in self.slots.iter_mut().filter(|slot| slot.state != State::Dialing) {
+            slot.is_probe = false;
+        }
+        self.effects.dial_ended = true;
+    }
+
+    /// The server answered on a connection that was opened since the last dial failed.
+    pub(super) fn end_outage(&mut self, now: Instant) {
+        if let Some(outage) = self.outage.take() {
+            let lasted = outage.age(now);
+            self.effects.events.push(Event::OutageEnded { lasted });
+            self.effects.dial_ended = true;
         }
     }
 
@@ -122,7 +116,7 @@ impl<C: Clone, W> Machine<C, W> {
             Some(outage) if outage.retry_at() <= now => 1,
             Some(_) => 0,
         };
-        self.dials_under_way() + self.lease_dials_waiting < limit
+        self.dials_under_way() + self.dial_queue.len() < limit
     }
 
     pub(super) fn may_grow(&self, now: Instant) -> bool {
@@ -132,19 +126,36 @@ impl<C: Clone, W> Machine<C, W> {
     /// A worker opens one connection more.
     pub(super) fn dial_new(&mut self, now: Instant) {
         let slot = self.add_slot(State::Vacant, now);
-        self.start(Task::Dial, slot);
+        self.start_dial(slot, now);
+    }
+
+    /// A worker opens this connection. In an outage it has the server answer a ping on it, before it
+    /// counts as opened: there are fronts that accept for servers that are gone.
+    pub(super) fn start_dial(&mut self, slot: usize, now: Instant) {
+        let epoch = self.epoch;
+        let entry = &mut self.slots[slot];
+        entry.epoch = epoch;
+        entry.dialing_since = Some(now);
+        entry.is_probe = self.outage.is_some();
+        let task = if entry.is_probe { Task::Probe } else { Task::Dial };
+        self.start(task, slot);
     }
 
     /// In an outage, callers learn the truth at once instead of waiting for their time-out;
-    /// but a server that was heard from since may still give them a connection that is in use.
+    /// but while connections are in use that may still come back, they wait for these.
     pub(super) fn refuse_the_hopeless(&mut self, now: Instant) {
-        let Some(outage) = &self.outage else { return };
-        if !self.dials_before_handing_out()
-            || self.may_dial(now)
-            || (self.count(State::Leased) > 0 && !outage.is_confirmed())
-        {
+        if self.outage.is_none() || self.waiters.is_empty() && self.dial_queue.is_empty() {
             return;
         }
+        if let Some(at) = self.hope_ends_at(now).filter(|at| *at > now) {
+            self.want_alarm(at);
+            return;
+        }
+        if !self.dial_queue.is_empty() {
+            // They ask again and hear it.
+            self.effects.dial_ended = true;
+        }
+        let Some(outage) = self.outage.as_ref().filter(|_| !self.may_dial(now)) else { return };
         let error = outage.error(now);
         while self.waiters.len() > self.supply() {
             let Some(waiter) = self.waiters.pop_last() else { return };
@@ -152,16 +163,23 @@ impl<C: Clone, W> Machine<C, W> {
         }
     }
 
+    /// When those who wait in an outage have nothing to wait for any more.
+    pub(super) fn next_end_of_hope(&self, now: Instant) -> Option<Instant> {
+        let is_hoped_for = !self.waiters.is_empty() || !self.dial_queue.is_empty();
+        let ends_at = self.outage.as_ref().filter(|_| is_hoped_for).and(self.hope_ends_at(now));
+        ends_at.filter(|at| *at > now)
+    }
+
     /// Tries a lost server again though nobody waits: callers who only try never wait, and a
     /// burst of callers after a quiet time is not to find an outage that is long over.
     pub(super) fn probe(&mut self, now: Instant) {
-        if self.outage.is_none() || !self.dials_before_handing_out() || !self.may_dial(now) {
+        if self.outage.is_none() || !self.may_dial(now) {
             return;
         }
         let unopened = self.idle.front().copied().filter(|slot| !self.slots[*slot].is_open);
         if let Some(slot) = unopened {
             self.idle.pop_front();
-            self.start(Task::Dial, slot);
+            self.start_dial(slot, now);
         } else if self.may_grow(now) {
             self.dial_new(now);
         }
@@ -171,6 +189,6 @@ impl<C: Clone, W> Machine<C, W> {
     /// is what matters next.
     pub(super) fn next_retry(&self, now: Instant) -> Option<Instant> {
         let retry_at = self.outage.as_ref()?.retry_at();
-        (self.dials_before_handing_out() && !self.is_closing && retry_at > now).then_some(retry_at)
+        (!self.is_closing && retry_at > now).then_some(retry_at)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 
-impl<C: Clone, W> Machine<C, W> {
+impl<C: Lent, W> Machine<C, W> {
     /// Hands out the connection that was used last, if [`Machine::acquire`] would do just that.
     /// `now` may be a tick behind the time that the connection came back.
     pub fn acquire_ready(&mut self, now: Instant) -> Option<Grant<C>> {
@@ -35,6 +35,7 @@ impl<C: Clone, W> Machine<C, W> {
             && self.waiters.is_empty()
             && !self.is_over_max()
             && !entry.is_spent(now)
+            && !entry.is_suspect
             && !self.is_replaced(slot)
             && (entry.epoch == self.epoch || !entry.is_open)
             && self.is_worth_keeping(slot);

@@ -4,6 +4,13 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
+/// A connection, as the machine knows it.
+pub trait Lent: Clone {
+    /// When the server was last heard from on it: `now` while a request is under way on it. Asked of
+    /// connections that callers have.
+    fn heard_at(&self, now: Instant) -> Option<Instant>;
+}
+
 /// Names one lease of one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseId {
@@ -57,6 +64,8 @@ pub struct Condition {
     pub keep_alive_until: Option<Instant>,
     /// The last time that the server answered on it.
     pub answered_at: Option<Instant>,
+    /// The status of the response to a ping, if it was pinged just now.
+    pub pinged: Option<u16>,
 }
 
 impl Condition {
@@ -68,6 +77,7 @@ impl Condition {
             opened_at: None,
             keep_alive_until: None,
             answered_at: None,
+            pinged: None,
         }
     }
 }
@@ -76,9 +86,18 @@ impl Condition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     Dial,
+    /// A dial, and a ping that must be answered.
+    Probe,
     RollBack,
     Ping,
     Close,
+}
+
+impl Task {
+    /// Whether it opens a connection.
+    pub fn is_dial(self) -> bool {
+        matches!(self, Task::Dial | Task::Probe)
+    }
 }
 
 /// A task on the connection of a slot.
@@ -91,8 +110,10 @@ pub struct Job<C> {
 
 /// Whether the holder of a lease may open its connection now.
 #[derive(Debug)]
-pub enum DialPermit {
+pub enum DialPermit<C> {
     Granted,
+    /// The socket of this connection, which nobody has any more, is its own now.
+    Take(C),
     /// Ask again when a dial has ended.
     Wait,
     Refused(Error),
@@ -109,6 +130,8 @@ pub struct Effects<C, W> {
     pub alarm_moved: bool,
     /// A dial ended, so that a lease holder who waits to dial may ask again.
     pub dial_ended: bool,
+    /// Idle connections whose sockets are to be looked at; see [`super::Machine::found_closed`].
+    pub peeks: Vec<(LeaseId, C)>,
     /// What the log is to be told.
     pub events: Vec<Event<C>>,
 }
@@ -120,6 +143,7 @@ impl<C, W> Effects<C, W> {
             new_jobs: 0,
             alarm_moved: false,
             dial_ended: false,
+            peeks: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -140,6 +164,8 @@ pub enum Event<C> {
     Leak { connection: C, age: Duration },
     /// A dial failed, after none had.
     OutageBegan(Error),
-    /// A dial succeeded, after some had failed.
+    /// The server answered on a new connection, after dials had failed.
     OutageEnded { lasted: Duration },
+    /// The server answers pings with 503, or does so no more.
+    TurnedAway(bool),
 }

@@ -18,6 +18,10 @@ pub enum State {
     Cleaning,
     /// A worker asks the server whether it still answers on it.
     Validating,
+    /// A worker asks the same, because another connection died without a word.
+    Suspect,
+    /// Its socket goes to the holder of a lease that has none.
+    Promised,
     /// A worker closes it; the server may count it until that is done.
     Closing,
     /// It does not exist and counts for nothing.
@@ -49,6 +53,31 @@ pub struct Slot<C> {
     /// When it must not be handed out any more: it is old, or the server is about to close it.
     pub usable_until: Option<Instant>,
     pub close_reason: CloseReason,
+    /// When the server was last heard from on it, as far as the pool knows.
+    pub heard_at: Option<Instant>,
+    /// It may have died as another did, and is to be checked before anybody gets it.
+    pub is_suspect: bool,
+    /// No byte of a response has come over its socket yet.
+    pub is_unproved: bool,
+    /// It was opened in an outage, which its first response ends.
+    pub is_probe: bool,
+    /// The last request of the lease got no response, and its socket is gone.
+    pub has_failed: bool,
+    /// A dial for it is under way.
+    pub dialing_since: Option<Instant>,
+    /// The slot whose socket it is to get.
+    pub promised: Option<usize>,
+}
+
+/// What a slot knows of its socket.
+pub struct Socket {
+    epoch: u64,
+    opened_at: Option<Instant>,
+    replace_at: Option<Instant>,
+    has_successor: bool,
+    retire_at: Option<Instant>,
+    usable_until: Option<Instant>,
+    heard_at: Option<Instant>,
 }
 
 impl<C> Slot<C> {
@@ -68,6 +97,13 @@ impl<C> Slot<C> {
             retire_at: None,
             usable_until: None,
             close_reason: CloseReason::Closed,
+            heard_at: None,
+            is_suspect: false,
+            is_unproved: false,
+            is_probe: false,
+            has_failed: false,
+            dialing_since: None,
+            promised: None,
         }
     }
 
@@ -78,14 +114,18 @@ impl<C> Slot<C> {
     }
 
     /// Takes note of the condition in which the connection is now. `lifetime` says how long a new
-    /// socket lives, and `lead` is how long before its end a replacement is looked for.
+    /// socket lives, and `lead` is how long before its end a replacement is looked for. What was
+    /// last heard from before `suspects_heard_before` stays suspect.
     pub fn note(
         &mut self,
         condition: &Condition,
         lifetime: impl FnOnce() -> Option<Duration>,
         lead: Duration,
+        suspects_heard_before: Option<Instant>,
     ) {
         self.is_open = condition.is_open;
+        self.heard_at = condition.answered_at.max(condition.opened_at);
+        self.is_suspect &= self.is_open && self.heard_at < suspects_heard_before;
         if self.opened_at != condition.opened_at {
             self.opened_at = condition.opened_at;
             self.retire_at = condition.opened_at.and_then(|at| Some(at + lifetime()?));
@@ -96,6 +136,46 @@ impl<C> Slot<C> {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
+    }
+
+    /// Its socket is another slot's from now on.
+    pub fn give_socket(&mut self) -> Socket {
+        self.is_open = false;
+        Socket {
+            epoch: self.epoch,
+            opened_at: self.opened_at,
+            replace_at: self.replace_at,
+            has_successor: self.has_successor,
+            retire_at: self.retire_at,
+            usable_until: self.usable_until,
+            heard_at: self.heard_at,
+        }
+    }
+
+    /// Has the socket of another slot from now on.
+    pub fn take_socket(&mut self, socket: Socket) {
+        self.is_open = true;
+        self.epoch = socket.epoch;
+        self.opened_at = socket.opened_at;
+        self.replace_at = socket.replace_at;
+        self.has_successor = socket.has_successor;
+        self.retire_at = socket.retire_at;
+        self.usable_until = socket.usable_until;
+        self.heard_at = socket.heard_at;
+        self.is_suspect = false;
+        self.is_unproved = false;
+        self.is_probe = false;
+        self.has_failed = false;
+    }
+
+    /// It is older by this than the clock says that its moments were measured with.
+    pub fn age(&mut self, by: Duration) {
+        let earlier = |at: Instant| at.checked_sub(by).unwrap_or(at);
+        self.idle_since = earlier(self.idle_since);
+        self.leased_at = earlier(self.leased_at);
+        for at in [&mut self.replace_at, &mut self.retire_at, &mut self.usable_until] {
+            *at = at.map(earlier);
+        }
     }
 
     #[cfg(test)]

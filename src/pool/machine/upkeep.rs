@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::*;
 
-impl<C: Clone, W> Machine<C, W> {
+impl<C: Lent, W> Machine<C, W> {
     /// Does what is due: tells callers that their time is over, retires and closes idle
     /// connections, tries a lost server again.
     pub fn tick(&mut self, now: Instant) {
@@ -14,6 +14,11 @@ impl<C: Clone, W> Machine<C, W> {
         if !self.is_closing {
             self.close_expired(now);
             self.replace_retiring(now);
+            self.peek(now);
+        }
+        if !self.dial_queue.is_empty() && self.outage.is_some() {
+            // One of those who wait may be the next to try.
+            self.effects.dial_ended = true;
         }
         self.report_leaks(now);
         self.balance(now);
@@ -28,7 +33,7 @@ impl<C: Clone, W> Machine<C, W> {
     /// Tells waiters whose patience has ended.
     fn refuse_the_expired(&mut self, now: Instant) {
         while let Some((place, since)) = self.waiters.first_expired(now) {
-            let error = self.timeout_error(now.saturating_duration_since(since));
+            let error = self.timeout_error(now.saturating_duration_since(since), now);
             if let Some(waiter) = self.waiters.remove(place) {
                 self.effects.deliveries.push((waiter, Err(error)));
             }
@@ -149,7 +154,9 @@ impl<C: Clone, W> Machine<C, W> {
         let successor = successor.filter_map(|slot| self.slots[*slot].replace_at);
         let successor = successor.filter(|at| *at > now).min();
         let (patience, leak) = (self.waiters.first_deadline(), self.next_leak());
-        let due = [expiry, retirement, successor, patience, leak, self.next_retry(now)];
+        let peek = self.peek_at.filter(|_| !self.is_closing);
+        let (retry, hope) = (self.next_retry(now), self.next_end_of_hope(now));
+        let due = [expiry, retirement, successor, patience, leak, peek, retry, hope];
         due.into_iter().flatten().min()
     }
 

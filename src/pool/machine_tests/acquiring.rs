@@ -69,7 +69,7 @@ fn rule_03_the_time_out_says_what_the_caller_waited_for() {
     for _ in 0..3 {
         pool.wait();
     }
-    let error = pool.machine.timeout_error(ms(30_000));
+    let error = pool.machine.timeout_error(ms(30_000), pool.now);
     assert_eq!(error.code(), Code::Timeout);
     assert_eq!(
         error.message(),
@@ -83,8 +83,8 @@ fn rule_03_in_an_outage_the_time_out_names_the_cause() {
     pool.take_opened(2);
     pool.wait();
     pool.fail(Task::Dial);
-    let message = pool.machine.timeout_error(ms(50)).message().to_owned();
-    assert!(message.ends_with("1 waiting; connection refused"), "{message}");
+    let message = pool.machine.timeout_error(ms(50), pool.now).message().to_owned();
+    assert!(message.ends_with("1 waiting; last error: connection refused"), "{message}");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use super::*;
 
-fn is_granted(permit: DialPermit) -> bool {
+fn is_granted(permit: DialPermit<Link>) -> bool {
     match permit {
         DialPermit::Granted => true,
         DialPermit::Wait => false,
+        DialPermit::Take(link) => panic!("the socket of {link}"),
         DialPermit::Refused(error) => panic!("{error}"),
     }
 }
@@ -55,7 +56,7 @@ fn rule_09_a_holder_who_gives_up_makes_room() {
     pool.wait();
     pool.end_dial(None);
     assert!(!pool.has_job());
-    pool.machine.give_up_lease_dial(pool.now);
+    pool.machine.give_up_lease_dial(0, pool.now);
     pool.settle();
     pool.work(Task::Dial);
     pool.delivery();

@@ -82,7 +82,7 @@ fn rule_18_a_smaller_minimum_lets_the_surplus_idle_out() {
         o.max_lifetime = ms(0);
     });
     pool.with_idle(2);
-    assert_eq!(pool.machine.alarm(), None);
+    pool.only_peeks();
     pool.machine.resize(0, 10, pool.now);
     pool.settle();
     pool.pass_with_alarms(ms(1000));

@@ -7,19 +7,51 @@ mod housekeeping;
 mod living;
 mod outage;
 mod returning;
+mod sockets;
+mod suspicion;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::machine::{
-    Acquired, Condition, DialPermit, Effects, Fate, Grant, Job, LeaseId, Machine, Task,
+    Acquired, Condition, DialPermit, Effects, Fate, Grant, Job, LeaseId, Lent, Machine, Task,
 };
 use super::waiters::{Patience, Place};
+use crate::client::Sign;
 use crate::config::Options;
 use crate::error::{Code, Error, Result};
 
 /// A connection; each one made has its own number.
 type Link = u32;
 type Waiter = u32;
+
+thread_local! {
+    /// The connections of this test on which no request is under way, though somebody has them, and
+    /// when the server was last heard from on each.
+    static AT_REST: RefCell<BTreeMap<Link, Option<Instant>>> = RefCell::default();
+}
+
+/// No request is under way on it from now on.
+pub fn rests(link: Link, heard_at: Option<Instant>) {
+    AT_REST.with(|links| links.borrow_mut().insert(link, heard_at));
+}
+
+/// A request is.
+pub fn works(link: Link) {
+    AT_REST.with(|links| links.borrow_mut().remove(&link));
+}
+
+/// As at the beginning of a test.
+pub fn forget_all() {
+    AT_REST.with(|links| links.borrow_mut().clear());
+}
+
+impl Lent for Link {
+    fn heard_at(&self, now: Instant) -> Option<Instant> {
+        AT_REST.with(|links| links.borrow().get(self).copied().unwrap_or(Some(now)))
+    }
+}
 
 fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
@@ -169,6 +201,13 @@ impl Pool {
         self.machine.next_job().expect("a job")
     }
 
+    /// The next job, which is this one; a probe is a dial too.
+    fn job_of(&mut self, task: Task) -> Job<Link> {
+        let job = self.job();
+        assert!(job.task == task || job.task.is_dial() && task.is_dial(), "{:?}", job.task);
+        job
+    }
+
     fn has_job(&self) -> bool {
         self.machine.waiting_jobs() > 0
     }
@@ -180,8 +219,7 @@ impl Pool {
 
     /// A worker takes the next job, which is this one, and succeeds.
     fn work(&mut self, task: Task) {
-        let job = self.job();
-        assert_eq!(job.task, task);
+        let job = self.job_of(task);
         let condition = if task == Task::Close { unopened() } else { open(self.now) };
         self.job_done(&job, Ok(condition));
     }
@@ -192,19 +230,31 @@ impl Pool {
     }
 
     fn fail_with(&mut self, task: Task, error: Error) {
-        let job = self.job();
-        assert_eq!(job.task, task);
+        let job = self.job_of(task);
         self.job_done(&job, Err(error));
     }
 
-    fn begin_dial(&mut self, waited: bool) -> DialPermit {
-        let permit = self.machine.begin_lease_dial(0, waited, self.now);
+    fn begin_dial(&mut self, waited: bool) -> DialPermit<Link> {
+        self.begin_dial_of(0, waited)
+    }
+
+    fn begin_dial_of(&mut self, slot: usize, waited: bool) -> DialPermit<Link> {
+        let permit = self.machine.begin_lease_dial(slot, waited, self.now);
         self.settle();
         permit
     }
 
     fn end_dial(&mut self, failure: Option<Error>) {
-        self.machine.end_lease_dial(0, failure.as_ref(), self.now);
+        self.end_dial_of(0, failure);
+    }
+
+    fn end_dial_of(&mut self, slot: usize, failure: Option<Error>) {
+        self.machine.end_lease_dial(slot, failure.as_ref(), self.now);
+        self.settle();
+    }
+
+    fn sign(&mut self, grant: &Grant<Link>, sign: Sign<'_>) {
+        self.machine.note_sign(grant.lease.slot(), sign, self.now);
         self.settle();
     }
 
@@ -218,7 +268,15 @@ impl Pool {
         let mut grants = Vec::new();
         while grants.len() < count {
             match self.acquire() {
-                Acquired::Granted(grant) => grants.push(grant),
+                Acquired::Granted(grant) => {
+                    let slot = grant.lease.slot();
+                    if !self.machine.is_opened(slot) {
+                        assert!(matches!(self.begin_dial_of(slot, false), DialPermit::Granted));
+                        self.end_dial_of(slot, None);
+                        self.sign(&grant, Sign::Proved);
+                    }
+                    grants.push(grant);
+                }
                 Acquired::Queued => {
                     self.work(Task::Dial);
                     grants.push(self.delivery().1);
@@ -236,6 +294,15 @@ impl Pool {
         grants.iter().map(|grant| grant.connection).collect()
     }
 
+    /// Nothing is to be done but to look at idle sockets.
+    fn only_peeks(&mut self) {
+        for _ in 0..20 {
+            let alarm = self.machine.alarm().expect("idle sockets are looked at");
+            self.pass_with_alarms(alarm - self.now);
+            assert!(!self.effects.peeks.is_empty() && !self.has_job());
+        }
+    }
+
     /// available, used, pending, total.
     fn numbers(&self) -> (u32, u32, u32, u32) {
         let status = self.machine.status();
@@ -251,6 +318,7 @@ fn open(at: Instant) -> Condition {
         opened_at: Some(at),
         keep_alive_until: None,
         answered_at: None,
+        pinged: None,
     }
 }
 
@@ -261,6 +329,7 @@ fn unopened() -> Condition {
         opened_at: None,
         keep_alive_until: None,
         answered_at: None,
+        pinged: None,
     }
 }
 

@@ -30,15 +30,20 @@ fn rule_10_a_caller_learns_the_truth_at_once() {
     assert_eq!(error.code(), Code::Unavailable);
     let permit = pool.begin_dial(false);
     assert!(matches!(permit, DialPermit::Refused(error) if error.code() == Code::Unavailable));
-    assert_eq!(pool.numbers(), (2, 0, 0, 2), "the minimum stays");
+    assert_eq!(pool.numbers(), (0, 0, 0, 2), "the minimum stays, but can't be handed out");
 }
 
 #[test]
-fn rule_10_without_validation_and_preconnect_nobody_is_refused() {
+fn rule_10_without_validation_callers_learn_the_truth_too() {
     let mut pool = in_outage(|o| o.validation = Validation::None);
+    pool.wait();
+    assert_eq!(pool.refusals()[0].1.code(), Code::Unavailable);
+    assert_eq!(pool.try_acquire().unwrap_err().code(), Code::Unavailable);
+    assert!(matches!(pool.begin_dial(false), DialPermit::Refused(_)));
+    pool.pass_with_alarms(ms(60));
+    pool.work(Task::Probe);
+    assert_eq!(pool.machine.outage_retry_at(), None);
     pool.take();
-    pool.try_acquire().unwrap();
-    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
 }
 
 #[test]
@@ -105,86 +110,86 @@ fn rule_10_callers_who_only_try_see_the_server_come_back() {
 #[test]
 fn rule_10_a_lease_holder_may_be_the_probe() {
     let mut pool = Pool::new(|_| {});
-    pool.take();
+    let grant = pool.take();
     assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
     pool.end_dial(Some(refused()));
     pool.pass(ms(60));
     assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
-    assert!(matches!(pool.begin_dial(false), DialPermit::Refused(_)));
+    assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Refused(_)));
     pool.end_dial(None);
-    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    assert!(pool.machine.outage_retry_at().is_some(), "nothing came over it yet");
+    pool.sign(&grant, Sign::Proved);
+    assert_eq!(pool.machine.outage_retry_at(), None);
+    assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Granted));
 }
 
 #[test]
-fn rule_10_one_failed_dial_leaves_waiters_for_what_is_in_use() {
+fn rule_10_waiters_stay_while_leases_may_come_back_however_many_dials_fail() {
     let mut pool = Pool::new(|_| {});
     let grants = pool.take_opened(2);
     let waiter = pool.wait();
-    pool.fail(Task::Dial);
+    for _ in 0..20 {
+        pool.fail(Task::Dial);
+        let due = retry_at(&pool);
+        pool.pass_with_alarms(due - pool.now);
+    }
     assert!(pool.deliveries().is_empty(), "two connections are in use");
+    let error = pool.try_acquire().unwrap_err();
+    assert_eq!(error.code(), Code::WouldBlock);
+    assert!(error.message().ends_with("; last error: connection refused"), "{error}");
     pool.give_back(&grants[0]);
     assert_eq!(pool.delivery().0, waiter);
 }
 
 #[test]
-fn rule_10_two_failed_dials_and_no_sign_of_life_refuse_them() {
-    let mut pool = Pool::new(|_| {});
-    pool.take_opened(2);
+fn rule_10_waiters_are_refused_when_the_last_lease_is_found_dead_or_lost() {
+    for kept in [false, true] {
+        let mut pool = Pool::new(|_| {});
+        let grants = pool.take_opened(2);
+        pool.wait();
+        pool.fail(Task::Dial);
+        pool.sign(&grants[0], Sign::Lost);
+        assert!(pool.deliveries().is_empty(), "one is in use still");
+        if kept {
+            pool.sign(&grants[1], Sign::Silent { since: pool.now });
+        } else {
+            pool.release(grants[1].lease, unopened());
+        }
+        assert_eq!(pool.refusals().len(), 1, "kept: {kept}");
+    }
+}
+
+#[test]
+fn rule_10_a_lease_that_nobody_uses_is_no_hope_for_ever() {
+    let mut pool = Pool::new(|o| o.request_timeout = ms(3000));
+    let grants = pool.take_opened(1);
+    let heard_at = pool.now;
+    pool.take();
     pool.wait();
+    pool.pass(ms(1000));
+    rests(grants[0].connection, Some(heard_at));
     pool.fail(Task::Dial);
-    pool.pass_with_alarms(ms(60));
-    pool.fail(Task::Dial);
+    let until = heard_at + ms(3000);
+    while pool.now < until {
+        assert!(pool.deliveries().is_empty(), "it may come back");
+        let next = pool.machine.alarm().expect("an alarm").min(until);
+        pool.pass_with_alarms(next - pool.now);
+        if pool.has_job() {
+            pool.fail(Task::Dial);
+        }
+    }
     assert_eq!(pool.refusals().len(), 1);
 }
 
 #[test]
-fn rule_10_a_sign_of_life_keeps_them_waiting() {
-    let mut pool = Pool::new(|_| {});
-    let grants = pool.take_opened(3);
-    pool.wait();
-    let waiter = pool.wait();
-    pool.fail(Task::Dial);
-    pool.pass(ms(10));
-    pool.release(grants[0].lease, Condition { answered_at: Some(pool.now), ..open(pool.now) });
-    pool.delivery();
+fn rule_10_a_probe_under_way_does_not_keep_those_waiting_who_have_nothing_to_wait_for() {
+    let mut pool = in_outage(|_| {});
     pool.pass_with_alarms(ms(60));
-    pool.fail(Task::Dial);
-    assert!(pool.deliveries().is_empty(), "the server answers on what is open");
-    pool.give_back(&grants[1]);
-    assert_eq!(pool.delivery().0, waiter);
-}
-
-#[test]
-fn rule_10_an_answer_from_before_the_failure_is_no_sign_of_life() {
-    let mut pool = Pool::new(|_| {});
-    let grants = pool.take_opened(3);
-    let answered_at = Some(pool.now);
-    pool.pass(ms(10));
+    assert_eq!(pool.job().task, Task::Probe, "it counts only once a ping was answered");
     pool.wait();
+    assert!(pool.deliveries().is_empty(), "the probe is for it");
     pool.wait();
-    pool.fail(Task::Dial);
-    pool.release(grants[0].lease, Condition { answered_at, ..open(pool.now) });
-    pool.delivery();
-    pool.pass_with_alarms(ms(60));
-    pool.fail(Task::Dial);
     assert_eq!(pool.refusals().len(), 1);
-}
-
-#[test]
-fn rule_10_a_rollback_that_works_is_a_sign_of_life() {
-    let mut pool = Pool::new(|_| {});
-    let grants = pool.take_opened(3);
-    pool.wait();
-    pool.wait();
-    pool.fail(Task::Dial);
-    let second = pool.job();
-    pool.pass(ms(10));
-    pool.release(grants[0].lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
-    pool.work(Task::RollBack);
-    pool.delivery();
-    pool.pass_with_alarms(ms(60));
-    pool.job_done(&second, Err(refused()));
-    assert!(pool.deliveries().is_empty(), "the server answers on what is open");
 }
 
 #[test]
@@ -231,7 +236,7 @@ fn rule_10_a_caller_who_comes_between_two_alarms_still_gets_its_try() {
 fn rule_10_a_probe_that_hangs_leaves_the_housekeeper_asleep() {
     let mut pool = in_outage(|_| {});
     pool.pass_with_alarms(ms(60));
-    assert_eq!(pool.job().task, Task::Dial);
+    assert_eq!(pool.job().task, Task::Probe);
     pool.wait();
     assert!(pool.machine.alarm().is_none_or(|alarm| alarm > pool.now + ms(1000)));
 }

@@ -221,3 +221,53 @@ fn rule_10_a_failed_dial_is_told_to_all_who_wait_at_the_gate() {
         close(&pool);
     });
 }
+
+#[test]
+fn rule_10_beyond_the_servers_limit_one_socket_serves_every_holder() {
+    let explore = Explore::with(0, 3, Validation::None)
+        .dials(&[Dial::Opens, Dial::Fails, Dial::Fails, Dial::Fails])
+        .time(SECOND)
+        .must_see(&["served"]);
+    explore.run(|pool| {
+        let callers = [(); 3].map(|()| caller(&pool, visit));
+        for caller in callers {
+            match done(caller) {
+                Ok(()) => saw("served"),
+                // Nobody had a connection at that moment.
+                Err(error) => assert_eq!(error.code(), Code::Unavailable, "{error}"),
+            }
+        }
+        check_quiet(&pool);
+        close(&pool);
+    });
+}
+
+#[test]
+fn rule_10_a_holder_that_waits_for_a_socket_can_be_interrupted() {
+    let explore = Explore::with(0, 2, Validation::None)
+        .dials(&[Dial::Opens, Dial::Fails, Dial::Fails, Dial::Fails])
+        .time(SECOND)
+        .must_see(&["interrupted", "served"]);
+    explore.run(|pool| {
+        let leases = [(); 2].map(|()| Arc::new(pool.try_acquire().expect("there is room")));
+        let callers = leases.clone().map(|lease| {
+            caller(&pool, move |_| match use_lease(&lease) {
+                Ok(_) => saw("served"),
+                Err(error) if error.code() == Code::Cancelled => saw("interrupted"),
+                Err(error) => assert_eq!(error.code(), Code::Unavailable, "{error}"),
+            })
+        });
+        let cutter = caller(&pool, move |_| {
+            for lease in &leases {
+                pause();
+                lease.interrupt();
+            }
+        });
+        for caller in callers {
+            done(caller);
+        }
+        done(cutter);
+        check_quiet(&pool);
+        close(&pool);
+    });
+}

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::network::{Holder, Server};
 use super::world::{Event, World};
+use crate::client::Sign;
 use crate::error::{Code, Error, Result};
 use crate::pool::machine::{Acquired, Condition, DialPermit, Fate, Grant, LeaseId};
+use crate::pool::machine_tests;
 use crate::pool::waiters::{Patience, Place};
 
 /// Where a caller is with its connection.
@@ -36,6 +38,8 @@ pub struct Caller {
     pub refusal: Option<Code>,
     requests: u32,
     deadline: Instant,
+    /// When the request began that is under way.
+    sent_at: Instant,
 }
 
 impl World {
@@ -65,6 +69,7 @@ impl World {
             refusal: None,
             requests,
             deadline: self.now + timeout,
+            sent_at: self.now,
         });
         number
     }
@@ -100,10 +105,13 @@ impl World {
             Err(error) => {
                 let expected: &[Code] = match self.is_closing {
                     true => &[Code::Closed],
-                    false if self.plan.fails_fast() => &[Code::WouldBlock, Code::Unavailable],
+                    false if self.dials.failures > 0 => &[Code::WouldBlock, Code::Unavailable],
                     false => &[Code::WouldBlock],
                 };
                 assert!(expected.contains(&error.code()), "rule 4: {error}");
+                if error.code() == Code::Unavailable {
+                    self.check_hope();
+                }
                 self.note_refusal(number, &error);
             }
         }
@@ -151,7 +159,8 @@ impl World {
                     Code::Closed => assert!(self.is_closing),
                     Code::Unavailable => {
                         assert!(is_last, "rule 10: those who came last are refused first");
-                        assert!(self.plan.fails_fast() && self.dials.failures > 0, "rule 10");
+                        assert!(self.dials.failures > 0, "rule 10");
+                        self.check_hope();
                         assert!(error.retry_after().is_some(), "rule 10: says when to retry");
                     }
                     Code::Timeout => {
@@ -172,6 +181,7 @@ impl World {
         caller.link = grant.connection;
         caller.probe = grant.probe;
         self.network.link(grant.connection).holder = Holder::Caller(number);
+        self.rests(grant.connection);
         let epoch = self.enter(number, Phase::Looking);
         let delay = self.up_to(Duration::from_millis(1));
         self.after(delay, Event::GoOn(number, epoch));
@@ -262,20 +272,37 @@ impl World {
 
     /// One request, which opens the connection if it isn't.
     fn requests(&mut self, number: u32) {
+        let until = self.now + self.plan.options.request_timeout;
         let caller = &mut self.callers[number as usize];
         caller.requests -= 1;
+        caller.deadline = until;
         let link = caller.link;
+        machine_tests::works(link);
         if caller.is_cut || self.network.link(link).is_open() {
-            let time = self.up_to(self.plan.longest_use);
-            self.enter(number, Phase::Using);
-            let time = match self.network.server {
-                Server::Hanging => self.plan.options.request_timeout,
-                _ => time,
-            };
-            self.after(time, Event::UseEnds(number));
+            self.uses(number);
         } else {
             self.asks_to_dial(number, false);
         }
+    }
+
+    /// The request is on its way.
+    fn uses(&mut self, number: u32) {
+        let now = self.now;
+        let caller = &mut self.callers[number as usize];
+        caller.sent_at = now;
+        let time = self.up_to(self.plan.longest_use);
+        self.enter(number, Phase::Using);
+        let time = match self.network.server {
+            Server::Hanging => self.plan.options.request_timeout,
+            _ => time,
+        };
+        self.after(time, Event::UseEnds(number));
+    }
+
+    /// No request is under way on it.
+    fn rests(&mut self, link: u32) {
+        let answered_at = self.network.link(link).answered_at;
+        machine_tests::rests(link, answered_at);
     }
 
     fn asks_to_dial(&mut self, number: u32, waited: bool) {
@@ -283,7 +310,7 @@ impl World {
         match self.machine.begin_lease_dial(self.slot_of(number), waited, self.now) {
             DialPermit::Granted => {
                 self.tell(|| format!("caller {number} dials {link}"));
-                self.check_dial_start(self.plan.fails_fast());
+                self.check_dial_start();
                 self.dials.by_leases += 1;
                 self.dials.waiting_leases -= usize::from(waited);
                 self.network.start_opening(link);
@@ -291,23 +318,32 @@ impl World {
                 let time = self.dial_time();
                 self.after(time, Event::LeaseDialEnds(number));
             }
+            DialPermit::Take(other) => {
+                self.tell(|| format!("caller {number} takes the socket of {other}"));
+                let is_needed = self.dials.failures > 0 || self.network.link(other).is_promised;
+                assert!(is_needed, "rule 10: a socket was taken without need");
+                assert!(!self.network.link(other).is_dirty, "rule 13: taken without a rollback");
+                self.dials.waiting_leases -= usize::from(waited);
+                self.network.move_socket(other, link);
+                self.uses(number);
+            }
             DialPermit::Wait => {
                 self.tell(|| format!("caller {number} waits to dial {link}"));
                 self.dials.waiting_leases += usize::from(!waited);
                 let epoch = self.enter(number, Phase::WaitingToDial);
-                if !waited {
-                    self.callers[number as usize].deadline =
-                        self.now + self.plan.options.request_timeout;
-                }
-                let left = self.callers[number as usize].deadline - self.now;
+                let left =
+                    self.callers[number as usize].deadline.saturating_duration_since(self.now);
                 self.after(left, Event::DialDeadline(number, epoch));
             }
             DialPermit::Refused(error) => {
-                assert!(self.plan.fails_fast() && self.dials.failures > 0, "rule 10: {error}");
+                assert!(self.dials.failures > 0, "rule 10: {error}");
+                self.check_hope();
                 self.dials.waiting_leases -= usize::from(waited);
                 self.gives_back(number);
+                return;
             }
         }
+        self.settle();
     }
 
     fn slot_of(&self, number: u32) -> usize {
@@ -341,7 +377,7 @@ impl World {
     pub fn gives_up_dial(&mut self, number: u32, epoch: u32) {
         if self.callers[number as usize].epoch == epoch {
             self.tell(|| format!("caller {number} gives up dialling"));
-            self.machine.give_up_lease_dial(self.now);
+            self.machine.give_up_lease_dial(self.slot_of(number), self.now);
             self.dials.waiting_leases -= 1;
             self.settle();
             self.gives_back(number);
@@ -358,17 +394,22 @@ impl World {
         let failure = outcome.err();
         self.tell(|| format!("caller {number} dialled {link}: {failure:?}"));
         self.dials.by_leases -= 1;
-        self.note_dial_end(failure.as_ref());
+        self.note_dial_end(link, failure.as_ref(), false);
         self.machine.end_lease_dial(self.slot_of(number), failure.as_ref(), self.now);
         if self.callers[number as usize].is_cut {
             self.network.close(link);
         }
         self.settle();
+        let caller = &self.callers[number as usize];
+        let has_time = caller.deadline > self.now && !caller.is_cut;
         match failure {
-            None => {
-                let time = self.up_to(self.plan.longest_use);
-                self.enter(number, Phase::Using);
-                self.after(time, Event::UseEnds(number));
+            None => self.uses(number),
+            Some(error)
+                if error.code() != Code::Cancelled
+                    && has_time
+                    && self.machine.may_wait_to_dial(self.now) =>
+            {
+                self.asks_to_dial(number, false);
             }
             Some(_) => self.gives_back(number),
         }
@@ -378,16 +419,63 @@ impl World {
         let (link, now) = (self.callers[number as usize].link, self.now);
         let is_up = self.network.server == Server::Up;
         let entry = self.network.link(link);
-        if is_up && !entry.is_broken && entry.is_open() {
+        let is_answered = is_up && !entry.is_broken && entry.is_open();
+        if is_answered {
             entry.answered_at = Some(now);
-        } else {
+        }
+        self.shows(number, is_answered);
+        if !is_answered {
             self.network.close(link);
         }
+        self.rests(link);
+        self.settle();
         if self.callers[number as usize].requests > 0 && self.chance(50) {
             self.requests(number);
         } else {
             self.gives_back(number);
         }
+    }
+
+    /// The end of a request shows something of its connection.
+    fn shows(&mut self, number: u32, is_answered: bool) {
+        let caller = &self.callers[number as usize];
+        let (link, sent_at, is_cut) = (caller.link, caller.sent_at, caller.is_cut);
+        let entry = self.network.link(link);
+        let (is_new, is_probe) = (entry.is_unproved, entry.is_probe);
+        if is_cut || is_answered && !is_new || !entry.is_open() {
+            return;
+        }
+        (entry.is_unproved, entry.is_probe) = (false, false);
+        let is_silent = self.network.server == Server::Hanging;
+        let cause = Error::new(Code::Unavailable, "closed without an answer");
+        let sign = match (is_answered, is_new, is_silent) {
+            (true, ..) => {
+                if is_probe {
+                    self.dials.failures = 0;
+                }
+                Sign::Proved
+            }
+            (false, true, true) => {
+                if is_probe {
+                    self.note_failed_dial();
+                }
+                Sign::SilentFresh(&cause)
+            }
+            (false, true, false) => {
+                self.note_failed_dial();
+                Sign::LostFresh(&cause)
+            }
+            (false, false, true) => {
+                self.suspects_heard_before = self.suspects_heard_before.max(Some(sent_at));
+                Sign::Silent { since: sent_at }
+            }
+            (false, false, false) => {
+                self.suspects_heard_before = Some(self.now);
+                Sign::Lost
+            }
+        };
+        self.tell(|| format!("caller {number} sees of {link}: {sign:?}"));
+        self.machine.note_sign(self.slot_of(number), sign, self.now);
     }
 
     fn gives_back(&mut self, number: u32) {
@@ -398,6 +486,7 @@ impl World {
             1 if self.chance(self.plan.rough_release) => Fate::RollBack,
             _ => Fate::Reuse,
         };
+        self.rests(link);
         self.tell(|| format!("caller {number} gives {link} back: {fate:?}"));
         let condition = self.condition(link, fate);
         self.note_return(link, fate);
@@ -427,6 +516,7 @@ impl World {
             opened_at: link.opened_at,
             keep_alive_until: link.keep_alive_until,
             answered_at: link.answered_at,
+            pinged: None,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::network::{Holder, Link};
+use super::callers::{Caller, Phase};
+use super::network::{Holder, Link, Server};
 use super::world::World;
 use crate::config::Validation;
 use crate::error::{Code, Error};
@@ -49,9 +50,9 @@ impl World {
         assert_eq!(status.used as usize, held, "rule 22: used");
         assert_eq!(status.pending as usize, self.waiting.len(), "rule 22: pending");
         let workers = links.iter().filter(|link| link.holder == Holder::Worker).count();
-        let sum = status.available as usize + held + workers;
+        let sum = self.machine.idle_count() + held + workers + self.promised.len();
         assert_eq!(status.total as usize, sum, "rule 22: total");
-        let open = links.iter().filter(|link| link.holder == Holder::Pool && link.is_open());
+        let open = links.iter().filter(|link| link.is_free() && link.is_open());
         assert!(status.available as usize >= open.count(), "rule 2: a connection was forgotten");
     }
 
@@ -66,10 +67,10 @@ impl World {
                 continue;
             }
             link.holder = Holder::Worker;
-            if task == Task::Dial {
+            if task.is_dial() {
                 link.is_dial_queued = true;
                 link.is_dialed = true;
-                self.check_dial_start(true);
+                self.check_dial_start();
                 self.dials.by_workers += 1;
             }
         }
@@ -81,8 +82,9 @@ impl World {
     /// Dials that no worker took before the pool closed are not made any more.
     fn forget_dials_not_begun(&mut self, jobs: &[(Task, u32)]) {
         for number in 0..self.network.links().len() as u32 {
+            let is_queued = jobs.iter().any(|(task, link)| task.is_dial() && *link == number);
             let link = self.network.link(number);
-            if link.is_dial_queued && !jobs.contains(&(Task::Dial, number)) {
+            if link.is_dial_queued && !is_queued {
                 link.is_dial_queued = false;
                 link.holder = Holder::Nobody;
                 self.dials.by_workers -= 1;
@@ -90,28 +92,52 @@ impl World {
         }
     }
 
-    pub fn check_dial_start(&self, is_bound_by_outage: bool) {
+    pub fn check_dial_start(&self) {
         assert!(
             self.dials.under_way() < self.plan.options.max_connecting as usize,
             "rule 9: one dial too many"
         );
-        if self.dials.failures > 0 && is_bound_by_outage {
+        if self.dials.failures > 0 {
             assert_eq!(self.dials.under_way(), 0, "rule 10: one probe at a time");
             let retry_at = self.machine.outage_retry_at().expect("an outage");
             assert!(retry_at <= self.now, "rule 10: a probe before its time");
         }
     }
 
-    /// A dial ended; the machine is told right after.
-    pub fn note_dial_end(&mut self, failure: Option<&Error>) {
+    /// A dial ended; the machine is told right after. One that `is_proved` was answered a ping too.
+    pub fn note_dial_end(&mut self, link: u32, failure: Option<&Error>, is_proved: bool) {
         match failure {
-            None => self.dials.failures = 0,
-            Some(error) if error.code() == Code::Cancelled => {}
-            Some(_) => {
-                self.dials.failures += 1;
-                self.dials.failed_at = Some(self.now);
+            None => {
+                let is_outage = self.dials.failures > 0;
+                let link = self.network.link(link);
+                (link.is_unproved, link.is_probe) = (!is_proved, !is_proved && is_outage);
+                if is_proved {
+                    self.dials.failures = 0;
+                }
             }
+            Some(error) if error.code() == Code::Cancelled => {}
+            Some(_) => self.note_failed_dial(),
         }
+    }
+
+    /// A dial failed, or came to nothing later.
+    pub fn note_failed_dial(&mut self) {
+        self.dials.failures += 1;
+        self.dials.failed_at = Some(self.now);
+        self.network.forget_probes();
+    }
+
+    /// Nobody is refused for an outage while a request is under way that will be answered.
+    pub fn check_hope(&self) {
+        let links = self.network.links();
+        let is_to_be_answered = |caller: &Caller| {
+            let link = &links[caller.link as usize];
+            caller.phase == Phase::Using && link.is_open() && !link.is_broken
+        };
+        assert!(
+            self.network.server != Server::Up || !self.callers.iter().any(is_to_be_answered),
+            "rule 10: refused though a connection will come back"
+        );
     }
 
     fn check_back_off(&self) {
@@ -138,7 +164,7 @@ impl World {
         if self.waiting.len() <= with_workers || self.is_tick_due() {
             return;
         }
-        let is_free = |link: &&Link| link.holder == Holder::Pool && link.is_open();
+        let is_free = |link: &&Link| link.is_free() && link.is_open();
         assert!(
             !self.network.links().iter().any(|link| is_free(&link) && !self.is_spent(link)),
             "rule 6: somebody waits and a connection is idle"
@@ -147,7 +173,8 @@ impl World {
         if self.machine.status().total >= options.max_connections {
             return;
         }
-        assert!(self.plan.fails_fast(), "rule 6: somebody waits and there is room");
+        let is_cautious = self.plan.dials_first() || self.dials.failures > 0;
+        assert!(is_cautious, "rule 6: somebody waits and there is room");
         let busy = self.dials.under_way() + self.dials.waiting_leases;
         match self.machine.outage_retry_at() {
             None => assert!(
@@ -171,7 +198,7 @@ impl World {
         let is_passing =
             |link: &&Link| link.holder == Holder::Worker && (link.is_closing || link.is_dialed);
         let staying = status.total as usize - links.iter().filter(is_passing).count();
-        for link in links.iter().filter(|link| link.holder == Holder::Pool && link.is_open()) {
+        for link in links.iter().filter(|link| link.is_free() && link.is_open()) {
             assert!(!self.is_spent(link), "rule 16: kept past its life");
             let is_idle_long = !options.idle_timeout.is_zero()
                 && link.returned_at.is_some_and(|at| at + options.idle_timeout <= self.now);
@@ -196,7 +223,11 @@ impl World {
         assert!(!link.is_open() || !self.is_spent(link), "rule 16: handed out past its life");
         let is_old = link.is_open() && link.opened_at < self.last_reset;
         assert!(!is_old, "rule 18: handed out though it is older than the reset");
-        for other in links.iter().filter(|other| other.holder == Holder::Pool && other.is_open()) {
+        assert!(
+            !link.is_open() || link.heard_at() >= self.suspects_heard_before,
+            "rule 14: handed out though it is suspect"
+        );
+        for other in links.iter().filter(|other| other.is_free() && other.is_open()) {
             assert!(
                 (link.is_open() && other.returned <= link.returned) || self.is_spent(other),
                 "rule 5: not the connection that came back last"
@@ -212,7 +243,7 @@ impl World {
             Validation::Socket => assert!(grant.probe || is_fresh, "rule 14: not looked at"),
             Validation::Ping => assert!(grant.probe || is_fresh, "rule 14: not validated"),
         }
-        if self.dials.failures > 0 && self.plan.fails_fast() {
+        if self.dials.failures > 0 {
             assert!(link.is_open(), "rule 10: an unopened connection in an outage");
         }
     }
@@ -242,8 +273,7 @@ impl World {
                 "the server is up, and a caller waited in vain"
             );
         }
-        let is_over = self.dials.failures == 0;
-        assert!(is_over || !self.plan.fails_fast(), "rule 10: an outage that is over");
+        assert_eq!(self.dials.failures, 0, "rule 10: an outage that is over");
     }
 
     /// When nobody has used the pool for a long time, it is as small as it may be.

@@ -47,6 +47,12 @@ pub struct Link {
     pub is_dial_queued: bool,
     pub is_dialed: bool,
     pub is_closing: bool,
+    /// Its socket goes to somebody who has none.
+    pub is_promised: bool,
+    /// Nothing was answered on its socket yet.
+    pub is_unproved: bool,
+    /// It was opened in an outage, which the first answer on it ends.
+    pub is_probe: bool,
 }
 
 /// All connections, and the server.
@@ -77,6 +83,9 @@ impl Network {
                 is_dial_queued: false,
                 is_dialed: false,
                 is_closing: false,
+                is_promised: false,
+                is_unproved: false,
+                is_probe: false,
             });
         }
         &mut self.links[number as usize]
@@ -115,6 +124,29 @@ impl Network {
         self.sockets -= usize::from(had_socket);
     }
 
+    /// The socket of one connection becomes another's.
+    pub fn move_socket(&mut self, from: u32, to: u32) {
+        assert_eq!(self.link(to).socket, Socket::None, "a connection has one socket");
+        let link = self.link(from);
+        assert_eq!(link.socket, Socket::Open, "there is a socket to move");
+        link.socket = Socket::None;
+        link.holder = Holder::Nobody;
+        let (opened_at, answered_at) = (link.opened_at.take(), link.answered_at);
+        let (keep_alive_until, is_broken) = (link.keep_alive_until.take(), link.is_broken);
+        let link = self.link(to);
+        link.socket = Socket::Open;
+        (link.opened_at, link.answered_at) = (opened_at, answered_at);
+        (link.keep_alive_until, link.is_broken) = (keep_alive_until, is_broken);
+        (link.is_unproved, link.is_probe) = (false, false);
+    }
+
+    /// A dial failed: what was opened before says nothing of new connections any more.
+    pub fn forget_probes(&mut self) {
+        for link in &mut self.links {
+            link.is_probe = false;
+        }
+    }
+
     /// The server goes away or comes back: everything that was open is broken.
     pub fn restart(&mut self, server: Server) {
         self.server = server;
@@ -127,5 +159,15 @@ impl Network {
 impl Link {
     pub fn is_open(&self) -> bool {
         self.socket == Socket::Open
+    }
+
+    /// Nobody has it, and nobody is to have it before others.
+    pub fn is_free(&self) -> bool {
+        self.holder == Holder::Pool && !self.is_promised
+    }
+
+    /// When the server was last heard from on it.
+    pub fn heard_at(&self) -> Option<Instant> {
+        self.opened_at.max(self.answered_at)
     }
 }

@@ -15,6 +15,7 @@ pub struct Plan {
     pub cancellation: u32,
     /// Resets and resizes.
     pub changes: u32,
+    pub sleep: u32,
     pub rough_release: u32,
     pub longest_pause: Duration,
     pub longest_use: Duration,
@@ -59,6 +60,7 @@ impl Plan {
             breakage: one_of(random, &[0, 5, 20]),
             cancellation: one_of(random, &[0, 5, 20]),
             changes: one_of(random, &[0, 0, 2, 10]),
+            sleep: one_of(random, &[0, 0, 1, 5]),
             rough_release: one_of(random, &[0, 10, 50]),
             longest_pause: one_of(random, &[ms(2), ms(20), ms(500)]),
             longest_use: one_of(random, &[ms(2), ms(50), ms(2000)]),
@@ -68,8 +70,8 @@ impl Plan {
         }
     }
 
-    /// Whether nobody gets a new connection before it is open; what rule 10 is about.
-    pub fn fails_fast(&self) -> bool {
+    /// Whether nobody gets a new connection before it is open, also when there is no outage.
+    pub fn dials_first(&self) -> bool {
         self.options.validation != Validation::None || self.options.preconnect
     }
 }

@@ -16,6 +16,7 @@ fn rule_08_fifty_callers_at_once_need_at_most_six_connections() {
         breakage: 0,
         cancellation: 0,
         changes: 0,
+        sleep: 0,
         rough_release: 0,
         longest_pause: Duration::ZERO,
         longest_use: Duration::from_millis(2),

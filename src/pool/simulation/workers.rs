@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use super::callers::Phase;
 use super::network::{Holder, Server};
 use super::world::{Event, World};
 use crate::error::{Code, Error, Result};
-use crate::pool::machine::{Condition, Fate, Job, Task};
+use crate::pool::machine::{Condition, Fate, Job, LeaseId, Task};
+
+/// How often the machine has idle sockets looked at.
+const PEEK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl World {
     /// What the machine wants done after an event.
     pub fn carry_out_effects(&mut self) {
         let effects = self.machine.take_effects();
         self.note_new_jobs();
+        self.note_promises();
         for (caller, delivery) in effects.deliveries {
             self.deliver(caller, delivery);
         }
@@ -22,6 +27,45 @@ impl World {
         if effects.dial_ended {
             self.wake_dialers();
         }
+        for (lease, link) in effects.peeks {
+            let delay = self.up_to(Duration::from_millis(1));
+            self.after(delay, Event::Peek(lease, link));
+        }
+    }
+
+    fn note_promises(&mut self) {
+        for number in std::mem::replace(&mut self.promised, self.machine.promised()) {
+            self.network.link(number).is_promised = false;
+        }
+        for number in &self.promised {
+            self.network.link(*number).is_promised = true;
+        }
+    }
+
+    /// The driver looks at a socket that was idle a moment ago.
+    pub fn peeks(&mut self, lease: LeaseId, link: u32) {
+        let is_used = match self.network.link(link).holder {
+            Holder::Pool => false,
+            Holder::Caller(number) => self.callers[number as usize].phase != Phase::Looking,
+            Holder::Worker | Holder::Nobody => true,
+        };
+        let entry = self.network.link(link);
+        if is_used || !entry.is_open() || !entry.is_broken {
+            return;
+        }
+        self.tell(|| format!("connection {link} is found closed"));
+        let entry = self.network.link(link);
+        let (is_unproved, is_idle) = (entry.is_unproved, entry.holder == Holder::Pool);
+        let is_new = entry.returned_at.is_some_and(|at| self.now - at < PEEK_INTERVAL);
+        self.network.close(link);
+        if is_idle && !self.network.link(link).is_promised {
+            self.network.link(link).holder = Holder::Nobody;
+            if is_unproved && is_new && !self.is_closing {
+                self.note_failed_dial();
+            }
+        }
+        self.machine.found_closed(lease, self.now);
+        self.settle();
     }
 
     pub fn pick_job(&mut self) {
@@ -34,7 +78,7 @@ impl World {
         self.tell(|| format!("a worker takes {link}: {:?}", job.task));
         assert_eq!(self.network.link(link).holder, Holder::Worker);
         let time = match (job.task, self.network.server) {
-            (Task::Dial, _) => {
+            (Task::Dial | Task::Probe, _) => {
                 self.network.link(link).is_dial_queued = false;
                 self.network.start_opening(link);
                 self.dial_time()
@@ -45,7 +89,7 @@ impl World {
             (Task::Close, _) => self.up_to(Duration::from_millis(250)),
         };
         let outcome = match job.task {
-            Task::Dial => Ok(self.condition(link, Fate::Reuse)),
+            Task::Dial | Task::Probe => Ok(self.condition(link, Fate::Reuse)),
             _ => self.outcome_of(&job),
         };
         self.after(time, Event::JobEnds(job, outcome));
@@ -73,25 +117,30 @@ impl World {
         let link = job.connection;
         self.network.link(link).is_dialed = false;
         let outcome = match job.task {
-            Task::Dial => {
+            Task::Dial | Task::Probe => {
                 self.dials.by_workers -= 1;
                 let outcome = self.dial_outcome(link);
-                self.note_dial_end(outcome.as_ref().err());
+                self.note_dial_end(link, outcome.as_ref().err(), job.task == Task::Probe);
                 outcome.map(|()| self.condition(link, Fate::Reuse))
             }
             Task::Close => {
                 self.network.close(link);
                 outcome.map(|_| self.condition(link, Fate::Discard))
             }
-            Task::RollBack | Task::Ping => outcome,
+            Task::RollBack | Task::Ping => outcome.map(|condition| {
+                self.network.link(link).answered_at = Some(self.now);
+                let status = if self.random.u32(..5) == 0 { 503 } else { 200 };
+                let pinged = (job.task == Task::Ping).then_some(status);
+                Condition { answered_at: Some(self.now), pinged, ..condition }
+            }),
         };
         self.tell(|| format!("a worker leaves {link}: {:?} {:?}", job.task, outcome.is_ok()));
         match (&outcome, job.task) {
-            (Ok(condition), Task::Dial | Task::RollBack | Task::Ping) => {
+            (Ok(condition), Task::Dial | Task::Probe | Task::RollBack | Task::Ping) => {
                 self.note_return(link, condition.fate);
             }
             (Err(_), Task::RollBack | Task::Ping) => self.note_return(link, Fate::Discard),
-            (Err(_), Task::Dial) | (_, Task::Close) => {
+            (Err(_), Task::Dial | Task::Probe) | (_, Task::Close) => {
                 self.network.link(link).holder = Holder::Nobody;
             }
         }

@@ -12,7 +12,8 @@ use super::checks::Dials;
 use super::network::{Network, Server};
 use super::plan::Plan;
 use crate::error::Result;
-use crate::pool::machine::{Condition, Job, Machine};
+use crate::pool::machine::{Condition, Job, LeaseId, Machine};
+use crate::pool::machine_tests;
 use crate::pool::waiters::Place;
 
 /// How many events a failing seed shows.
@@ -36,6 +37,7 @@ pub enum Event {
     DialDeadline(u32, u32),
     PickJob,
     JobEnds(Job<u32>, Result<Condition>),
+    Peek(LeaseId, u32),
 }
 
 /// Everything there is in one simulation.
@@ -56,6 +58,11 @@ pub struct World {
     /// they come back.
     pub ceiling: u32,
     pub last_reset: Option<Instant>,
+    /// What was last heard from before this must be checked before anybody gets it.
+    pub suspects_heard_before: Option<Instant>,
+    slept: Duration,
+    /// The connections whose sockets go to others.
+    pub promised: Vec<u32>,
     pub is_closing: bool,
     pub is_calm: bool,
     chaos_left: u32,
@@ -75,6 +82,7 @@ impl World {
     }
 
     pub fn with_plan(plan: Plan, random: Rng, seed_of_machine: u64) -> World {
+        machine_tests::forget_all();
         let now = Instant::now();
         let made = Arc::new(AtomicU32::new(0));
         let make = move |_| made.fetch_add(1, Ordering::Relaxed);
@@ -86,6 +94,9 @@ impl World {
             free_workers: plan.options.max_connecting as usize + 8,
             ceiling: plan.options.max_connections,
             last_reset: None,
+            suspects_heard_before: None,
+            slept: Duration::ZERO,
+            promised: Vec::new(),
             plan,
             network: Network::new(),
             callers: Vec::new(),
@@ -143,6 +154,7 @@ impl World {
 
     /// A life of the pool: rough times, calm, use, rest, close.
     pub fn run(&mut self, steps: u32) {
+        self.machine.note_sleep(self.slept, self.now);
         self.settle();
         self.chaos_left = steps;
         self.after(Duration::ZERO, Event::Chaos);
@@ -246,6 +258,7 @@ impl World {
             Event::DialDeadline(caller, epoch) => self.gives_up_dial(caller, epoch),
             Event::PickJob => self.pick_job(),
             Event::JobEnds(job, outcome) => self.job_ends(job, outcome),
+            Event::Peek(lease, link) => self.peeks(lease, link),
         }
     }
 
@@ -268,6 +281,9 @@ impl World {
         }
         if self.chance(self.plan.changes) {
             self.change();
+        }
+        if self.chance(self.plan.sleep) {
+            self.sleep();
         }
         for _ in 0..self.random.usize(..=self.plan.largest_burst) {
             self.new_caller();
@@ -296,6 +312,21 @@ impl World {
             self.ceiling = max.max(self.machine.status().total);
             self.machine.resize(min, max, self.now);
         }
+        self.settle();
+    }
+
+    /// The computer sleeps, which its clock does not notice.
+    fn sleep(&mut self) {
+        let time = Duration::from_millis(self.random.u64(500..20_000));
+        self.tell(|| format!("sleep for {time:?}"));
+        self.slept += time;
+        if time >= Duration::from_secs(1) {
+            self.suspects_heard_before = Some(self.now);
+        } else {
+            // The machine adds the short ones up.
+            self.slept -= time;
+        }
+        self.machine.note_sleep(self.slept, self.now);
         self.settle();
     }
 

@@ -1,0 +1,161 @@
+//! Lease holders that need a socket and may not dial for it, and what those who wait in an outage may
+//! still hope for.
+//!
+//! A server that takes no more connections still answers on those that it has. Whoever holds a lease
+//! without a socket then waits as the waiters do, ahead of them, and gets the socket of a connection
+//! that comes back: that connection's slot is promised to it, and vacant once it took the socket.
+
+use std::time::Instant;
+
+use super::*;
+
+impl<C: Lent, W> Machine<C, W> {
+    /// Whether the holder of a lease may open its connection now. A holder who got
+    /// [`DialPermit::Wait`] says so with `waited` when it asks again.
+    pub fn begin_lease_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialPermit<C> {
+        // It would not ask if it had one.
+        self.note_socket(slot, false, CloseReason::Broken);
+        let permit = self.dial_permit(slot, waited, now);
+        match (&permit, waited) {
+            (DialPermit::Wait, false) => self.dial_queue.push_back(slot),
+            (DialPermit::Wait, true) | (_, false) => {}
+            (_, true) => self.leave_dial_queue(slot),
+        }
+        if let (DialPermit::Wait, Some(at)) = (&permit, self.next_end_of_hope(now)) {
+            self.want_alarm(at);
+        }
+        self.balance(now);
+        permit
+    }
+
+    fn dial_permit(&mut self, slot: usize, waited: bool, now: Instant) -> DialPermit<C> {
+        if let Some(from) = self.slots[slot].promised.take() {
+            return DialPermit::Take(self.move_socket(from, slot));
+        }
+        let mut limit = self.options.max_connecting as usize;
+        if let Some(outage) = &self.outage {
+            let (error, is_due) = (outage.error(now), outage.retry_at() <= now);
+            if let Some(from) = self.idle_socket(now) {
+                return DialPermit::Take(self.move_socket(from, slot));
+            }
+            if !is_due || self.dials_under_way() > 0 {
+                let has_hope = self.has_hope(now);
+                return if has_hope { DialPermit::Wait } else { DialPermit::Refused(error) };
+            }
+            limit = 1;
+        }
+        // Whoever asks first must not pass those that wait.
+        let ahead = if waited { 0 } else { self.dial_queue.len() };
+        if self.dials_under_way() + ahead >= limit {
+            return DialPermit::Wait;
+        }
+        self.lease_dials += 1;
+        self.slots[slot].epoch = self.epoch;
+        self.slots[slot].dialing_since = Some(now);
+        DialPermit::Granted
+    }
+
+    /// A holder who got [`DialPermit::Wait`] gives up.
+    pub fn give_up_lease_dial(&mut self, slot: usize, now: Instant) {
+        self.leave_dial_queue(slot);
+        if let Some(from) = self.slots[slot].promised.take() {
+            self.keep_promised(from, now);
+        }
+        self.effects.dial_ended = true;
+        self.balance(now);
+    }
+
+    /// Whether the holder of a lease whose dial has just failed waits on, instead of failing.
+    pub fn may_wait_to_dial(&self, now: Instant) -> bool {
+        !self.is_closing && self.outage.is_some() && self.has_hope(now)
+    }
+
+    /// What a holder of a lease is told whose time is over while it waits to dial.
+    pub fn dial_timeout_error(&self, now: Instant) -> Error {
+        let text = format!("Timeout waiting to open the connection{}", self.what_is_going_on(now));
+        Error::new(Code::Timeout, text)
+    }
+
+    fn leave_dial_queue(&mut self, slot: usize) {
+        let index = self.dial_queue.iter().position(|other| *other == slot);
+        self.dial_queue.remove(index.expect("it waits"));
+    }
+
+    /// In an outage, an open connection that has come back goes to the holder of a lease who waits for
+    /// a socket. False if there is none.
+    pub(super) fn promise_socket(&mut self, from: usize) -> bool {
+        if self.outage.is_none() || !self.slots[from].is_open {
+            return false;
+        }
+        let is_without = |slot: &&usize| {
+            let slot = &self.slots[**slot];
+            slot.state == State::Leased && slot.promised.is_none()
+        };
+        let Some(to) = self.dial_queue.iter().find(is_without).copied() else { return false };
+        self.set_state(from, State::Promised);
+        self.slots[to].promised = Some(from);
+        self.effects.dial_ended = true;
+        true
+    }
+
+    /// A promise that nobody needs any more: the connection goes to whoever waits, or is kept.
+    fn keep_promised(&mut self, from: usize, now: Instant) {
+        let condition = Condition { is_open: true, ..Condition::lost() };
+        let condition = Condition { fate: Fate::Reuse, ..condition };
+        self.place(from, &condition, now);
+    }
+
+    /// Takes an idle connection whose socket can be had at once.
+    fn idle_socket(&mut self, now: Instant) -> Option<usize> {
+        let slot = *self.idle.back()?;
+        let entry = &self.slots[slot];
+        if !entry.is_open || entry.is_spent(now) {
+            return None;
+        }
+        self.idle.pop_back();
+        Some(slot)
+    }
+
+    /// The socket of `from` becomes that of `to`; its slot is vacant then. Gives the connection that
+    /// has the socket still.
+    fn move_socket(&mut self, from: usize, to: usize) -> C {
+        let connection = self.connection(from);
+        let socket = self.slots[from].give_socket();
+        self.slots[to].take_socket(socket);
+        self.vacate(from, CloseReason::Closed);
+        connection
+    }
+
+    /// Whether a connection that is in use may still come back open: its request may be answered, or
+    /// the server was heard from on it not long ago.
+    pub(super) fn has_hope(&self, now: Instant) -> bool {
+        self.hope_ends_at(now).is_some_and(|at| at > now)
+    }
+
+    /// Until when there is hope, if nothing more happens.
+    pub(super) fn hope_ends_at(&self, now: Instant) -> Option<Instant> {
+        // Not longer than a request may take.
+        let while_under_way = Some(now + self.options.request_timeout);
+        let states = [State::Promised, State::Cleaning, State::Validating, State::Suspect];
+        if states.iter().any(|state| self.count(*state) > 0) {
+            return while_under_way;
+        }
+        let began_at = self.outage.as_ref().map(Outage::began_at);
+        let mut last = None;
+        for slot in self.slots.iter().filter(|slot| slot.state == State::Leased) {
+            // Its dial is no probe, but was under way when another failed.
+            if slot.dialing_since.is_some_and(|since| Some(since) <= began_at) {
+                return while_under_way;
+            }
+            if !slot.is_open || slot.has_failed {
+                continue;
+            }
+            let heard_at = match slot.connection.as_ref().and_then(|it| it.heard_at(now)) {
+                Some(at) if at >= now => return while_under_way,
+                heard_at => heard_at.max(Some(slot.leased_at)),
+            };
+            last = last.max(heard_at.map(|at| at + self.options.request_timeout));
+        }
+        last
+    }
+}
