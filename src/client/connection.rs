@@ -124,11 +124,7 @@ impl Connection {
     /// has notes for us). False if the server closed it, sent what nobody asked for, or it broke;
     /// it is closed then. True without a socket.
     pub fn probe(&mut self) -> bool {
-        let alive = self.station.with_wire(|wire| wire.probe()).unwrap_or(true);
-        if !alive {
-            self.station.discard_kept();
-        }
-        alive
+        self.station.probe()
     }
 
     /// Asks the server for a sign of life by `GET /health`, over the kept socket if there is one: any
@@ -300,7 +296,7 @@ impl Connection {
         };
         let is_cut = self.end_flight(watched);
         match outcome {
-            Err(failed) if !is_cut && failed.may_be_sent_again(only_reads(&request.method)) => {
+            Err(failed) if !is_cut && self.is_sent_again(request, &failed, &bound, false) => {
                 Progress::NeedsThread(Some(bound.until))
             }
             outcome => Progress::Over(self.conclude(request, &target, outcome, &bound)),
@@ -596,12 +592,32 @@ impl Connection {
         fresh: bool,
     ) -> std::result::Result<Reply, Failed> {
         self.sent = false;
-        match self.exchange(request, target, bound, fresh) {
-            Err(failed) if !fresh && failed.may_be_sent_again(only_reads(&request.method)) => {
-                self.exchange(request, target, bound, true)
+        let mut outcome = self.exchange(request, target, bound, fresh);
+        let mut was_sent_again = fresh;
+        loop {
+            match &outcome {
+                Err(failed) if self.is_sent_again(request, failed, &bound, was_sent_again) => {}
+                _ => return outcome,
             }
-            outcome => outcome,
+            was_sent_again = true;
+            outcome = self.exchange(request, target, bound, true);
         }
+    }
+
+    /// Whether a request that failed is sent once more: once on a new socket, and besides, while the
+    /// gate would have it wait for one.
+    fn is_sent_again(
+        &self,
+        request: &Request,
+        failed: &Failed,
+        bound: &Bound,
+        was_sent_again: bool,
+    ) -> bool {
+        let reads = only_reads(&request.method);
+        (!was_sent_again && failed.may_be_sent_again(reads))
+            || (failed.was_lost_unheard(reads)
+                && !bound.left().is_zero()
+                && self.station.may_enter_gate_again())
     }
 
     fn exchange(
@@ -656,11 +672,8 @@ impl Connection {
     fn tell_sign(&self, cause: Option<&Cause>, report: &Report, bound: &Bound) {
         let station = &self.station;
         match cause {
-            _ if report.received > 0 => {
-                if !report.reused {
-                    station.note(Sign::Proved);
-                }
-            }
+            _ if report.received > 0 && !report.reused => station.note(Sign::Proved),
+            _ if report.received > 0 => {}
             Some(Cause::Lost(_) | Cause::Tls(_)) if report.reused => station.note(Sign::Lost),
             Some(Cause::TimedOut) if report.reused => {
                 station.note(Sign::Silent { since: bound.started() });

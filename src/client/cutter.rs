@@ -66,6 +66,10 @@ impl Cutter {
         state.at_gate
     }
 
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.state.lock().in_flight
+    }
+
     pub(super) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Acquire)
     }

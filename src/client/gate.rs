@@ -85,6 +85,16 @@ impl Interrupter {
         self.0.cutter.is_cut()
     }
 
+    /// Whether something is in flight now.
+    pub fn is_in_flight(&self) -> bool {
+        self.0.cutter.is_in_flight()
+    }
+
+    /// As [`super::Connection::probe`], for whoever watches connections that nobody uses.
+    pub fn peek(&self) -> bool {
+        self.0.probe()
+    }
+
     /// Takes the socket of another connection, which nobody uses. For [`DialGate::enter`].
     pub fn take_socket(&self, other: &Interrupter) {
         self.0.take_socket_of(&other.0);

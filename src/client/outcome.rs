@@ -63,13 +63,17 @@ impl Failed {
     pub(super) fn may_be_sent_again(&self, only_reads: bool) -> bool {
         match self.cause {
             Cause::GivenUp(_) => true,
-            Cause::Lost(_) => {
-                self.report.reused
-                    && self.report.received == 0
-                    && (only_reads || self.report.written == 0)
-            }
+            Cause::Lost(_) => self.report.reused && self.was_lost_unheard(only_reads),
             _ => false,
         }
+    }
+
+    /// Whether its socket, new or kept, was closed before a byte of a response came, and nothing was sent
+    /// or the request only reads.
+    pub(super) fn was_lost_unheard(&self, only_reads: bool) -> bool {
+        matches!(self.cause, Cause::Lost(_))
+            && self.report.received == 0
+            && (only_reads || self.report.written == 0)
     }
 }
 

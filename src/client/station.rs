@@ -101,7 +101,7 @@ impl Station {
                 Err(error)
                     if error.code() != Code::Cancelled
                         && !bound.left().is_zero()
-                        && self.gate.may_enter_again() => {}
+                        && self.may_enter_gate_again() => {}
                 outcome => return outcome,
             }
         }
@@ -125,6 +125,26 @@ impl Station {
         let dialled = dial::dial(&self.endpoint, &self.cutter, &bound);
         pass.leave(dialled.as_ref().map(drop));
         dialled
+    }
+
+    /// Looks whether the kept socket, if there is one, is open and silent; closes it if it is not.
+    pub(super) fn probe(&self) -> bool {
+        let mut state = self.state.lock();
+        let Some(wire) = &mut state.wire else { return true };
+        if wire.probe() {
+            return true;
+        }
+        // Under the lock, so that it is not a later socket that is forgotten.
+        self.cutter.forget_socket();
+        let dead = state.wire.take();
+        drop(state);
+        drop(dead);
+        false
+    }
+
+    /// Whether the gate would have a request wait for a socket, instead of failing.
+    pub(super) fn may_enter_gate_again(&self) -> bool {
+        !self.cutter.is_cut() && self.gate.may_enter_again()
     }
 
     /// Tells the gate what a request showed of its socket.

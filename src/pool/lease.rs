@@ -24,12 +24,14 @@ pub struct Pooled {
     interrupter: Interrupter,
     is_cut: AtomicBool,
     owner: Mutex<Owner>,
+    made_at: Instant,
+    /// When the server answered last, as nanoseconds after `made_at`; 0 if it never has.
+    answered_after: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Client {
     connection: Connection,
-    answered_at: Option<Instant>,
 }
 
 /// Who has a connection, in the words of the program.
@@ -39,9 +41,11 @@ impl Pooled {
     pub fn new(connection: Connection) -> Self {
         Pooled {
             interrupter: connection.interrupter(),
-            client: Mutex::new(Some(Client { connection, answered_at: None })),
+            client: Mutex::new(Some(Client { connection })),
             is_cut: AtomicBool::new(false),
             owner: Mutex::default(),
+            made_at: clock::now(),
+            answered_after: AtomicU64::new(0),
         }
     }
 
@@ -55,12 +59,9 @@ impl Pooled {
     }
 
     /// Looks whether the server has closed its socket while nobody uses it, and closes it then.
+    /// Without the client's lock: whoever gets the connection meanwhile must find it free.
     pub fn peek(&self) -> bool {
-        match self.client.try_lock() {
-            Some(mut place) => place.as_mut().is_none_or(|client| client.connection.probe()),
-            // Somebody uses it by now.
-            None => true,
-        }
+        self.interrupter.peek()
     }
 
     /// Cuts what is in flight on it, and whatever is tried later.
@@ -113,9 +114,14 @@ impl Pooled {
 
     /// Notes that the server answered just now.
     pub fn note_answer(&self) {
-        if let Some(client) = self.client.lock().as_mut() {
-            client.answered_at = Some(clock::now());
-        }
+        let after = clock::now().saturating_duration_since(self.made_at);
+        self.answered_after.store((after.as_nanos() as u64).max(1), Ordering::Relaxed);
+    }
+
+    /// When the server answered last.
+    fn answered_at(&self) -> Option<Instant> {
+        let after = self.answered_after.load(Ordering::Relaxed);
+        (after > 0).then(|| self.made_at + Duration::from_nanos(after))
     }
 
     pub fn condition(&self, is_discarded: bool) -> Condition {
@@ -135,7 +141,7 @@ impl Pooled {
             is_open: connection.is_open(),
             opened_at: connection.opened_at(),
             keep_alive_until: connection.keep_alive_until(),
-            answered_at: client.answered_at,
+            answered_at: self.answered_at(),
             pinged: None,
         }
     }
@@ -143,11 +149,7 @@ impl Pooled {
 
 impl Lent for Arc<Pooled> {
     fn heard_at(&self, now: Instant) -> Option<Instant> {
-        match self.client.try_lock().as_deref() {
-            Some(Some(client)) => client.answered_at,
-            // A request is under way.
-            _ => Some(now),
-        }
+        if self.interrupter.is_in_flight() { Some(now) } else { self.answered_at() }
     }
 }
 
@@ -261,7 +263,7 @@ impl Lease {
         let mut place = self.client()?;
         let client = place.as_mut().ok_or_else(busy)?;
         let outcome = request(&mut client.connection, deadline());
-        self.note(client, outcome)
+        self.note(outcome)
     }
 
     /// Sends a request without waiting for its answer, if its connection has a socket; see
@@ -293,7 +295,7 @@ impl Lease {
     pub(crate) fn read(&self, request: &Request, unread: UnreadResponse) -> Result<Answer> {
         let UnreadResponse { mut client, response } = unread;
         let outcome = client.connection.read(request, response);
-        let outcome = self.note(&mut client, outcome);
+        let outcome = self.note(outcome);
         self.connection.put_back(client);
         outcome
     }
@@ -302,7 +304,7 @@ impl Lease {
     pub(crate) fn finish(&self, request: &Request, underway: UnderwayRequest) -> Result<Answer> {
         let UnderwayRequest { mut client, request: underway } = underway;
         let outcome = client.connection.finish(request, underway);
-        let outcome = self.note(&mut client, outcome);
+        let outcome = self.note(outcome);
         self.connection.put_back(client);
         outcome
     }
@@ -312,7 +314,7 @@ impl Lease {
         self.send(|connection, deadline| connection.request_here(request, deadline, again))
     }
 
-    fn go_on(&self, mut client: Client, progress: Progress) -> Sent {
+    fn go_on(&self, client: Client, progress: Progress) -> Sent {
         match progress {
             Progress::Underway(request) => Sent::Underway(UnderwayRequest { client, request }),
             Progress::NeedsThread(again) => {
@@ -321,7 +323,7 @@ impl Lease {
             }
             Progress::Unread(response) => Sent::Unread(UnreadResponse { client, response }),
             Progress::Over(outcome) => {
-                let outcome = self.note(&mut client, outcome);
+                let outcome = self.note(outcome);
                 self.connection.put_back(client);
                 Sent::Over(outcome)
             }
@@ -348,13 +350,13 @@ impl Lease {
         place.ok_or_else(busy)
     }
 
-    fn note(&self, client: &mut Client, outcome: Result<Answer>) -> Result<Answer> {
+    fn note(&self, outcome: Result<Answer>) -> Result<Answer> {
         match &outcome {
             Err(error) if self.connection.is_cut() && error.code() == Code::Cancelled => {
                 return Err(Error::closed());
             }
             Err(error) if error.http_status().is_none() => {}
-            _ => client.answered_at = Some(clock::now()),
+            _ => self.connection.note_answer(),
         }
         outcome
     }

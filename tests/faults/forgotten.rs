@@ -113,21 +113,3 @@ fn rule_17_what_the_server_closed_is_noticed_within_two_seconds() {
         is_sound(&pool);
     }
 }
-
-#[test]
-fn rule_21_a_try_names_the_socket_that_is_being_closed() {
-    let server = DevServer::start();
-    let proxy = FaultProxy::before(server.port());
-    let options = Options { max_connections: 1, request_timeout: SHORT, ..patient(&proxy.url()) };
-    let pool = Pool::new(options).unwrap();
-    ask(&pool).unwrap();
-    proxy.freeze_all();
-    let error = ask(&pool).unwrap_err();
-    assert_eq!(error.code(), Code::Timeout);
-    let error = pool.try_acquire().unwrap_err();
-    assert_eq!(
-        error.message(),
-        "No connection is free: 0 of 1 connections in use, 0 waiting; 1 connection is being closed"
-    );
-    is_sound(&pool);
-}

@@ -230,3 +230,22 @@ fn rule_10_a_server_that_is_gone_is_told_as_soon_as_no_lease_can_bring_a_connect
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     drop(lease);
 }
+
+#[test]
+fn rule_21_a_try_names_the_socket_that_is_being_closed() {
+    // It is at work on the request, and looks at its socket no sooner than it is done.
+    let server = Limited::start(1, Duration::from_secs(1), false);
+    let options = Options {
+        max_connections: 1,
+        request_timeout: Duration::from_millis(100),
+        ..patient(&server.url())
+    };
+    let pool = Pool::new(options).unwrap();
+    let error = pool.request(&Request::list_databases()).unwrap_err();
+    assert_eq!(error.code(), Code::Timeout);
+    let error = pool.try_acquire().unwrap_err();
+    assert_eq!(
+        error.message(),
+        "No connection is free: 0 of 1 connections in use, 0 waiting; 1 connection is being closed"
+    );
+}

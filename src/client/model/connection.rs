@@ -70,11 +70,7 @@ impl Connection {
     }
 
     pub fn probe(&mut self) -> bool {
-        let alive = self.station.with_wire(|wire| wire.probe()).unwrap_or(true);
-        if !alive {
-            self.station.discard_kept();
-        }
-        alive
+        self.station.probe()
     }
 
     pub fn ping(&mut self, deadline: Instant) -> Result<u16> {
