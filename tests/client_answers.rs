@@ -219,6 +219,13 @@ fn a_body_beyond_the_limit_is_refused_early() {
     );
     let error = error_of(announced);
     assert_eq!(error.code(), Code::TooLarge, "{error}");
+    let chunked =
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n96\r\n{:0150}\r\n", 1);
+    let error = error_with(chunked.as_bytes(), small);
+    assert!(
+        error.message().ends_with(": the response has more bytes than max_response_bytes (100)"),
+        "{error}"
+    );
     let exact = format!("{{\"databases\":[\"{}\"]}}", "x".repeat(100 - 18));
     assert_eq!(exact.len(), 100);
     let (server, _) = FakeServer::answering(&[&ok(&exact), &ok(&exact)]);

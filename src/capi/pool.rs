@@ -104,7 +104,8 @@ pub unsafe extern "C" fn phantomdb_pool_create(
 ///
 /// Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`; when the server
 /// can't be reached `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`, `PHANTOMDB_ERR_UNAUTHORIZED`) at
-/// once, with the root cause and `retry_after_ms`.
+/// once, with the root cause and `retry_after_ms`; but as long as a connection in use may come back, the
+/// call waits for that. A time-out says what the pool was doing: whom it was dialling, since when.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_acquire(
     pool: *mut phantomdb_pool,

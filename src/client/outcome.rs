@@ -272,14 +272,12 @@ impl<'a> Tried<'a> {
             }
             Cause::TooLarge(announced) => {
                 let size = match announced {
-                    Some(size) => format!("the answer has {size} bytes"),
-                    None => "the answer".to_owned(),
+                    Some(size) => format!("{size} bytes, more"),
+                    None => "more bytes".to_owned(),
                 };
                 let limit = self.endpoint.max_response_bytes;
-                return self.error(
-                    Code::TooLarge,
-                    &format!("{size}, more than max_response_bytes ({limit})"),
-                );
+                let why = format!("the response has {size} than max_response_bytes ({limit})");
+                return self.error(Code::TooLarge, &why);
             }
             Cause::NoMemory => {
                 let why = "there is not enough memory for the response";

@@ -125,6 +125,12 @@ impl<C: Lent, W> Machine<C, W> {
         }
     }
 
+    /// How long the caller has waited that waits longest; no time if nobody waits.
+    pub fn oldest_wait(&self, now: Instant) -> Duration {
+        let since = self.waiters.oldest();
+        since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
     /// What the pool has done so far.
     pub fn stats(&self) -> &Arc<Stats> {
         &self.stats
@@ -179,7 +185,7 @@ impl<C: Lent, W> Machine<C, W> {
         if self.waiters.len() >= self.options.max_waiters as usize && !is_coming {
             return Acquired::Refused(self.overloaded());
         }
-        self.queue(place, patience, waiter());
+        self.queue(place, patience, waiter(), now);
         self.balance(now);
         Acquired::Queued
     }
@@ -236,7 +242,7 @@ impl<C: Lent, W> Machine<C, W> {
             Acquired::Granted(grant)
         } else {
             // It was let in before, so `max_waiters` does not stop it now.
-            self.queue(place, patience, waiter());
+            self.queue(place, patience, waiter(), now);
             Acquired::Queued
         };
         self.balance(now);
@@ -288,8 +294,8 @@ impl<C: Lent, W> Machine<C, W> {
         }
     }
 
-    fn queue(&mut self, place: Place, patience: Option<Patience>, waiter: W) {
-        self.waiters.insert(place, patience, waiter);
+    fn queue(&mut self, place: Place, patience: Option<Patience>, waiter: W, now: Instant) {
+        self.waiters.insert(place, patience, waiter, now);
         if let Some(patience) = patience {
             self.want_alarm(patience.until);
         }

@@ -81,7 +81,8 @@ impl Pool {
     ///
     /// # Errors
     /// `Timeout`, `Closed`, `Overloaded`, and in an outage `Unavailable` (or `Tls` or
-    /// `Unauthorized`) with the root cause and when to try again.
+    /// `Unauthorized`) with the root cause and when to try again, unless a connection in use may
+    /// come back: it waits for that.
     pub fn acquire(&self) -> Result<Lease> {
         self.acquire_timeout(self.options().acquire_timeout)
     }
@@ -155,15 +156,17 @@ impl Pool {
     }
 
     /// What the pool has done so far, as a JSON object: acquires by outcome, histograms of how
-    /// long they and the leases took, connections created and closed by reason.
+    /// long they and the leases took, connections created and closed by reason, how long the oldest
+    /// waiter has waited.
     pub fn stats_json(&self) -> String {
-        self.shared().stats().to_json()
+        let shared = self.shared();
+        shared.stats().to_json(shared.oldest_wait())
     }
 
     /// The statistics and the status as OpenMetrics text, for Prometheus and its like.
     pub fn metrics(&self) -> String {
         let shared = self.shared();
-        shared.stats().to_metrics(shared.status())
+        shared.stats().to_metrics(shared.status(), shared.oldest_wait())
     }
 
     /// Retires every connection that is open now: idle ones at once, others when they come back.

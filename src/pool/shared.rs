@@ -101,6 +101,11 @@ impl Shared {
         self.lock().machine.status()
     }
 
+    /// How long the caller has waited that waits longest.
+    pub fn oldest_wait(&self) -> Duration {
+        self.lock().machine.oldest_wait(clock::now())
+    }
+
     /// Whether a close has returned.
     #[cfg(feature = "capi")]
     pub fn is_closed(&self) -> bool {

@@ -242,14 +242,14 @@ impl Stats {
         self.leaked.fetch_add(1, Relaxed);
     }
 
-    /// Everything as one JSON object.
-    pub fn to_json(&self) -> String {
+    /// Everything as one JSON object. `oldest_wait` is that of the caller who waits longest.
+    pub fn to_json(&self, oldest_wait: Duration) -> String {
         let mut out = String::new();
-        self.write_json(&mut out).expect("a String takes all that is written to it");
+        self.write_json(&mut out, oldest_wait).expect("a String takes all that is written to it");
         out
     }
 
-    fn write_json(&self, out: &mut String) -> fmt::Result {
+    fn write_json(&self, out: &mut String, oldest_wait: Duration) -> fmt::Result {
         out.write_str(r#"{"acquires":{"#)?;
         write_members(out, OUTCOMES.map(|(_, name)| name), self.outcomes())?;
         out.write_str(r#"},"wait":"#)?;
@@ -259,17 +259,24 @@ impl Stats {
         let (created, failures) = (self.created.load(Relaxed), self.dial_failures.load(Relaxed));
         write!(out, r#","created":{created},"dial_failures":{failures},"closed":{{"#)?;
         write_members(out, REASONS.map(|(_, name)| name), self.closed())?;
-        write!(out, r#"}},"leaked":{}}}"#, self.leaked.load(Relaxed))
+        let (leaked, oldest) = (self.leaked.load(Relaxed), oldest_wait.as_secs_f64());
+        write!(out, r#"}},"leaked":{leaked},"oldest_waiter_seconds":{oldest}}}"#)
     }
 
     /// Everything, and the status, as OpenMetrics text.
-    pub fn to_metrics(&self, status: Status) -> String {
+    pub fn to_metrics(&self, status: Status, oldest_wait: Duration) -> String {
         let mut out = String::new();
-        self.write_metrics(&mut out, status).expect("a String takes all that is written to it");
+        self.write_metrics(&mut out, status, oldest_wait)
+            .expect("a String takes all that is written to it");
         out
     }
 
-    fn write_metrics(&self, out: &mut String, status: Status) -> fmt::Result {
+    fn write_metrics(
+        &self,
+        out: &mut String,
+        status: Status,
+        oldest_wait: Duration,
+    ) -> fmt::Result {
         let name = "phantomdb_pool_connections";
         head(out, name, "gauge", None, "Connections by state.")?;
         let others = status.total - status.available - status.used;
@@ -286,6 +293,10 @@ impl Stats {
             head(out, name, "gauge", None, help)?;
             writeln!(out, "{name} {value}")?;
         }
+        let name = "phantomdb_pool_oldest_waiter_seconds";
+        let help = "How long the caller has waited that waits longest.";
+        head(out, name, "gauge", Some("seconds"), help)?;
+        writeln!(out, "{name} {}", oldest_wait.as_secs_f64())?;
         let name = "phantomdb_pool_acquires";
         head(out, name, "counter", None, "Acquires by outcome.")?;
         for ((_, outcome), count) in OUTCOMES.iter().zip(self.outcomes()) {
@@ -367,21 +378,24 @@ mod tests {
         stats.count_dial(true);
         stats.count_dial(false);
         stats.count_close(CloseReason::Idle);
-        let json: serde_json::Value = serde_json::from_str(&stats.to_json()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&stats.to_json(Duration::from_millis(250))).unwrap();
         assert_eq!(json["acquires"]["direct"], 1);
         assert_eq!(json["acquires"]["timed_out"], 1);
         assert_eq!(json["wait"]["count"], 3);
         assert_eq!(json["wait"]["buckets"][0]["count"], 1);
         assert_eq!(json["wait"]["buckets"][5]["count"], 2);
         assert_eq!(json["closed"]["idle"], 1);
-        let metrics =
-            stats.to_metrics(Status { total: 3, available: 1, used: 1, ..Status::default() });
+        assert_eq!(json["oldest_waiter_seconds"], 0.25);
+        let status = Status { total: 3, available: 1, used: 1, ..Status::default() };
+        let metrics = stats.to_metrics(status, Duration::from_millis(250));
         for line in [
             r#"phantomdb_pool_connections{state="other"} 1"#,
             r#"phantomdb_pool_acquires_total{outcome="waited"} 1"#,
             r#"phantomdb_pool_acquire_wait_seconds_bucket{le="0.005"} 2"#,
             r#"phantomdb_pool_acquire_wait_seconds_bucket{le="+Inf"} 3"#,
             "phantomdb_pool_use_seconds_sum 0.001",
+            "phantomdb_pool_oldest_waiter_seconds 0.25",
             "phantomdb_pool_dial_failures_total 1",
         ] {
             assert!(metrics.lines().any(|other| other == line), "{line}\nnot in\n{metrics}");

@@ -3,7 +3,7 @@
 /// The numbers that describe a pool at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Connections that can be handed out at once.
+    /// Connections that can be handed out at once; in an outage, only those that are open.
     pub available: u32,
     /// Connections that callers have.
     pub used: u32,

@@ -28,6 +28,7 @@ pub struct Waiters<W> {
 struct Waiter<W> {
     waiter: W,
     patience: Option<Patience>,
+    since: Instant,
 }
 
 impl<W> Waiters<W> {
@@ -51,14 +52,14 @@ impl<W> Waiters<W> {
     }
 
     /// Queues a caller at its place, which may be ahead of later arrivals that wait already.
-    pub fn insert(&mut self, place: Place, patience: Option<Patience>, waiter: W) {
+    pub fn insert(&mut self, place: Place, patience: Option<Patience>, waiter: W, since: Instant) {
         let index = match self.queue.back() {
             Some((last, _)) if *last > place => {
                 self.queue.partition_point(|(other, _)| *other < place)
             }
             _ => self.queue.len(),
         };
-        self.queue.insert(index, (place, Some(Waiter { waiter, patience })));
+        self.queue.insert(index, (place, Some(Waiter { waiter, patience, since })));
         self.deadlines.extend(patience.map(|patience| (patience.until, place)));
         self.live += 1;
     }
@@ -94,6 +95,12 @@ impl<W> Waiters<W> {
         Some(waiter)
     }
 
+    /// Since when the one waits that has waited longest.
+    pub fn oldest(&self) -> Option<Instant> {
+        let mut waiting = self.queue.iter().filter_map(|(_, waiter)| waiter.as_ref());
+        waiting.next().map(|waiter| waiter.since)
+    }
+
     /// When the first of them is at the end of its patience.
     pub fn first_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(until, _)| *until)
@@ -126,11 +133,14 @@ mod tests {
     fn rule_05_served_in_order_of_arrival_even_when_queued_late() {
         let mut waiters = Waiters::new();
         let early = waiters.arrive();
+        let now = Instant::now();
         for name in ["second", "third"] {
             let place = waiters.arrive();
-            waiters.insert(place, None, name);
+            waiters.insert(place, None, name, now);
         }
-        waiters.insert(early, None, "first");
+        let earlier = now - Duration::from_millis(5);
+        waiters.insert(early, None, "first", earlier);
+        assert_eq!(waiters.oldest(), Some(earlier));
         let served: Vec<_> = std::iter::from_fn(|| waiters.pop()).collect();
         assert_eq!(served, ["first", "second", "third"]);
         assert!(waiters.is_empty());
@@ -142,7 +152,7 @@ mod tests {
         let places: Vec<_> = (0..1000)
             .map(|number| {
                 let place = waiters.arrive();
-                waiters.insert(place, None, number);
+                waiters.insert(place, None, number, Instant::now());
                 place
             })
             .collect();
@@ -164,7 +174,7 @@ mod tests {
             .into_iter()
             .map(|ms| {
                 let place = waiters.arrive();
-                waiters.insert(place, Some(Patience { since: now, until: after(ms) }), ms);
+                waiters.insert(place, Some(Patience { since: now, until: after(ms) }), ms, now);
                 place
             })
             .collect();

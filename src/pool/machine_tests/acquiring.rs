@@ -315,3 +315,19 @@ fn rule_22_status_counts_each_connection_and_caller() {
     assert_eq!((status.available, status.used, status.pending), (0, 3, 1));
     assert_eq!((status.total, status.min, status.max), (4, 2, 4), "the closing one counts");
 }
+
+#[test]
+fn rule_22_the_age_of_the_oldest_waiter_is_known() {
+    let mut pool = Pool::new(|o| o.max_connections = 2);
+    let grants = pool.take_opened(2);
+    assert_eq!(pool.machine.oldest_wait(pool.now), Duration::ZERO);
+    let first = pool.wait();
+    pool.pass(ms(300));
+    pool.wait();
+    pool.pass(ms(200));
+    assert_eq!(pool.machine.oldest_wait(pool.now), ms(500));
+    pool.cancel(first);
+    assert_eq!(pool.machine.oldest_wait(pool.now), ms(200));
+    pool.give_back(&grants[0]);
+    assert_eq!(pool.machine.oldest_wait(pool.now), Duration::ZERO);
+}

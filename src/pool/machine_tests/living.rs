@@ -4,7 +4,7 @@ use super::*;
 use crate::pool::machine::Event;
 
 fn stats(pool: &Pool) -> serde_json::Value {
-    serde_json::from_str(&pool.machine.stats().to_json()).unwrap()
+    serde_json::from_str(&pool.machine.stats().to_json(Duration::ZERO)).unwrap()
 }
 
 #[test]
