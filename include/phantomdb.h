@@ -1121,7 +1121,8 @@ int32_t phantomdb_pool_create(const struct phantomdb_pool_options *options,
  *
  * Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`; when the server
  * can't be reached `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`, `PHANTOMDB_ERR_UNAUTHORIZED`) at
- * once, with the root cause and `retry_after_ms`.
+ * once, with the root cause and `retry_after_ms`; but as long as a connection in use may come back, the
+ * call waits for that. A time-out says what the pool was doing: whom it was dialling, since when.
  */
 int32_t phantomdb_pool_acquire(struct phantomdb_pool *pool,
                                struct phantomdb_connection **connection,

@@ -318,24 +318,10 @@ impl Connection {
 
     /// Waits for the end of a request that [`Connection::start`] began.
     pub fn finish(&mut self, request: &Request, underway: Box<Underway>) -> Result<Answer> {
-        let Underway { target, bound, mut flight, watched } = *underway;
-        let body = request.body.as_deref();
-        let outcome = loop {
-            if let Some(outcome) = flight.advance(body, true) {
-                break self.note(&mut flight, request, outcome);
-            }
-        };
+        let Underway { target, bound, flight, watched } = *underway;
         // Gives the socket back, or closes it.
-        drop(flight);
-        let outcome = match outcome {
-            Err(failed)
-                if !self.station.cutter.is_cut()
-                    && failed.may_be_sent_again(only_reads(&request.method)) =>
-            {
-                self.exchange(request, &target, bound, true)
-            }
-            outcome => outcome,
-        };
+        let outcome = self.land(flight, request, &bound);
+        let outcome = self.send_again(request, &target, bound, outcome, false);
         let outcome = self.conclude(request, &target, outcome, &bound);
         self.end_flight(watched);
         outcome
@@ -592,8 +578,19 @@ impl Connection {
         fresh: bool,
     ) -> std::result::Result<Reply, Failed> {
         self.sent = false;
-        let mut outcome = self.exchange(request, target, bound, fresh);
-        let mut was_sent_again = fresh;
+        let outcome = self.exchange(request, target, bound, fresh);
+        self.send_again(request, target, bound, outcome, fresh)
+    }
+
+    /// Sends a request that failed again, as often as that is safe and of use.
+    fn send_again(
+        &mut self,
+        request: &Request,
+        target: &str,
+        bound: Bound,
+        mut outcome: std::result::Result<Reply, Failed>,
+        mut was_sent_again: bool,
+    ) -> std::result::Result<Reply, Failed> {
         loop {
             match &outcome {
                 Err(failed) if self.is_sent_again(request, failed, &bound, was_sent_again) => {}
@@ -614,6 +611,9 @@ impl Connection {
         was_sent_again: bool,
     ) -> bool {
         let reads = only_reads(&request.method);
+        if self.station.cutter.is_cut() {
+            return false;
+        }
         (!was_sent_again && failed.may_be_sent_again(reads))
             || (failed.was_lost_unheard(reads)
                 && !bound.left().is_zero()
