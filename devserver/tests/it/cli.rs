@@ -152,3 +152,32 @@ fn only_the_user_of_the_server_reads_its_folder() {
         drop(server);
     }
 }
+
+#[test]
+fn every_option_is_in_the_documentation_with_its_default() {
+    let output = command().arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let readme = include_str!("../../README.md");
+    let manual = include_str!("../../phantomdb-devserver.1");
+    let options: Vec<_> = help
+        .split_ascii_whitespace()
+        .filter_map(|word| word.strip_prefix("--"))
+        .map(|word| word.trim_end_matches(|last: char| !last.is_ascii_lowercase()))
+        .filter(|name| !["help", "version", "host."].contains(name))
+        .collect();
+    assert!(options.len() > 20, "{options:?}");
+    for name in options {
+        assert!(readme.contains(&format!("`--{name}")), "README.md: --{name}");
+        assert!(manual.contains(&format!(".It Fl -{name}")), "the manual page: --{name}");
+        let after = help.split_once(&format!("--{name} ")).map_or("", |(_, after)| after);
+        let this = after.split("\n      --").next().unwrap_or_default();
+        let default = this.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
+        if let Some((default, _)) = default {
+            let row = readme.lines().find(|line| line.contains(&format!("`--{name} "))).unwrap();
+            assert!(row.contains(&format!("| {default} |")), "{row}: {default}");
+            let entry = manual.split(&format!(".It Fl -{name} ")).nth(1).unwrap();
+            let entry = entry.split(".It Fl").next().unwrap();
+            assert!(entry.contains(&format!("Default {default}")), "{entry}: {default}");
+        }
+    }
+}
