@@ -360,11 +360,11 @@ impl Answer {
     pub fn tokens(&self, cell: Option<(usize, usize)>, position: u64) -> Result<Tokens<'_>> {
         let text = match cell {
             Some((row, column)) => {
-                let cell = self.table()?.cell(row, column)?;
-                if cell.kind() != super::cell::Kind::Json {
-                    return Err(cell.is_not_json());
+                let table = self.table()?;
+                match table.json(row, column)? {
+                    Some(json) => json,
+                    None => return Err(table.cell(row, column)?.is_not_json()),
                 }
-                cell.text()
             }
             None if matches!(self.content, Content::Text(_, None)) => {
                 return Err(Error::new(Code::Type, "this response is not JSON"));

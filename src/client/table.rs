@@ -196,6 +196,22 @@ impl Table {
     ///
     /// `InvalidArgument` if there is no such row or column.
     pub fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
+        let item = self.place(row, column)?.map_or(Item::NULL, |place| self.item(place));
+        Ok(Cell { item, row, column, table: self })
+    }
+
+    /// The JSON of a cell that is an array or object, a NUL, and whatever stands after that; found without a
+    /// look at all of it. `None` for a cell of another kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::cell`].
+    pub(super) fn json(&self, row: usize, column: usize) -> Result<Option<&str>> {
+        Ok(self.place(row, column)?.and_then(|place| self.texts.json(place)))
+    }
+
+    /// Where the value of a cell is packed, if it has one.
+    fn place(&self, row: usize, column: usize) -> Result<Option<u32>> {
         if column >= self.column_count() {
             return Err(out_of_range("column", column, self.column_count()));
         }
@@ -208,9 +224,7 @@ impl Table {
             true => self.find(start, count, column),
         };
         let values = if is_mapped { start + count } else { start };
-        let place = index.and_then(|index| self.cells.get(values + index));
-        let item = place.map_or(Item::NULL, |place| self.item(place));
-        Ok(Cell { item, row, column, table: self })
+        Ok(index.and_then(|index| self.cells.get(values + index)))
     }
 
     fn item(&self, place: u32) -> Item<'_> {

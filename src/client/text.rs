@@ -238,6 +238,12 @@ impl Texts {
         Item { kind, text: &self.0[start..=start + length], is_replaced }
     }
 
+    /// From an array or object that was packed at this place on, to the end of all; its own end is a NUL.
+    pub(super) fn json(&self, at: u32) -> Option<&str> {
+        let rest = &self.0[at as usize..];
+        rest.starts_with(['[', '{']).then_some(rest)
+    }
+
     /// How many bytes they have.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -147,6 +147,8 @@ impl<'a> Iterator for Tokens<'a> {
         self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':'));
         let bytes = self.text.as_bytes();
         let one = match bytes.get(self.at)? {
+            // Of a cell, whose end is not looked for beforehand: a part of it takes no longer than that part.
+            0 => return None,
             b'"' => {
                 let (content, is_escaped) = self.string();
                 let it = JsonString { text: self.text, quoted: Quoted { content, is_escaped } };

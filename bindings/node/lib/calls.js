@@ -4,19 +4,21 @@
 // is told by `settle`, many at a time.
 
 const native = require('./native.js');
+const reading = require('./reading.js');
 const { aborted, detailsFrom, errorFrom, invalid } = require('./errors.js');
 
 // Jest takes the globals away when a test file is over, and messages may still come.
 const { Promise: Pledge, queueMicrotask: later } = globalThis;
 
-/** As MESSAGE_LOG in native/addon.h. */
-const LOG = 3;
+/** As MESSAGE_RESULT and MESSAGE_LOG in native/addon.h. */
+const [RESULT, LOG] = [0, 3];
 /** How many numbers a message has; as there. */
 const NUMBERS = 6;
 
 const open = [];
 const free = [];
 const numbers = native.begin(settle);
+reading.begin();
 
 /** Told of the messages of pools' logs; see pool.js. */
 let onLog = () => {};
@@ -28,6 +30,42 @@ class Call {
     // What must not be collected as garbage while the call is under way.
     this.keep = keep;
     this.watch = undefined;
+    this.reader = undefined;
+  }
+
+  isAborted() {
+    return this.watch?.signal.aborted === true;
+  }
+
+  abortion() {
+    return { code: 'CANCELLED', message: 'The call was aborted while its response was read' };
+  }
+
+  succeed(value) {
+    this.resolve(value);
+  }
+
+  /**
+   * Rejects the call's promise. The error is made in a reaction that the promise waits for, because there V8
+   * finds out who awaits the promise, and names them in the error's stack. A call that succeeds pays
+   * nothing for it.
+   */
+  fail(details) {
+    let start;
+    const failed = new Pledge((resolve) => {
+      start = resolve;
+    }).then(() => {
+      throw this.errorOf(details);
+    });
+    this.resolve(failed);
+    start();
+  }
+
+  errorOf(details) {
+    // A fault of this package's own.
+    if (details instanceof Error) return details;
+    if (details.code !== 'CANCELLED' || !this.isAborted()) return errorFrom(details);
+    return aborted(this.watch.signal, details.message);
   }
 }
 
@@ -70,7 +108,10 @@ function abandon(id) {
   free.push(id);
 }
 
-/** A promise of what the call with this number comes to: what `read` makes of it. */
+/**
+ * A promise of what the call with this number comes to: what `read` makes of it, which is a class of readers for
+ * a call that brings a result.
+ */
 function promise(id, read, keep, signal) {
   return new Pledge((resolve) => {
     const call = new Call(resolve, read, keep);
@@ -92,51 +133,25 @@ function settle(count, texts) {
     open[id] = undefined;
     abandon(id);
     call.watch?.drop(id);
-    if (numbers[at + 2] === 0) {
-      succeed(call, texts[i], numbers[at + 3]);
-    } else {
-      fail(call, detailsFrom(numbers, at, texts[i] ?? ''));
-    }
+    if (numbers[at + 2] !== 0) call.fail(detailsFrom(numbers, at, texts[i] ?? ''));
+    else if (numbers[at] === RESULT) readResult(call, numbers[at + 3]);
+    else call.succeed(call.read(numbers[at + 3]));
   }
 }
 
-function succeed(call, text, number) {
-  let value;
-  try {
-    value = call.read(text, number, call.keep);
-  } catch (error) {
-    call.resolve(Pledge.reject(error));
-    return;
-  }
-  call.resolve(value);
+function readResult(call, number) {
+  call.reader = new call.read(number, lastDetails);
+  reading.read(call);
 }
 
-/**
- * Rejects a call's promise. The error is made in a reaction that the promise waits for, because there V8
- * finds out who awaits the promise, and names them in the error's stack. A call that succeeds pays nothing
- * for it.
- */
-function fail(call, details) {
-  let start;
-  const failed = new Pledge((resolve) => {
-    start = resolve;
-  }).then(() => {
-    throw errorOf(call, details);
-  });
-  call.resolve(failed);
-  start();
-}
-
-function errorOf(call, details) {
-  const signal = call.watch?.signal;
-  const isAborted = details.code === 'CANCELLED' && signal?.aborted === true;
-  return isAborted ? aborted(signal, details.message) : errorFrom(details);
+function lastDetails() {
+  const message = native.lastError();
+  return detailsFrom(numbers, 0, message);
 }
 
 /** What went wrong in the call of the addon that has just returned. */
 function lastError() {
-  const message = native.lastError();
-  return errorFrom(detailsFrom(numbers, 0, message));
+  return errorFrom(lastDetails());
 }
 
 /** Throws if a function of the addon returned an error. */

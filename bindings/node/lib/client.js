@@ -3,8 +3,7 @@
 const native = require('./native.js');
 const { check } = require('./calls.js');
 const { PhantomDBError, invalid } = require('./errors.js');
-const { IS_POOL, Operations, TARGET, operation, run } = require('./operations.js');
-const { parse } = require('./json.js');
+const { Session, TARGET } = require('./operations.js');
 
 /** Clients that are collected as garbage without having been released. */
 const lost = new FinalizationRegistry(({ client, owner }) => {
@@ -16,14 +15,12 @@ const lost = new FinalizationRegistry(({ client, owner }) => {
   );
 });
 
-const readTransaction = (text) => parse(text).transaction_id;
-
 /** Makes a client of a pool. */
 let create;
 /** Takes the connection away from a client; gives its number. */
 let takeFrom;
 
-class Client extends Operations {
+class Client extends Session {
   #pool;
   #number;
 
@@ -57,18 +54,6 @@ class Client extends Operations {
     return this.#pool;
   }
 
-  beginTransaction(database, options) {
-    return run(this, operation.begin_transaction, [database], readTransaction, options);
-  }
-
-  commitTransaction(id, options) {
-    return run(this, operation.commit_transaction, [id], parse, options);
-  }
-
-  rollbackTransaction(id, options) {
-    return run(this, operation.rollback_transaction, [id], parse, options);
-  }
-
   setOwner(owner) {
     check(native.setOwner(this[TARGET], owner));
   }
@@ -90,10 +75,6 @@ class Client extends Operations {
       throw new PhantomDBError('client: was released already', { code: 'INVALID_HANDLE' });
     }
     return this.#number;
-  }
-
-  get [IS_POOL]() {
-    return false;
   }
 }
 

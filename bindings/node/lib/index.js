@@ -2,4 +2,8 @@
 
 const native = require('./native.js');
 
-module.exports = { ...require('./pool.js'), version: native.version };
+module.exports = {
+  ...require('./pool.js'),
+  ...require('./phantomdb.js'),
+  version: native.version,
+};

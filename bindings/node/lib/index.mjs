@@ -1,4 +1,13 @@
 import phantomdb from './index.js';
 
-export const { Client, PhantomDBError, Pool, createPool, version } = phantomdb;
+export const {
+  Client,
+  PhantomDB,
+  PhantomDBConnectionPool,
+  PhantomDBError,
+  Pool,
+  connect,
+  createPool,
+  version,
+} = phantomdb;
 export default phantomdb;

@@ -3,32 +3,6 @@
 // Values as JSON. As JSON.stringify writes them, but for what that changes in silence: BigInts are written
 // as numbers, exactly; NaN, the infinities, invalid dates and unpaired surrogates are refused.
 
-const LONG_NUMBER = /\d{16}/;
-const STRING_OR_LONG_INTEGER = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g;
-
-/** A prefix that no string in the text has. */
-function unusedMark(text) {
-  let mark = '\u0001n';
-  while (text.includes(JSON.stringify(mark).slice(1, -1))) mark += 'n';
-  return mark;
-}
-
-function parseExactly(text) {
-  const mark = unusedMark(text);
-  const marked = text.replace(STRING_OR_LONG_INTEGER, (found) => {
-    if (found[0] === '"' || Number.isSafeInteger(Number(found))) return found;
-    return JSON.stringify(mark + found);
-  });
-  return JSON.parse(marked, (_, value) =>
-    typeof value === 'string' && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value,
-  );
-}
-
-/** @param {string} text */
-function parse(text) {
-  return LONG_NUMBER.test(text) ? parseExactly(text) : JSON.parse(text);
-}
-
 /** How deep arrays and objects may nest: the core's limit. */
 const DEEPEST = 128;
 /** How much of a path is shown in an error. */
@@ -157,4 +131,4 @@ function stringify(value) {
   return new Writer().write(value, 0);
 }
 
-module.exports = { Refusal, parse, stringify };
+module.exports = { Refusal, stringify };

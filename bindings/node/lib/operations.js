@@ -3,7 +3,15 @@
 const native = require('./native.js');
 const { abandon, lastError, promise, reserve, signalOf } = require('./calls.js');
 const { invalid } = require('./errors.js');
-const { Refusal, parse, stringify } = require('./json.js');
+const { Refusal, stringify } = require('./json.js');
+const {
+  AnyReader,
+  JsonReader,
+  ListReader,
+  QueryReader,
+  RowsReader,
+  TransactionReader,
+} = require('./reading.js');
 
 /** Arguments that are values here and JSON for the core. */
 const JSON_ARGUMENTS = new Set(['columns', 'row', 'data', 'parameters', 'body']);
@@ -57,80 +65,61 @@ function request(on, method, path, body, options) {
     if (native.request(on[IS_POOL], target, id, isCancellable, method, path, written) < 0) {
       throw lastError();
     }
-    return promise(id, readAnything, on, signal);
+    return promise(id, AnyReader, on, signal);
   } catch (error) {
     if (id >= 0) abandon(id);
     return Promise.reject(error);
   }
 }
 
-function readQuery(text) {
-  const { columns, rows, rowCount, affectedRows } = parse(text);
-  const objects = rows.map((row) => {
-    const object = {};
-    for (let i = 0; i < columns.length; i++) object[columns[i]] = row[i];
-    return object;
-  });
-  return { columns, rows: objects, rowCount: rowCount ?? rows.length, affectedRows };
-}
-
-/** What a request without a name gives, which need not be JSON. */
-function readAnything(text) {
-  try {
-    return parse(text);
-  } catch {
-    return text;
-  }
-}
-
 /** What pools and clients have in common: on a pool each takes a client for itself alone. */
 class Operations {
   healthCheck(options) {
-    return run(this, operation.health_check, [], parse, options);
+    return run(this, operation.health_check, [], JsonReader, options);
   }
 
   listDatabases(options) {
-    return run(this, operation.list_databases, [], parse, options);
+    return run(this, operation.list_databases, [], ListReader, options);
   }
 
   createDatabase(name, options) {
-    return run(this, operation.create_database, [name], parse, options);
+    return run(this, operation.create_database, [name], JsonReader, options);
   }
 
   dropDatabase(database, options) {
-    return run(this, operation.drop_database, [database], parse, options);
+    return run(this, operation.drop_database, [database], JsonReader, options);
   }
 
   listTables(database, options) {
-    return run(this, operation.list_tables, [database], parse, options);
+    return run(this, operation.list_tables, [database], ListReader, options);
   }
 
   createTable(database, name, columns, options) {
-    return run(this, operation.create_table, [database, name, columns], parse, options);
+    return run(this, operation.create_table, [database, name, columns], JsonReader, options);
   }
 
   dropTable(database, table, options) {
-    return run(this, operation.drop_table, [database, table], parse, options);
+    return run(this, operation.drop_table, [database, table], JsonReader, options);
   }
 
   insert(database, table, row, options) {
-    return run(this, operation.insert, [database, table, row], parse, options);
+    return run(this, operation.insert, [database, table, row], JsonReader, options);
   }
 
   select(database, table, condition, options) {
-    return run(this, operation.select, [database, table, condition], parse, options);
+    return run(this, operation.select, [database, table, condition], RowsReader, options);
   }
 
   update(database, table, data, condition, options) {
-    return run(this, operation.update, [database, table, data, condition], parse, options);
+    return run(this, operation.update, [database, table, data, condition], JsonReader, options);
   }
 
   delete(database, table, condition, options) {
-    return run(this, operation.delete, [database, table, condition], parse, options);
+    return run(this, operation.delete, [database, table, condition], JsonReader, options);
   }
 
   executeQuery(database, sql, parameters, options) {
-    return run(this, operation.execute_query, [database, sql, parameters], readQuery, options);
+    return run(this, operation.execute_query, [database, sql, parameters], QueryReader, options);
   }
 
   request(method, path, body, options) {
@@ -138,4 +127,23 @@ class Operations {
   }
 }
 
-module.exports = { IS_POOL, Operations, TARGET, operation, run };
+/** What has one connection of its own, and so can have a transaction. */
+class Session extends Operations {
+  beginTransaction(database, options) {
+    return run(this, operation.begin_transaction, [database], TransactionReader, options);
+  }
+
+  commitTransaction(id, options) {
+    return run(this, operation.commit_transaction, [id], JsonReader, options);
+  }
+
+  rollbackTransaction(id, options) {
+    return run(this, operation.rollback_transaction, [id], JsonReader, options);
+  }
+
+  get [IS_POOL]() {
+    return false;
+  }
+}
+
+module.exports = { IS_POOL, Operations, Session, TARGET };

@@ -51,6 +51,8 @@ function milliseconds(name, time) {
 class Pool extends Operations {
   #number;
   #log;
+  #options;
+  #isClosing = false;
   /** What is left to know of it when it is collected as garbage. */
   #remains;
 
@@ -65,6 +67,11 @@ class Pool extends Operations {
     const number = native.createPool(options, log !== undefined);
     calls.check(number);
     this.#number = number;
+    this.#options = { ...native.defaults };
+    for (const name of Object.keys(native.defaults)) {
+      if (options[name] !== undefined && options[name] !== null)
+        this.#options[name] = options[name];
+    }
     if (log !== undefined) {
       this.#log = log;
       logging.set(number, new WeakRef(this));
@@ -139,6 +146,7 @@ class Pool extends Operations {
       if (!Number.isInteger(count) || count < 0) throw invalid(name, 'is no whole number');
     }
     calls.check(native.resize(this.#number, minConnections, maxConnections));
+    Object.assign(this.#options, { minConnections, maxConnections });
   }
 
   setToken(token) {
@@ -146,8 +154,33 @@ class Pool extends Operations {
   }
 
   async close(options) {
+    this.#isClosing = true;
     await close(this.#number, milliseconds('timeout', options?.timeout), this);
     this.#remains.isClosed = true;
+  }
+
+  get baseUrl() {
+    return this.#options.baseUrl.replace(/\/+$/, '');
+  }
+
+  get minConnections() {
+    return this.#options.minConnections;
+  }
+
+  get maxConnections() {
+    return this.#options.maxConnections;
+  }
+
+  get acquireTimeout() {
+    return this.#options.acquireTimeout;
+  }
+
+  get idleTimeout() {
+    return this.#options.idleTimeout;
+  }
+
+  get closed() {
+    return this.#isClosing;
   }
 
   /** A client, if one is free; else a promise of one. */
@@ -158,7 +191,7 @@ class Pool extends Operations {
     const id = calls.reserve();
     const client = native.acquire(this.#number, timeout, id, signal !== undefined);
     if (client === WAITS) {
-      return calls.promise(id, (_, number) => this.#client(number, owner), this, signal);
+      return calls.promise(id, (number) => this.#client(number, owner), this, signal);
     }
     calls.abandon(id);
     calls.check(client);
@@ -202,4 +235,4 @@ function createPool(options) {
   return new Pool(options);
 }
 
-module.exports = { Client, PhantomDBError, Pool, createPool };
+module.exports = { Client, PhantomDBConnectionPool: Pool, PhantomDBError, Pool, createPool };

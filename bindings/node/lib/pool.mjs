@@ -1,4 +1,4 @@
 import pool from './pool.js';
 
-export const { Client, PhantomDBError, Pool, createPool } = pool;
+export const { Client, PhantomDBConnectionPool, PhantomDBError, Pool, createPool } = pool;
 export default pool;

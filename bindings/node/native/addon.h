@@ -58,8 +58,40 @@ typedef struct numbered {
     uint32_t free_count;
 } numbered;
 
-/* How many messages JavaScript is told of at once, and how many numbers each has. */
-enum { BATCH = 128, NUMBERS = 6 };
+/* How many messages JavaScript is told of at once, and how many numbers each has; how many values of a
+ * result it is shown at once. */
+enum { BATCH = 128, NUMBERS = 6, VALUES = 256 };
+/* Added to how many values are shown when there are no more. */
+enum { IS_END = 1 << 16 };
+
+/* A result that JavaScript reads. */
+typedef struct reading reading;
+
+/* What JavaScript reads of a result: the names of its columns, its cells or its items; its JSON, or that of
+ * one of its cells. The numbers are known to lib/reading.js. */
+typedef enum reading_part { PART_COLUMNS, PART_CELLS, PART_ITEMS, PART_WHOLE, PART_CELL } reading_part;
+
+/* What a value is for JavaScript. The numbers are known to lib/reading.js. */
+typedef enum value_kind {
+    VALUE_NULL,
+    VALUE_BOOL,
+    VALUE_NUMBER,
+    VALUE_BIGINT,
+    VALUE_TEXT,
+    VALUE_JSON,
+    VALUE_ARRAY,
+    VALUE_OBJECT,
+    VALUE_KEY,
+    VALUE_END,
+} value_kind;
+
+/* Where values are shown to JavaScript: VALUES of a table or list, then VALUES of JSON. */
+typedef struct shown_values {
+    uint8_t *kinds;
+    double *numbers;
+    double *rows;
+    uint32_t *columns;
+} shown_values;
 
 struct environment {
     /* Guards what the library's threads touch: the inbox, and whether anybody reads it. */
@@ -90,6 +122,8 @@ struct environment {
     napi_ref settle;
     napi_ref buffer;
     int32_t *numbers;
+    shown_values values;
+    numbered readings;
     numbered pools;
     numbered clients;
     message **calls;
@@ -136,12 +170,28 @@ void numbered_free(numbered *list);
 enum { MOST_TEXTS = 8 };
 bool options_read(napi_env env, environment *it, napi_value object, phantomdb_pool_options *options, char **texts);
 napi_value options_table(napi_env env);
+/* Counts, times and texts that are not given. */
+napi_value options_defaults(napi_env env);
 
 /* functions.c */
 bool functions_define(napi_env env, environment *it, napi_value object);
 
 /* tables.c */
 void tables_define(napi_env env, napi_value object);
+
+/* reading.c */
+reading *reading_new(phantomdb_result *result);
+void reading_free(reading *it);
+/* Shows the next values, VALUES at most, and puts their texts into the array `texts`; gives how many they are, and
+ * whether there are more, or a code. */
+int32_t reading_read(napi_env env, environment *it, reading *from, reading_part part, uint64_t row,
+                     uint64_t column, napi_value texts);
+/* The whole result as text; NULL with `it->error` if it has none. */
+napi_value reading_text(napi_env env, environment *it, reading *from);
+/* How many rows there are, how many the server says there are, and how many were changed: the first numbers. */
+int32_t reading_counts(environment *it, reading *from);
+/* Fills `it->error`; gives its code. */
+int32_t too_long(napi_env env, environment *it);
 
 /* text.c */
 /* An argument as a text of C, in `room` if it fits, else on the heap (`*heap`, to be freed). NULL,

@@ -68,6 +68,11 @@ static void finish(environment *it) {
         phantomdb_pool_release(numbered_owner(&it->clients, i), connection, NULL);
     }
     numbered_free(&it->clients);
+    for (uint32_t i = 0; i < it->readings.count; i++) {
+        reading *left = numbered_get(&it->readings, i);
+        if (left != NULL) reading_free(left);
+    }
+    numbered_free(&it->readings);
     free(it->calls);
 }
 

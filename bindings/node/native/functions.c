@@ -71,20 +71,40 @@ static void tell_what_was_found(napi_env env, environment *it) {
     if (it->has_found) inbox_tell(env, it);
 }
 
+/* An array that both sides see, as a member of `object`; NULL if there is none. */
+static void *share(napi_env env, napi_value object, const char *name, napi_typedarray_type type,
+                   size_t size, size_t length, napi_value *array) {
+    napi_value buffer;
+    void *data = NULL;
+    if (napi_create_arraybuffer(env, size * length, &data, &buffer) != napi_ok ||
+        napi_create_typedarray(env, type, length, buffer, 0, array) != napi_ok ||
+        napi_set_named_property(env, object, name, *array) != napi_ok) {
+        return NULL;
+    }
+    return data;
+}
+
 /* begin(settle), once: from now on `settle(count, texts)` is told of messages; returns the array in
  * which their numbers are then. */
 static napi_value begin(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
-    napi_value object, buffer, array;
-    void *numbers;
-    napi_create_arraybuffer(env, BATCH * NUMBERS * sizeof(int32_t), &numbers, &buffer);
-    napi_create_typedarray(env, napi_int32_array, BATCH * NUMBERS, buffer, 0, &array);
-    napi_create_reference(env, array, 1, &all.it->buffer);
-    /* As long as any function here can be reached, it can too. */
+    environment *it = all.it;
+    napi_value object, array, unused;
     napi_get_cb_info(env, info, NULL, NULL, &object, NULL);
+    it->values.kinds = share(env, object, "kinds", napi_uint8_array, 1, 2 * VALUES, &unused);
+    it->values.numbers = share(env, object, "values", napi_float64_array, 8, 2 * VALUES, &unused);
+    it->values.rows = share(env, object, "rows", napi_float64_array, 8, 2 * VALUES, &unused);
+    it->values.columns = share(env, object, "columns", napi_uint32_array, 4, 2 * VALUES, &unused);
+    it->numbers = share(env, object, "numbers", napi_int32_array, 4, BATCH * NUMBERS, &array);
+    if (it->values.kinds == NULL || it->values.numbers == NULL || it->values.rows == NULL ||
+        it->values.columns == NULL || it->numbers == NULL) {
+        napi_throw_error(env, NULL, "phantomdb: no memory is left");
+        return NULL;
+    }
+    napi_create_reference(env, array, 1, &it->buffer);
+    /* As long as any function here can be reached, it can too. */
     napi_set_named_property(env, object, "settle", all.values[0]);
-    napi_create_reference(env, all.values[0], 0, &all.it->settle);
-    all.it->numbers = numbers;
+    napi_create_reference(env, all.values[0], 0, &it->settle);
     return array;
 }
 
@@ -291,6 +311,40 @@ static napi_value request(napi_env env, napi_callback_info info) {
     return number_to(env, code);
 }
 
+/* read(reading, part, texts, row, column): how many values are shown, or a code; `row` and `column` are of a
+ * cell whose JSON is to be read. */
+static napi_value read_values(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    reading *from = numbered_get(&all.it->readings, number_at(&all, 0));
+    uint64_t row = all.count > 3 ? (uint64_t)double_at(&all, 3) : 0;
+    uint64_t column = all.count > 4 ? number_at(&all, 4) : 0;
+    return number_to(env, reading_read(env, all.it, from, (reading_part)number_at(&all, 1), row,
+                                       column, all.values[2]));
+}
+
+/* text(reading): all of it as a text; undefined after an error. */
+static napi_value text_of_reading(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    return reading_text(env, all.it, numbered_get(&all.it->readings, number_at(&all, 0)));
+}
+
+/* counts(reading): as the first values, how many rows there are, how many the server says there are, and how
+ * many were changed. */
+static napi_value counts(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    reading *from = numbered_get(&all.it->readings, number_at(&all, 0));
+    return number_to(env, reading_counts(all.it, from));
+}
+
+/* free(reading) */
+static napi_value free_reading(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    uint32_t number = number_at(&all, 0);
+    reading_free(numbered_get(&all.it->readings, number));
+    numbered_drop(&all.it->readings, number);
+    return NULL;
+}
+
 /* cancel(call) */
 static napi_value cancel(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
@@ -395,7 +449,8 @@ bool functions_define(napi_env env, environment *it, napi_value object) {
         {"setOwner", set_owner},    {"run", run},              {"request", request},
         {"cancel", cancel},         {"status", status},        {"stats", stats},
         {"metrics", metrics},       {"reset", reset},          {"resize", resize},
-        {"setToken", set_token},    {"close", begin_close},    {"forgetPool", forget_pool},
+        {"read", read_values},      {"text", text_of_reading}, {"counts", counts},
+        {"free", free_reading},     {"setToken", set_token},    {"close", begin_close},    {"forgetPool", forget_pool},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (!environment_define(env, it, object, all[i].name, all[i].function)) return false;

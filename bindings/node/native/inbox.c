@@ -41,29 +41,32 @@ static int32_t clamped(int64_t number) {
     return number > INT32_MAX ? INT32_MAX : (int32_t)number;
 }
 
-/* Writes what JavaScript is told of one message, and gives its text. */
-static napi_value write(napi_env env, environment *it, message *told, int32_t *numbers) {
-    numbers[0] = (int32_t)told->kind;
-    numbers[1] = (int32_t)told->id;
-    numbers[2] = told->code;
-    numbers[3] = told->http_status;
-    numbers[4] = clamped(told->retry_after_ms);
-    numbers[5] = told->retriable;
+/* Puts what a message brought under a number, if it brought anything. False: no memory is left. */
+static bool keep(environment *it, message *told, uint32_t *number) {
     if (told->connection != NULL) {
-        uint32_t number;
-        if (numbered_put(&it->clients, told->connection, told->pool, &number)) {
-            numbers[3] = (int32_t)number;
-            told->connection = NULL;
-        } else {
-            numbers[2] = PHANTOMDB_ERR_OVERLOADED;
+        if (!numbered_put(&it->clients, told->connection, told->pool, number)) return false;
+        told->connection = NULL;
+    } else if (told->result != NULL) {
+        reading *made = reading_new(told->result);
+        if (made == NULL) return false;
+        told->result = NULL;
+        if (!numbered_put(&it->readings, made, NULL, number)) {
+            reading_free(made);
+            return false;
         }
     }
-    if (told->result != NULL) {
-        const char *text = "";
-        uint64_t length = 0;
-        phantomdb_result_text(told->result, &text, &length, NULL);
-        return text_to(env, text, length);
-    }
+    return true;
+}
+
+/* Writes what JavaScript is told of one message, and gives its text. */
+static napi_value write(napi_env env, environment *it, message *told, int32_t *numbers) {
+    uint32_t number = (uint32_t)told->http_status;
+    numbers[0] = (int32_t)told->kind;
+    numbers[1] = (int32_t)told->id;
+    numbers[2] = keep(it, told, &number) ? told->code : PHANTOMDB_ERR_OVERLOADED;
+    numbers[3] = (int32_t)number;
+    numbers[4] = clamped(told->retry_after_ms);
+    numbers[5] = told->retriable;
     return told->text != NULL ? text_to(env, told->text, strlen(told->text)) : NULL;
 }
 

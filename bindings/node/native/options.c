@@ -145,3 +145,26 @@ napi_value options_table(napi_env env) {
     }
     return table;
 }
+
+napi_value options_defaults(napi_env env) {
+    phantomdb_pool_options defaults;
+    phantomdb_pool_options_init(&defaults, sizeof defaults);
+    napi_value object, value;
+    napi_create_object(env, &object);
+    for (int i = 0; i < OPTIONS; i++) {
+        const void *place = (const char *)&defaults + options[i].offset;
+        const char *text;
+        switch (options[i].type) {
+        case COUNT: napi_create_double(env, *(const uint32_t *)place, &value); break;
+        case TIME: napi_create_double(env, (double)*(const int64_t *)place, &value); break;
+        case TEXT:
+            text = *(const char *const *)place;
+            if (text == NULL) continue;
+            napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
+            break;
+        default: continue;
+        }
+        napi_set_named_property(env, object, options[i].name, value);
+    }
+    return object;
+}

@@ -53,6 +53,7 @@ void tables_define(napi_env env, napi_value object) {
     napi_set_named_property(env, object, "codes", codes(env));
     napi_set_named_property(env, object, "operations", operations(env));
     napi_set_named_property(env, object, "options", options_table(env));
+    napi_set_named_property(env, object, "defaults", options_defaults(env));
     set_text(env, object, "version", phantomdb_version());
     set_number(env, object, "abiVersion", (int32_t)phantomdb_abi_version());
 }

@@ -8,17 +8,18 @@ import * as importedPool from 'phantomdb/pool';
 import { here } from './support.mjs';
 
 const require = createRequire(import.meta.url);
-const names = ['Client', 'PhantomDBError', 'Pool', 'createPool'];
+const names = ['Client', 'PhantomDBConnectionPool', 'PhantomDBError', 'Pool', 'createPool'];
+const more = ['PhantomDB', 'connect', 'version'];
 
 test('import and require give the same', () => {
   const required = require('phantomdb');
   assert.deepEqual(Object.keys(require('phantomdb/pool')).sort(), names);
-  assert.deepEqual(Object.keys(required).sort(), [...names, 'version']);
-  assert.deepEqual(Object.keys(imported).sort(), [...names, 'default', 'version'].sort());
+  assert.deepEqual(Object.keys(required).sort(), [...names, ...more].sort());
+  assert.deepEqual(Object.keys(imported).sort(), [...names, ...more, 'default'].sort());
   assert.deepEqual(Object.keys(importedPool).sort(), [...names, 'default'].sort());
   for (const [name, value] of Object.entries(required)) {
     assert.equal(new Map(Object.entries(imported)).get(name), value);
-    if (name !== 'version') assert.equal(new Map(Object.entries(importedPool)).get(name), value);
+    if (!more.includes(name)) assert.equal(new Map(Object.entries(importedPool)).get(name), value);
   }
 });
 
@@ -33,8 +34,31 @@ test('the constants of the addon and of its JavaScript are the same', () => {
   const read = (name) => readFileSync(path.join(here, '..', name), 'utf8');
   const header = read('native/addon.h');
   const members = header.match(/typedef enum message_kind \{(.*?)\}/s)[1].match(/MESSAGE_\w+/g);
-  const [, log] = read('lib/calls.js').match(/^const LOG = (\d+);$/m);
+  const [, result, log] = read('lib/calls.js').match(
+    /^const \[RESULT, LOG\] = \[(\d+), (\d+)\];$/m,
+  );
+  assert.equal(members.indexOf('MESSAGE_RESULT'), Number(result));
   assert.equal(members.indexOf('MESSAGE_LOG'), Number(log));
+  const reading = read('lib/reading.js');
+  for (const [name, prefix] of [
+    ['reading_part', 'PART'],
+    ['value_kind', 'VALUE'],
+  ]) {
+    const [, body] = header.match(new RegExp(`typedef enum ${name} \\{(.*?)\\}`, 's'));
+    const [first, ...others] = body
+      .match(new RegExp(`${prefix}_\\w+`, 'g'))
+      .map((it) => it.slice(prefix.length + 1));
+    const [, listed] = reading.match(
+      new RegExp(`const \\[([^\\]]*\\b${others[0]}\\b[^\\]]*)\\] = `),
+    );
+    const known = listed
+      .replace('JSON_TEXT', 'JSON')
+      .split(',')
+      .map((it) => it.trim())
+      .filter(Boolean);
+    assert.deepEqual(known, known.includes(first) ? [first, ...others] : others);
+  }
+  assert.match(reading, new RegExp(`^const VALUES = ${header.match(/VALUES = (\d+)/)[1]};$`, 'm'));
   const [, count] = header.match(/NUMBERS = (\d+)/);
   assert.match(read('lib/calls.js'), new RegExp(`^const NUMBERS = ${count};$`, 'm'));
   const phantomdb = readFileSync(path.join(here, '../../../include/phantomdb.h'), 'utf8');
@@ -51,8 +75,13 @@ test('each code of the library is told of in the types', () => {
   const native = require('../lib/native.js');
   for (const { name } of native.codes.slice(1)) assert.ok(types.includes(`\`${name}\``), name);
   for (const name of native.options) assert.match(types, new RegExp(`^  ${name}\\?: `, 'm'));
+  const operations = readFileSync(path.join(here, '../types/operations.d.ts'), 'utf8');
   for (const { name } of native.operations) {
     const method = name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
-    assert.match(types, new RegExp(`^  ${method}(<.*>)?\\($|^  ${method}(<.*>)?\\(.*`, 'm'), name);
+    assert.match(
+      operations,
+      new RegExp(`^  ${method}(<.*>)?\\($|^  ${method}(<.*>)?\\(.*`, 'm'),
+      name,
+    );
   }
 });

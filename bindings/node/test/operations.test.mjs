@@ -24,12 +24,16 @@ test('every operation, on a client and on the pool', async (t) => {
     assert.equal((await on.select(name, 'people')).length, 2);
     assert.equal((await on.select(name, 'people', null)).length, 2);
     assert.equal((await on.update(name, 'people', { name: 'A' }, 'id = 1')).count, 1);
-    assert.deepEqual(await on.executeQuery(name, 'SELECT id, name FROM people WHERE id = ?', [1]), {
-      columns: ['id', 'name'],
-      rows: [{ id: 1, name: 'A' }],
-      rowCount: 1,
-      affectedRows: 0,
-    });
+    const found = await on.executeQuery(name, 'SELECT id, name FROM people WHERE id = ?', [1]);
+    assert.deepEqual(
+      { ...found },
+      {
+        columns: ['id', 'name'],
+        rows: [{ id: 1, name: 'A' }],
+        rowCount: 1,
+        affectedRows: 0,
+      },
+    );
     assert.equal((await on.executeQuery(name, 'DELETE FROM people')).affectedRows, 2);
     await on.insert(name, 'people', { id: 3, name: null });
     assert.equal((await on.delete(name, 'people', '1=1')).count, 1);

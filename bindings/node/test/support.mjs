@@ -103,13 +103,16 @@ export async function turns(count) {
 }
 
 /** Runs a program of test/programs; gives its output, its exit status and its signal. */
-export async function program(name, argv = [], { node = [], env = {} } = {}) {
+export async function program(name, argv = [], { node = [], env = {}, input = '' } = {}) {
   try {
-    const done = await promisify(execFile)(
+    const running = promisify(execFile)(
       process.execPath,
       [...node, path.join(here, 'programs', name), ...argv],
       { env: { ...process.env, ...env }, maxBuffer: 1 << 26 },
     );
+    running.child.stdin.on('error', () => {});
+    running.child.stdin.end(input);
+    const done = await running;
     return { ...done, code: 0, signal: null };
   } catch (error) {
     const { stdout, stderr, code, signal } = error;

@@ -1,3 +1,5 @@
+import { Operations, Session } from './operations.js';
+
 /**
  * How an idle connection is checked before it is handed out: `'socket'` asks the operating system
  * whether it is still open (no round trip), `'ping'` asks the server, `'none'` does not check.
@@ -123,12 +125,16 @@ export interface PoolStats {
 }
 
 /**
- * A value of the database. Whole numbers that a JavaScript number can't hold exactly come, and may
- * be given, as `bigint`.
+ * A value of the database. Integers that a JavaScript number can't hold exactly come, and may be given, as
+ * `bigint`. A number that neither can hold (1e400, or an integer of more than 4300 digits) comes as a string with
+ * its digits. `NaN`, infinities, invalid dates and unpaired surrogates are refused instead of being changed.
  */
 export type Value = string | number | bigint | boolean | null | Value[] | { [name: string]: Value };
 
-/** A row: column to value. */
+/**
+ * A row: column to value. A plain object with a property of its own for each column that the server sent for this
+ * row, whatever the column's name: `__proto__` is a column like any other.
+ */
 export type Row = Record<string, any>;
 
 /** A column of a new table. */
@@ -147,11 +153,19 @@ export interface Column {
 
 /** What a statement gives. */
 export interface QueryResult<R = Row> {
+  // The names that PhantomDB's own SDK and servers have for the same.
+  /** The same as `rows`. */
+  readonly records: R[];
+  /** The same as `rows`. */
+  readonly results: R[];
+  /** The same as `affectedRows`. */
+  readonly affected_rows: number | null;
+
   /** The names of the columns, in their order; empty for a statement that gives no rows. */
   columns: string[];
   /** The rows. Of two columns with the same name the last one counts. */
   rows: R[];
-  /** How many rows there are. */
+  /** How many rows the server says there are; if it does not say, how many it sent. */
   rowCount: number;
   /** How many rows the statement changed; null if the server did not say. */
   affectedRows: number | null;
@@ -188,88 +202,17 @@ export class PhantomDBError extends Error {
   cause?: unknown;
 }
 
-/** The operations that a pool (on a client taken for each) and a client have in common. */
-declare abstract class Operations {
-  /** Asks the server how it is: `status` is `'healthy'` or `'unhealthy'`. */
-  healthCheck(options?: CallOptions): Promise<Answer>;
-  /** The names of the databases. */
-  listDatabases(options?: CallOptions): Promise<string[]>;
-  /** Makes a database; `HTTP` with status 409 if there is one of this name. */
-  createDatabase(name: string, options?: CallOptions): Promise<Answer>;
-  /** Removes a database with all that is in it. */
-  dropDatabase(database: string, options?: CallOptions): Promise<Answer>;
-  /** The names of the tables of a database. */
-  listTables(database: string, options?: CallOptions): Promise<string[]>;
-  /** Makes a table. */
-  createTable(
-    database: string,
-    name: string,
-    columns: Column[],
-    options?: CallOptions,
-  ): Promise<Answer>;
-  /** Removes a table with all its rows. */
-  dropTable(database: string, table: string, options?: CallOptions): Promise<Answer>;
-  /** Adds one row. Never sent twice. */
-  insert(database: string, table: string, row: object, options?: CallOptions): Promise<Answer>;
-  /** The rows that fulfil an SQL condition, or all without one. A blank condition is refused. */
-  select<R = Row>(
-    database: string,
-    table: string,
-    condition?: string | null,
-    options?: CallOptions,
-  ): Promise<R[]>;
-  /** Changes the rows that fulfil an SQL condition, or all without one. */
-  update(
-    database: string,
-    table: string,
-    data: object,
-    condition?: string | null,
-    options?: CallOptions,
-  ): Promise<Answer>;
-  /**
-   * Deletes the rows that fulfil an SQL condition. It is never optional, because without one the
-   * request would drop the table: say `'1=1'` for all rows.
-   */
-  delete(
-    database: string,
-    table: string,
-    condition: string,
-    options?: CallOptions,
-  ): Promise<Answer>;
-  /** Runs one SQL statement, with a value for each `?` of it. */
-  executeQuery<R = Row>(
-    database: string,
-    sql: string,
-    parameters?: readonly unknown[] | null,
-    options?: CallOptions,
-  ): Promise<QueryResult<R>>;
-  /**
-   * Sends a request that has no name here. `path` begins with `/` and is sent as it is; `body` is
-   * any value that can be written as JSON. Gives the answer's value, or its text if it is no JSON.
-   */
-  request(method: string, path: string, body?: unknown, options?: CallOptions): Promise<any>;
-}
-
 /**
  * A connection that was acquired from a pool, until it is released. Its requests run one after the
  * other, in the order in which they were made; so a transaction is the requests between its begin
  * and its end on one client.
  */
-export class Client extends Operations implements Disposable, AsyncDisposable {
+export class Client extends Session implements Disposable, AsyncDisposable {
   private constructor();
   /** The pool that it came from. */
   readonly pool: Pool;
   /** Whether it was released; every call on it is refused then. */
   readonly isReleased: boolean;
-  /**
-   * Begins a transaction, of one database or of whichever it touches first; gives its id. Every
-   * request on this client belongs to it until commit or rollback; a release rolls it back.
-   */
-  beginTransaction(database?: string | null, options?: CallOptions): Promise<string>;
-  /** Commits the open transaction; `id`, if it is given, must be its own. */
-  commitTransaction(id?: string | null, options?: CallOptions): Promise<Answer>;
-  /** Rolls the open transaction back; `id`, if it is given, must be its own. */
-  rollbackTransaction(id?: string | null, options?: CallOptions): Promise<Answer>;
   /** Names who has it, for the report of a leak. Forgotten at the release. */
   setOwner(owner: string): void;
   /** As {@link Pool.release}. */
@@ -295,6 +238,18 @@ export class Client extends Operations implements Disposable, AsyncDisposable {
 export class Pool extends Operations implements AsyncDisposable {
   /** As {@link createPool}. */
   constructor(options?: PoolOptions);
+  /** The option `baseUrl`, or its default, without `/` at its end. */
+  readonly baseUrl: string;
+  /** The option `minConnections`, as {@link Pool.resize} has left it. */
+  readonly minConnections: number;
+  /** The option `maxConnections`, as {@link Pool.resize} has left it. */
+  readonly maxConnections: number;
+  /** The option `acquireTimeout`, or its default. */
+  readonly acquireTimeout: number;
+  /** The option `idleTimeout`, or its default. */
+  readonly idleTimeout: number;
+  /** Whether {@link Pool.close} was called. */
+  readonly closed: boolean;
   /**
    * A client, as soon as there is one; to be released. Rejects with `TIMEOUT`, `CLOSED`,
    * `OVERLOADED`, `CANCELLED`, and while the server can't be reached with `UNAVAILABLE`.
@@ -346,3 +301,6 @@ export class Pool extends Operations implements AsyncDisposable {
  * there yet. Throws a {@link PhantomDBError} whose message begins with the option that can't be used.
  */
 export function createPool(options?: PoolOptions): Pool;
+
+/** The name that PhantomDB's own JavaScript SDK has for {@link Pool}. */
+export { Pool as PhantomDBConnectionPool };

@@ -4,7 +4,53 @@ import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
 const binding = createRequire(import.meta.url)(process.argv[2]);
-const { parse, stringify } = createRequire(import.meta.url)(`${process.argv[2]}/lib/json.js`);
+const { stringify } = createRequire(import.meta.url)(`${process.argv[2]}/lib/json.js`);
+
+const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y;
+const STRING = /"(?:[^"\\]|\\.)*"/y;
+
+/** The value of a scenario's JSON, which is trusted: as JSON.parse, but integers are exact. */
+function parse(text) {
+  let at = 0;
+  const match = (pattern) => {
+    pattern.lastIndex = at;
+    const [found] = pattern.exec(text);
+    at += found.length;
+    return found;
+  };
+  const isNext = (character) => {
+    while (/\s/.test(text[at] ?? '')) at++;
+    if (text[at] !== character) return false;
+    at++;
+    return true;
+  };
+  const value = () => {
+    if (isNext('[')) {
+      const list = [];
+      while (!isNext(']')) {
+        list.push(value());
+        isNext(',');
+      }
+      return list;
+    }
+    if (isNext('{')) {
+      const members = [];
+      while (!isNext('}')) {
+        const name = value();
+        isNext(':');
+        members.push([name, value()]);
+        isNext(',');
+      }
+      return Object.fromEntries(members);
+    }
+    if (text[at] === '"') return JSON.parse(match(STRING));
+    if (/[a-z]/.test(text[at])) return JSON.parse(match(/[a-z]+/y));
+    const number = match(NUMBER);
+    const isInteger = /^-?\d+$/.test(number);
+    return isInteger && !Number.isSafeInteger(Number(number)) ? BigInt(number) : Number(number);
+  };
+  return value();
+}
 
 /** What the driver has given names to; released clients keep theirs. */
 const things = new Map();

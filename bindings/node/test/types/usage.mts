@@ -1,5 +1,13 @@
 // Compiled, never run: what the types must allow, and what they must not.
-import phantomdb, { type Client, createPool, PhantomDBError, type Pool, version } from 'phantomdb';
+import phantomdb, {
+  type Client,
+  connect,
+  createPool,
+  PhantomDB,
+  PhantomDBError,
+  type Pool,
+  version,
+} from 'phantomdb';
 import { createPool as alsoCreatePool } from 'phantomdb/pool';
 
 function expectType<T>(_value: T): void {}
@@ -48,6 +56,20 @@ export async function usage(signal: AbortSignal): Promise<void> {
     if (error instanceof PhantomDBError) expectType<number | undefined>(error.status);
   }
 
+  const db: PhantomDB = connect({ baseUrl: 'http://localhost:8080', token: 'secret' });
+  const result = await new PhantomDB('http://localhost:8080').executeQuery<Order>(
+    'shop',
+    'SELECT 1',
+  );
+  expectType<Order[]>(result.records);
+  expectType<number | null>(result.affected_rows);
+  expectType<string>(await db.beginTransaction());
+  await db.commitTransaction();
+  expectType<string>(db.baseUrl);
+  expectType<number>(pool.minConnections + pool.maxConnections + pool.acquireTimeout);
+  expectType<boolean>(pool.closed);
+  await db.close();
+
   await using disposed = createPool();
   using held = await disposed.acquire();
   held.setOwner('me');
@@ -60,6 +82,8 @@ export async function usage(signal: AbortSignal): Promise<void> {
   createPool({ validation: 'maybe' });
   // @ts-expect-error a transaction belongs to a client
   await pool.beginTransaction();
+  // @ts-expect-error one connection has no minimum
+  connect({ minConnections: 5 });
   // @ts-expect-error clients are made by pools
   new phantomdb.Client();
   // @ts-expect-error a row is an object
