@@ -55,6 +55,9 @@ codes! {
     OutOfMemory = -20, "OUT_OF_MEMORY", "There is not enough memory for a response that max_response_bytes allows";
 }
 
+/// Said when a request may or may not have been carried out.
+pub(crate) const UNKNOWN: &str = "it is not known whether the request took effect";
+
 impl Code {
     /// The code with this number, if there is one.
     pub fn from_number(number: i32) -> Option<Code> {

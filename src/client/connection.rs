@@ -28,6 +28,8 @@ const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
 const TRANSACTION: &str = "x-phantomdb-transaction";
 /// A request has no more of them.
 const MAX_HEADERS: usize = 7;
+/// So many characters of a transaction's id are shown.
+const MAX_ID: usize = 120;
 /// The most of a response, in bytes, that is read at once by whoever has others to serve: less than
 /// a millisecond's work. To hand it to another thread takes part of that, too.
 const READ_AT_ONCE: usize = 64 * 1024;
@@ -434,7 +436,7 @@ impl Connection {
             format!(
                 "begin_transaction: transaction {} is open on this connection already; \
                  commit it or roll it back first",
-                routes::encoded(open)
+                self.token.mask.path(&routes::encoded(open), MAX_ID)
             ),
         ))
     }
@@ -788,7 +790,7 @@ impl fmt::Debug for Unread {
 
 impl fmt::Debug for Underway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Underway").field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Underway").finish_non_exhaustive()
     }
 }
 
@@ -804,7 +806,7 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("url", &self.station.endpoint.url())
             .field("is_open", &self.is_open())
-            .field("transaction", &self.transaction)
+            .field("has_transaction", &self.transaction.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -12,12 +12,10 @@ use super::refusal;
 use super::retry_after::retry_after;
 use super::routes::only_reads;
 use super::tls;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, UNKNOWN};
 
 /// The longest path that a message shows.
 const MAX_PATH: usize = 120;
-/// Said when a request may or may not have been carried out.
-const UNKNOWN: &str = "it is not known whether the request took effect";
 
 /// Why a request gave no answer.
 #[derive(Debug)]

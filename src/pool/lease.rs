@@ -11,7 +11,7 @@ use crate::client::{
 };
 use crate::clock;
 use crate::config::MAX_DURATION;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, UNKNOWN};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::threads;
@@ -353,7 +353,11 @@ impl Lease {
     fn note(&self, outcome: Result<Answer>) -> Result<Answer> {
         match &outcome {
             Err(error) if self.connection.is_cut() && error.code() == Code::Cancelled => {
-                return Err(Error::closed());
+                let closed = Error::closed();
+                return Err(match error.message().ends_with(UNKNOWN) {
+                    true => closed.with_more(UNKNOWN),
+                    false => closed,
+                });
             }
             Err(error) if error.http_status().is_none() => {}
             _ => self.connection.note_answer(),
