@@ -111,6 +111,17 @@ CALL(result_item_count, a[0], a[1], e)
 CALL(result_item, a[0], 0, a[1], a[2], e)
 CALL(result_affected_rows, a[0], a[1], e)
 CALL(result_free, a[0])
+CALL(result_reported_row_count, a[0], a[1], e)
+CALL(result_cell_is_replaced, a[0], 0, 0, a[1], e)
+
+/* Of the places for a position and for values the table knows only whether they are there. */
+#define POSITION(is_there) ((is_there) ? &(uint64_t){0} : NULL)
+#define VALUES(is_there) ((is_there) ? &(phantomdb_value){0} : NULL)
+CALL(result_read_columns, a[0], POSITION(a[1]), VALUES(a[2]), 1, a[3], e)
+CALL(result_read_cells, a[0], POSITION(a[1]), VALUES(a[2]), 1, a[3], e)
+CALL(result_read_items, a[0], POSITION(a[1]), VALUES(a[2]), 1, a[3], e)
+CALL(result_read_json, a[0], PHANTOMDB_WHOLE, PHANTOMDB_WHOLE, POSITION(a[1]), VALUES(a[2]), 1, a[3], NULL, 0,
+     e)
 
 #define ROW(name, traits, ...) {"phantomdb_" #name, traits, call_##name, {__VA_ARGS__}}
 #define A_POOL {POOL, "pool", NULL}
@@ -220,6 +231,12 @@ const misuse_row misuse_rows[] = {
     ROW(result_item_count, OF_A_LIST, A_RESULT, OUT(count)),
     ROW(result_item, OF_A_LIST, A_RESULT, LENT, LENGTH),
     ROW(result_affected_rows, PLAIN, A_RESULT, OUT(count)),
+    ROW(result_reported_row_count, PLAIN, A_RESULT, OUT(count)),
+    ROW(result_cell_is_replaced, PLAIN, A_RESULT, OUT(value)),
+    ROW(result_read_columns, PLAIN, A_RESULT, OUT(position), OUT(values), OUT(count)),
+    ROW(result_read_cells, PLAIN, A_RESULT, OUT(position), OUT(values), OUT(count)),
+    ROW(result_read_items, OF_A_LIST, A_RESULT, OUT(position), OUT(values), OUT(count)),
+    ROW(result_read_json, PLAIN, A_RESULT, OUT(position), OUT(values), OUT(count)),
     ROW(result_free, HAS_NO_ERROR | ENDS_ITS_HANDLE, A_RESULT),
 };
 
