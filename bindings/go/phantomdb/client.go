@@ -3,6 +3,8 @@ package phantomdb
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"sync"
 
 	"github.com/phantomdb/libphantomdb/bindings/go/internal/cabi"
 )
@@ -15,6 +17,58 @@ type Client struct {
 	Operations
 	pool       cabi.Pool
 	connection cabi.Connection
+	// forget is there if the pool is the client's own, for its connection alone.
+	forget func()
+}
+
+// PhantomDB is the name that the public SDK has for a client.
+type PhantomDB = Client
+
+// New makes a client with a connection of its own, without a pool; it is to be closed. The URL is
+// http[s]://host[:port][/prefix]; "" is http://localhost:8080. The first request connects, so the server
+// need not be there yet. Package pool's Connect takes all options.
+func New(baseURL string) (*Client, error) {
+	options := &cabi.Options{}
+	if baseURL != "" {
+		options.BaseURL = &baseURL
+	}
+	return Connect(options)
+}
+
+// Connect is for package pool.
+func Connect(options *cabi.Options) (*Client, error) {
+	one := uint32(1)
+	options.MinConnections, options.MaxConnections = &one, &one
+	pool, forget, err := options.Create()
+	if err != nil {
+		return nil, Wrap(err)
+	}
+	connection, err := pool.Acquire(context.Background())
+	if err != nil {
+		_ = pool.Close(context.Background(), 0)
+		forget()
+		return nil, Wrap(err)
+	}
+	client := NewClient(pool, connection)
+	client.forget = sync.OnceFunc(forget)
+	return client, nil
+}
+
+// Close ends the use of the client: one of a pool is released; of one with a connection of its own that is
+// closed. An open transaction is rolled back. Closing it again is fine.
+func (c *Client) Close() error {
+	err := c.Release()
+	if errors.Is(err, ErrInvalidHandle) {
+		err = nil
+	}
+	if c.forget == nil {
+		return err
+	}
+	if err := c.pool.Close(context.Background(), cabi.PoolTimeout); err != nil {
+		return Wrap(err)
+	}
+	c.forget()
+	return err
 }
 
 // NewClient is for package pool.

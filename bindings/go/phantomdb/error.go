@@ -25,6 +25,9 @@ type Error struct {
 	cause error
 }
 
+// PhantomDBError is the name that the public SDK has for an error.
+type PhantomDBError = Error
+
 // Error is the message.
 func (e *Error) Error() string { return e.Message }
 

@@ -141,6 +141,11 @@ func (o Operations) Query(ctx context.Context, database, sql string, parameters 
 	return o.rows(ctx, cabi.ExecuteQuery, arguments...)
 }
 
+// ExecuteQuery is Query under the public SDK's name.
+func (o Operations) ExecuteQuery(ctx context.Context, database, sql string, parameters ...any) (*Rows, error) {
+	return o.Query(ctx, database, sql, parameters...)
+}
+
 // Exec runs one SQL statement, with a value for each ? of it, and returns how many rows it changed,
 // or -1 if the server did not say.
 func (o Operations) Exec(ctx context.Context, database, sql string, parameters ...any) (int64, error) {

@@ -27,6 +27,9 @@ type Pool struct {
 	once   sync.Once
 }
 
+// PhantomDBPool is the name that the public SDK has for a pool.
+type PhantomDBPool = Pool
+
 // Status is the numbers of a pool at one moment.
 type Status struct {
 	// Available is how many connections can be handed out at once.
@@ -54,6 +57,30 @@ func New(config Config) (*Pool, error) {
 		return nil, named(phantomdb.Wrap(err))
 	}
 	return &Pool{Operations: phantomdb.OperationsOn(handle), handle: handle, forget: forget}, nil
+}
+
+// Connect makes a client with a connection of its own, without a pool; it is to be closed. The options
+// are those of a pool that mean something for one connection; the others are refused.
+func Connect(config Config) (*Client, error) {
+	for name, isSet := range map[string]bool{
+		"MinConnections": config.MinConnections != 0,
+		"MaxConnections": config.MaxConnections != 0,
+		"MaxConnecting":  config.MaxConnecting != 0,
+		"MaxWaiters":     config.MaxWaiters != 0,
+		"AcquireTimeout": config.AcquireTimeout != 0,
+		"IdleTimeout":    config.IdleTimeout != 0,
+		"LeakThreshold":  config.LeakThreshold != 0,
+	} {
+		if isSet {
+			return nil, &Error{Code: ErrInvalidArgument, Message: name + ": a client with a connection of its own has no such option"}
+		}
+	}
+	options, err := config.options()
+	if err != nil {
+		return nil, err
+	}
+	client, err := phantomdb.Connect(options)
+	return client, named(err)
 }
 
 // Acquire waits for a client, which is to be released. It fails with [ErrTimeout], [ErrClosed],
