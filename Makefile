@@ -241,8 +241,9 @@ FUZZ_SECONDS ?= 600
 test-fuzz: $(SETUP_TEST) ## each fuzzer for a short while
 	@fuzz/run 10
 
-fuzz: $(SETUP_TEST) ## each fuzzer for FUZZ_SECONDS
+fuzz: $(SETUP_TEST) devserver python ## each fuzzer for FUZZ_SECONDS
 	@fuzz/run '$(FUZZ_SECONDS)'
+	@fuzz/python/run '$(FUZZ_SECONDS)'
 
 contract-table: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## write docs/contract.md anew
 	@tests/contract/run --write
@@ -295,7 +296,7 @@ bench-python: python devserver-release ## the binding for Python beside its peer
 fmt: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## format the code
 	@cargo fmt --all
 	@$(PYTHON_DIR)/venv/bin/ruff format --quiet --config bindings/python/pyproject.toml \
-		{bindings,examples,benches}/python tests/contract/agents
+		{bindings,examples,benches,fuzz}/python tests/contract/agents
 	@npm --prefix bindings/node run --silent format -- "$(CURDIR)"/{bindings,examples,benches}/node
 	@gofmt -w {bindings,examples,benches,tests}/go
 
