@@ -122,7 +122,7 @@ impl Database {
     }
 
     /// From here on nobody gets in, and every statement that runs is stopped.
-    pub fn start_drop(&self) {
+    pub fn stop(&self) {
         self.dropping.send_replace(true);
     }
 

@@ -235,7 +235,7 @@ impl Store {
         // In a task of its own: were the client to leave, half a drop would remain.
         detached(async move {
             let _held = held;
-            database.start_drop();
+            database.stop();
             store.transactions.end_all_of(&database, &store.sessions).await;
             store.sessions.close_kept(&database).await;
             let result = database.finish_drop().await;
@@ -398,11 +398,14 @@ impl Store {
 
     /// Rolls back what is open and closes the files, so that the logs are merged.
     pub async fn close(&self) {
-        // Those whose clients were cut are being stopped.
+        let databases: Vec<_> = self.lock().values().cloned().collect();
+        // Who had the patience to wait has got a response; what still runs is stopped.
+        for database in &databases {
+            database.stop();
+        }
         let all = u32::try_from(STATEMENTS_AT_ONCE).unwrap_or(u32::MAX);
         let _ = timeout(LAST_GRACE, self.statements.acquire_many(all)).await;
         self.transactions.clear(&self.sessions).await;
-        let databases: Vec<_> = self.lock().values().cloned().collect();
         for database in databases {
             self.sessions.close_kept(&database).await;
         }

@@ -72,6 +72,19 @@ fn patience_ends() {
     )
     .unwrap();
     wait_until("it runs", || server.stat("requests_in_flight") == 2);
+    let mut inside = server.connect();
+    let id = inside.begin(r#"{"database":"d"}"#);
+    let unstoppable = r#"{"query":"SELECT instr(zeroblob(60000000), CAST(zeroblob(30000000) || x'01' AS BLOB))"}"#;
+    inside
+        .write(
+            format!(
+                "POST /databases/d/query HTTP/1.1\r\nHost: localhost\r\nX-PhantomDB-Transaction: {id}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{unstoppable}",
+                unstoppable.len()
+            )
+            .as_bytes(),
+        )
+        .unwrap();
+    wait_until("both run", || server.stat("requests_in_flight") == 3);
     server.signal("TERM");
     assert_eq!(server.exit_code(), Some(1));
 }
