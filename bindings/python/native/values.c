@@ -6,7 +6,14 @@
 
 /* How many arrays and objects the library lets be open at once, and how many digits Python reads in
  * a time that does not matter; integers of more become what keeps them exactly. */
-enum { CHUNK = 256, MOST_OPEN = 128, MOST_DIGITS = 4300 };
+enum { CHUNK = 256, MOST_OPEN = 128, MOST_DIGITS = 4300, CHUNKS_AT_ONCE = 32 };
+
+/* After each chunk: a large result must not keep other threads from running. */
+static void let_others_run(unsigned *chunks) {
+    if (++*chunks % CHUNKS_AT_ONCE != 0) return;
+    Py_BEGIN_ALLOW_THREADS
+    Py_END_ALLOW_THREADS
+}
 
 static PyObject *text_of(const phantomdb_value *it) {
     return PyUnicode_DecodeUTF8(it->text, (Py_ssize_t)it->length, "strict");
@@ -160,6 +167,7 @@ static int32_t read_tokens(const phantomdb_result *result, uint64_t row, uint64_
                            builder *into, buffer *decoded, phantomdb_error *error) {
     phantomdb_value tokens[CHUNK];
     uint64_t position = 0, count = 0;
+    unsigned chunks = 0;
     do {
         tokens[0].length = 0;
         int32_t code = phantomdb_result_read_json(result, row, column, &position, tokens, CHUNK, &count,
@@ -173,6 +181,7 @@ static int32_t read_tokens(const phantomdb_result *result, uint64_t row, uint64_
         for (uint64_t i = 0; i < count; i++) {
             if (!take_token(into, &tokens[i])) return PHANTOMDB_OK;
         }
+        let_others_run(&chunks);
     } while (count > 0);
     return PHANTOMDB_OK;
 }
@@ -210,6 +219,7 @@ static PyObject *strings_of(const phantomdb_result *result, reader read) {
     phantomdb_value values[CHUNK];
     phantomdb_error error;
     uint64_t position = 0, count = 0;
+    unsigned chunks = 0;
     PyObject *list = PyList_New(0);
     if (list == NULL) return NULL;
     do {
@@ -226,6 +236,7 @@ static PyObject *strings_of(const phantomdb_result *result, reader read) {
             }
             Py_DECREF(text);
         }
+        let_others_run(&chunks);
     } while (count > 0);
     return list;
 }
@@ -258,6 +269,7 @@ static bool read_rows(phantomdb_result *result, PyObject *names, PyObject *rows,
     phantomdb_value cells[CHUNK];
     phantomdb_error error;
     uint64_t position = 0, count = 0, rows_in_all = 0;
+    unsigned chunks = 0;
     PyObject *row = NULL;
     do {
         if (phantomdb_result_read_cells(result, &position, cells, CHUNK, &count, &error) != PHANTOMDB_OK) {
@@ -268,6 +280,7 @@ static bool read_rows(phantomdb_result *result, PyObject *names, PyObject *rows,
             if (!extend(rows, cells[i].row + 1, &row)) return false;
             if (!set_cell(result, row, names, &cells[i], decoded)) return false;
         }
+        let_others_run(&chunks);
     } while (count > 0);
     /* The last rows may have no cells. */
     if (phantomdb_result_row_count(result, &rows_in_all, &error) != PHANTOMDB_OK) {

@@ -478,3 +478,40 @@ def test_every_allocation_may_fail_and_nothing_is_lost(serve):
 
     program = f"import warnings\nwarnings.simplefilter('ignore')\n{FAILING}"
     assert run_python(program, serve(answer)) == "whole\n"
+
+
+TICKS = """
+import sys, threading, time
+from phantomdb.pool import create_pool
+pool = create_pool(sys.argv[1], 1, 1)
+stop = threading.Event()
+gaps = []
+
+def tick():
+    # In processor time, which does not pass while other programs run.
+    last = time.process_time()
+    while not stop.is_set():
+        time.sleep(0.0005)
+        now = time.process_time()
+        gaps.append(now - last)
+        last = now
+
+ticker = threading.Thread(target=tick)
+ticker.start()
+started = time.thread_time()
+pool.SELECT
+busy = time.thread_time() - started
+stop.set()
+ticker.join()
+print(busy, max(gaps))
+"""
+
+
+@pytest.mark.parametrize("call", ["select('d', 't')", "request('GET', '/x')"])
+def test_other_threads_run_while_a_large_result_becomes_objects(serve, call):
+    row = {f"column {number}": number for number in range(10)}
+    body = json.dumps({"records": [row] * 100_000}).encode()
+    told = run_python(TICKS.replace("SELECT", call), serve(lambda _: (200, body)))
+    busy, gap = map(float, told.split())
+    # A thread has to ask for the lock for 5 ms before it is given up.
+    assert gap < max(0.05, busy / 4), (busy, gap)
