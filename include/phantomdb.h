@@ -1542,6 +1542,30 @@ int32_t phantomdb_connection_interrupt(struct phantomdb_connection *connection,
 const struct phantomdb_operation_info *phantomdb_operation_table(uint64_t *count);
 
 /**
+ * Looks at the arguments of an operation as every function does that carries it out, and does nothing
+ * else: for programs that acquire a connection for it first, and are not to wait for one in vain.
+ * `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
+ */
+int32_t phantomdb_operation_check(int32_t operation,
+                                  const char *const *arguments,
+                                  uint64_t argument_count,
+                                  struct phantomdb_error *error);
+
+/**
+ * The same for a request that has no name here. `method`, `path`, `body` and `body_length` are as for
+ * `phantomdb_connection_request`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
+ */
+int32_t phantomdb_request_check(const char *method,
+                                const char *path,
+                                const void *body,
+                                uint64_t body_length,
+                                struct phantomdb_error *error);
+
+/**
  * The answer as JSON: of a select the array of row objects, of a list the array of names, of a
  * query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (if the server did not say them,
  * the rows are counted, and `affectedRows` is null), else the whole object that the server sent.

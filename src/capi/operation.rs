@@ -4,7 +4,8 @@ use std::ffi::{CString, c_char, c_void};
 use std::slice;
 use std::sync::OnceLock;
 
-use super::call::{bytes, optional_text, text};
+use super::call::{bytes, call, optional_text, text};
+use super::error::phantomdb_error;
 use crate::client::{Operation, Request};
 use crate::error::{Error, Result};
 
@@ -131,6 +132,38 @@ pub(super) unsafe fn for_any_connection(
     }
     // SAFETY: passed on to the caller.
     unsafe { with_arguments(operation, arguments, count) }
+}
+
+/// Looks at the arguments of an operation as every function does that carries it out, and does nothing
+/// else: for programs that acquire a connection for it first, and are not to wait for one in vain.
+/// `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_operation_check(
+    operation: i32,
+    arguments: *const *const c_char,
+    argument_count: u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { call(error, || numbered(operation, arguments, argument_count).map(drop)) }
+}
+
+/// The same for a request that has no name here. `method`, `path`, `body` and `body_length` are as for
+/// `phantomdb_connection_request`.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_request_check(
+    method: *const c_char,
+    path: *const c_char,
+    body: *const c_void,
+    body_length: u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { call(error, || raw(method, path, body, body_length).map(drop)) }
 }
 
 /// The request of any operation.

@@ -30,6 +30,8 @@ CALL_THAT_CANNOT_FAIL(code_name, INT32_MIN)
 CALL_THAT_CANNOT_FAIL(operation_table, a[0])
 CALL(pool_options_init, a[0], sizeof(phantomdb_pool_options))
 CALL(status_init, a[0], sizeof(phantomdb_status))
+CALL(operation_check, PHANTOMDB_LIST_TABLES, TEXTS_OF(a[0]), 1, e)
+CALL(request_check, a[0], a[1], a[2], 2, e)
 CALL(pool_create, a[0], a[1], e)
 CALL(pool_acquire, a[0], a[1], e)
 CALL(pool_acquire_timeout, a[0], 10000, a[1], e)
@@ -147,6 +149,8 @@ const misuse_row misuse_rows[] = {
     ROW(pool_options_init, HAS_NO_ERROR, {STRUCT, "options", NULL}),
     ROW(status_init, HAS_NO_ERROR, {STRUCT, "status", NULL}),
 
+    ROW(operation_check, PLAIN, THE_TEXTS),
+    ROW(request_check, PLAIN, {TEXT, "method", "POST"}, {TEXT, "path", "/p"}, {BYTES, "body", "{}"}),
     ROW(pool_create, PLAIN, {OPTIONS, "options", NULL}, {OUT_HANDLE, "pool", NULL}),
     ROW(pool_acquire, PLAIN, A_POOL, {OUT_HANDLE, "connection", NULL}),
     ROW(pool_acquire_timeout, PLAIN, A_POOL, {OUT_HANDLE, "connection", NULL}),

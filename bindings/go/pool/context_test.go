@@ -168,3 +168,16 @@ func TestInterrupting(t *testing.T) {
 	}
 	check(t, client.Release())
 }
+
+func TestAnArgumentThatCannotBeUsedWaitsForNoConnection(t *testing.T) {
+	p := newPool(t, pool.Config{BaseURL: "http://127.0.0.1:1", MinConnections: 1, MaxConnections: 1})
+	held := acquire(t, p)
+	wantError(t, p.DropTable(background, "a", ".."), pool.ErrInvalidArgument, "table: ")
+	_, err := p.Delete(background, "a", "b", " ")
+	wantError(t, err, pool.ErrInvalidArgument, "condition: ")
+	_, err = p.Request(background, "GET", "no slash", nil)
+	wantError(t, err, pool.ErrInvalidArgument, "path: ")
+	check(t, held.Release())
+	check(t, p.Close())
+	wantError(t, p.DropTable(background, "a", ".."), pool.ErrInvalidArgument, "table: ")
+}

@@ -186,6 +186,18 @@ static uint64_t unpack(const char *texts, uint64_t count, const char **arguments
     return count;
 }
 
+phantomdb_error *bridge_check(int32_t operation, const char *texts, uint64_t count) {
+    const char *arguments[MOST_ARGUMENTS];
+    count = unpack(texts, count, arguments);
+    CALL(phantomdb_operation_check, operation, arguments, count);
+}
+
+phantomdb_error *bridge_check_request(const char *texts, const void *body, uint64_t body_length) {
+    const char *of_line[2];
+    unpack(texts, 2, of_line);
+    CALL(phantomdb_request_check, of_line[0], of_line[1], body, body_length);
+}
+
 // Notes what a step has come to.
 static void note(int32_t code, phantomdb_result *result, const phantomdb_error *error,
                  bridge_call *call) {

@@ -105,6 +105,9 @@ void bridge_start(uintptr_t connection, int32_t operation, const char *texts, ui
                   bridge_call *call);
 void bridge_start_request(uintptr_t connection, const char *texts, const void *body,
                           uint64_t body_length, bridge_call *call);
+// Look at the arguments, and do nothing else.
+phantomdb_error *bridge_check(int32_t operation, const char *texts, uint64_t count);
+phantomdb_error *bridge_check_request(const char *texts, const void *body, uint64_t body_length);
 // Goes on with it; releases the connection if it is over and there is a pool to release it to, and
 // returns the calls that are done by that.
 bridge_call *bridge_resume(uintptr_t connection, uintptr_t pool, bridge_call *call);

@@ -24,7 +24,9 @@ func (p Pool) Run(ctx context.Context, operation Operation, arguments ...*string
 	if err := checkArguments(operation, arguments); err != nil {
 		return Result{}, err
 	}
-	connection, err := p.wait(ctx)
+	connection, err := p.acquireFor(ctx, func(call *call) *C.phantomdb_error {
+		return C.bridge_check(C.int32_t(operation), call.pack(arguments...), C.uint64_t(len(arguments)))
+	})
 	if err != nil {
 		return Result{}, err
 	}
@@ -44,7 +46,10 @@ func (p Pool) Request(ctx context.Context, method, path string, body []byte) (Re
 	if err := checkLine(method, path); err != nil {
 		return Result{}, err
 	}
-	connection, err := p.wait(ctx)
+	connection, err := p.acquireFor(ctx, func(call *call) *C.phantomdb_error {
+		return C.bridge_check_request(call.pack(&method, &path), unsafe.Pointer(unsafe.SliceData(body)),
+			C.uint64_t(len(body)))
+	})
 	if err != nil {
 		return Result{}, err
 	}
@@ -57,6 +62,23 @@ func (c Connection) Request(ctx context.Context, method, path string, body []byt
 		return Result{}, err
 	}
 	return c.request(ctx, 0, method, path, body)
+}
+
+// acquireFor acquires a connection for a request, whose arguments are looked at first if that is not
+// done at once. (Where it is, the start of the request looks at them.)
+func (p Pool) acquireFor(ctx context.Context, check func(*call) *C.phantomdb_error) (Connection, error) {
+	if ctx.Err() == nil {
+		if connection := p.take(); connection != 0 {
+			return connection, nil
+		}
+	}
+	call := newCall()
+	err := taken(check(call))
+	call.drop()
+	if err != nil {
+		return 0, err
+	}
+	return p.wait(ctx)
 }
 
 // run runs an operation, and then gives the connection back if there is a pool for it.
