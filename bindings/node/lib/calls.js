@@ -159,15 +159,23 @@ function check(code) {
   if (code < 0) throw lastError();
 }
 
-/** The signal among a call's options; throws if it is aborted already. */
-function signalOf(options) {
+/**
+ * The signal among a call's options; throws if it is aborted already. A call on a pool counts as an acquire that
+ * was cancelled then.
+ */
+function signalOf(options, pool) {
   const signal = options?.signal;
   if (signal === undefined || signal === null) return undefined;
   if (typeof signal.addEventListener !== 'function' || typeof signal.aborted !== 'boolean') {
     throw invalid('signal', 'must be an AbortSignal');
   }
-  if (signal.aborted) throw aborted(signal);
-  return signal;
+  if (!signal.aborted) return signal;
+  if (pool !== undefined) {
+    native.acquireCancelled(pool);
+    const error = lastError();
+    if (error.code !== 'CANCELLED') throw error;
+  }
+  throw aborted(signal);
 }
 
 module.exports = {

@@ -40,7 +40,7 @@ function run(on, { operation, names }, operands, read, options) {
   let id = -1;
   try {
     const target = on[TARGET];
-    const signal = signalOf(options);
+    const signal = signalOf(options, on[IS_POOL] ? target : undefined);
     for (let i = 2; i < operands.length; i++) operands[i] = text(names[i], operands[i]);
     id = reserve();
     const isCancellable = signal !== undefined;
@@ -58,7 +58,7 @@ function request(on, method, path, body, options) {
   let id = -1;
   try {
     const target = on[TARGET];
-    const signal = signalOf(options);
+    const signal = signalOf(options, on[IS_POOL] ? target : undefined);
     const written = text('body', body);
     id = reserve();
     const isCancellable = signal !== undefined;

@@ -185,7 +185,7 @@ class Pool extends Operations {
 
   /** A client, if one is free; else a promise of one. */
   #acquire(options) {
-    const signal = calls.signalOf(options);
+    const signal = calls.signalOf(options, this.#number);
     const timeout = milliseconds('timeout', options?.timeout);
     const owner = options?.owner;
     const id = calls.reserve();

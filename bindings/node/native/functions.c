@@ -188,6 +188,12 @@ static napi_value try_acquire(napi_env env, napi_callback_info info) {
     return code == PHANTOMDB_OK ? client_to(env, all.it, connection, pool) : number_to(env, FAILS);
 }
 
+/* acquireCancelled(pool): counts one whose caller had given up before it began; always a code. */
+static napi_value acquire_cancelled(napi_env env, napi_callback_info info) {
+    given all = arguments_of(env, info);
+    return number_to(env, phantomdb_pool_acquire_cancelled(pool_at(&all, 0), &all.it->error));
+}
+
 /* release(client, isDiscarded) */
 static napi_value release(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
@@ -444,13 +450,29 @@ bool functions_define(napi_env env, environment *it, napi_value object) {
         const char *name;
         napi_callback function;
     } all[] = {
-        {"begin", begin},           {"lastError", last_error}, {"createPool", create_pool},
-        {"acquire", acquire},       {"tryAcquire", try_acquire}, {"release", release},
-        {"setOwner", set_owner},    {"run", run},              {"request", request},
-        {"cancel", cancel},         {"status", status},        {"stats", stats},
-        {"metrics", metrics},       {"reset", reset},          {"resize", resize},
-        {"read", read_values},      {"text", text_of_reading}, {"counts", counts},
-        {"free", free_reading},     {"setToken", set_token},    {"close", begin_close},    {"forgetPool", forget_pool},
+        {"begin", begin},
+        {"lastError", last_error},
+        {"createPool", create_pool},
+        {"acquire", acquire},
+        {"tryAcquire", try_acquire},
+        {"acquireCancelled", acquire_cancelled},
+        {"release", release},
+        {"setOwner", set_owner},
+        {"run", run},
+        {"request", request},
+        {"cancel", cancel},
+        {"status", status},
+        {"stats", stats},
+        {"metrics", metrics},
+        {"reset", reset},
+        {"resize", resize},
+        {"read", read_values},
+        {"text", text_of_reading},
+        {"counts", counts},
+        {"free", free_reading},
+        {"setToken", set_token},
+        {"close", begin_close},
+        {"forgetPool", forget_pool},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (!environment_define(env, it, object, all[i].name, all[i].function)) return false;

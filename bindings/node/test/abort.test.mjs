@@ -49,6 +49,10 @@ test('a call whose signal is aborted already sends nothing', async (t) => {
   client.release();
   assert.equal(held.waiting.length, 0);
   assert.equal(db.getStatus().used, 0);
+  // Each call on the pool would have been an acquire.
+  assert.equal(db.getStats().acquires.cancelled, calls(db, false).length + 2);
+  await db.close();
+  await assert.rejects(db.acquire({ signal }), failure('CLOSED'));
 });
 
 test('a call that waits for a connection is aborted at once', async (t) => {

@@ -24,7 +24,7 @@ async function programs(t, url, readme = '../README.md') {
 
 test('every program of the README runs', async (t) => {
   const all = await programs(t, await devserver(t));
-  assert.equal(all.length, 4);
+  assert.equal(all.length, 5);
   const printed = [];
   for (const { code, file } of all) {
     if (code.includes('.listen(')) continue;
@@ -36,6 +36,7 @@ test('every program of the README runs', async (t) => {
     '1 1\n',
     '[ { id: 1, sum: 90 } ]\n',
     'HTTP 404\nAbortError CANCELLED too late\n',
+    'healthy\n',
   ]);
 });
 
