@@ -135,8 +135,20 @@ function settle(count, texts) {
     call.watch?.drop(id);
     if (numbers[at + 2] !== 0) call.fail(detailsFrom(numbers, at, texts[i] ?? ''));
     else if (numbers[at] === RESULT) readResult(call, numbers[at + 3]);
-    else call.succeed(call.read(numbers[at + 3]));
+    else hand(call, numbers[at + 3]);
   }
+}
+
+/** Hands a call what it brought but a result; `read` may find only now that an argument can't be used. */
+function hand(call, number) {
+  let value;
+  try {
+    value = call.read(number);
+  } catch (error) {
+    call.fail(error);
+    return;
+  }
+  call.succeed(value);
 }
 
 function readResult(call, number) {

@@ -10,6 +10,10 @@ const { IS_POOL, Operations, TARGET } = require('./operations.js');
 const WAITS = -1;
 /** PHANTOMDB_POOL_TIMEOUT: the pool's own. */
 const POOL_TIMEOUT = -1;
+/** 365 days, in milliseconds. */
+const LONGEST = 365 * 24 * 60 * 60 * 1000;
+/** What fits into the 32 bits that counts have in the core. */
+const MOST = 2 ** 32 - 1;
 /** By the numbers of phantomdb_log_level. */
 const LOG_LEVELS = ['info', 'warning'];
 const LOG = Symbol('log');
@@ -44,8 +48,18 @@ async function close(pool, timeout, keep) {
 
 function milliseconds(name, time) {
   if (time === undefined || time === null) return POOL_TIMEOUT;
-  if (typeof time !== 'number' || !(time >= 0)) throw invalid(name, 'is no time in milliseconds');
+  if (typeof time !== 'number' || !(time >= 0 && time <= LONGEST)) {
+    throw invalid(name, 'must be a time in milliseconds between 0 and 365 days');
+  }
   return Math.ceil(time);
+}
+
+/** Whose a client is, checked as far as it can be before anything happens. */
+function ownerOf(options) {
+  const owner = options?.owner;
+  if (owner === undefined || owner === null) return undefined;
+  if (typeof owner !== 'string') throw invalid('owner', 'must be a string');
+  return owner;
 }
 
 class Pool extends Operations {
@@ -58,12 +72,13 @@ class Pool extends Operations {
 
   constructor(options = {}) {
     super();
-    if (typeof options !== 'object' || options === null) throw invalid('options', 'is no object');
+    if (typeof options !== 'object' || options === null)
+      throw invalid('options', 'must be an object');
     for (const name of Object.keys(options)) {
       if (!known.has(name)) throw invalid(name, 'is no option of a pool');
     }
     const log = options.log ?? undefined;
-    if (log !== undefined && typeof log !== 'function') throw invalid('log', 'is no function');
+    if (log !== undefined && typeof log !== 'function') throw invalid('log', 'must be a function');
     const number = native.createPool(options, log !== undefined);
     calls.check(number);
     this.#number = number;
@@ -90,9 +105,10 @@ class Pool extends Operations {
   }
 
   tryAcquire(options) {
+    const owner = ownerOf(options);
     const client = native.tryAcquire(this.#number);
     calls.check(client);
-    return this.#client(client, options?.owner);
+    return this.#client(client, owner);
   }
 
   release(client) {
@@ -104,7 +120,7 @@ class Pool extends Operations {
   }
 
   async use(work, options) {
-    if (typeof work !== 'function') throw invalid('work', 'is no function');
+    if (typeof work !== 'function') throw invalid('work', 'must be a function');
     const acquired = this.#acquire(options);
     const client = acquired instanceof Promise ? await acquired : acquired;
     try {
@@ -143,7 +159,9 @@ class Pool extends Operations {
 
   resize(minConnections, maxConnections) {
     for (const [name, count] of Object.entries({ minConnections, maxConnections })) {
-      if (!Number.isInteger(count) || count < 0) throw invalid(name, 'is no whole number');
+      if (!Number.isInteger(count) || count < 0 || count > MOST) {
+        throw invalid(name, 'must be a whole number, and in range');
+      }
     }
     calls.check(native.resize(this.#number, minConnections, maxConnections));
     Object.assign(this.#options, { minConnections, maxConnections });
@@ -154,8 +172,9 @@ class Pool extends Operations {
   }
 
   async close(options) {
+    const timeout = milliseconds('timeout', options?.timeout);
     this.#isClosing = true;
-    await close(this.#number, milliseconds('timeout', options?.timeout), this);
+    await close(this.#number, timeout, this);
     this.#remains.isClosed = true;
   }
 
@@ -187,7 +206,7 @@ class Pool extends Operations {
   #acquire(options) {
     const signal = calls.signalOf(options, this.#number);
     const timeout = milliseconds('timeout', options?.timeout);
-    const owner = options?.owner;
+    const owner = ownerOf(options);
     const id = calls.reserve();
     const client = native.acquire(this.#number, timeout, id, signal !== undefined);
     if (client === WAITS) {
@@ -200,7 +219,13 @@ class Pool extends Operations {
 
   #client(number, owner) {
     const client = create(this, number, owner);
-    if (owner !== undefined) client.setOwner(owner);
+    if (owner === undefined) return client;
+    try {
+      client.setOwner(owner);
+    } catch (error) {
+      this.release(client);
+      throw error;
+    }
     return client;
   }
 

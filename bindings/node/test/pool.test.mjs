@@ -61,8 +61,8 @@ test('options that make no sense are refused by their name', () => {
     [{ baseUrl: 7 }, 'baseUrl: must be a string'],
     [{ token: 'two words' }, 'token:'],
     [{ tlsKeyFile: 'key.pem' }, 'tlsKeyFile: needs tlsCertFile'],
-    [{ log: 'console' }, 'log: is no function'],
-    ['http://localhost', 'options: is no object'],
+    [{ log: 'console' }, 'log: must be a function'],
+    ['http://localhost', 'options: must be an object'],
   ];
   for (const [options, words] of refused) {
     assert.throws(() => createPool(options), failure('INVALID_ARGUMENT', words), words);
@@ -122,7 +122,7 @@ test('use releases whatever happens', async (t) => {
     /mine/,
   );
   await db.use((client) => client.release());
-  await assert.rejects(db.use('work'), failure('INVALID_ARGUMENT', 'work: is no function'));
+  await assert.rejects(db.use('work'), failure('INVALID_ARGUMENT', 'work: must be a function'));
   assert.equal(db.getStatus().used, 0);
 });
 
@@ -282,4 +282,46 @@ test('leaks and outages are told to the log', async (t) => {
   await hears('by `the forgetful`');
   client.release();
   assert.ok(told.every(([level]) => level === 'warning' || level === 'info'));
+});
+
+test('an argument that can not be used changes nothing, whatever it is', async (t) => {
+  const db = pool(t, { baseUrl: NOBODY, validation: 'none', minConnections: 1, maxConnections: 1 });
+  for (const timeout of [
+    -1,
+    -0.5,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    1e300,
+    2 ** 63,
+    '1',
+    true,
+  ]) {
+    const words = 'timeout: must be a time in milliseconds between 0 and 365 days';
+    await assert.rejects(db.acquire({ timeout }), failure('INVALID_ARGUMENT', words));
+    await assert.rejects(
+      db.use(() => {}, { timeout }),
+      failure('INVALID_ARGUMENT', words),
+    );
+    await assert.rejects(db.close({ timeout }), failure('INVALID_ARGUMENT', words));
+  }
+  for (const owner of [7, {}, 'a\0', 'a\ud800']) {
+    await assert.rejects(db.acquire({ owner }), failure('INVALID_ARGUMENT', 'owner: '));
+    assert.throws(() => db.tryAcquire({ owner }), failure('INVALID_ARGUMENT', 'owner: '));
+    assert.equal(db.getStatus().used, 0);
+  }
+  // Also where it is found out only when a client is there.
+  const client = await db.acquire();
+  const waiting = assert.rejects(
+    db.acquire({ owner: 'a\0' }),
+    failure('INVALID_ARGUMENT', 'owner: '),
+  );
+  client.release();
+  await waiting;
+  assert.equal(db.getStatus().used, 0);
+  for (const count of [2 ** 32 + 5, -1, 0.5, Number.NaN, '5', 5n]) {
+    assert.throws(() => db.resize(0, count), failure('INVALID_ARGUMENT', 'maxConnections: '));
+    assert.throws(() => db.resize(count, 5), failure('INVALID_ARGUMENT', 'minConnections: '));
+  }
+  assert.equal(db.getStatus().max, 1);
+  assert.equal(db.closed, false);
 });
