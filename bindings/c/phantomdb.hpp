@@ -102,6 +102,7 @@
 #ifndef PHANTOMDB_HPP
 #define PHANTOMDB_HPP
 
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -115,6 +116,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -454,7 +456,7 @@ public:
         } else if constexpr (std::is_integral_v<T>) {
             return integer<T>();
         } else if constexpr (std::is_floating_point_v<T>) {
-            return static_cast<T>(number());
+            return floating<T>();
         } else {
             static_assert(
                 std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>,
@@ -486,17 +488,44 @@ private:
         return value;
     }
 
+    /// Converting what lies outside the range of T would be undefined.
+    template <class T>
+    T floating() const {
+        const double value = number();
+        if constexpr (std::numeric_limits<T>::max() < std::numeric_limits<double>::max()) {
+            constexpr double most = std::numeric_limits<T>::max();
+            if (value > most || value < -most) {
+                mismatch("a number that the wanted floating-point type can't hold");
+            }
+        }
+        return static_cast<T>(value);
+    }
+
     template <class T>
     T integer() const {
         std::int64_t value = 0;
-        detail::call([&](auto *e) {
-            return ::phantomdb_result_cell_int64(result_, row_, column_, &value, e);
-        });
+        ::phantomdb_error reported;
+        if (::phantomdb_result_cell_int64(result_, row_, column_, &value, &reported) !=
+            PHANTOMDB_OK) {
+            if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::uint64_t)) {
+                std::uint64_t large = 0;
+                if (reported.code == PHANTOMDB_ERR_TYPE && is_large(large)) return T(large);
+            }
+            detail::raise(reported);
+        }
         const T narrowed = static_cast<T>(value);
         if (static_cast<std::int64_t>(narrowed) != value || (value < 0) != (narrowed < T())) {
             mismatch("a number that the wanted integer type can't hold");
         }
         return narrowed;
+    }
+
+    /// Whether it is a whole number beyond 63 bits, spelled as one, and fits 64.
+    bool is_large(std::uint64_t &value) const {
+        if (kind() != cell_kind::number) return false;
+        const std::string_view digits = text();
+        const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+        return parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size();
     }
 
     [[noreturn]] void mismatch(const char *is_what) const {
@@ -736,9 +765,10 @@ result answer(Function &&function) {
     return result(answered);
 }
 
-/// The bytes of a body, which may be absent.
+/// The bytes of a body, which may be absent. One that is empty is there, whatever it points to.
 inline const std::uint8_t *bytes(std::optional<std::string_view> body) noexcept {
-    return body ? reinterpret_cast<const std::uint8_t *>(body->data()) : nullptr;
+    if (!body) return nullptr;
+    return reinterpret_cast<const std::uint8_t *>(body->empty() ? "" : body->data());
 }
 
 inline std::uint64_t length(std::optional<std::string_view> body) noexcept {

@@ -315,6 +315,33 @@ void every_operation() {
     CHECK_HAS(pool.status_json().c_str(), "\"max\":3");
 }
 
+const fake_step numbers = {
+    "HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP,
+    R"({"columns":["m","n","o","f","g","h"],"rows":[[18446744073709551615,18446744073709551616,)"
+    R"(-9223372036854775809,1e300,-3.5e38,1e400]]})"};
+
+void numbers_that_do_not_fit_are_refused_and_others_exact() {
+    fake_server *fake = fake_server_start(&numbers, 1);
+    phantomdb::pool pool(phantomdb::options(fake_server_url(fake)));
+    const phantomdb::result result = pool.query("a", "SELECT 1");
+    const phantomdb::row row = result[0];
+    CHECK(row["m"].as<std::uint64_t>() == UINT64_MAX);
+    CHECK(row["m"].as<std::optional<unsigned long long>>().value() == UINT64_MAX);
+    THROWN(type_error, row["m"].as<std::int64_t>());
+    THROWN(type_error, row["m"].as<std::uint32_t>());
+    THROWN(type_error, row["n"].as<std::uint64_t>());
+    THROWN(type_error, row["o"].as<std::uint64_t>());
+    THROWN(type_error, row["f"].as<std::uint64_t>());
+    const long double wide = 1e300;
+    CHECK(row["f"].as<double>() == 1e300 && row["f"].as<long double>() == wide);
+    THROWN(type_error, row["f"].as<float>());
+    THROWN(type_error, row["g"].as<float>());
+    THROWN(type_error, row["h"].as<double>());
+    THROWN(type_error, row["h"].as<float>());
+    CHECK_VIEW(row["h"].as<std::string_view>(), "1e400");
+    fake_server_stop(fake);
+}
+
 void cells() {
     phantomdb::pool pool(options_here());
     phantomdb::lease lease = pool.acquire();
@@ -530,6 +557,7 @@ int main() {
     check_run("texts with a NUL are refused", texts_with_a_nul_are_refused);
     check_run("every operation", every_operation);
     check_run("cells", cells);
+    check_run("numbers that don't fit", numbers_that_do_not_fit_are_refused_and_others_exact);
     check_run("transactions", transactions);
     check_run("closing", closing);
     check_run("the log is told of leaks", the_log_is_told_of_leaks);
