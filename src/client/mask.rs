@@ -164,8 +164,40 @@ impl Runs {
             let run = |part: &[Unit]| packed(part.iter().map(|unit| unit.byte));
             runs.extend(plain.windows(length).map(run));
         }
+        if length == RUN {
+            for before in 0..3 {
+                for text in in_base64(before, token) {
+                    runs.extend(text.windows(length).map(|run| packed(run.iter().copied())));
+                }
+            }
+        }
         Some(Runs { length, runs: Arc::new(runs) })
     }
+}
+
+/// What of the token is in Base64 whatever stands around it, if that many bytes stand before it; in both
+/// alphabets.
+fn in_base64(before: usize, token: &[u8]) -> [Vec<u8>; 2] {
+    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut digits = Vec::with_capacity(token.len() / 3 * 4 + 4);
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in std::iter::repeat_n(&0, before).chain(token) {
+        bits = bits << 8 | u32::from(*byte);
+        count += 8;
+        while count >= 6 {
+            count -= 6;
+            digits.push((bits >> count & 63) as usize);
+        }
+    }
+    let text = |others: [u8; 2]| {
+        let letter = |digit: &usize| match digit {
+            62 | 63 => others[digit - 62],
+            digit => LETTERS[*digit],
+        };
+        // The first ones have bits of what stands before.
+        digits.iter().skip((before * 8).div_ceil(6)).map(letter).collect()
+    };
+    [text(*b"+/"), text(*b"-_")]
 }
 
 /// A run as a number, whatever the case of its letters.
@@ -311,6 +343,20 @@ mod tests {
         let mask = Mask::default().and_token("abc%2Bdef%2Fghi%3D");
         assert_eq!(mask.excerpt(b"no: abc+def/ghi=!"), "no: [token]!");
         assert_eq!(mask.excerpt(b"no: abc%2Bdef%2Fghi%3D!"), "no: [token]!");
+    }
+
+    #[test]
+    fn a_token_in_base64_is_hidden_wherever_it_stands_there() {
+        let mask = Mask::default().and_token("s3cret?>token~of~mine");
+        for (text, shown) in [
+            // The token itself; after `u:`, where the last letter has a part of one byte only; after
+            // `me:` and before `!`.
+            ("czNjcmV0Pz50b2tlbn5vZn5taW5l", "[token]"),
+            ("dTpzM2NyZXQ_PnRva2Vufm9mfm1pbmU=", "dTp[token]U="),
+            ("bWU6czNjcmV0Pz50b2tlbn5vZn5taW5lIQ==", "bWU6[token]IQ=="),
+        ] {
+            assert_eq!(mask.excerpt(text.as_bytes()), shown, "{text}");
+        }
     }
 
     #[test]
