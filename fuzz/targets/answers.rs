@@ -5,6 +5,7 @@
 #![no_main]
 
 use std::io::Write;
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -12,7 +13,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use phantomdb::client::{Connection, DialGate, Endpoint, Interrupter, Poller, Progress, Watch};
+use phantomdb::client::{
+    Connection, DialGate, Endpoint, Interrupter, JsonToken, Poller, Progress, Table, Watch,
+};
 use phantomdb::{Answer, Code, Error, Options, Request, Result, Secret};
 
 const TOKEN: &str = "the-token-that-nobody-sees";
@@ -138,7 +141,9 @@ fn look_at(outcome: Result<Answer>) {
             return;
         }
     };
-    assert!(answer.text_with_nul().is_ok_and(|text| text.ends_with('\0')));
+    let text = checked(answer.text_with_nul()).expect("no response here has a text of a megabyte");
+    assert!(text.ends_with('\0'));
+    read_json(&answer);
     assert!((200..300).contains(&answer.status()));
     let _ = (checked(answer.affected_rows()), checked(answer.row_count()));
     let _ = answer.transaction_id();
@@ -160,4 +165,50 @@ fn look_at(outcome: Result<Answer>) {
         }
     }
     assert!(table.cell(table.row_count(), 0).is_err());
+    read_cells(table);
+}
+
+/// What is read in order is what is read by row and column, from whichever place it goes on.
+fn read_cells(table: &Table) {
+    let (mut position, mut before, mut count) = (0, None, 0);
+    loop {
+        let mut cells = table.cells(position).expect("it is a place to go on");
+        let Some(cell) = cells.next() else { break };
+        let place = (cell.row(), cell.column());
+        assert!(before.is_none_or(|before| before < place), "{before:?}, then {place:?}");
+        let same = table.cell(place.0, place.1).expect("it exists");
+        assert_eq!((cell.kind(), cell.text_with_nul()), (same.kind(), same.text_with_nul()));
+        assert!(cell.text_with_nul().ends_with('\0'));
+        (position, before, count) = (cells.position(), Some(place), count + 1);
+    }
+    let is_there = |row, column| table.cell(row, column).is_ok_and(|cell| !cell.is_null());
+    let rows = 0..table.row_count();
+    let columns = 0..table.column_count();
+    let values = rows.map(|row| columns.clone().filter(|column| is_there(row, *column)).count());
+    assert!(values.sum::<usize>() <= count);
+}
+
+/// A response that is JSON is a well-formed sequence of tokens, which any reader of JSON agrees with.
+fn read_json(answer: &Answer) {
+    let Some(tokens) = checked(answer.tokens(None, 0)) else { return };
+    let text = answer.text().expect("it was there");
+    let value: Result<serde_json::Value, _> = serde_json::from_str(text);
+    assert!(
+        value.is_ok_and(|value| value.is_object() || value.is_array())
+            || !text.starts_with(['{', '['])
+    );
+    let mut depth = 0;
+    for token in tokens {
+        match token {
+            JsonToken::Array | JsonToken::Object => depth += 1,
+            JsonToken::End => depth -= 1,
+            JsonToken::String(it) | JsonToken::Key(it) => {
+                let mut buffer = vec![MaybeUninit::uninit(); it.most()];
+                assert!(it.decode(&mut buffer).is_some_and(|(length, _)| length <= it.most()));
+            }
+            _ => {}
+        }
+        assert!((0..=128).contains(&depth));
+    }
+    assert_eq!(depth, 0);
 }

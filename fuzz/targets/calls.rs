@@ -395,6 +395,37 @@ fn read(source: &mut Source<'_>) {
         phantomdb_result_item_count(result, &mut count, none);
         phantomdb_result_item(result, row, &mut text, &mut count, none);
         phantomdb_result_affected_rows(result, &mut number, none);
+        phantomdb_result_reported_row_count(result, &mut number, none);
+        phantomdb_result_cell_is_replaced(result, row, column, &mut flag, none);
+        let mut values = [MaybeUninit::<phantomdb_value>::uninit(); 3];
+        let (values, mut buffer) = (values.as_mut_ptr().cast(), [0; 16]);
+        for reader in [
+            phantomdb_result_read_columns,
+            phantomdb_result_read_cells,
+            phantomdb_result_read_items,
+        ] {
+            let mut position = row;
+            reader(result, &mut position, values, 3, &mut count, none);
+            reader(result, &mut position, values, 2, &mut count, none);
+        }
+        let mut position = 0;
+        let (buffer, size) = (buffer.as_mut_ptr(), 16);
+        for (row, column) in
+            [(row, column), (PHANTOMDB_WHOLE, PHANTOMDB_WHOLE), (PHANTOMDB_WHOLE, PHANTOMDB_WHOLE)]
+        {
+            phantomdb_result_read_json(
+                result,
+                row,
+                column,
+                &mut position,
+                values,
+                3,
+                &mut count,
+                buffer,
+                size,
+                none,
+            );
+        }
     }
 }
 
