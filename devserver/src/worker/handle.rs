@@ -306,6 +306,13 @@ impl Worker {
     /// Learns how a worker ended that did so by itself.
     async fn buried(&mut self, error: Option<io::Error>, committing: bool) -> Lost {
         self.dead = true;
+        if error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory) {
+            self.kill();
+            return Lost::Ended(match committing {
+                true => unknown("there is no memory for the response"),
+                false => Error::new(Kind::Overloaded, "there is no memory for the response"),
+            });
+        }
         let mut status = None;
         if let Some(mut child) = self.child.take() {
             status = timeout(BURIAL, child.wait()).await.ok().and_then(Result::ok);
@@ -361,7 +368,9 @@ async fn receive(
         let granted = Arc::clone(shares).acquire_many_owned(wanted).await;
         share = Some(granted.map_err(io::Error::other)?);
     }
-    let mut bytes = vec![0; size as usize];
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size as usize).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    bytes.resize(size as usize, 0);
     stream.read_exact(&mut bytes).await?;
     let body = match share {
         Some(share) => Bytes::from_owner(Shared { bytes, _share: share }),

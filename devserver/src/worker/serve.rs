@@ -3,7 +3,7 @@
 use super::{LENGTHS, Report, SIGNAL, lengths, read_lengths};
 use crate::engine::{Command, Engine, Pieces, Stopper};
 use crate::error::{Error, Result};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -32,8 +32,11 @@ fn start(arguments: &[String]) -> io::Result<()> {
     let number = |at: usize| {
         arguments.get(at).and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidInput)
     };
-    let limit =
-        |resource, most| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    // Where whoever started the server allows less, less it is.
+    let limit = |resource, most: u64| {
+        let most = getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+    };
     limit(Resource::Fsize, number(0)?)?;
     limit(Resource::As, number(1)?)?;
     // It may well be ended by a signal; its memory is of no use to anybody.

@@ -301,6 +301,27 @@ fn few_descriptors_are_enough() {
 }
 
 #[test]
+fn limits_of_whoever_started_the_server_hold_for_its_workers() {
+    let script = "ulimit -v 4000000; ulimit -f 100000; ulimit -c 0; exec setpriv --bounding-set=-sys_resource \"$0\" --port 0 --stop-on-stdin-eof --max-statement-memory 8000000000";
+    let mut child = Command::new("sh")
+        .args(["-c", script])
+        .arg(command().get_program())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+    let address: std::net::SocketAddr =
+        url.trim().strip_prefix("http://").unwrap().parse().unwrap();
+    let mut client = Client::over(std::net::TcpStream::connect(address).unwrap());
+    client.post("/databases", r#"{"name":"d"}"#).is(201);
+    assert_eq!(client.value("SELECT 1"), 1);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn an_integer_is_exact_or_refused() {
     let server = Server::start(&[]);
     let mut client = server.with_table();
