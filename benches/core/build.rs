@@ -3,8 +3,8 @@
 use std::env;
 use std::path::Path;
 
-const SOURCES: [&str; 8] =
-    ["curl", "handoff", "mongoc", "phantomdb", "raw", "scale", "shelf", "zdb"];
+const SOURCES: [&str; 9] =
+    ["beside", "curl", "handoff", "mongoc", "phantomdb", "raw", "scale", "shelf", "zdb"];
 
 fn main() {
     println!("cargo::rerun-if-changed=c");

@@ -2,10 +2,11 @@
 //!
 //!     phantomdb-bench FOLDER [--quick] [--bindings] [SECTION...]    the report into FOLDER
 //!
-//! The sections, all if none is named: acquires, handoff, requests, counts, reconnecting, scale. With
+//! The sections, all if none is named: acquires, handoff, requests, beside, counts, reconnecting, scale. With
 //! `--bindings` it takes in what their own benches have left in FOLDER.
 
 mod acquires;
+mod beside;
 mod bindings;
 mod contender;
 mod counts;
@@ -71,6 +72,7 @@ fn run(
         ("acquires", acquires::turns(effort)),
         ("handoff", 1),
         ("requests", requests::turns(effort)),
+        ("beside", beside::turns()),
         ("counts", counts::turns()),
         ("reconnecting", reconnecting::turns(effort)),
         ("scale", scale::turns()),
@@ -90,6 +92,7 @@ fn run(
                     handoff::measure(server.address, effort.rounds as u32 * 400, &progress)
                 }
                 "requests" => requests::measure(server.address, folder, effort, &progress),
+                "beside" => beside::measure(effort.rounds as u32 * 4, &progress),
                 "counts" => counts::measure(server.address, &progress),
                 "reconnecting" => {
                     reconnecting::measure(server.address, &secure, folder, effort, &progress)
