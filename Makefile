@@ -210,8 +210,9 @@ test-reproducible: $(SETUP_BUILD) build ## build the libraries again elsewhere: 
 test-c: $(SETUP_TEST) build devserver ## the C and C++ tests, also under valgrind
 	@BUILD_DIR='$(TARGET_DIR)/tests-c' tests/c/run
 
-test-sanitize: $(SETUP_TEST) devserver ## the C and C++ tests under sanitizers
+test-sanitize: $(SETUP_TEST) devserver $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) ## the C and C++ tests, and each native layer beside a hostile server, under sanitizers
 	@tests/sanitize/run
+	@tests/sanitize/hostile 5
 
 test-fork: $(SETUP_TEST) build devserver ## a pool and the children of its process
 	@tests/fork/run
@@ -241,9 +242,10 @@ FUZZ_SECONDS ?= 600
 test-fuzz: $(SETUP_TEST) ## each fuzzer for a short while
 	@fuzz/run 10
 
-fuzz: $(SETUP_TEST) devserver python ## each fuzzer for FUZZ_SECONDS
+fuzz: $(SETUP_TEST) devserver python $(SETUP_NODE) $(GO_STAGE) ## each fuzzer for FUZZ_SECONDS, also those of the bindings' readers
 	@fuzz/run '$(FUZZ_SECONDS)'
 	@fuzz/python/run '$(FUZZ_SECONDS)'
+	@tests/sanitize/hostile '$(FUZZ_SECONDS)' values c node go
 
 contract-table: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## write docs/contract.md anew
 	@tests/contract/run --write
