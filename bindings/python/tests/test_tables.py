@@ -4,6 +4,8 @@ import inspect
 import re
 from pathlib import Path
 
+import pytest
+
 import phantomdb
 from phantomdb import _native, aio, errors
 from phantomdb.client import PhantomDB
@@ -103,7 +105,8 @@ def is_ours(value):
 
 
 def test_everything_public_is_documented():
-    for module in (phantomdb, phantomdb.pool, phantomdb.client, errors, aio):
+    greenlets = pytest.importorskip("phantomdb.gevent", exc_type=ImportError)
+    for module in (phantomdb, phantomdb.pool, phantomdb.client, errors, aio, greenlets):
         assert module.__doc__
         public = {name: it for name, it in vars(module).items() if not name.startswith("_")}
         for name, value in public.items():
