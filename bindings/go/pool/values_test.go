@@ -104,7 +104,7 @@ func TestANumberIsGivenExactlyOrAsItsDigits(t *testing.T) {
 // grumpy has a Scan method that changes it and then fails.
 type grumpy struct{ changes int }
 
-var errGrumpy = errors.New("I don't take that")
+var errGrumpy = errors.New("that is not taken")
 
 func (g *grumpy) Scan(any) error {
 	g.changes++
