@@ -403,6 +403,6 @@ fn too_small(token: &JsonToken, size: u64, room: &mut Room) -> Error {
     let mut value = phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_STRING, "");
     value.length = needed as u64;
     room.put(value);
-    let why = format_args!("has {size} bytes, and a string needs {needed} bytes");
+    let why = format!("has {size} bytes, and a string needs {needed} bytes");
     Error::invalid_argument("buffer", why)
 }

@@ -338,7 +338,7 @@ impl<'a> Iterator for Cells<'a> {
 }
 
 fn out_of_range(name: &str, index: usize, count: usize) -> Error {
-    let why = format_args!("{index} is out of range: there are {count}, counted from 0");
+    let why = format!("{index} is out of range: there are {count}, counted from 0");
     Error::invalid_argument(name, why)
 }
 
