@@ -34,6 +34,8 @@ type Stats struct {
 	} `json:"closed"`
 	// Leaked counts the clients that were out longer than LeakThreshold.
 	Leaked int64 `json:"leaked"`
+	// OldestWaiterSeconds is how long the caller has waited that waits longest; 0 if nobody waits.
+	OldestWaiterSeconds float64 `json:"oldest_waiter_seconds"`
 }
 
 // Histogram is how long something took, how often.
