@@ -37,7 +37,7 @@ class Agent:
         except PhantomDBError as error:
             reply = {"error": as_error(error)}
         with self.output:
-            print(json.dumps({"id": command["id"], **reply}), flush=True)
+            print(json.dumps({"id": command["id"], **reply}, default=str), flush=True)
 
     def find(self, command: dict[str, Any]) -> Any:
         return self.things[command.get("on", "pool")]

@@ -45,7 +45,7 @@ class Agent:
             message = "The task was cancelled"
             reply = {"error": as_error(CancelledError(message))}
         self.tasks.pop(command["id"], None)
-        print(json.dumps({"id": command["id"], **reply}), flush=True)
+        print(json.dumps({"id": command["id"], **reply}, default=str), flush=True)
 
     def find(self, command: dict[str, Any]) -> Any:
         return self.things[command.get("on", "pool")]
