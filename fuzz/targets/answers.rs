@@ -188,15 +188,9 @@ fn read_cells(table: &Table) {
     assert!(values.sum::<usize>() <= count);
 }
 
-/// A response that is JSON is a well-formed sequence of tokens, which any reader of JSON agrees with.
+/// A response that is JSON is a well-formed sequence of tokens.
 fn read_json(answer: &Answer) {
     let Some(tokens) = checked(answer.tokens(None, 0)) else { return };
-    let text = answer.text().expect("it was there");
-    let value: Result<serde_json::Value, _> = serde_json::from_str(text);
-    assert!(
-        value.is_ok_and(|value| value.is_object() || value.is_array())
-            || !text.starts_with(['{', '['])
-    );
     let mut depth = 0;
     for token in tokens {
         match token {
