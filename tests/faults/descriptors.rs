@@ -1,6 +1,7 @@
 //! A process that has no file descriptor left.
 
 use std::fs::File;
+use std::thread;
 
 use phantomdb::{Code, Options, Pool, Request};
 
@@ -49,8 +50,19 @@ fn rule_10_without_file_descriptors_the_cause_is_told_and_nothing_is_lost() {
             let error = promptly(|| pool.acquire()).unwrap_err();
             assert_eq!(error.code(), Code::Unavailable, "{error:?}");
             says(&error, cause);
-            // What is open needs no descriptor.
+            // What is open needs no descriptor, and serves those who wait for it.
             open.request(&insert(2)).unwrap();
+            let open = thread::scope(|scope| {
+                let waiter = scope.spawn(|| elsewhere.acquire());
+                eventually("it waits, and its dials have failed", || {
+                    let stats = elsewhere.stats_json();
+                    let few = |count: &i32| stats.contains(&format!(r#""dial_failures":{count},"#));
+                    elsewhere.status().pending == 1 && !(0..3).any(|count| few(&count))
+                });
+                drop(open);
+                promptly(|| waiter.join().unwrap()).unwrap()
+            });
+            open.request(&insert(3)).unwrap();
             drop(files);
 
             eventually("the pool recovers", || pool.acquire().is_ok());
