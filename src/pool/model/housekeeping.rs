@@ -132,3 +132,14 @@ fn rule_06_what_a_callback_tries_takes_no_connection_with_it() {
         close(&pool);
     });
 }
+
+#[test]
+fn rule_17_a_look_at_an_idle_socket_is_in_nobodys_way() {
+    let explore = Explore::with(1, 1, Validation::None)
+        .options(|options| options.preconnect = true)
+        .time(SECOND);
+    explore.run(|pool| {
+        let callers = [(); 2].map(|()| caller(&pool, visit));
+        all_are_served(&pool, callers);
+    });
+}
