@@ -119,7 +119,9 @@ static void down(void) {
     if (code == PHANTOMDB_OK) released(pool, second);
     else CHECK_CODE(code, PHANTOMDB_ERR_UNAVAILABLE, &error, "refused");
     released(pool, connection);
-    settled(pool, 2);
+    /* Nothing can be handed out in an outage. */
+    CHECK_INT(status_of(pool).available, 0);
+    CHECK_INT(status_of(pool).used, 0);
     closed(pool);
 }
 
@@ -164,13 +166,34 @@ static void slow_in_its_headers(void) {
           (outcome){PHANTOMDB_ERR_TIMEOUT, 0, "Timeout", true});
 }
 
-static void closes_without_a_word(void) {
-    meets(then(NULL, FAKE_CLOSE), (outcome){PHANTOMDB_ERR_CONNECTION_LOST, 0, "closed", true});
+/* A new connection that is lost before its first response: the request fails, and an outage begins,
+ * which is over once the server answers. */
+static void loses(fake_step fault, const char *part) {
+    for (int writes = 0; writes < 2; writes++) {
+        check_about("%s", writes ? "writing" : "reading");
+        const fake_step steps[] = {fault, good, good, good};
+        fake_server *server = fake_server_start(steps, 4);
+        phantomdb_pool_options options = options_of(server);
+        phantomdb_pool *pool = new_pool(&options);
+        phantomdb_connection *connection = acquired(pool);
+        phantomdb_error error;
+        int32_t code = writes
+                           ? phantomdb_connection_insert(connection, "d", "t", "{}", NULL, &error)
+                           : phantomdb_connection_list_databases(connection, NULL, &error);
+        CHECK_CODE(code, PHANTOMDB_ERR_CONNECTION_LOST, &error, part);
+        CHECK_INT(error.retriable, !writes);
+        released(pool, connection);
+        EVENTUALLY(phantomdb_pool_request(pool, "GET", "/databases", NULL, 0, NULL, NULL) ==
+                   PHANTOMDB_OK);
+        settled(pool, 1);
+        closed(pool);
+        fake_server_stop(server);
+    }
 }
 
-static void resets(void) {
-    meets(then(NULL, FAKE_RESET), (outcome){PHANTOMDB_ERR_CONNECTION_LOST, 0, "broke", true});
-}
+static void closes_without_a_word(void) { loses(then(NULL, FAKE_CLOSE), "closed"); }
+
+static void resets(void) { loses(then(NULL, FAKE_RESET), "broke"); }
 
 static void half_a_body(void) {
     meets(then(ANNOUNCED("100") "{\"databases\":[", FAKE_CLOSE),
