@@ -362,6 +362,9 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(names(setting.outer.path()), ["data"]);
     for name in names(&setting.data) {
         let name = name.into_string().expect("a name in ASCII");
-        assert!([".db", ".db-wal", ".db-shm"].iter().any(|end| name.ends_with(end)), "{name}");
+        assert!(
+            [".db", ".db-wal", ".db-shm", ".db-journal"].iter().any(|end| name.ends_with(end)),
+            "{name}"
+        );
     }
 });
