@@ -308,3 +308,24 @@ fn chunks_of_a_byte_each_take_time_in_proportion() {
     executor.close().unwrap();
     server.join();
 }
+
+#[test]
+fn rule_22_a_call_that_was_cancelled_before_it_began_counts_once_and_takes_no_connection() {
+    let server = FakeServer::start(|_| {});
+    let executor = executor(&server, PATIENCE);
+    let ticket = Ticket::new();
+    ticket.cancel().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let told = sender.clone();
+    executor
+        .run(Request::health_check(), &ticket, move |it| told.send(it.map(drop)).unwrap())
+        .unwrap();
+    executor.acquire(None, &ticket, move |it| sender.send(it.map(drop)).unwrap()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(receiver.recv().unwrap().unwrap_err().code(), Code::Cancelled);
+    }
+    let stats = executor.pool().stats_json();
+    assert!(stats.contains("\"cancelled\":2") && stats.contains("\"direct\":0"), "{stats}");
+    executor.close().unwrap();
+    server.join();
+}

@@ -221,6 +221,10 @@ impl Executor {
         deal: impl FnOnce(Call<T>, Result<Lease>) + Send + 'static,
     ) {
         let ticket = call.ticket().clone();
+        if ticket.is_cancelled() {
+            // Counted as any other (rule 22), though it asks for no connection.
+            return deal(call, Err(self.pool.acquire_cancelled()));
+        }
         let parts = Cell::new(Some((call, deal)));
         let take = || parts.take().expect("an acquire ends at once or waits, not both");
         let started = self.pool.start_acquire(timeout, || {

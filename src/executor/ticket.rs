@@ -80,6 +80,11 @@ impl Ticket {
         Ok(())
     }
 
+    /// Whether the call was cancelled before it began.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.state.lock().is_cancelled
+    }
+
     /// The turn of the call has come: says whether it is wanted still.
     pub(super) fn is_wanted(&self) -> bool {
         self.leave();

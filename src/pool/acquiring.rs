@@ -164,7 +164,6 @@ impl Shared {
     }
 
     /// Counts an acquire whose caller had given up before it began, and says what it has come to.
-    #[cfg(feature = "capi")]
     pub fn acquire_cancelled(&self) -> Error {
         let error = if self.is_closed() {
             Error::closed()

@@ -128,7 +128,6 @@ impl Pool {
     }
 
     /// Counts an acquire whose caller had given up before it began: `Cancelled`, or `Closed`.
-    #[cfg(feature = "capi")]
     pub(crate) fn acquire_cancelled(&self) -> Error {
         self.shared().acquire_cancelled()
     }

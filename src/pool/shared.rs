@@ -107,7 +107,6 @@ impl Shared {
     }
 
     /// Whether a close has returned.
-    #[cfg(feature = "capi")]
     pub fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
     }
