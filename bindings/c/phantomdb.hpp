@@ -1443,13 +1443,16 @@ public:
     }
 
     /// Takes a connection if one is free, else gives an empty optional. Never waits and never
-    /// uses the network. Throws as acquire() for everything else: a closed pool, say.
-    std::optional<lease> try_acquire() {
+    /// uses the network. `reason`, if given, is told why the optional is empty: all connections are in
+    /// use, or the server refuses more, say. Throws as acquire() for everything else: a closed pool, say.
+    std::optional<lease> try_acquire(std::string *reason = nullptr) {
         ::phantomdb_connection *connection = nullptr;
         ::phantomdb_error reported;
         switch (::phantomdb_pool_try_acquire(handle_, &connection, &reported)) {
         case PHANTOMDB_OK: return lease(handle_, connection);
-        case PHANTOMDB_ERR_WOULD_BLOCK: return std::nullopt;
+        case PHANTOMDB_ERR_WOULD_BLOCK:
+            if (reason) *reason = reported.message;
+            return std::nullopt;
         default: detail::raise(reported);
         }
     }

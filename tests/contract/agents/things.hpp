@@ -183,13 +183,15 @@ inline bool carry_out(cJSON *command) {
     if (is(command, "create")) {
         create(command);
     } else if (is(command, "try_acquire")) {
-        auto lease = all.pool(on)->pool->try_acquire();
+        std::string reason;
+        auto lease = all.pool(on)->pool->try_acquire(&reason);
         if (lease) {
             keep_lease(command, std::move(*lease));
         } else {
             ::phantomdb_error none{};
             none.code = PHANTOMDB_ERR_WOULD_BLOCK;
             none.retriable = true;
+            reason.copy(none.message, sizeof none.message - 1);
             reply_error(command, &none);
         }
     } else if (is(command, "release")) {
