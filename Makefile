@@ -299,7 +299,7 @@ fmt: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) ## format the code
 	@cargo fmt --all
 	@$(PYTHON_DIR)/venv/bin/ruff format --quiet --config bindings/python/pyproject.toml \
 		{bindings,examples,benches,fuzz}/python tests/contract/agents
-	@npm --prefix bindings/node run --silent format -- "$(CURDIR)"/{bindings,examples,benches}/node
+	@npm --prefix bindings/node run --silent format -- "$(CURDIR)"/{bindings,examples,benches}/node "$(CURDIR)/tests/contract"
 	@gofmt -w {bindings,examples,benches,tests}/go
 
 clean: ## remove everything that was built
