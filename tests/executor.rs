@@ -285,7 +285,7 @@ fn a_large_body_is_sent_and_received_in_slices() {
 
 /// What is made ready to receive a chunk must not cost more than the chunk.
 #[test]
-fn chunks_of_a_byte_each_take_time_in_proportion() {
+fn chunks_of_a_byte_each_are_put_together() {
     const CHUNKS: usize = 200_000;
     let server = FakeServer::start(|listener| {
         let mut peer = Peer::accept(listener);
@@ -301,10 +301,8 @@ fn chunks_of_a_byte_each_take_time_in_proportion() {
         peer.expect_end();
     });
     let executor = pool_of(&server, 1, 6 * PATIENCE);
-    let began = Instant::now();
     let answer = run(&executor, Request::raw("GET", "/x", None).unwrap()).recv().unwrap().unwrap();
     assert_eq!(answer.text().unwrap().len(), CHUNKS + 2);
-    eprintln!("{:?}", began.elapsed());
     executor.close().unwrap();
     server.join();
 }
