@@ -69,8 +69,8 @@ pub struct Answer {
     transaction_id: Option<String>,
     /// Written or read at the first call that asks for it.
     text: OnceLock<Result<String>>,
-    table: OnceLock<Result<Table>>,
-    names: OnceLock<Result<Names>>,
+    table: OnceLock<Result<Box<Table>>>,
+    names: OnceLock<Result<Box<Names>>>,
 }
 
 /// What the server sent is data of the program, which have no place in a log.
@@ -87,7 +87,8 @@ impl fmt::Debug for Answer {
 enum Content {
     /// As the server sent it, with a NUL after it; where its value stands if it is JSON.
     Text(String, Option<(Shape, Range<usize>)>),
-    Table(Table),
+    /// In a box, so that a response that is none costs less to pass on.
+    Table(Box<Table>),
     Names(Names),
 }
 
@@ -112,7 +113,7 @@ impl Answer {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        if text.trim().is_empty() {
+        if text.trim_start().is_empty() {
             text = "{}".to_owned();
         }
         stop.look()?;
@@ -167,15 +168,15 @@ impl Answer {
                 Content::text(text, Some(part))?
             }
             Expected::Query => match survey.of_query() {
-                Ok(None) => Content::Table(Table::default()),
+                Ok(None) => Content::Table(Box::default()),
                 Ok(Some(source)) => Table::read(text.into_bytes(), source, stop, mask)
-                    .map(Content::Table)
+                    .map(|table| Content::Table(Box::new(table)))
                     .map_err(|why| unread(why, no_table))?,
                 Err(why) => return Err(malformed(&format!("{no_table}: {why}"), &text)),
             },
             Expected::Records => match survey.of_select() {
                 Ok(source) => Table::read(text.into_bytes(), source, stop, mask)
-                    .map(Content::Table)
+                    .map(|table| Content::Table(Box::new(table)))
                     .map_err(|why| unread(why, no_table))?,
                 Err(why) => return Err(malformed(&why, &text)),
             },
@@ -301,8 +302,8 @@ impl Answer {
             Content::Table(table) => Ok(table),
             Content::Names(_) => Err(no_table()),
             Content::Text(text, part) => {
-                let read = || self.read_table(&text[..text.len() - 1], part.as_ref());
-                self.table.get_or_init(read).as_ref().map_err(Clone::clone)
+                let read = || self.read_table(&text[..text.len() - 1], part.as_ref()).map(Box::new);
+                self.table.get_or_init(read).as_deref().map_err(Clone::clone)
             }
         }
     }
@@ -339,13 +340,13 @@ impl Answer {
             {
                 let read = || {
                     let bytes = copied(&text[..text.len() - 1])?;
-                    Names::read(bytes, place.clone(), &Stop::never()).map_err(|unread| match unread
-                    {
+                    let names = Names::read(bytes, place.clone(), &Stop::never());
+                    names.map(Box::new).map_err(|unread| match unread {
                         Unread::Malformed(why) => no_list(&why),
                         other => of_unread(other),
                     })
                 };
-                self.names.get_or_init(read).as_ref().map_err(Clone::clone)
+                self.names.get_or_init(read).as_deref().map_err(Clone::clone)
             }
             _ => Err(no_list("list_databases and list_tables give one")),
         }

@@ -18,16 +18,18 @@ const SEGMENT: usize = 8192;
 /// How many the first has at first.
 const FIRST: usize = 16;
 
-/// A list in segments of equal size, so that growing needs no room for what is there already.
+/// A list in segments of equal size, so that growing needs no room for what is there already. A short
+/// list is its first segment, and one allocation.
 #[derive(Debug)]
 pub(super) struct Segments<T> {
-    segments: Vec<Vec<T>>,
+    first: Vec<T>,
+    rest: Vec<Vec<T>>,
     length: usize,
 }
 
 impl<T> Default for Segments<T> {
     fn default() -> Self {
-        Segments { segments: Vec::new(), length: 0 }
+        Segments { first: Vec::new(), rest: Vec::new(), length: 0 }
     }
 }
 
@@ -37,15 +39,16 @@ impl<T: Copy> Segments<T> {
     }
 
     pub(super) fn push(&mut self, element: T) -> Result<(), OutOfMemory> {
-        if self.length == self.segments.len() * SEGMENT {
-            self.segments.try_reserve(1)?;
-            self.segments.push(Vec::new());
+        if self.length == (self.rest.len() + 1) * SEGMENT {
+            self.rest.try_reserve(1)?;
+            self.rest.push(Vec::new());
         }
-        let segment = &mut self.segments[self.length / SEGMENT];
+        let (segment, most) = match self.rest.last_mut() {
+            None => (&mut self.first, (self.length * 2).clamp(FIRST, SEGMENT)),
+            Some(last) => (last, SEGMENT),
+        };
         if segment.len() == segment.capacity() {
-            let is_first = self.length < SEGMENT;
-            let wanted = if is_first { (segment.len() * 2).max(FIRST) } else { SEGMENT };
-            segment.try_reserve_exact(wanted.min(SEGMENT) - segment.len())?;
+            segment.try_reserve_exact(most - segment.len())?;
         }
         segment.push(element);
         self.length += 1;
@@ -53,15 +56,20 @@ impl<T: Copy> Segments<T> {
     }
 
     pub(super) fn get(&self, index: usize) -> Option<T> {
-        self.segments.get(index / SEGMENT)?.get(index % SEGMENT).copied()
+        let segment = match index / SEGMENT {
+            0 => &self.first,
+            later => self.rest.get(later - 1)?,
+        };
+        segment.get(index % SEGMENT).copied()
     }
 
     /// Removes what comes after so many elements.
     pub(super) fn truncate(&mut self, length: usize) {
         if length < self.length {
             self.length = length;
-            self.segments.truncate(length.div_ceil(SEGMENT));
-            if let Some(last) = self.segments.last_mut() {
+            self.first.truncate(length);
+            self.rest.truncate(length.div_ceil(SEGMENT).saturating_sub(1));
+            if let Some(last) = self.rest.last_mut() {
                 last.truncate((length - 1) % SEGMENT + 1);
             }
         }

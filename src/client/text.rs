@@ -25,6 +25,8 @@ const WITH_NUL: u8 = 2;
 const REPLACED_WITH_NUL: u8 = 3;
 /// How many bytes a length takes that is written out: as many of seven bits as 32 bits need.
 const LENGTH: usize = 5;
+/// A buffer of so many bytes is not worth being copied into a smaller one.
+const SMALL: usize = 4096;
 
 /// A value as it is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +178,7 @@ impl Packer {
     /// Gives back the room that nothing was packed into, if it is worth it.
     pub(super) fn finish(mut self) -> Result<Texts, OutOfMemory> {
         self.bytes.truncate(self.end);
-        if self.end < self.bytes.capacity() / 2 {
+        if self.end < self.bytes.capacity() / 2 && self.bytes.capacity() > SMALL {
             // Not in place: an allocator that can't do even that would end the program.
             let mut smaller = Vec::new();
             if smaller.try_reserve_exact(self.end).is_ok() {

@@ -149,6 +149,9 @@ if __name__ == '__main__':
     import atexit
     atexit.register(pool.close)
 
+    # What it says of a busy machine is not what is looked at here.
+    import logging
+    logging.getLogger('waitress.queue').setLevel(logging.ERROR)
     server = waitress.create_server(app, port=0, host='127.0.0.1', threads=32)
     print(server.effective_port, flush=True)
     threading.Thread(target=server.run, daemon=True).start()

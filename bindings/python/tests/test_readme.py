@@ -49,7 +49,9 @@ def test_the_program_of_the_first_page(own_url):
 
 
 SERVE = """
-import sys, threading, waitress
+import logging, sys, threading, waitress
+# What it says of a busy machine is not what is looked at here.
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 server = waitress.create_server(app, port=0, host="127.0.0.1", threads=32)
 print(server.effective_port, flush=True)
 threading.Thread(target=server.run, daemon=True).start()

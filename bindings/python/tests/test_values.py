@@ -484,10 +484,8 @@ TICKS = """
 import sys, threading, time
 from phantomdb.pool import create_pool
 pool = create_pool(sys.argv[1], 1, 1)
-stop = threading.Event()
-gaps = []
 
-def tick():
+def tick(stop, gaps):
     # In processor time, which does not pass while other programs run.
     last = time.process_time()
     while not stop.is_set():
@@ -496,14 +494,21 @@ def tick():
         gaps.append(now - last)
         last = now
 
-ticker = threading.Thread(target=tick)
-ticker.start()
-started = time.thread_time()
-pool.SELECT
-busy = time.thread_time() - started
-stop.set()
-ticker.join()
-print(busy, max(gaps))
+def select():
+    stop = threading.Event()
+    gaps = []
+    ticker = threading.Thread(target=tick, args=(stop, gaps))
+    ticker.start()
+    started = time.thread_time()
+    pool.SELECT
+    busy = time.thread_time() - started
+    stop.set()
+    ticker.join()
+    return max(gaps), busy
+
+# Whoever holds the lock holds it every time; the system may be late once.
+gap, busy = min(select() for _ in range(3))
+print(busy, gap)
 """
 
 

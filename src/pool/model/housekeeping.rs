@@ -118,9 +118,11 @@ fn rule_06_what_a_callback_tries_takes_no_connection_with_it() {
             Err(_) => saw("none was free"),
         }
     });
-    let explore = Explore::with(0, 2, Validation::None)
+    // Served when the outage is over, which takes the time of a back-off.
+    let explore = Explore::with(1, 2, Validation::None)
         .options(|options| options.log = Some(log))
         .dials(&[Dial::Fails])
+        .time(SECOND)
         .must_see(&["served in the callback", "none was free"]);
     explore.run(move |pool| {
         *pool_of_callback.lock().unwrap() = Arc::downgrade(&pool);
