@@ -71,13 +71,17 @@ pub struct Error {
     pub details: Map<String, Value>,
 }
 
+/// Longer messages lose their middle: SQLite repeats what it does not understand, which may be as long
+/// as a body.
+const LONGEST_MESSAGE: usize = 2000;
+
 /// The result of everything that can end as an answer to the client.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// An error without details.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), details: Map::new() }
+        Self { kind, message: shortened(message.into()), details: Map::new() }
     }
 
     /// The same error with one more fact for programs.
@@ -114,6 +118,21 @@ impl Error {
         )
         .with("transaction_id", id)
     }
+}
+
+fn shortened(message: String) -> String {
+    if message.len() <= LONGEST_MESSAGE {
+        return message;
+    }
+    let mut end = LONGEST_MESSAGE / 2;
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut rest = message.len() - LONGEST_MESSAGE / 2;
+    while !message.is_char_boundary(rest) {
+        rest += 1;
+    }
+    format!("{} … {}", &message[..end], &message[rest..])
 }
 
 impl From<std::io::Error> for Error {

@@ -24,6 +24,7 @@ const BEFORE_OPERAND: &[&str] = &[
     "check",
     "collate",
     "column",
+    "constraint",
     "create",
     "cross",
     "default",
@@ -58,6 +59,7 @@ const BEFORE_OPERAND: &[&str] = &[
     "or",
     "order",
     "outer",
+    "references",
     "regexp",
     "rename",
     "returning",
@@ -75,6 +77,12 @@ const BEFORE_OPERAND: &[&str] = &[
     "when",
     "where",
     "with",
+];
+
+/// Those of them that SQLite also takes for names of columns, so that they end an operand where only
+/// an operator can follow.
+const NAMES_TOO: &[&str] = &[
+    "column", "cross", "inner", "left", "natural", "offset", "outer", "rename", "trigger", "with",
 ];
 
 /// Words that cannot begin an operand, so that a word like ILIKE before them is a name.
@@ -345,6 +353,20 @@ fn scan(sql: &str) -> Result<(Cow<'_, str>, Shape)> {
     Ok((Cow::Owned(text), shape))
 }
 
+/// Whether a text is one number, string or blob, perhaps with signs, or null: what needs no
+/// computing.
+pub fn is_literal(sql: &str) -> bool {
+    let is_sign = |token: &Token| matches!(token.sort, Sort::Sign(b'-' | b'+'));
+    let mut tokens = Tokens { text: sql.as_bytes(), at: 0 }.skip_while(is_sign);
+    let is_constant = tokens.next().is_some_and(|token| match token.sort {
+        Sort::Number => true,
+        Sort::Operand => sql[token.start..token.end].ends_with('\''),
+        Sort::Word => sql[token.start..token.end].eq_ignore_ascii_case("null"),
+        Sort::Sign(_) => false,
+    });
+    is_constant && tokens.next().is_none()
+}
+
 /// Whether an operand ends with this token.
 fn ends_operand(sql: &str, token: Option<Token>) -> bool {
     token.is_some_and(|token| match token.sort {
@@ -354,6 +376,11 @@ fn ends_operand(sql: &str, token: Option<Token>) -> bool {
     })
 }
 
+fn is_word(sql: &str, token: Option<Token>, words: &[&str]) -> bool {
+    token
+        .is_some_and(|token| token.sort == Sort::Word && among(words, &sql[token.start..token.end]))
+}
+
 /// Whether ILIKE between these tokens is the operator; else it is somebody's name.
 fn is_operator(
     sql: &str,
@@ -361,10 +388,18 @@ fn is_operator(
     before: Option<Token>,
     next: Option<Token>,
 ) -> bool {
-    let negated = before.is_some_and(|token| {
-        token.sort == Sort::Word && sql[token.start..token.end].eq_ignore_ascii_case("not")
+    // What is made here has the name, with its columns in brackets.
+    let is_made = is_word(sql, before, &["view"])
+        && is_word(sql, earlier, &["create", "temp", "temporary"])
+        || is_word(sql, before, &["recursive"]) && is_word(sql, earlier, &["with"]);
+    if is_made {
+        return false;
+    }
+    let left = if is_word(sql, before, &["not"]) { earlier } else { before };
+    let before_value = next.is_some_and(|token| {
+        token.sort == Sort::Operand && b"'?:@$".contains(&sql.as_bytes()[token.start])
     });
-    let after_operand = ends_operand(sql, if negated { earlier } else { before });
+    let after_operand = ends_operand(sql, left) || before_value && is_word(sql, left, NAMES_TOO);
     let before_operand = next.is_some_and(|token| match token.sort {
         Sort::Operand | Sort::Number | Sort::Sign(b'(' | b'-' | b'+' | b'~') => true,
         Sort::Word => !among(NOT_OPERANDS, &sql[token.start..token.end]),
@@ -428,6 +463,9 @@ mod tests {
             ("a ILIKE lower(b)", "a LIKE  lower(b)"),
             ("1 ILIKE -1", "1 LIKE  -1"),
             ("replace ILIKE 'x' AND desc ILIKE 'x'", "replace LIKE  'x' AND desc LIKE  'x'"),
+            ("view ILIKE ('x') AND key ILIKE ('x')", "view LIKE  ('x') AND key LIKE  ('x')"),
+            ("left ILIKE 'x' OR offset NOT ILIKE ?", "left LIKE  'x' OR offset NOT LIKE  ?"),
+            ("WHERE trigger ILIKE :p", "WHERE trigger LIKE  :p"),
         ] {
             assert_eq!(part(given).unwrap(), expected);
         }
@@ -448,6 +486,13 @@ mod tests {
             "INSERT INTO ilike (ilike) VALUES ('a')",
             "UPDATE ilike SET ilike = 1 WHERE ilike IN (1)",
             "ALTER TABLE t ADD COLUMN ilike text",
+            "CREATE VIEW ilike(a) AS SELECT 1",
+            "CREATE VIEW IF NOT EXISTS ilike (a) AS SELECT 1",
+            "WITH RECURSIVE ilike(n) AS (SELECT 1) SELECT n FROM ilike",
+            "CREATE TABLE u (a int REFERENCES ilike(ilike))",
+            "CREATE TABLE u (a int CONSTRAINT ilike CHECK (a > 0))",
+            "CREATE TABLE u (a int, CONSTRAINT ilike FOREIGN KEY (a) REFERENCES ilike (ilike))",
+            "INSERT INTO main.ilike (a) VALUES (1)",
             "SELECT ilike(1)",
             "x'00' = ilikely",
             "'unfinished ILIKE 'x",
@@ -455,6 +500,27 @@ mod tests {
             "[unfinished ILIKE 'x'",
         ] {
             assert_eq!(part(same).unwrap(), same);
+        }
+    }
+
+    #[test]
+    fn a_literal_is_told_from_what_must_be_computed() {
+        for literal in ["1", "-1", "+ 1.5e3", "'it''s'", "x'00'", "NULL", "null", "0xff", "'-- '"] {
+            assert!(is_literal(literal), "{literal}");
+        }
+        for computed in [
+            "",
+            "-",
+            "1 + 1",
+            "1 || instr(a, b)",
+            "'a' || 'b'",
+            "'unfinished",
+            "CURRENT_TIME",
+            "\"a\"",
+            "f(1)",
+            "(1)",
+        ] {
+            assert!(!is_literal(computed), "{computed}");
         }
     }
 

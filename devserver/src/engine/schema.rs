@@ -168,7 +168,8 @@ pub fn create(session: &Session, name: &str, columns: &[Column]) -> Result<()> {
 
 fn declaration(column: &Column, inline_key: bool) -> Result<String> {
     names::check_identifier("column", &column.name)?;
-    let mut sql = format!("{} {}", quoted(&column.name), declared_type(&column.kind)?);
+    let declared = declared_type(&column.kind)?;
+    let mut sql = format!("{} {declared}", quoted(&column.name));
     if inline_key {
         sql += " PRIMARY KEY";
     }
@@ -179,6 +180,7 @@ fn declaration(column: &Column, inline_key: bool) -> Result<String> {
         sql += " UNIQUE";
     }
     if let Some(default) = &column.default {
+        values::check_rounding(default, &column.name, &declared)?;
         sql += &format!(" DEFAULT {}", values::literal(default)?);
     }
     Ok(sql)
@@ -317,9 +319,8 @@ fn columns(session: &Session, table: &str) -> Result<Vec<Value>> {
 /// A default is kept as SQL text; one that is no constant stays text here too.
 fn default_value(session: &Session, sql: Option<String>, boolean: bool) -> Value {
     let Some(sql) = sql else { return Value::Null };
-    let constant =
-        sql.starts_with(|first: char| first == '\'' || first == '-' || first.is_ascii_digit());
-    if !constant && !sql.eq_ignore_ascii_case("null") {
+    // To compute one could take as long as any statement.
+    if !lexer::is_literal(&sql) {
         return sql.into();
     }
     let Ok(select) = lexer::statement(&format!("SELECT {sql}")).map(|text| text.into_owned())

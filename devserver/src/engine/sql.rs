@@ -227,12 +227,9 @@ fn cells(session: &Session, table: &str, row: &Object<'_>) -> Result<Vec<Sql>> {
     if cells.iter().any(suspect) {
         let types = schema::types_of(session, table)?;
         for ((name, _), cell) in row.members().zip(&cells) {
-            let Sql::Text(text) = cell else { continue };
             let declared = types.iter().find(|(column, _)| column.eq_ignore_ascii_case(name));
-            if declared.is_some_and(|(_, kind)| values::would_be_rounded(text, kind)) {
-                return Err(Error::bad_request(format!(
-                    "the text for the column {name:?} is an integer that does not fit into a signed 64-bit integer: SQLite would round it"
-                )));
+            if let Some((_, declared)) = declared {
+                values::check_rounding(cell, name, declared)?;
             }
         }
     }

@@ -19,6 +19,16 @@ pub fn would_be_rounded(text: &str, declared: &str) -> bool {
     is_integer && text.trim().parse::<i64>().is_err() && is_numeric(declared)
 }
 
+/// Refuses a value that SQLite would round in a column of this declared type.
+pub fn check_rounding(value: &Sql, column: &str, declared: &str) -> Result<()> {
+    match value {
+        Sql::Text(text) if would_be_rounded(text, declared) => Err(Error::bad_request(format!(
+            "the text for the column {column:?} is an integer that does not fit into a signed 64-bit integer: SQLite would round it"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// SQLite's rules for the affinity of a declared type.
 fn is_numeric(declared: &str) -> bool {
     let declared = declared.to_ascii_uppercase();

@@ -17,8 +17,8 @@ use tokio::sync::OwnedSemaphorePermit;
 /// when the connection closes would see a reset instead of the answer.
 const THROWN_AWAY: u64 = 16 * 1024 * 1024;
 
-/// Larger bodies are not taken apart where other requests would wait meanwhile.
-const READ_AT_ONCE: usize = 16 * 1024;
+/// The largest body of a route that takes a name and little more.
+const SMALL: usize = 64 * 1024;
 
 /// Reads the whole body, also where the route has no use for it: with one left unread the
 /// connection could not be kept.
@@ -30,10 +30,15 @@ pub async fn read(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     }
 }
 
-/// Answers at once a request that is not let in, and throws away what is left of it, so that the
-/// connection can be kept.
+/// Answers at once a request that is not let in.
 pub fn refuse(app: &App, request: Request, error: Error) -> Response {
-    let response = error.into_response();
+    drop(without_body(app, request));
+    error.into_response()
+}
+
+/// The same request without its body, which is thrown away meanwhile, so that the connection can be
+/// kept.
+pub fn without_body(app: &App, request: Request) -> Request {
     let (head, body) = request.into_parts();
     // A client that waits for leave to send its body will not send it now.
     let sends_on = !body.is_end_stream()
@@ -49,7 +54,7 @@ pub fn refuse(app: &App, request: Request, error: Error) -> Response {
             }
         });
     }
-    response
+    Request::from_parts(head, Body::empty())
 }
 
 async fn throw_away(mut body: Body) {
@@ -142,17 +147,14 @@ async fn collect_up_to(mut body: Body, app: &App) -> Result<Bytes> {
 pub struct Payload(pub Bytes);
 
 impl Payload {
-    /// Takes it apart, if it is large on a thread that may be busy for long.
-    pub async fn read<T: Send + 'static>(
-        self,
-        take_apart: impl FnOnce(&[u8]) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        if self.0.len() <= READ_AT_ONCE {
-            return take_apart(&self.0);
+    /// The body of a request that the server itself takes apart, not a worker. Only a small one: its
+    /// members may take many times its size in memory, and other requests wait meanwhile.
+    pub fn small(&self) -> Result<&[u8]> {
+        if self.0.len() > SMALL {
+            let message = format!("a body for this route has at most {SMALL} bytes");
+            return Err(Error::new(Kind::TooLarge, message).with("max_body_bytes", SMALL));
         }
-        tokio::task::spawn_blocking(move || take_apart(&self.0))
-            .await
-            .map_err(|error| Error::internal(format!("the request failed within: {error}")))?
+        Ok(&self.0)
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn new_database(
     payload: Payload,
 ) -> Result<String> {
     transaction.none("creating a database")?;
-    let name = payload.read(|body| Object::required(body)?.take_text("name")).await?;
+    let name = Object::required(payload.small()?)?.take_text("name")?;
     app.store.create(name.clone()).await?;
     Ok(name)
 }

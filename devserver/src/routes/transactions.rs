@@ -19,14 +19,9 @@ pub async fn begin(
     payload: Payload,
 ) -> Result<Response> {
     transaction.none("beginning a transaction")?;
-    let database = payload
-        .read(|body| {
-            let mut body = Object::parse(body)?.unwrap_or_default();
-            let database = body.take_optional_text("database")?;
-            body.finish("a transaction")?;
-            Ok(database)
-        })
-        .await?;
+    let mut body = Object::parse(payload.small()?)?.unwrap_or_default();
+    let database = body.take_optional_text("database")?;
+    body.finish("a transaction")?;
     let id = app.store.begin(database.as_deref())?;
     Ok(answer(StatusCode::OK, &json!({"transaction_id": id})))
 }

@@ -65,9 +65,14 @@ impl Database {
         fs::set_permissions(&self.file, Permissions::from_mode(0o600))?;
         for end in ENDINGS {
             let file = with_ending(&self.file, end);
-            if file.symlink_metadata().is_ok_and(|found| found.is_file()) {
-                fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+            let Ok(found) = file.symlink_metadata() else { continue };
+            // SQLite would follow a link, and wait for whoever writes to a pipe.
+            if !found.is_file() {
+                return Err(Error::internal(format!(
+                    "the file beside it that ends in {end} is not a regular file"
+                )));
             }
+            fs::set_permissions(&file, Permissions::from_mode(0o600))?;
         }
         Ok(())
     }

@@ -122,6 +122,14 @@ fn the_token_is_looked_at_before_the_body_is_read() {
         client.headers = vec!["Authorization: Bearer s3cret".into()];
         client.get("/databases").is(200);
     }
+    // Health is told to strangers as well, and nothing of what they send is kept or waited for.
+    for method in ["GET", "HEAD"] {
+        let mut client = server.connect();
+        client
+            .write(format!("{method} /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n{{").as_bytes())
+            .unwrap();
+        assert!(client.read_head().unwrap().starts_with("http/1.1 200 "));
+    }
     let mut asks = server.connect();
     asks.write(b"POST /databases HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
         .unwrap();

@@ -161,6 +161,18 @@ fn only_the_user_of_the_server_reads_its_files() {
     assert_eq!(client.value("SELECT n FROM t"), 1);
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     client.post("/databases", r#"{"name":"linked"}"#).fails(409, "ALREADY_EXISTS");
+    drop(server);
+    // Nor is what lies beside a database where its journal would be.
+    let journal = folder.path().join("d.db-journal");
+    assert!(Command::new("mkfifo").arg(&journal).status().unwrap().success());
+    let begun = Instant::now();
+    let server = Server::start(&["--data", data]);
+    assert_eq!(server.connect().get("/databases").is(200)["databases"], json!([]));
+    assert!(begun.elapsed() < crate::support::PATIENCE);
+    drop(server);
+    std::fs::remove_file(&journal).unwrap();
+    let server = Server::start(&["--data", data]);
+    assert_eq!(server.connect().get("/databases").is(200)["databases"], json!(["d"]));
 }
 
 #[test]
@@ -364,6 +376,12 @@ fn an_integer_is_exact_or_refused() {
                 r#"{{"name":"x","columns":[{{"name":"a","type":"int","defaultValue":{big}}}]}}"#
             ),
         ),
+        client.post(
+            "/databases/d/tables",
+            &format!(
+                r#"{{"name":"x","columns":[{{"name":"a","type":"decimal(30)","default":"{big}"}}]}}"#
+            ),
+        ),
         // A text that SQLite would make a number of.
         client.post(rows, &format!(r#"{{"i":"{big}"}}"#)),
         client.put(rows, &format!(r#"{{"data":{{"f":"{big}"}}}}"#)),
@@ -413,6 +431,39 @@ fn ilike_finds_what_like_does_in_any_case() {
     client.query("CREATE TABLE ilike (ilike text)").is(200);
     client.query("INSERT INTO ilike (ilike) VALUES ('A')").is(200);
     assert_eq!(client.value("SELECT ilike FROM ilike WHERE ilike ILIKE 'a'"), "A");
+    client.query("DROP TABLE ilike").is(200);
+    client.query("CREATE VIEW ilike(a) AS SELECT 'B'").is(200);
+    assert_eq!(client.value("SELECT a FROM ilike WHERE a ILIKE ('b')"), "B");
+}
+
+#[test]
+fn an_error_is_short_whatever_was_sent() {
+    let server = Server::start(&[]);
+    let mut client = server.with_table();
+    for long in ["a", "é"] {
+        let name = long.repeat(500_000);
+        for reply in [
+            client.query(&format!("SELECT {name}")),
+            client.query(&format!("SELECT 1 FROM {name}")),
+            client.post(ROWS, &format!(r#"{{"{name}":1}}"#)),
+        ] {
+            let message = reply.fails(400, "SQL_ERROR");
+            assert!(message.len() < 2100 && message.contains(" … "), "{}", message.len());
+        }
+    }
+    assert!(client.query("SELECT nowhere").fails(400, "SQL_ERROR").contains("nowhere"));
+}
+
+/// Its members would take many times their size in the server itself.
+#[test]
+fn what_no_worker_takes_apart_is_small() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let body = |size: usize| format!("{{\"name\":\"d\"{}}}", " ".repeat(size - 12));
+    for path in ["/databases", "/api/v1/databases", "/transactions"] {
+        client.post(path, &body(65_537)).fails(413, "PAYLOAD_TOO_LARGE");
+    }
+    client.post("/databases", &body(65_536)).is(201);
 }
 
 #[test]

@@ -54,6 +54,21 @@ fn databases_and_tables_are_objects() {
     assert_eq!(client.get("/api/v1/databases").is(200), json!({"databases": []}));
 }
 
+/// To compute it could take as long as any statement.
+#[test]
+fn a_default_that_must_be_computed_is_shown_as_it_is_spelled() {
+    let server = Server::start(&["--query-timeout", "1"]);
+    let mut client = server.connect();
+    client.post("/databases", r#"{"name":"d"}"#).is(201);
+    let endless = "1 + instr(zeroblob(60000000), CAST(zeroblob(30000000) || x'01' AS BLOB))";
+    client
+        .query(&format!("CREATE TABLE t (a DEFAULT ({endless}), b DEFAULT -5, c DEFAULT 'it''s')"))
+        .is(200);
+    let columns = &client.get("/api/v1/databases").is(200)["databases"][0]["tables"][0]["columns"];
+    let defaults: Vec<_> = (0..3).map(|at| columns[at]["defaultValue"].clone()).collect();
+    assert_eq!(defaults, [json!(endless), json!(-5), json!("it's")]);
+}
+
 #[test]
 fn rows_are_paged() {
     let server = Server::start(&[]);
