@@ -11,11 +11,15 @@ die() {
 WORK=$(mktemp -d)
 SERVERS=()
 
+# A script with more to end defines this anew. If it fails, the folder stays.
+end_more() { :; }
+
 clean_up() {
     local status=$?
     trap - EXIT
     stop_devservers || true
-    rm -rf "$WORK"
+    # Never through a mount that is left, into what is mounted there.
+    if end_more; then rm -rf --one-file-system "$WORK"; fi
     exit "$status"
 }
 trap clean_up EXIT
