@@ -54,15 +54,11 @@ help: ## list the targets
 setup: $(SETUP_TEST) ## install what building and testing need, or say what to install
 	@echo 'Everything is there.'
 
+# Each level looks for all that it needs, whatever another has found. None comes before another, for
+# which compiler a machine without one gets depends on what it is for.
 $(TARGET_DIR)/setup-%: scripts/setup $(wildcard rust-toolchain.toml)
 	@scripts/setup $*
 	@mkdir -p $(@D) && touch $@
-
-$(SETUP_TEST): $(SETUP_DEMO)
-
-$(SETUP_BENCH): $(SETUP_DEMO)
-
-$(SETUP_DEMO): $(SETUP_BUILD)
 
 build: $(LIBRARY) ## build the shared and the static library
 
