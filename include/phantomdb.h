@@ -1696,15 +1696,15 @@ int32_t phantomdb_result_item(const struct phantomdb_result *result,
 
 /**
  * How many rows an update, a delete or another statement changed; -1 if the server did not say,
- * as after an insert.
+ * as after an insert, or said something that is not a whole number, or negative.
  */
 int32_t phantomdb_result_affected_rows(const struct phantomdb_result *result,
                                        int64_t *count,
                                        struct phantomdb_error *error);
 
 /**
- * How many rows the server says there are, which may be more than it sent; if it does not say, the number
- * of rows that it sent. The `rowCount` of every binding.
+ * How many rows the server says there are, which may be more than it sent; if it does not say, or says
+ * something that is not a whole number, or negative, the number of rows that it sent. The `rowCount` of every binding.
  */
 int32_t phantomdb_result_reported_row_count(const struct phantomdb_result *result,
                                             int64_t *count,

@@ -145,7 +145,7 @@ fn look_at(outcome: Result<Answer>) {
     assert!(text.ends_with('\0'));
     read_json(&answer);
     assert!((200..300).contains(&answer.status()));
-    let _ = (checked(answer.affected_rows()), checked(answer.row_count()));
+    let _ = (answer.affected_rows(), checked(answer.row_count()));
     let _ = answer.transaction_id();
     if let Some(names) = checked(answer.names()) {
         assert_eq!(names.iter().count(), names.len());

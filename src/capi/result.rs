@@ -379,7 +379,7 @@ pub unsafe extern "C" fn phantomdb_result_item(
 }
 
 /// How many rows an update, a delete or another statement changed; -1 if the server did not say,
-/// as after an insert.
+/// as after an insert, or said something that is not a whole number, or negative.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_affected_rows(
     result: *const phantomdb_result,
@@ -388,12 +388,12 @@ pub unsafe extern "C" fn phantomdb_result_affected_rows(
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe {
-        read(result, "count", count, error, |answer| Ok(answer.affected_rows()?.unwrap_or(-1)))
+        read(result, "count", count, error, |answer| Ok(answer.affected_rows().unwrap_or(-1)))
     }
 }
 
-/// How many rows the server says there are, which may be more than it sent; if it does not say, the number
-/// of rows that it sent. The `rowCount` of every binding.
+/// How many rows the server says there are, which may be more than it sent; if it does not say, or says
+/// something that is not a whole number, or negative, the number of rows that it sent. The `rowCount` of every binding.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_reported_row_count(
     result: *const phantomdb_result,

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::json::{self, Fault, Scanner, Shape, Token};
-use super::mask::Mask;
+use super::json::{self, Fault, Quoted, Scanner, Shape, Token};
 use super::stop::Stop;
 use super::table::Source;
 
@@ -58,8 +57,7 @@ impl Survey {
         let place = match &first {
             Token::Object(start) => {
                 while let Token::Key(name) = scanner.expect(bytes)? {
-                    let name = json::strictly_decoded(text, &name);
-                    let wanted = name.and_then(|name| NAMES.iter().position(|it| *it == name));
+                    let wanted = Survey::wanted(text, &name);
                     let value = scanner.expect(bytes)?;
                     let place = scanner.skip(bytes, &value)?;
                     if let Some(index) = wanted {
@@ -76,11 +74,32 @@ impl Survey {
         }
     }
 
+    /// Which of the names a member has. One that is longer than any is not decoded, which would take as much
+    /// memory again.
+    fn wanted(text: &str, name: &Quoted) -> Option<usize> {
+        let longest = NAMES.iter().map(|it| it.len()).max()?;
+        // An escape has up to six bytes for a character.
+        let may_be = name.content.len() <= 6 * longest;
+        let name = may_be.then(|| json::strictly_decoded(text, name))??;
+        NAMES.iter().position(|it| *it == name)
+    }
+
     /// The first of these members that is there and is not null.
     pub(super) fn member(&self, names: &[&str]) -> Option<&Part> {
         names.iter().find_map(|name| {
             let index = NAMES.iter().position(|it| it == name)?;
             self.members[index].as_ref().filter(|part| part.shape != Shape::Null)
+        })
+    }
+
+    /// What the first of these members says that holds a count: a whole number that is not negative.
+    /// Anything else says nothing, since rows that can be read must not be lost for what stands beside them, nor
+    /// the news of a write that was carried out.
+    pub(super) fn count(&self, text: &str, names: &[&str]) -> Option<i64> {
+        names.iter().find_map(|name| {
+            let part = self.member(&[name]).filter(|part| part.shape == Shape::Number)?;
+            let count = json::exact_integer(text.get(part.place.clone())?).ok()?;
+            (count >= 0).then_some(count)
         })
     }
 
@@ -138,44 +157,5 @@ fn array((name, part): (&str, &Part)) -> Result<Range<usize>, String> {
     match part.shape {
         Shape::Array => Ok(part.place.clone()),
         other => Err(format!("`{name}` is {other}, not an array")),
-    }
-}
-
-/// A number that a server may say, or not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Said {
-    #[default]
-    Nothing,
-    /// With its spelling.
-    Integer(i64, String),
-    /// Something else; this is how it begins.
-    Else(String),
-}
-
-impl Said {
-    /// What the first of these members says.
-    pub(super) fn of(text: &str, survey: &Survey, names: &[&str], mask: &Mask) -> Said {
-        let Some(part) = survey.member(names) else { return Said::Nothing };
-        let spelling = text.get(part.place.clone()).unwrap_or_default();
-        match part.shape {
-            Shape::Number => json::exact_integer(spelling).map_or(
-                Said::Else(mask.excerpt(spelling.as_bytes())),
-                |value| {
-                    // A spelling of any length is of use to nobody.
-                    let is_short = spelling.len() <= 40;
-                    let spelling = if is_short { spelling.to_owned() } else { value.to_string() };
-                    Said::Integer(value, spelling)
-                },
-            ),
-            _ => Said::Else(mask.excerpt(spelling.as_bytes())),
-        }
-    }
-
-    /// As JSON.
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Said::Integer(_, spelling) => spelling,
-            Said::Nothing | Said::Else(_) => "null",
-        }
     }
 }

@@ -483,8 +483,9 @@ impl<'s> Builder<'s> {
         let is_it = |column: u32| {
             self.columns.get(column as usize).is_some_and(|it| packer.is_string(it, text))
         };
-        // Rows mostly repeat the order of the first, so that no hashing is needed.
-        if is_it(expected) {
+        // Rows mostly repeat the order of the first, so that no hashing is needed; but of listed columns an
+        // earlier one may have the same name.
+        if !self.is_listed && is_it(expected) {
             self.reader.packer.rewind(name);
             return Ok(expected);
         }
@@ -645,6 +646,24 @@ mod tests {
         assert!(from_columns_and_rows("[1]", "[]").is_err());
         assert!(from_objects("[[1]]").is_err());
         assert!(from_objects("{}").is_err());
+    }
+
+    #[test]
+    fn of_listed_columns_with_one_name_objects_fill_the_first() {
+        let table = from_columns_and_rows(
+            r#"["x", "a", "y", "a"]"#,
+            r#"[{"y":1,"a":2}, {"x":0,"a":3}, {"a":4,"a":5}]"#,
+        )
+        .unwrap();
+        assert_eq!(
+            shown(&table)[1..],
+            [
+                vec!["NULL", "2", "1", "NULL"],
+                vec!["0", "3", "NULL", "NULL"],
+                vec!["NULL", "5", "NULL", "NULL"],
+            ]
+        );
+        assert_eq!(table.column_index("a"), Ok(1));
     }
 
     #[test]

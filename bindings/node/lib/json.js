@@ -1,7 +1,8 @@
 'use strict';
 
 // Values as JSON. As JSON.stringify writes them, but for what that changes in silence: BigInts are written
-// as numbers, exactly; NaN, the infinities, invalid dates and unpaired surrogates are refused.
+// as numbers, exactly; NaN, the infinities, invalid dates, unpaired surrogates and objects of which it would leave
+// nothing are refused.
 
 /** How deep arrays and objects may nest: the core's limit. */
 const DEEPEST = 128;
@@ -15,6 +16,9 @@ const isWellFormed =
     : (text) => !/\p{Surrogate}/u.test(text);
 // Nor rawJSON.
 const isRaw = JSON.isRawJSON ?? (() => false);
+
+/** Of these JSON.stringify makes `{}`, whatever is in them; of a promise nobody has waited for, too. */
+const LOST = /^\[object (Map|Set|WeakMap|WeakSet|WeakRef|Promise|ArrayBuffer|SharedArrayBuffer|DataView|RegExp|Error)\]$/;
 
 const tagOf = (value) => Object.prototype.toString.call(value);
 
@@ -74,6 +78,10 @@ class Writer {
         return this.write(value.valueOf(), depth);
       }
       if (typeof value === 'function') return undefined;
+      const [, lost] = LOST.exec(tag) ?? [];
+      if (lost !== undefined && Object.keys(value).length === 0) {
+        throw this.refusal(depth, `is of the type ${lost}, which has no JSON`);
+      }
     }
     return this.members(value, depth);
   }

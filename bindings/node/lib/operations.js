@@ -27,12 +27,16 @@ const IS_POOL = Symbol('isPool');
 
 function text(name, value) {
   if (value === undefined || value === null || !JSON_ARGUMENTS.has(name)) return value;
+  let written;
   try {
-    return stringify(value);
+    written = stringify(value);
   } catch (error) {
     if (error instanceof Refusal) throw invalid(name, error.message);
     throw invalid(name, `can't be written as JSON: ${error.message}`);
   }
+  // Else it would be as if it had not been given.
+  if (written === undefined) throw invalid(name, 'has no JSON, as a function has none');
+  return written;
 }
 
 /** Runs an operation on a pool or a client. */

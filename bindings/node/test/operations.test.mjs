@@ -142,7 +142,7 @@ test('what can not be sent is refused by its name', async (t) => {
   ]);
 });
 
-test('half of a surrogate pair is refused by the name of its argument, and nothing is sent', async (t) => {
+test('what can not be sent is refused by the name of its argument, and nothing is sent', async (t) => {
   const held = await holdingServer(t);
   const db = pool(t, { baseUrl: held.url });
   const half = 'a\ud800';
@@ -159,6 +159,10 @@ test('half of a surrogate pair is refused by the name of its argument, and nothi
     [db.insert('d', 't', { n: [Number.POSITIVE_INFINITY] }), 'row: n[0] is Infinity'],
     [db.createTable('d', 't', [{ name: half }]), 'columns: [0].name has an unpaired surrogate'],
     [db.request('POST', '/x', { s: half }), 'body: s has an unpaired surrogate'],
+    [db.request('POST', '/x', () => 1), 'body: has no JSON'],
+    [db.executeQuery('d', 'SELECT 1', Symbol('s')), 'parameters: has no JSON'],
+    [db.insert('d', 't', new Map([['a', 1]])), 'row: is of the type Map'],
+    [db.insert('d', 't', { name: Promise.resolve('Ada') }), 'row: name is of the type Promise'],
     [db.request('POST', `/${half}`), 'path: has an unpaired surrogate'],
   ];
   for (const [call, words] of refused) {

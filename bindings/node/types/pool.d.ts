@@ -127,7 +127,8 @@ export interface PoolStats {
 /**
  * A value of the database. Integers that a JavaScript number can't hold exactly come, and may be given, as
  * `bigint`. A number that neither can hold (1e400, or an integer of more than 4300 digits) comes as a string with
- * its digits. `NaN`, infinities, invalid dates and unpaired surrogates are refused instead of being changed.
+ * its digits. `NaN`, infinities, invalid dates, unpaired surrogates and what has no JSON (a `Map`, a promise) are
+ * refused instead of being changed.
  */
 export type Value = string | number | bigint | boolean | null | Value[] | { [name: string]: Value };
 

@@ -215,8 +215,8 @@ static bool deliver(letter *it, PyObject *list) {
     bool is_delivered = pair != NULL && PyList_Append(list, pair) == 0;
     Py_XDECREF(pair);
     if (!is_delivered) return false;
-    /* From now on it is Python's. */
-    it->connection = NULL;
+    /* From now on it is Python's, unless there was no memory for its number, of which Python is told. */
+    if (PyLong_Check(it->content)) it->connection = NULL;
     letter_free(it);
     return true;
 }

@@ -79,6 +79,20 @@ def to_json(name: str, value: object) -> str:
         raise InvalidArgumentError(f"{name}: can't be written as JSON: {why}") from error
 
 
+def to_row(name: str, value: object) -> str:
+    """Write names of columns and their values as JSON.
+
+    What is not a str would become one: None the column "null", 1 and "1" one column.
+    """
+    if isinstance(value, dict):
+        for column in value:
+            if not isinstance(column, str):
+                raise InvalidArgumentError(
+                    f"{name}: the name of a column must be str, not {type(column)!r}"
+                )
+    return to_json(name, value)
+
+
 def to_optional_json(name: str, value: object) -> str | None:
     """Write an argument as JSON, if there is one."""
     return None if value is None else to_json(name, value)

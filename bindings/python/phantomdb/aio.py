@@ -75,7 +75,7 @@ class Operations:
     @ops.also(row="data")
     async def insert(self, database: str, table: str, data: Row) -> dict[str, Any]:
         """Add one row: ``{"id": 1, "name": "Ada"}``. It is never sent twice."""
-        text = ops.to_json("row", data)
+        text = ops.to_row("row", data)
         answer: dict[str, Any] = await self._ask(ops.INSERT, database, table, text)
         return answer
 
@@ -90,7 +90,7 @@ class Operations:
         self, database: str, table: str, data: Row, condition: str | None = None
     ) -> dict[str, Any]:
         """Change the rows that fulfil an SQL condition, or all."""
-        text = ops.to_json("data", data)
+        text = ops.to_row("data", data)
         answer: dict[str, Any] = await self._ask(ops.UPDATE, database, table, text, condition)
         return answer
 

@@ -328,6 +328,19 @@ def test_what_json_can_not_say_is_refused_by_name(serve, make_pool, kind):
         deep = deep[0]
 
 
+@pytest.mark.parametrize("column", [None, True, 1, 1.5], ids=repr)
+def test_a_column_whose_name_is_not_a_str_is_refused(serve, make_pool, column):
+    asked = []
+    pool = make_pool(serve(lambda it: asked.append(it.path) or (200, {})))
+    with pytest.raises(phantomdb.InvalidArgumentError, match="row: the name of a column must be"):
+        pool.insert("d", "t", {"a": 1, column: 2})
+    with pytest.raises(phantomdb.InvalidArgumentError, match="data: the name of a column must be"):
+        pool.update("d", "t", {column: 2})
+    assert asked == []
+    pool.insert("d", "t", {"a": {column: 2} if column else {}})
+    assert len(asked) == 1
+
+
 def test_a_lone_surrogate_in_a_name_or_statement_is_refused_before_anything_is_sent(
     serve, make_pool
 ):
@@ -463,6 +476,29 @@ for number in range(60):
         errors += isinstance(value, MemoryError)
         assert isinstance(value, MemoryError) or value == rows
 assert late and errors, (late, errors)
+
+# A connection whose number there is no memory for goes back to its pool.
+refused = 0
+for number in range(20):
+    held = pool.acquire()
+    inbox.acquire(pool, 1, 20, None)
+    held.close()
+    assert select.select([inbox], [], [], 20)[0], number
+    try:
+        _testcapi.set_nomemory(number, number + 1)
+        taken = inbox.take()
+    except MemoryError:
+        taken = None
+    finally:
+        _testcapi.remove_mem_hooks()
+    [(_, value)] = taken or inbox.take()
+    if isinstance(value, int):
+        pool._client(value).close()
+    else:
+        assert isinstance(value, MemoryError), value
+        refused += 1
+    assert pool.status()["used"] == 0, number
+assert refused
 print("whole")
 """
 

@@ -318,8 +318,13 @@ func query(rows *phantomdb.Rows, err error) (any, error) {
 		}
 	}
 	columns := append([]string{}, rows.Columns()...)
+	// Others say null where the server said nothing.
+	var affected any
+	if count := rows.Affected(); count != -1 {
+		affected = count
+	}
 	return map[string]any{
-		"columns": columns, "rows": lists, "rowCount": rows.Count(), "affectedRows": rows.Affected(),
+		"columns": columns, "rows": lists, "rowCount": rows.Count(), "affectedRows": affected,
 	}, nil
 }
 
