@@ -441,6 +441,16 @@ public:
         return {value, static_cast<std::size_t>(length)};
     }
 
+    /// Whether the server sent characters that UTF-8 can't hold (half a surrogate pair), each of which is
+    /// U+FFFD in the text.
+    bool is_replaced() const {
+        bool value = false;
+        detail::call([&](auto *e) {
+            return ::phantomdb_result_cell_is_replaced(result_, row_, column_, &value, e);
+        });
+        return value;
+    }
+
     /// Its value: bool, any integer or floating-point type, std::string, std::string_view, or a
     /// std::optional of one of them, which is empty for a null.
     ///
@@ -625,8 +635,16 @@ public:
         return {value, static_cast<std::size_t>(length)};
     }
 
-    /// How many rows the table has.
+    /// How many rows the table has. The server may say that there are more: reported_row_count().
     std::uint64_t row_count() const { return count(::phantomdb_result_row_count); }
+
+    /// How many rows the server says there are; if it does not say, how many it sent.
+    std::int64_t reported_row_count() const {
+        std::int64_t value = 0;
+        detail::call(
+            [&](auto *e) { return ::phantomdb_result_reported_row_count(handle_, &value, e); });
+        return value;
+    }
 
     /// How many columns the table has.
     std::uint64_t column_count() const { return count(::phantomdb_result_column_count); }

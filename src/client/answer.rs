@@ -567,7 +567,11 @@ mod tests {
                 r#"{{"columns":["a"],"rows":[[1]],"rowCount":{wrong},"affectedRows":{wrong}}}"#
             );
             let answer = read(Expected::Query, &body).unwrap();
-            assert_eq!((answer.row_count(), answer.affected_rows()), (Ok(Some(1)), None), "{wrong}");
+            assert_eq!(
+                (answer.row_count(), answer.affected_rows()),
+                (Ok(Some(1)), None),
+                "{wrong}"
+            );
             let text = r#"{"columns":["a"],"rows":[[1]],"rowCount":1,"affectedRows":null}"#;
             assert_eq!(answer.text().unwrap(), text);
             // The next member that is one does.

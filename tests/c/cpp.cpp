@@ -342,6 +342,23 @@ void numbers_that_do_not_fit_are_refused_and_others_exact() {
     fake_server_stop(fake);
 }
 
+const fake_step replaced = {
+    "HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP,
+    R"({"columns":["a"],"rows":[["x\ud800"],["y"]],"rowCount":7,"affectedRows":"3"})"};
+
+void replaced_characters_and_counts_are_told() {
+    fake_server *fake = fake_server_start(&replaced, 1);
+    phantomdb::pool pool(phantomdb::options(fake_server_url(fake)));
+    const phantomdb::result result = pool.query("a", "SELECT 1");
+    CHECK(result[0]["a"].is_replaced());
+    CHECK_VIEW(result[0]["a"].text(), "x\uFFFD");
+    CHECK(!result[1]["a"].is_replaced());
+    CHECK_INT(result.row_count(), 2);
+    CHECK_INT(result.reported_row_count(), 7);
+    CHECK(!result.affected_rows());
+    fake_server_stop(fake);
+}
+
 void cells() {
     phantomdb::pool pool(options_here());
     phantomdb::lease lease = pool.acquire();
@@ -558,6 +575,7 @@ int main() {
     check_run("every operation", every_operation);
     check_run("cells", cells);
     check_run("numbers that don't fit", numbers_that_do_not_fit_are_refused_and_others_exact);
+    check_run("replaced characters, counts", replaced_characters_and_counts_are_told);
     check_run("transactions", transactions);
     check_run("closing", closing);
     check_run("the log is told of leaks", the_log_is_told_of_leaks);

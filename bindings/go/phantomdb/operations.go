@@ -166,6 +166,9 @@ func (o Operations) Request(ctx context.Context, method, path string, body any) 
 			return nil, err
 		}
 	}
+	if o.target == nil {
+		return nil, neverOpened()
+	}
 	result, err := o.target.Request(ctx, method, path, []byte(text))
 	if err != nil {
 		return nil, Wrap(err)
@@ -174,8 +177,23 @@ func (o Operations) Request(ctx context.Context, method, path string, body any) 
 	return taken, Wrap(err)
 }
 
+func (o Operations) run(ctx context.Context, operation cabi.Operation, arguments ...*string) (cabi.Result, error) {
+	if o.target == nil {
+		return cabi.Result{}, neverOpened()
+	}
+	return o.target.Run(ctx, operation, arguments...)
+}
+
+// neverOpened is the error of a zero Client or Pool.
+func neverOpened() error {
+	return &Error{
+		Code:    ErrInvalidHandle,
+		Message: "The client or pool was never opened: make one with pool.New, pool.Connect or phantomdb.New",
+	}
+}
+
 func (o Operations) do(ctx context.Context, operation cabi.Operation, arguments ...*string) error {
-	result, err := o.target.Run(ctx, operation, arguments...)
+	result, err := o.run(ctx, operation, arguments...)
 	if err != nil {
 		return Wrap(err)
 	}
@@ -184,7 +202,7 @@ func (o Operations) do(ctx context.Context, operation cabi.Operation, arguments 
 }
 
 func (o Operations) text(ctx context.Context, operation cabi.Operation, arguments ...*string) (Answer, error) {
-	result, err := o.target.Run(ctx, operation, arguments...)
+	result, err := o.run(ctx, operation, arguments...)
 	if err != nil {
 		return nil, Wrap(err)
 	}
@@ -193,7 +211,7 @@ func (o Operations) text(ctx context.Context, operation cabi.Operation, argument
 }
 
 func (o Operations) names(ctx context.Context, operation cabi.Operation, arguments ...*string) ([]string, error) {
-	result, err := o.target.Run(ctx, operation, arguments...)
+	result, err := o.run(ctx, operation, arguments...)
 	if err != nil {
 		return nil, Wrap(err)
 	}
@@ -202,7 +220,7 @@ func (o Operations) names(ctx context.Context, operation cabi.Operation, argumen
 }
 
 func (o Operations) rows(ctx context.Context, operation cabi.Operation, arguments ...*string) (*Rows, error) {
-	result, err := o.target.Run(ctx, operation, arguments...)
+	result, err := o.run(ctx, operation, arguments...)
 	if err != nil {
 		return nil, Wrap(err)
 	}
@@ -214,7 +232,7 @@ func (o Operations) rows(ctx context.Context, operation cabi.Operation, argument
 }
 
 func (o Operations) affected(ctx context.Context, operation cabi.Operation, arguments ...*string) (int64, error) {
-	result, err := o.target.Run(ctx, operation, arguments...)
+	result, err := o.run(ctx, operation, arguments...)
 	if err != nil {
 		return 0, Wrap(err)
 	}

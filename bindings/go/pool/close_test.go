@@ -125,3 +125,38 @@ func TestShutdownWaitsAsLongAsItsContext(t *testing.T) {
 	check(t, client.Release())
 	check(t, <-done)
 }
+
+func TestACopyOfAPoolMayBeClosedToo(t *testing.T) {
+	p, err := pool.New(pool.Config{Log: func(pool.LogLevel, string) {}})
+	check(t, err)
+	copied := *p
+	check(t, p.Close())
+	check(t, copied.Close())
+}
+
+func TestWhatWasNeverOpenedSaysSo(t *testing.T) {
+	var p pool.Pool
+	var client pool.Client
+	calls := map[string]func() error{
+		"a request of a pool":    func() error { _, err := p.ListDatabases(background); return err },
+		"a raw request":          func() error { _, err := p.Request(background, "GET", "/x", nil); return err },
+		"acquire":                func() error { _, err := p.Acquire(background); return err },
+		"try":                    func() error { _, err := p.TryAcquire(); return err },
+		"status":                 func() error { _, err := p.Status(); return err },
+		"close":                  p.Close,
+		"a request of a client":  func() error { _, err := client.Select(background, "d", "t"); return err },
+		"a begin":                func() error { _, err := client.BeginTransaction(background); return err },
+		"an insert":              func() error { _, err := client.Insert(background, "d", "t", 1); return err },
+		"an owner":               func() error { return client.SetOwner("me") },
+		"a release":              client.Release,
+		"one to the other":       func() error { return p.Release(&client) },
+		"an interrupt":           client.Interrupt,
+		"the end of transaction": func() error { return client.CommitTransaction(background) },
+	}
+	for name, call := range calls {
+		if err := call(); !errors.Is(err, pool.ErrInvalidHandle) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	check(t, client.Close())
+}

@@ -23,8 +23,8 @@ type Client = phantomdb.Client
 type Pool struct {
 	phantomdb.Operations
 	handle cabi.Pool
+	// forget does something once, also if the pool was copied.
 	forget func()
-	once   sync.Once
 }
 
 // PhantomDBPool is the name that the public SDK has for a pool.
@@ -56,7 +56,7 @@ func New(config Config) (*Pool, error) {
 	if err != nil {
 		return nil, named(phantomdb.Wrap(err))
 	}
-	return &Pool{Operations: phantomdb.OperationsOn(handle), handle: handle, forget: forget}, nil
+	return &Pool{Operations: phantomdb.OperationsOn(handle), handle: handle, forget: sync.OnceFunc(forget)}, nil
 }
 
 // Connect makes a client with a connection of its own, without a pool; it is to be closed. The options
@@ -179,6 +179,6 @@ func (p *Pool) close(ctx context.Context, timeoutMillis int64) error {
 	if err := p.handle.Close(ctx, timeoutMillis); err != nil {
 		return phantomdb.Wrap(err)
 	}
-	p.once.Do(p.forget)
+	p.forget()
 	return nil
 }

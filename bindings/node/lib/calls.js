@@ -121,11 +121,13 @@ function promise(id, read, keep, signal) {
 }
 
 function settle(count, texts) {
+  // A copy: a client that goes back at once may have others told within this call, by numbers of theirs.
+  const told = numbers.slice(0, count * NUMBERS);
   for (let i = 0, at = 0; i < count; i++, at += NUMBERS) {
-    const id = numbers[at + 1];
-    if (numbers[at] === LOG) {
+    const id = told[at + 1];
+    if (told[at] === LOG) {
       // Later, when whatever it does or throws can disturb nobody here.
-      const level = numbers[at + 2];
+      const level = told[at + 2];
       later(() => onLog(id, level, texts[i]));
       continue;
     }
@@ -133,9 +135,9 @@ function settle(count, texts) {
     open[id] = undefined;
     abandon(id);
     call.watch?.drop(id);
-    if (numbers[at + 2] !== 0) call.fail(detailsFrom(numbers, at, texts[i] ?? ''));
-    else if (numbers[at] === RESULT) readResult(call, numbers[at + 3]);
-    else hand(call, numbers[at + 3]);
+    if (told[at + 2] !== 0) call.fail(detailsFrom(told, at, texts[i] ?? ''));
+    else if (told[at] === RESULT) readResult(call, told[at + 3]);
+    else hand(call, told[at + 3]);
   }
 }
 
