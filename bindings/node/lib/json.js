@@ -17,9 +17,6 @@ const isWellFormed =
 // Nor rawJSON.
 const isRaw = JSON.isRawJSON ?? (() => false);
 
-/** Of these JSON.stringify makes `{}`, whatever is in them; of a promise nobody has waited for, too. */
-const LOST = /^\[object (Map|Set|WeakMap|WeakSet|WeakRef|Promise|ArrayBuffer|SharedArrayBuffer|DataView|RegExp|Error)\]$/;
-
 const tagOf = (value) => Object.prototype.toString.call(value);
 
 /** What can't be sent, and where it is. */
@@ -78,9 +75,9 @@ class Writer {
         return this.write(value.valueOf(), depth);
       }
       if (typeof value === 'function') return undefined;
-      const [, lost] = LOST.exec(tag) ?? [];
-      if (lost !== undefined && Object.keys(value).length === 0) {
-        throw this.refusal(depth, `is of the type ${lost}, which has no JSON`);
+      // JSON.stringify makes `{}` of a Map, or of a promise that nobody has waited for.
+      if (tag !== '[object Object]' && Object.keys(value).length === 0) {
+        throw this.refusal(depth, `is of type ${tag.slice(8, -1)}, which has no JSON`);
       }
     }
     return this.members(value, depth);

@@ -161,8 +161,8 @@ test('what can not be sent is refused by the name of its argument, and nothing i
     [db.request('POST', '/x', { s: half }), 'body: s has an unpaired surrogate'],
     [db.request('POST', '/x', () => 1), 'body: has no JSON'],
     [db.executeQuery('d', 'SELECT 1', Symbol('s')), 'parameters: has no JSON'],
-    [db.insert('d', 't', new Map([['a', 1]])), 'row: is of the type Map'],
-    [db.insert('d', 't', { name: Promise.resolve('Ada') }), 'row: name is of the type Promise'],
+    [db.insert('d', 't', new Map([['a', 1]])), 'row: is of type Map'],
+    [db.insert('d', 't', { name: Promise.resolve('Ada') }), 'row: name is of type Promise'],
     [db.request('POST', `/${half}`), 'path: has an unpaired surrogate'],
   ];
   for (const [call, words] of refused) {
