@@ -65,7 +65,9 @@
  * made while the server is down; after that the pool opens new ones itself, a few at a time.
  *
  * When the server can't be reached, callers get PHANTOMDB_ERR_UNAVAILABLE with the cause at once
- * instead of waiting, while the pool tries again behind the scenes, ever less often.
+ * instead of waiting, while the pool tries again behind the scenes, ever less often. But as long as
+ * connections are in use that may come back, as with a server that takes no more of them, callers wait
+ * for these.
  *
  * phantomdb_pool_query and phantomdb_pool_request acquire, run and release in one call.
  *
@@ -331,7 +333,7 @@ typedef enum phantomdb_code {
      */
     PHANTOMDB_ERR_PANIC = -19,
     /**
-     * There is not enough memory for a response that `max_response_bytes` allows.
+     * There is not enough memory for the request, or for a response that `max_response_bytes` allows.
      */
     PHANTOMDB_ERR_OUT_OF_MEMORY = -20,
 } phantomdb_code;
@@ -416,11 +418,12 @@ typedef enum phantomdb_validation {
      */
     PHANTOMDB_VALIDATION_SOCKET = 0,
     /**
-     * Ask the server (`GET /health`): a round trip.
+     * Ask the server (`GET /health`): a round trip. Any HTTP response will do.
      */
     PHANTOMDB_VALIDATION_PING = 1,
     /**
-     * Do not check.
+     * Do not check, unless another connection died: then, as with the other two, those that were idle
+     * before are asked.
      */
     PHANTOMDB_VALIDATION_NONE = 2,
 } phantomdb_validation;
@@ -585,11 +588,13 @@ typedef enum phantomdb_value_flag {
  * - `PHANTOMDB_ERR_UNAVAILABLE`, `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CONNECTION_LOST`,
  *   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: the way to the server. The
  *   connection may be used again: it opens itself anew.
+ * - `PHANTOMDB_ERR_OUT_OF_MEMORY`: there is no memory for the request or for what came.
  * - `PHANTOMDB_ERR_CANCELLED`: it was interrupted. `PHANTOMDB_ERR_BUSY`: see above.
  *   `PHANTOMDB_ERR_CLOSED`: the pool was closed.
  *
- * A request is sent again only if nothing of it reached the server, or if it only reads: an
- * insert is never sent twice.
+ * A request is sent again only if nothing of it reached the server, if it only reads, or if the server
+ * says that it did not wait for it (408) and closes the connection: an insert is never carried out
+ * twice. Whether you may send it again yourself is in `retriable` of the error.
  */
 typedef struct phantomdb_connection phantomdb_connection;
 
@@ -615,7 +620,9 @@ typedef struct phantomdb_pool phantomdb_pool;
  *
  * As text: `phantomdb_result_text`. As a table: `_row_count`, `_column_count`, `_column_name`,
  * `_column_index`, `_cell_kind`, `_cell_is_null`, `_cell_text`, `_cell_int64`, `_cell_double`,
- * `_cell_bool`. As a list: `_item_count`, `_item`. Besides: `_affected_rows`, `_free`.
+ * `_cell_bool`, `_cell_is_replaced`. As a list: `_item_count`, `_item`. Many values at once:
+ * `_read_columns`, `_read_cells`, `_read_items`, `_read_json`. Besides: `_affected_rows`,
+ * `_reported_row_count`, `_free`.
  *
  * It is yours until `phantomdb_result_free`, and does not depend on the connection or the pool that
  * it came from. Reading it is safe from any thread; every text that it lends is UTF-8, ended
@@ -652,10 +659,11 @@ typedef struct phantomdb_result phantomdb_result;
  * - A callback must return: no longjmp, no exception out of it, no end of its thread.
  *
  * While a call waits for a connection it takes no thread, and one thread of the pool serves all its
- * requests in flight. A connection that has to be opened first, and a response of more than 64 KiB that is
- * read, have a thread to themselves meanwhile, of at most `max_connections`. All of them are kept for the next calls, and end when there was nothing
- * to do for 10 seconds. In a forked child the calls of the parent do not exist: no
- * callback of theirs runs, and their tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
+ * requests in flight. A connection that has to be opened first, and a response of more than 64 KiB
+ * while it is read, take a thread of their own, of at most `max_connections`. These threads are kept
+ * for the next calls, and end when there was nothing to do for 10 seconds. In a forked child the calls
+ * of the parent do not exist: no callback of theirs runs, and their tickets are
+ * `PHANTOMDB_ERR_INVALID_HANDLE`.
  *
  * `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
  * `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
@@ -787,7 +795,7 @@ typedef struct phantomdb_pool_options {
     int64_t leak_threshold_ms;
     /**
      * Called with what happens to the pool: leaked connections, the beginning and the end of an
-     * outage. Default NULL: nobody is told.
+     * outage, a server that answers pings with 503. Default NULL: nobody is told.
      *
      * It is called on a thread of the library, one message at a time, with no lock held, and not
      * any more when `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;
@@ -1008,8 +1016,8 @@ typedef void (*phantomdb_close_callback)(const struct phantomdb_error *error,
  * While such a request is under way, another on the connection is refused with
  * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
  * the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
- * connection ends it too, and closes its socket. Closing the pool cuts it like any other
- * request; so resume it, or release the connection.
+ * connection ends it too: its socket is closed, and an open transaction is rolled back. Closing the
+ * pool cuts it like any other request; so resume it, or release the connection.
  */
 typedef struct phantomdb_step {
     /**
@@ -1163,7 +1171,8 @@ int32_t phantomdb_pool_acquire_cancelled(struct phantomdb_pool *pool,
  *
  * `connection` is gone afterwards, whatever this returns. A transaction that is still open on
  * it is rolled back before anybody else gets it. If another thread has a request in flight
- * on it, that request goes on, and the connection is back when it is done.
+ * on it, that request goes on, and the connection is back when it is done. A request that you carry
+ * on yourself (`phantomdb_step`) is given up.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a connection that was released already or is not of
  * this pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile, which then took the
@@ -1256,8 +1265,8 @@ int32_t phantomdb_pool_status_json(struct phantomdb_pool *pool,
 
 /**
  * What the pool has done so far, as JSON: acquires by outcome, histograms of how long they and
- * the use of connections took, connections created and closed by reason. Reading it holds up
- * nobody.
+ * the use of connections took, connections created and closed by reason, how long the caller has
+ * waited that waits longest. Reading it holds up nobody.
  *
  * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
  *
@@ -1281,7 +1290,8 @@ int32_t phantomdb_pool_metrics(struct phantomdb_pool *pool,
 /**
  * Retires every connection that is open now: idle ones at once, others when they are released.
  * Callers notice nothing. For a server that moved, or certificates that changed: new connections
- * look its name up again, and the TLS files are read again.
+ * look its name up again, and the TLS files are read again. A server that can't be reached is tried at
+ * once.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
  */
@@ -1396,7 +1406,7 @@ int32_t phantomdb_connection_drop_table(struct phantomdb_connection *connection,
                                         struct phantomdb_error *error);
 
 /**
- * Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never sent twice.
+ * Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never carried out twice.
  */
 int32_t phantomdb_connection_insert(struct phantomdb_connection *connection,
                                     const char *database,
@@ -1660,7 +1670,7 @@ int32_t phantomdb_result_cell_int64(const struct phantomdb_result *result,
 
 /**
  * A cell as a floating-point number, the nearest there is. `PHANTOMDB_ERR_TYPE` for anything that is
- * no number.
+ * not a number, and for a number beyond every double, such as 1e400.
  */
 int32_t phantomdb_result_cell_double(const struct phantomdb_result *result,
                                      uint64_t row,
@@ -1785,7 +1795,7 @@ int32_t phantomdb_result_read_json(const struct phantomdb_result *result,
  * `phantomdb_pool_acquire` among them.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
- * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+ * `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
  */
 int32_t phantomdb_pool_acquire_async(struct phantomdb_pool *pool,
                                      int64_t timeout_ms,
@@ -1827,7 +1837,7 @@ int32_t phantomdb_pool_acquire_direct(struct phantomdb_pool *pool,
  * or `PHANTOMDB_ERR_CANCELLED`.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
- * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+ * `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
  */
 int32_t phantomdb_pool_run_async(struct phantomdb_pool *pool,
                                  int32_t operation,
@@ -1868,7 +1878,7 @@ int32_t phantomdb_pool_request_async(struct phantomdb_pool *pool,
  * there first; a request in flight is cut then, and its connection opens itself anew.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
- * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+ * `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
  */
 int32_t phantomdb_connection_run_async(struct phantomdb_connection *connection,
                                        int32_t operation,
@@ -1916,7 +1926,8 @@ int32_t phantomdb_cancel(struct phantomdb_ticket *ticket,
  * meanwhile, returns after this callback has run.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
- * `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had. Nothing is closed then.
+ * `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
+ * Nothing is closed then.
  */
 int32_t phantomdb_pool_close_async(struct phantomdb_pool *pool,
                                    int64_t timeout_ms,

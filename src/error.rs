@@ -52,7 +52,7 @@ codes! {
     Tls = -17, "TLS", "The TLS settings are wrong, or the server's certificate was refused";
     Type = -18, "TYPE", "A value of a result has another type, or lies outside its range";
     Panic = -19, "PANIC", "A bug in this library, caught; the pool stays usable";
-    OutOfMemory = -20, "OUT_OF_MEMORY", "There is not enough memory for a response that max_response_bytes allows";
+    OutOfMemory = -20, "OUT_OF_MEMORY", "There is not enough memory for the request, or for a response that max_response_bytes allows";
 }
 
 /// Said when a request may or may not have been carried out.

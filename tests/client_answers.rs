@@ -584,6 +584,29 @@ fn rule_15_a_408_that_crosses_a_request_is_no_answer_to_it() {
     assert!(error.is_retriable(), "it is a GET");
 }
 
+/// A connection that was opened in advance is kept, as one that was used is, once it is open for a
+/// while: what the server does to it has nothing to do with the request.
+#[test]
+fn rule_15_what_only_reads_is_sent_again_over_a_connection_opened_in_advance_too() {
+    let closing = &b"HTTP/1.1 408 x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"[..];
+    for last_words in [closing, b""] {
+        let server = FakeServer::start(move |listener| {
+            let mut peer = Peer::accept(listener);
+            peer.request();
+            peer.send(last_words);
+            drop(peer);
+            Peer::accept(listener).serve("{}");
+        });
+        let mut client = server.client();
+        client.open(soon()).unwrap();
+        // For so long it is new.
+        std::thread::sleep(Duration::from_millis(1100));
+        client.request(&Request::health_check(), soon()).unwrap();
+        drop(client);
+        server.join();
+    }
+}
+
 #[test]
 fn a_request_that_crosses_a_408_is_over_at_its_deadline() {
     let server = FakeServer::start(|listener| {

@@ -327,3 +327,83 @@ fn rule_22_a_call_that_was_cancelled_before_it_began_counts_once_and_takes_no_co
     executor.close().unwrap();
     server.join();
 }
+
+/// A transaction does not outlive its lease on the server, however far a request of it has come.
+#[test]
+fn rule_13_a_lease_that_ends_in_the_midst_of_a_step_is_rolled_back() {
+    let server = FakeServer::start(|listener| {
+        let mut peer = Peer::accept(listener);
+        assert!(peer.serve(r#"{"transaction_id":"tx"}"#).starts_with("POST /transactions "));
+        assert!(peer.request().starts_with("POST /slow "));
+        peer.expect_end();
+        let mut peer = Peer::accept(listener);
+        let rollback = peer.serve("{}");
+        assert!(rollback.starts_with("POST /transactions/tx/rollback "), "{rollback}");
+        peer.expect_end();
+    });
+    let executor = executor(&server, PATIENCE);
+    let lane = Lane::new(executor.pool().acquire().unwrap());
+    lane.lease().request(&Request::begin_transaction(None).unwrap()).unwrap();
+    assert!(matches!(
+        lane.start(Request::raw("POST", "/slow", None).unwrap()),
+        Pace::Waits(wanted) if !wanted.is_sending
+    ));
+    drop(lane);
+    // Waits for its end.
+    drop(executor.pool().acquire().unwrap());
+    executor.close().unwrap();
+    server.join();
+}
+
+/// The status of an error says what matters, in every form of call, though its explanation stays out.
+#[test]
+fn an_error_whose_body_never_ends_is_told_at_the_deadline() {
+    let server = FakeServer::start(|listener| {
+        for _ in 0..3 {
+            let mut peer = Peer::accept(listener);
+            peer.serve("{}");
+            peer.request();
+            peer.send(b"HTTP/1.1 503 x\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\n{");
+            peer.expect_end();
+        }
+    });
+    let executor = executor(&server, Duration::from_millis(200));
+    let warm = || executor.pool().request(&Request::health_check()).unwrap();
+    let post = || Request::raw("POST", "/x", None).unwrap();
+    let mut outcomes = Vec::new();
+    warm();
+    outcomes.push(executor.pool().request(&post()));
+    warm();
+    outcomes.push(run(&executor, post()).recv().unwrap());
+    warm();
+    let lane = Lane::new(executor.pool().acquire().unwrap());
+    outcomes.push(step_by_step(&lane, post()).0);
+    drop(lane);
+    for outcome in outcomes {
+        let error = outcome.unwrap_err();
+        assert_eq!((error.http_status(), error.is_retriable()), (Some(503), true), "{error}");
+    }
+    executor.close().unwrap();
+    server.join();
+}
+
+#[test]
+fn rule_13_a_discarded_connection_is_rolled_back_and_then_closed_all_the_same() {
+    let server = FakeServer::start(|listener| {
+        let mut peer = Peer::accept(listener);
+        peer.serve(r#"{"transaction_id":"tx"}"#);
+        let rollback = peer.serve("{}");
+        assert!(rollback.starts_with("POST /transactions/tx/rollback "), "{rollback}");
+        peer.expect_end();
+        let mut peer = Peer::accept(listener);
+        peer.serve("{}");
+        peer.expect_end();
+    });
+    let executor = executor(&server, PATIENCE);
+    let lease = executor.pool().acquire().unwrap();
+    lease.request(&Request::begin_transaction(None).unwrap()).unwrap();
+    lease.discard();
+    executor.pool().request(&Request::health_check()).unwrap();
+    executor.close().unwrap();
+    server.join();
+}

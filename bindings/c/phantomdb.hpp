@@ -203,7 +203,7 @@ class tls_error : public error { using error::error; };
 class type_error : public error { using error::error; };
 /// A bug in libphantomdb, caught. The pool stays usable.
 class panic_error : public error { using error::error; };
-/// There is not enough memory for a response that options::max_response_bytes allows.
+/// There is not enough memory for the request, or for a response that options::max_response_bytes allows.
 class out_of_memory : public error { using error::error; };
 
 namespace detail {
@@ -1028,7 +1028,7 @@ public:
         });
     }
 
-    /// Adds one row: a JSON object of column to value. Never sent twice.
+    /// Adds one row: a JSON object of column to value. Never carried out twice.
     result insert(std::string_view database, std::string_view table, std::string_view row) {
         const detail::text d("database", database), t("table", table), o("row", row);
         return detail::answer([&](auto **r, auto *e) {

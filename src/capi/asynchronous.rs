@@ -44,10 +44,11 @@ pub(super) static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);
 /// - A callback must return: no longjmp, no exception out of it, no end of its thread.
 ///
 /// While a call waits for a connection it takes no thread, and one thread of the pool serves all its
-/// requests in flight. A connection that has to be opened first, and a response of more than 64 KiB that is
-/// read, have a thread to themselves meanwhile, of at most `max_connections`. All of them are kept for the next calls, and end when there was nothing
-/// to do for 10 seconds. In a forked child the calls of the parent do not exist: no
-/// callback of theirs runs, and their tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
+/// requests in flight. A connection that has to be opened first, and a response of more than 64 KiB
+/// while it is read, take a thread of their own, of at most `max_connections`. These threads are kept
+/// for the next calls, and end when there was nothing to do for 10 seconds. In a forked child the calls
+/// of the parent do not exist: no callback of theirs runs, and their tickets are
+/// `PHANTOMDB_ERR_INVALID_HANDLE`.
 ///
 /// `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
 /// `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
@@ -191,7 +192,7 @@ pub(super) fn answered(
 /// `phantomdb_pool_acquire` among them.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
-/// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+/// `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_acquire_async(
     pool: *mut phantomdb_pool,
@@ -276,7 +277,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
 /// or `PHANTOMDB_ERR_CANCELLED`.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
-/// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+/// `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_run_async(
     pool: *mut phantomdb_pool,
@@ -349,7 +350,7 @@ unsafe fn on_pool(
 /// there first; a request in flight is cut then, and its connection opens itself anew.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
-/// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had.
+/// `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_run_async(
     connection: *mut phantomdb_connection,
@@ -443,7 +444,8 @@ pub unsafe extern "C" fn phantomdb_cancel(
 /// meanwhile, returns after this callback has run.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
-/// `PHANTOMDB_ERR_OVERLOADED` if the system has no thread to be had. Nothing is closed then.
+/// `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
+/// Nothing is closed then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_close_async(
     pool: *mut phantomdb_pool,

@@ -54,11 +54,13 @@ impl Kept for LeaseEntry {
 /// - `PHANTOMDB_ERR_UNAVAILABLE`, `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CONNECTION_LOST`,
 ///   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: the way to the server. The
 ///   connection may be used again: it opens itself anew.
+/// - `PHANTOMDB_ERR_OUT_OF_MEMORY`: there is no memory for the request or for what came.
 /// - `PHANTOMDB_ERR_CANCELLED`: it was interrupted. `PHANTOMDB_ERR_BUSY`: see above.
 ///   `PHANTOMDB_ERR_CLOSED`: the pool was closed.
 ///
-/// A request is sent again only if nothing of it reached the server, or if it only reads: an
-/// insert is never sent twice.
+/// A request is sent again only if nothing of it reached the server, if it only reads, or if the server
+/// says that it did not wait for it (408) and closes the connection: an insert is never carried out
+/// twice. Whether you may send it again yourself is in `retriable` of the error.
 pub struct phantomdb_connection {
     _private: (),
 }
@@ -206,7 +208,7 @@ pub unsafe extern "C" fn phantomdb_connection_drop_table(
     unsafe { operate(connection, Operation::DropTable, &arguments, result, error) }
 }
 
-/// Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never sent twice.
+/// Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never carried out twice.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_insert(
     connection: *mut phantomdb_connection,

@@ -52,7 +52,7 @@ pub enum phantomdb_code {
     PHANTOMDB_ERR_TYPE = -18,
     /// A bug in this library, caught. The pool stays usable.
     PHANTOMDB_ERR_PANIC = -19,
-    /// There is not enough memory for a response that `max_response_bytes` allows.
+    /// There is not enough memory for the request, or for a response that `max_response_bytes` allows.
     PHANTOMDB_ERR_OUT_OF_MEMORY = -20,
 }
 

@@ -20,9 +20,10 @@ pub enum phantomdb_validation {
     /// Ask the operating system whether the socket is still open: one system call, no round
     /// trip. The default.
     PHANTOMDB_VALIDATION_SOCKET = 0,
-    /// Ask the server (`GET /health`): a round trip.
+    /// Ask the server (`GET /health`): a round trip. Any HTTP response will do.
     PHANTOMDB_VALIDATION_PING = 1,
-    /// Do not check.
+    /// Do not check, unless another connection died: then, as with the other two, those that were idle
+    /// before are asked.
     PHANTOMDB_VALIDATION_NONE = 2,
 }
 
@@ -100,7 +101,7 @@ pub struct phantomdb_pool_options {
     /// counted as leaked. Nothing is taken back. Default 0: never.
     pub leak_threshold_ms: i64,
     /// Called with what happens to the pool: leaked connections, the beginning and the end of an
-    /// outage. Default NULL: nobody is told.
+    /// outage, a server that answers pings with 503. Default NULL: nobody is told.
     ///
     /// It is called on a thread of the library, one message at a time, with no lock held, and not
     /// any more when `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;

@@ -225,7 +225,8 @@ fn keep_spare(lane: Arc<Lane>) {
 ///
 /// `connection` is gone afterwards, whatever this returns. A transaction that is still open on
 /// it is rolled back before anybody else gets it. If another thread has a request in flight
-/// on it, that request goes on, and the connection is back when it is done.
+/// on it, that request goes on, and the connection is back when it is done. A request that you carry
+/// on yourself (`phantomdb_step`) is given up.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a connection that was released already or is not of
 /// this pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile, which then took the
@@ -415,8 +416,8 @@ pub unsafe extern "C" fn phantomdb_pool_status_json(
 }
 
 /// What the pool has done so far, as JSON: acquires by outcome, histograms of how long they and
-/// the use of connections took, connections created and closed by reason. Reading it holds up
-/// nobody.
+/// the use of connections took, connections created and closed by reason, how long the caller has
+/// waited that waits longest. Reading it holds up nobody.
 ///
 /// On success `*result` holds the text, to be freed with `phantomdb_result_free`.
 ///
@@ -456,7 +457,8 @@ pub unsafe extern "C" fn phantomdb_pool_metrics(
 
 /// Retires every connection that is open now: idle ones at once, others when they are released.
 /// Callers notice nothing. For a server that moved, or certificates that changed: new connections
-/// look its name up again, and the TLS files are read again.
+/// look its name up again, and the TLS files are read again. A server that can't be reached is tried at
+/// once.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
 #[unsafe(no_mangle)]

@@ -18,7 +18,9 @@ pub(super) static RESULTS: Table<Arc<Answer>> = Table::new(Kind::Result);
 ///
 /// As text: `phantomdb_result_text`. As a table: `_row_count`, `_column_count`, `_column_name`,
 /// `_column_index`, `_cell_kind`, `_cell_is_null`, `_cell_text`, `_cell_int64`, `_cell_double`,
-/// `_cell_bool`. As a list: `_item_count`, `_item`. Besides: `_affected_rows`, `_free`.
+/// `_cell_bool`, `_cell_is_replaced`. As a list: `_item_count`, `_item`. Many values at once:
+/// `_read_columns`, `_read_cells`, `_read_items`, `_read_json`. Besides: `_affected_rows`,
+/// `_reported_row_count`, `_free`.
 ///
 /// It is yours until `phantomdb_result_free`, and does not depend on the connection or the pool that
 /// it came from. Reading it is safe from any thread; every text that it lends is UTF-8, ended
@@ -319,7 +321,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_int64(
 }
 
 /// A cell as a floating-point number, the nearest there is. `PHANTOMDB_ERR_TYPE` for anything that is
-/// no number.
+/// not a number, and for a number beyond every double, such as 1e400.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_double(
     result: *const phantomdb_result,

@@ -48,8 +48,8 @@ pub enum phantomdb_step_state {
 /// While such a request is under way, another on the connection is refused with
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
 /// the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
-/// connection ends it too, and closes its socket. Closing the pool cuts it like any other
-/// request; so resume it, or release the connection.
+/// connection ends it too: its socket is closed, and an open transaction is rolled back. Closing the
+/// pool cuts it like any other request; so resume it, or release the connection.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct phantomdb_step {

@@ -283,7 +283,7 @@ impl Connection {
         let outcome = match flight.advance(request.body.as_deref(), false) {
             Some(outcome) => outcome,
             None if flight.until() > Instant::now() => return Progress::Underway(underway),
-            None => Err(flight.time_out()),
+            None => flight.time_out(),
         };
         let bound = underway.bound;
         let outcome = self.note(&mut underway.flight, request, outcome, &bound);
@@ -327,6 +327,15 @@ impl Connection {
         let outcome = self.conclude(request, &target, outcome, &bound);
         self.end_flight(watched);
         outcome
+    }
+
+    /// Gives up a request that [`Connection::start`] began: its socket is of no use any more. An open
+    /// transaction stays open.
+    pub fn abandon(&mut self, underway: Box<Underway>) {
+        let Underway { mut flight, bound, watched, .. } = *underway;
+        self.tell_sign(Some(&Cause::Cut), &flight.take_report(), &bound);
+        drop(flight);
+        self.end_flight(watched);
     }
 
     /// The id of the open transaction, which every request of this connection belongs to.
@@ -514,8 +523,8 @@ impl Connection {
             Ok(_) => true,
             Err(error) => match error.http_status() {
                 Some(404) => true,
-                // Carried out, however odd the answer's body.
-                Some(200..300) => error.code() == Code::Protocol,
+                // Carried out, however odd the response's body, or too large for this machine.
+                Some(200..300) => error.code() != Code::Http,
                 Some(_) => false,
                 None => is_over_unheard,
             },
@@ -674,11 +683,14 @@ impl Connection {
     fn tell_sign(&self, cause: Option<&Cause>, report: &Report, bound: &Bound) {
         let station = &self.station;
         match cause {
-            _ if report.received > 0 && !report.reused => station.note(Sign::Proved),
+            _ if report.received > 0 && report.is_first => station.note(Sign::Proved),
             _ if report.received > 0 => {}
             Some(Cause::Lost(_) | Cause::Tls(_)) if report.reused => station.note(Sign::Lost),
             Some(Cause::TimedOut) if report.reused => {
                 station.note(Sign::Silent { since: bound.started() });
+            }
+            Some(Cause::Cut) if report.reused && report.written > 0 => {
+                station.note(Sign::Cut { since: bound.started() });
             }
             Some(Cause::TimedOut) => {
                 let error = no_first_response(&station.endpoint, "it gave none in time");
@@ -784,7 +796,7 @@ impl Underway {
 
 impl fmt::Debug for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unread").field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Unread").finish_non_exhaustive()
     }
 }
 

@@ -117,7 +117,10 @@ impl Dial<'_> {
         let Some(tls) = &self.endpoint.tls else { return Ok(Wire::new(socket, None)) };
         let mut wire = Wire::new(socket, Some(tls.session()?));
         match wire.shake_hands(self.bound.until) {
-            Ok(()) => Ok(wire),
+            Ok(()) => {
+                wire.opened_at = Instant::now();
+                Ok(wire)
+            }
             Err(_) if self.cutter.is_cut() => Err(self.cut()),
             Err(Broken::TimedOut) => {
                 Err(self.timed_out("the server did not complete the TLS handshake"))

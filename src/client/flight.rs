@@ -30,8 +30,10 @@ pub(super) struct Report {
     /// Bytes that the kernel took.
     pub(super) written: u64,
     pub(super) received: u64,
-    /// The socket had served a request before.
+    /// The socket was not opened for this request, but kept: see [`Wire::is_kept`].
     pub(super) reused: bool,
+    /// No response had come over the socket before.
+    pub(super) is_first: bool,
     /// The beginning of an answer whose head was not understood.
     pub(super) beginning: Vec<u8>,
 }
@@ -69,7 +71,7 @@ impl Flight {
         let exchange = Exchange::begin(head, body, &mut wire.buffers, limit);
         Flight {
             station: station.clone(),
-            report: Report { reused: wire.used, ..Report::default() },
+            report: Report { reused: wire.is_kept(), is_first: !wire.used, ..Report::default() },
             wire: Some(wire),
             exchange,
             bound,
@@ -125,9 +127,12 @@ impl Flight {
         self.is_ready
     }
 
-    /// Gives up waiting.
-    pub(super) fn time_out(&mut self) -> Cause {
-        self.cause(Broken::TimedOut)
+    /// Gives up waiting. Of an error's explanation whatever came is good enough.
+    pub(super) fn time_out(&mut self) -> Result<Reply, Cause> {
+        match self.exchange.is_of_error().then(|| self.exchange.give_up()).flatten() {
+            Some(reply) if !self.station.cutter.is_cut() => Ok(reply),
+            _ => Err(self.cause(Broken::TimedOut)),
+        }
     }
 
     /// Sends and receives until the answer is complete; or, if it may not wait, as much as can be

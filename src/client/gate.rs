@@ -23,6 +23,11 @@ pub enum Sign<'a> {
         /// When it was sent.
         since: Instant,
     },
+    /// The request on a kept socket was cut before a byte of a response came.
+    Cut {
+        /// When it was sent.
+        since: Instant,
+    },
 }
 
 /// Asked before each dial and told after it, so that a pool can bound its dials and learn of

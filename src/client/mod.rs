@@ -11,6 +11,7 @@
 //! threads share is not.
 
 mod answer;
+mod body;
 mod bound;
 mod buffers;
 mod cell;

@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq_proto::http::Method;
 
 use super::answer::Expected;
+use super::body::Body;
 use super::json::{self, Shape};
 use crate::error::{Error, Result};
 
@@ -74,7 +75,7 @@ impl Request {
     /// `InvalidArgument` for a name that is empty, `.`, `..` or holds a NUL.
     pub fn create_database(name: &str) -> Result<Request> {
         check_name("name", name)?;
-        let body = format!("{{\"name\":{}}}", json::quoted(name));
+        let body = Body::default().json("{\"name\":")?.string(name)?.json("}")?;
         Ok(Request::plain(Method::POST, "/databases", Some(body), Expected::Object))
     }
 
@@ -107,7 +108,8 @@ impl Request {
         let target = format!("/databases/{}/tables", segment("database", database)?);
         check_name("name", name)?;
         let columns = check_json("columns", columns_json, Shape::Array)?;
-        let body = format!("{{\"name\":{},\"columns\":{columns}}}", json::quoted(name));
+        let body = Body::default().json("{\"name\":")?.string(name)?;
+        let body = body.json(",\"columns\":")?.json(columns)?.json("}")?;
         Request::checked(Method::POST, target, Some(body), Expected::Object)
     }
 
@@ -127,7 +129,7 @@ impl Request {
     /// `InvalidArgument` for such a name as above, or a row that is no JSON object.
     pub fn insert(database: &str, table: &str, row_json: &str) -> Result<Request> {
         let target = table_path(database, table)?;
-        let row = check_json("row", row_json, Shape::Object)?.to_owned();
+        let row = Body::default().json(check_json("row", row_json, Shape::Object)?)?;
         Request::checked(Method::POST, target, Some(row), Expected::Object)
     }
 
@@ -141,7 +143,7 @@ impl Request {
         let mut target = table_path(database, table)?;
         if let Some(condition) = condition {
             check_condition(condition, "leave it out for all rows")?;
-            add_condition(&mut target, condition);
+            add_condition(&mut target, condition)?;
         }
         Request::checked(Method::GET, target, None, Expected::Records)
     }
@@ -161,12 +163,12 @@ impl Request {
     ) -> Result<Request> {
         let target = table_path(database, table)?;
         let data = check_json("data", data_json, Shape::Object)?;
-        let mut body = format!("{{\"data\":{data}");
+        let mut body = Body::default().json("{\"data\":")?.json(data)?;
         if let Some(condition) = condition {
             check_condition(condition, "leave it out for all rows")?;
-            body.push_str(&format!(",\"condition\":{}", json::quoted(condition)));
+            body = body.json(",\"condition\":")?.string(condition)?;
         }
-        body.push('}');
+        let body = body.json("}")?;
         Request::checked(Method::PUT, target, Some(body), Expected::Object)
     }
 
@@ -179,7 +181,7 @@ impl Request {
     pub fn delete(database: &str, table: &str, condition: &str) -> Result<Request> {
         let mut target = table_path(database, table)?;
         check_condition(condition, "use 1=1 for all rows")?;
-        add_condition(&mut target, condition);
+        add_condition(&mut target, condition)?;
         Request::checked(Method::DELETE, target, None, Expected::Object)
     }
 
@@ -198,12 +200,12 @@ impl Request {
         if sql.trim().is_empty() {
             return Err(Error::invalid_argument("sql", "is empty"));
         }
-        let mut body = format!("{{\"query\":{}", json::quoted(sql));
+        let mut body = Body::default().json("{\"query\":")?.string(sql)?;
         if let Some(parameters) = parameters_json {
             let parameters = check_json("parameters", parameters, Shape::Array)?;
-            body.push_str(&format!(",\"parameters\":{parameters}"));
+            body = body.json(",\"parameters\":")?.json(parameters)?;
         }
-        body.push('}');
+        let body = body.json("}")?;
         Request::checked(Method::POST, target, Some(body), Expected::Query)
     }
 
@@ -217,7 +219,7 @@ impl Request {
             None => None,
             Some(database) => {
                 check_name("database", database)?;
-                Some(format!("{{\"database\":{}}}", json::quoted(database)))
+                Some(Body::default().json("{\"database\":")?.string(database)?.json("}")?)
             }
         };
         let target = "/transactions";
@@ -266,6 +268,7 @@ impl Request {
         if method == Method::CONNECT {
             return Err(invalid_method("CONNECT is for proxies, not for a database"));
         }
+        check_length("path", path.len())?;
         if !path.starts_with('/') {
             return Err(Error::invalid_argument("path", "must begin with `/`"));
         }
@@ -283,7 +286,7 @@ impl Request {
                 let text = std::str::from_utf8(bytes)
                     .map_err(|_| Error::invalid_argument("body", "is not UTF-8 text"))?;
                 json::check(text).map_err(|why| not_json("body", &why))?;
-                Some(text.to_owned())
+                Some(Body::default().json(text)?)
             }
         };
         Request::checked(method, path.to_owned(), body, Expected::Anything)
@@ -292,32 +295,37 @@ impl Request {
     fn plain(
         method: Method,
         target: impl Into<Cow<'static, str>>,
-        body: Option<String>,
+        body: Option<Body>,
         expected: Expected,
     ) -> Request {
         let target = target.into();
-        Request { kind: Kind::Plain, method, target, body: body.map(String::into_bytes), expected }
+        Request { kind: Kind::Plain, method, target, body: body.map(Body::finish), expected }
     }
 
     fn checked(
         method: Method,
         target: String,
-        body: Option<String>,
+        body: Option<Body>,
         expected: Expected,
     ) -> Result<Request> {
-        if target.len() > MAX_TARGET {
-            let (argument, instead) = match expected {
-                Expected::Anything => ("path", ""),
-                _ if target.contains('?') => ("condition", "; send it with execute_query"),
-                _ => ("database", ""),
-            };
-            return Err(Error::invalid_argument(
-                argument,
-                format_args!("makes a URL of {} bytes, too long to be sent{instead}", target.len()),
-            ));
-        }
+        let argument = match expected {
+            Expected::Anything => "path",
+            _ if target.contains('?') => "condition",
+            _ => "database",
+        };
+        check_length(argument, target.len())?;
         Ok(Request::plain(method, target, body, expected))
     }
+}
+
+/// Whether a URL of so many bytes can be sent, or one with so many bytes of an argument in it.
+fn check_length(argument: &str, length: usize) -> Result<()> {
+    if length <= MAX_TARGET {
+        return Ok(());
+    }
+    let instead = if argument == "condition" { "; send it with execute_query" } else { "" };
+    let why = format!("makes a URL of {length} bytes or more, too long to be sent{instead}");
+    Err(Error::invalid_argument(argument, why))
 }
 
 fn check_name(argument: &str, name: &str) -> Result<()> {
@@ -332,6 +340,8 @@ fn check_name(argument: &str, name: &str) -> Result<()> {
 
 fn segment(argument: &str, name: &str) -> Result<String> {
     check_name(argument, name)?;
+    // Before it is encoded, for which there may be no memory.
+    check_length(argument, name.len())?;
     Ok(encoded(name))
 }
 
@@ -354,9 +364,11 @@ fn check_condition(condition: &str, instead: &str) -> Result<()> {
     Ok(())
 }
 
-fn add_condition(target: &mut String, condition: &str) {
+fn add_condition(target: &mut String, condition: &str) -> Result<()> {
+    check_length("condition", condition.len())?;
     target.push_str("?condition=");
     target.push_str(&encoded(condition));
+    Ok(())
 }
 
 fn check_id(id: Option<&str>) -> Result<Option<String>> {

@@ -13,6 +13,10 @@ use super::socket::{Peek, Socket};
 /// How many reads of post-handshake records a probe makes before it takes the peer for a flood.
 const MAX_RECORDS: usize = 64;
 
+/// For how long a connection that no response has come over is new. Afterwards its loss says no more
+/// than that of any kept connection: the server, or what stands before it, has forgotten it.
+const NEW: Duration = Duration::from_secs(1);
+
 /// Why reading or writing failed.
 #[derive(Debug)]
 pub(super) enum Broken {
@@ -92,6 +96,12 @@ impl Wire {
     /// Its socket, for who watches for it to be ready.
     pub(super) fn socket(&self) -> &Arc<Socket> {
         &self.socket
+    }
+
+    /// Whether the connection was kept for this request: a response came over it before, or it was open
+    /// for a while.
+    pub(super) fn is_kept(&self) -> bool {
+        self.used || self.opened_at.elapsed() >= NEW
     }
 
     /// Completes the TLS handshake.

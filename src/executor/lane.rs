@@ -16,13 +16,14 @@ use crate::pool::Lease;
 #[cfg(feature = "capi")]
 use crate::pool::Pool;
 use crate::sync::Mutex;
+use crate::threads::Uncancelled;
 
 /// A lease whose requests may also be made without waiting: one after the other, in the order in
 /// which they came. The lease ends with the last of them, or when this is dropped, whichever is
 /// later.
 #[derive(Default)]
 pub struct Lane {
-    /// Before the lease, whose connection it has.
+    /// The request that the program carries on itself.
     pub(super) stepped: Stepped,
     /// There while the lane is in use.
     lease: Option<Lease>,
@@ -47,7 +48,8 @@ impl Lane {
     /// A lane of this lease.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(lease: Lease) -> Arc<Lane> {
-        Arc::new(Lane { lease: Some(lease), ..Lane::default() })
+        let (stepped, turns) = (Stepped::default(), OnceLock::new());
+        Arc::new(Lane { stepped, lease: Some(lease), turns })
     }
 
     /// The lease, for calls that wait.
@@ -59,13 +61,22 @@ impl Lane {
     #[cfg(feature = "capi")]
     pub(crate) fn emptied(mut self: Arc<Lane>) -> Option<Arc<Lane>> {
         let lane = Arc::get_mut(&mut self)?;
-        lane.stepped.clear();
+        lane.abandon_step();
         lane.lease = None;
         // Mostly there is nothing in it, and to look is cheaper than to write.
         if lane.turns.get().is_some() {
             lane.turns = OnceLock::new();
         }
         Some(self)
+    }
+
+    /// Gives up the request that the program carries on itself, if one is under way.
+    fn abandon_step(&mut self) {
+        if let (Some(underway), Some(lease)) = (self.stepped.take_underway(), &self.lease) {
+            // Its socket is closed.
+            let _uncancelled = Uncancelled::begin();
+            lease.abandon(underway);
+        }
     }
 
     /// Puts a lease into this empty lane.
@@ -110,6 +121,12 @@ impl Lane {
         if !ticket.wait_in(turns) {
             turns.withdraw(&ticket);
         }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.abandon_step();
     }
 }
 

@@ -146,14 +146,14 @@ impl Lane {
 }
 
 impl Stepped {
-    /// Drops the request that is not over.
-    #[cfg(feature = "capi")]
-    pub(super) fn clear(&mut self) {
+    /// Forgets the request that is not over, and gives what is under way of it.
+    pub(super) fn take_underway(&mut self) -> Option<UnderwayRequest> {
         let place = self.0.get_mut();
-        if place.is_some() {
-            // Its socket is closed.
-            let _uncancelled = threads::Uncancelled::begin();
-            *place = None;
+        // Mostly there is nothing in it, and to look is cheaper than to write.
+        place.as_ref()?;
+        match place.take()?.1 {
+            Stage::Underway(underway) => Some(underway),
+            Stage::NeedsThread(_) => None,
         }
     }
 

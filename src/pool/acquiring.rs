@@ -152,7 +152,11 @@ impl Shared {
         if let Some(lease) = self.acquire_ready() {
             return Ok(lease);
         }
-        let outcome = self.step(|machine, now| machine.try_acquire(now));
+        let slept = clock::slept();
+        let outcome = self.step(|machine, now| {
+            machine.note_sleep(slept, now);
+            machine.try_acquire(now)
+        });
         self.count_at_once(&outcome);
         let grant = outcome?;
         let lease = Lease::new(self.clone(), grant.lease, grant.connection, clock::recent());

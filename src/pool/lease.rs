@@ -23,6 +23,8 @@ pub struct Pooled {
     client: Mutex<Option<Client>>,
     interrupter: Interrupter,
     is_cut: AtomicBool,
+    /// Whoever had it last wants it closed, after its transaction was rolled back too.
+    is_discarded: AtomicBool,
     owner: Mutex<Owner>,
     made_at: Instant,
     /// When the server answered last, as nanoseconds after `made_at`; 0 if it never has.
@@ -43,6 +45,7 @@ impl Pooled {
             interrupter: connection.interrupter(),
             client: Mutex::new(Some(Client { connection })),
             is_cut: AtomicBool::new(false),
+            is_discarded: AtomicBool::new(false),
             owner: Mutex::default(),
             made_at: clock::now(),
             answered_after: AtomicU64::new(0),
@@ -124,14 +127,14 @@ impl Pooled {
         (after > 0).then(|| self.made_at + Duration::from_nanos(after))
     }
 
-    pub fn condition(&self, is_discarded: bool) -> Condition {
+    pub fn condition(&self) -> Condition {
         let place = self.client.lock();
         let Some(client) = &*place else { return Condition::lost() };
         let connection = &client.connection;
         Condition {
             fate: if connection.transaction().is_some() {
                 Fate::RollBack
-            } else if is_discarded {
+            } else if self.is_discarded.load(Ordering::Relaxed) {
                 Fate::Discard
             } else if !connection.is_reusable() {
                 Fate::Broken
@@ -210,7 +213,6 @@ pub struct Lease {
     is_touched: AtomicBool,
     /// When it was first used, as nanoseconds after `acquired_at`.
     used_after: AtomicU64,
-    is_discarded: AtomicBool,
     has_owner: AtomicBool,
 }
 
@@ -228,7 +230,6 @@ impl Lease {
             acquired_at,
             is_touched: AtomicBool::new(false),
             used_after: AtomicU64::new(0),
-            is_discarded: AtomicBool::new(false),
             has_owner: AtomicBool::new(false),
         }
     }
@@ -307,6 +308,17 @@ impl Lease {
         let outcome = self.note(outcome);
         self.connection.put_back(client);
         outcome
+    }
+
+    /// Gives up a request that [`Lease::start`] began. The connection is the lease's still, so that
+    /// its release rolls an open transaction back.
+    pub(crate) fn abandon(&self, underway: UnderwayRequest) {
+        if self.shared.is_inherited() {
+            return;
+        }
+        let UnderwayRequest { mut client, request: underway } = underway;
+        client.connection.abandon(underway);
+        self.connection.put_back(client);
     }
 
     /// As [`Lease::request`]; `again` is what [`Sent::NeedsThread`] said.
@@ -404,7 +416,7 @@ impl Lease {
     /// The connection will be closed instead of reused when it is released.
     pub fn mark_discarded(&self) {
         self.is_touched.store(true, Ordering::Relaxed);
-        self.is_discarded.store(true, Ordering::Relaxed);
+        self.connection.is_discarded.store(true, Ordering::Relaxed);
     }
 
     /// Closes the connection instead of giving it back for reuse.
@@ -430,7 +442,7 @@ impl Lease {
     }
 
     fn release(&self) {
-        let condition = self.connection.condition(self.is_discarded.load(Ordering::Relaxed));
+        let condition = self.connection.condition();
         let released_at = self.shared.step(|machine, now| {
             machine.release(self.id, condition, now);
             now

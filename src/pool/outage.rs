@@ -48,6 +48,11 @@ impl Outage {
         self.retry_at
     }
 
+    /// The next try is due.
+    pub fn retry_at_once(&mut self, now: Instant) {
+        self.retry_at = self.retry_at.min(now);
+    }
+
     /// What a caller is told meanwhile. A wrong token or wrong TLS settings keep their own
     /// code: waiting doesn't mend them.
     pub fn error(&self, now: Instant) -> Error {

@@ -191,7 +191,7 @@ fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
     if pinged.is_some() {
         job.connection.note_answer();
     }
-    Ok(Condition { pinged, ..job.connection.condition(false) })
+    Ok(Condition { pinged, ..job.connection.condition() })
 }
 
 fn keep_house(shared: &Arc<Shared>) {

@@ -1,5 +1,7 @@
 //! Connections whose peer is gone, or has forgotten them, without a packet (rules 14 and 17).
 
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use phantomdb::{Code, Options, Pool, Request, Validation};
@@ -43,6 +45,42 @@ fn rule_14_ten_connections_gone_silent_cost_one_failure() {
         assert_eq!(failures, 1, "{validation:?}");
         is_sound(&pool);
     }
+}
+
+/// Programs have deadlines of their own, and cut what takes longer.
+#[test]
+fn rule_14_a_request_that_was_cut_unanswered_casts_suspicion_too() {
+    let server = DevServer::start();
+    let proxy = FaultProxy::before(server.port());
+    let pool = Pool::new(Options {
+        validate_after: Duration::from_secs(60),
+        validation_timeout: SHORT,
+        max_connections: WARM,
+        ..patient(&proxy.url())
+    })
+    .unwrap();
+    make_table(&pool);
+    warm(&pool);
+    proxy.freeze_all();
+    let insert_within = |time: Duration, id: i64| {
+        let lease = pool.acquire().unwrap();
+        let (done, is_done) = mpsc::channel();
+        thread::scope(|scope| {
+            let lease = &lease;
+            scope.spawn(move || {
+                if is_done.recv_timeout(time).is_err() {
+                    lease.interrupt();
+                }
+            });
+            let outcome = lease.request(&insert(id));
+            done.send(()).ok();
+            outcome
+        })
+    };
+    let failures: Vec<_> = (0..14).filter_map(|id| insert_within(SHORT, id).err()).collect();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert_eq!((failures[0].code(), failures[0].is_retriable()), (Code::Cancelled, false));
+    is_sound(&pool);
 }
 
 #[test]
@@ -112,4 +150,30 @@ fn rule_17_what_the_server_closed_is_noticed_within_two_seconds() {
         assert_eq!(pool.status().available, 2, "the minimum is refilled");
         is_sound(&pool);
     }
+}
+
+/// A connection that was opened in advance is new for a second. Afterwards it is kept, as one that was
+/// used is, though no response has come over it.
+#[test]
+fn rule_14_connections_that_nobody_has_used_yet_cost_one_failure_too() {
+    let server = DevServer::start();
+    let proxy = FaultProxy::before(server.port());
+    make_table(&Pool::new(patient(&proxy.url())).unwrap());
+    let pool = Pool::new(Options {
+        preconnect: true,
+        validate_after: Duration::from_secs(60),
+        validation_timeout: SHORT,
+        request_timeout: SHORT,
+        min_connections: WARM,
+        max_connections: WARM,
+        ..patient(&proxy.url())
+    })
+    .unwrap();
+    eventually("all are open", || pool.status().available == WARM);
+    // For so long they are new.
+    thread::sleep(Duration::from_millis(1100));
+    proxy.freeze_all();
+    let failures = (0..14).filter(|id| pool.request(&insert(*id)).is_err()).count();
+    assert_eq!(failures, 1);
+    is_sound(&pool);
 }

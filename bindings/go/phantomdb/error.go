@@ -87,7 +87,7 @@ const (
 	ErrType Code = cabi.Type
 	// ErrPanic: a bug in the library, caught. The pool stays usable.
 	ErrPanic Code = cabi.Panic
-	// ErrOutOfMemory: there is not enough memory for a response that MaxResponseBytes allows.
+	// ErrOutOfMemory: there is not enough memory for the request, or for a response that MaxResponseBytes allows.
 	ErrOutOfMemory Code = cabi.OutOfMemory
 )
 

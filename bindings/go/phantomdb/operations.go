@@ -98,7 +98,7 @@ func (o Operations) DropTable(ctx context.Context, database, table string) error
 }
 
 // Insert adds one row: anything that is an object as JSON, such as a struct with json tags or a map.
-// It is never sent twice.
+// It is never carried out twice.
 func (o Operations) Insert(ctx context.Context, database, table string, row any) (Answer, error) {
 	text, err := written("row", row)
 	if err != nil {

@@ -21,7 +21,7 @@ export abstract class Operations {
   ): Promise<Answer>;
   /** Removes a table with all its rows. */
   dropTable(database: string, table: string, options?: CallOptions): Promise<Answer>;
-  /** Adds one row. Never sent twice. */
+  /** Adds one row. Never carried out twice. */
   insert(database: string, table: string, row: object, options?: CallOptions): Promise<Answer>;
   /** The rows that fulfil an SQL condition, or all without one. A blank condition is refused. */
   select<R = Row>(

@@ -74,7 +74,7 @@ class Operations:
 
     @ops.also(row="data")
     async def insert(self, database: str, table: str, data: Row) -> dict[str, Any]:
-        """Add one row: ``{"id": 1, "name": "Ada"}``. It is never sent twice."""
+        """Add one row: ``{"id": 1, "name": "Ada"}``. It is never carried out twice."""
         text = ops.to_row("row", data)
         answer: dict[str, Any] = await self._ask(ops.INSERT, database, table, text)
         return answer

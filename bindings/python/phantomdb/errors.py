@@ -156,7 +156,7 @@ class PanicError(PhantomDBError):
 
 
 class OutOfMemoryError(PhantomDBError, MemoryError):
-    """There is not enough memory for an answer that ``max_response_bytes`` allows."""
+    """There is not enough memory for the request, or for a response of the size allowed."""
 
     CODE = "OUT_OF_MEMORY"
 

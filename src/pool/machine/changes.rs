@@ -6,9 +6,14 @@ use std::time::Instant;
 use super::*;
 
 impl<C: Lent, W> Machine<C, W> {
-    /// Retires every connection that is open now, each as soon as nobody uses it.
+    /// Retires every connection that is open now, each as soon as nobody uses it. In an outage the
+    /// server is tried again at once: what kept it away may be what was mended.
     pub fn reset(&mut self, now: Instant) {
         self.epoch += 1;
+        if let Some(outage) = &mut self.outage {
+            outage.retry_at_once(now);
+            self.effects.dial_ended = true;
+        }
         for slot in mem::take(&mut self.idle) {
             if self.slots[slot].is_open {
                 self.start_closing(slot, CloseReason::Reset);

@@ -12,6 +12,11 @@ const PEEK_INTERVAL: Duration =
     Duration::from_secs(if cfg!(shuttle) { 7 * 24 * 60 * 60 } else { 1 });
 /// How soon a new socket is that nobody has used yet: a front with no server behind it closes at once.
 const FIRST_PEEK: Duration = Duration::from_millis(100);
+/// Whoever cuts a request sooner has not waited long enough to show that the server is silent.
+const SHORTEST_SILENCE: Duration = Duration::from_millis(100);
+/// What was checked so shortly before is not checked again because a request was cut: programs may cut
+/// many, and for reasons of their own.
+const RECHECK: Duration = Duration::from_secs(1);
 /// A shorter sleep of the machine harms no connection.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -48,6 +53,13 @@ impl<C: Lent, W> Machine<C, W> {
             }
             Sign::Lost => self.suspect(now, now),
             Sign::Silent { since } => self.suspect(since, now),
+            Sign::Cut { since } => {
+                let was_silent = now.saturating_duration_since(since) >= SHORTEST_SILENCE;
+                let checked = self.suspects_heard_before;
+                if was_silent && checked.is_none_or(|before| before + RECHECK <= since) {
+                    self.suspect(since, now);
+                }
+            }
         }
     }
 

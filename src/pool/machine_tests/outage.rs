@@ -261,3 +261,20 @@ fn rule_10_a_probe_under_way_costs_no_connection_that_works() {
     pool.pass_with_alarms(ms(1));
     assert_eq!(pool.job().connection, grant.connection, "now it is surplus, and idle for long");
 }
+
+#[test]
+fn rule_18_a_reset_in_an_outage_tries_the_server_at_once() {
+    let mut pool = in_outage(|_| {});
+    for _ in 0..8 {
+        pool.pass_with_alarms(retry_at(&pool) - pool.now);
+        pool.fail(Task::Probe);
+    }
+    assert!(retry_at(&pool) > pool.now && !pool.has_job());
+    pool.machine.reset(pool.now);
+    pool.settle();
+    assert_eq!(pool.machine.waiting_jobs(), 1, "one try, and no more");
+    let waiter = pool.wait();
+    pool.work(Task::Probe);
+    assert_eq!(pool.delivery().0, waiter);
+    assert_eq!(pool.machine.outage_retry_at(), None);
+}

@@ -269,3 +269,26 @@ fn rule_21_a_try_names_the_sockets_that_are_being_closed() {
          2 connections are being closed"
     );
 }
+
+#[test]
+fn rule_14_requests_that_are_cut_soon_or_often_cast_no_suspicion() {
+    let mut pool = Pool::new(|_| {});
+    pool.with_idle(4);
+    let grant = pool.take();
+    let cut_after = |pool: &mut Pool, time: u64| {
+        let since = pool.now;
+        pool.pass(ms(time));
+        pool.sign(&grant, Sign::Cut { since });
+        checks(pool)
+    };
+    pool.pass(ms(10));
+    assert!(cut_after(&mut pool, 99).is_empty(), "nobody can answer so soon");
+    let jobs = cut_after(&mut pool, 100);
+    assert_eq!(jobs.len(), 3);
+    for job in &jobs {
+        pool.job_done(job, Ok(open(pool.now)));
+    }
+    assert!(cut_after(&mut pool, 100).is_empty(), "they were checked just now");
+    pool.pass(ms(1000));
+    assert_eq!(cut_after(&mut pool, 100).len(), 3);
+}
