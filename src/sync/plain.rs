@@ -31,7 +31,6 @@ impl<T> Mutex<T> {
     }
 
     /// What it guards, which nobody else can reach.
-    #[cfg(feature = "capi")]
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
