@@ -512,10 +512,18 @@ fn interrupts_at_any_moment_never_touch_another_socket() {
     let mut victim = server.client();
     let mut bystander = server.client();
     let interrupter = victim.interrupter();
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    /// Ends the interrupting thread, also when an assertion fails.
+    struct Over<'a>(&'a std::sync::atomic::AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     thread::scope(|scope| {
+        let _over = Over(&is_over);
         scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
+            while !is_over.load(Ordering::Relaxed) {
                 interrupter.interrupt();
                 thread::yield_now();
             }
@@ -527,7 +535,6 @@ fn interrupts_at_any_moment_never_touch_another_socket() {
             }
             bystander.ping(soon()).expect("nobody interrupts this one");
         }
-        stop.store(true, Ordering::Relaxed);
     });
     victim.ping(soon()).unwrap();
     drop((victim, bystander));

@@ -160,8 +160,12 @@ impl Connection {
             return self.exchange(request, target, bound, true);
         }
         self.carry_token();
-        let wire = self.station.kept_wire().ok_or(Cause::Lost(None))?;
-        let mut wire = Some(wire);
+        let mut wire = match self.station.kept_wire() {
+            Some(wire) => Some(wire),
+            // What was cut looks like what the server closed.
+            None if self.station.cutter.is_cut() => return Err(self.station.cancelled().into()),
+            None => return Err(Cause::Lost(None).into()),
+        };
         let flight = self.with_head(request, target, |head| {
             let wire = wire.take().expect("it is taken once");
             Flight::new(&self.station, wire, head, None, bound)
