@@ -409,6 +409,7 @@ impl Store {
         for database in databases {
             self.sessions.close_kept(&database).await;
         }
+        self.sessions.have_closed().await;
     }
 
     fn find(&self, name: &str) -> Result<Arc<Database>> {

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinSet;
 
 /// Workers that wait for something to do; each is a process.
 const KEPT: usize = 8;
@@ -40,12 +41,14 @@ pub struct Sessions {
     /// Kilobytes that all large results together may take.
     shares: Arc<Semaphore>,
     kept: Mutex<VecDeque<Kept>>,
+    /// Sessions that are being closed.
+    closing: Mutex<JoinSet<()>>,
 }
 
 impl Sessions {
     /// None yet.
     pub fn new(spawner: Spawner, limits: Limits, lasting: bool, shares: Arc<Semaphore>) -> Self {
-        Self { spawner, limits, lasting, shares, kept: Mutex::default() }
+        Self { spawner, limits, lasting, shares, kept: Mutex::default(), closing: Mutex::default() }
     }
 
     /// A session of a database: one that was kept, or a new one.
@@ -117,7 +120,7 @@ impl Sessions {
         }
         if session.worker.in_transaction || session.database.is_dropped() {
             let sessions = Arc::clone(self);
-            tokio::spawn(async move { sessions.retire(session).await });
+            self.close_aside(async move { sessions.retire(session).await });
             return;
         }
         let oldest = {
@@ -128,8 +131,23 @@ impl Sessions {
         if let Some(Kept::Open(session)) = oldest {
             let sessions = Arc::clone(self);
             // Without its database open it would be one too many.
-            tokio::spawn(async move { sessions.closed(session).await });
+            self.close_aside(async move { drop(sessions.closed(session).await) });
         }
+    }
+
+    fn close_aside(&self, closing: impl Future<Output = ()> + Send + 'static) {
+        let mut all = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        while all.try_join_next().is_some() {}
+        all.spawn(closing);
+    }
+
+    /// Waits until the sessions are closed that are closing already.
+    pub async fn have_closed(&self) {
+        let all = {
+            let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *closing)
+        };
+        all.join_all().await;
     }
 
     /// Closes a session, and keeps its worker if there is room.
