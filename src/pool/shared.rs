@@ -139,6 +139,9 @@ impl Shared {
 
     /// Lets go of the lock and carries out the machine's effects.
     pub fn carry_out(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) {
+        // It may start and join threads and wake others, also for an acquire or a release that costs
+        // nothing else.
+        let _uncancelled = threads::Uncancelled::begin();
         let Core { machine, workers, events } = &mut *core;
         let mut effects = machine.take_effects();
         let is_closing = machine.is_closing();
