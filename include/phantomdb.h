@@ -555,8 +555,8 @@ typedef enum phantomdb_value_flag {
      */
     PHANTOMDB_VALUE_HAS_DOUBLE = 2,
     /**
-     * A cell, a column or an item had unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is
-     * the character U+FFFD in `text`, and spelled \ufffd in JSON.
+     * A cell, a column or an item had unpaired surrogates (JSON can spell half a pair), which UTF-8 can't hold: each is
+     * the character U+FFFD in `text`, and is an escape in JSON.
      */
     PHANTOMDB_VALUE_REPLACED = 4,
 } phantomdb_value_flag;
@@ -1650,8 +1650,8 @@ int32_t phantomdb_result_cell_text(const struct phantomdb_result *result,
                                    struct phantomdb_error *error);
 
 /**
- * Whether a cell has unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is the character
- * U+FFFD in the text of a string, and spelled \ufffd in nested JSON.
+ * Whether a cell has unpaired surrogates (JSON can spell half a pair), which UTF-8 can't hold: each is the character
+ * U+FFFD in the text of a string, and is an escape in nested JSON.
  */
 int32_t phantomdb_result_cell_is_replaced(const struct phantomdb_result *result,
                                           uint64_t row,

@@ -293,8 +293,8 @@ pub unsafe extern "C" fn phantomdb_result_cell_text(
     unsafe { lend(result, text, length, error, read) }
 }
 
-/// Whether a cell has unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is the character
-/// U+FFFD in the text of a string, and spelled \ufffd in nested JSON.
+/// Whether a cell has unpaired surrogates (JSON can spell half a pair), which UTF-8 can't hold: each is the character
+/// U+FFFD in the text of a string, and is an escape in nested JSON.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_is_replaced(
     result: *const phantomdb_result,

@@ -50,8 +50,8 @@ pub enum phantomdb_value_flag {
     PHANTOMDB_VALUE_HAS_INTEGER = 1,
     /// `number` is the nearest double: of every number that is not beyond all of them.
     PHANTOMDB_VALUE_HAS_DOUBLE = 2,
-    /// A cell, a column or an item had unpaired surrogates ("\ud800" in JSON), which UTF-8 can't hold: each is
-    /// the character U+FFFD in `text`, and spelled \ufffd in JSON.
+    /// A cell, a column or an item had unpaired surrogates (JSON can spell half a pair), which UTF-8 can't hold: each is
+    /// the character U+FFFD in `text`, and is an escape in JSON.
     PHANTOMDB_VALUE_REPLACED = 4,
 }
 
