@@ -177,6 +177,12 @@ impl Connection {
         self.conclude(request, outcome)
     }
 
+    pub fn abandon(&mut self, underway: Box<Underway>) {
+        let Underway { wire, watched, .. } = *underway;
+        self.station.lay_aside(wire);
+        self.end_flight(watched);
+    }
+
     pub fn transaction(&self) -> Option<&str> {
         self.transaction.as_deref()
     }
