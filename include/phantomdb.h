@@ -313,7 +313,7 @@ typedef enum phantomdb_code {
      */
     PHANTOMDB_ERR_PROTOCOL = -14,
     /**
-     * The connection broke before the answer was complete.
+     * The connection broke before the response was complete.
      */
     PHANTOMDB_ERR_CONNECTION_LOST = -15,
     /**
@@ -576,8 +576,8 @@ typedef enum phantomdb_value_flag {
  *
  * What each operation below has in common: texts are UTF-8 and end with a NUL, and need to
  * live only during the call. Names may hold any character; the library encodes them. JSON
- * arguments are checked before anything is sent. On success `*result` is the answer, to be freed
- * with `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the answer is of
+ * arguments are checked before anything is sent. On success `*result` is the response, to be freed
+ * with `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the response is of
  * no interest. A call takes at most `request_timeout_ms`. Their errors:
  *
  * - `PHANTOMDB_ERR_INVALID_ARGUMENT`: an argument can't be used; nothing was sent.
@@ -615,7 +615,7 @@ typedef struct phantomdb_connection phantomdb_connection;
 typedef struct phantomdb_pool phantomdb_pool;
 
 /**
- * An answer. It can be read as JSON text, and, without any JSON library, as a table (rows and
+ * A response. It can be read as JSON text, and, without any JSON library, as a table (rows and
  * columns; an object is a table of one row) or as a list of names.
  *
  * As text: `phantomdb_result_text`. As a table: `_row_count`, `_column_count`, `_column_name`,
@@ -785,7 +785,7 @@ typedef struct phantomdb_pool_options {
      */
     int64_t close_timeout_ms;
     /**
-     * How large an answer's body may be, in bytes. Default 67108864 (64 MiB); more than 0.
+     * How large a response's body may be, in bytes. Default 67108864 (64 MiB); more than 0.
      */
     uint64_t max_response_bytes;
     /**
@@ -1001,7 +1001,7 @@ typedef void (*phantomdb_close_callback)(const struct phantomdb_error *error,
 /**
  * What a request waits for that the program carries on itself, in an event loop of its own.
  *
- * `phantomdb_connection_start` sends a request without waiting for its answer, and
+ * `phantomdb_connection_start` sends a request without waiting for its response, and
  * `phantomdb_connection_resume` goes on with it, again and again, until it is over. In between the
  * program watches a socket. No thread of the library takes part, and no callback runs; this is the
  * cheapest way to make a request for a program that has a loop, as runtimes of languages do.
@@ -1194,8 +1194,8 @@ int32_t phantomdb_pool_discard(struct phantomdb_pool *pool,
  *
  * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
  * whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0. On success
- * `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
- * `result` itself may be NULL if the answer is of no interest.
+ * `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
+ * `result` itself may be NULL if the response is of no interest.
  *
  * Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_request`.
  */
@@ -1211,7 +1211,7 @@ int32_t phantomdb_pool_request(struct phantomdb_pool *pool,
  * Acquires a connection, runs one SQL statement on it and gives it back.
  *
  * `parameters` is a JSON array, one value for each `?` of the statement, or NULL. On success
- * `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+ * `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
  * `result` itself may be NULL.
  *
  * Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
@@ -1227,7 +1227,7 @@ int32_t phantomdb_pool_query(struct phantomdb_pool *pool,
  * Acquires a connection, runs one operation on it and gives it back.
  *
  * `operation` is one of `phantomdb_operation`, `arguments` its `argument_count` texts. On success
- * `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+ * `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
  * `result` itself may be NULL.
  *
  * Errors: as `phantomdb_pool_acquire` and as the function of the operation's name;
@@ -1348,14 +1348,14 @@ int32_t phantomdb_pool_close_timeout(struct phantomdb_pool *pool,
                                      struct phantomdb_error *error);
 
 /**
- * Asks the server how it is: the answer is an object whose `status` is "healthy" or "unhealthy".
+ * Asks the server how it is: the response is an object whose `status` is "healthy" or "unhealthy".
  */
 int32_t phantomdb_connection_health_check(struct phantomdb_connection *connection,
                                           struct phantomdb_result **result,
                                           struct phantomdb_error *error);
 
 /**
- * Lists the databases: the answer is a list of names.
+ * Lists the databases: the response is a list of names.
  */
 int32_t phantomdb_connection_list_databases(struct phantomdb_connection *connection,
                                             struct phantomdb_result **result,
@@ -1378,7 +1378,7 @@ int32_t phantomdb_connection_drop_database(struct phantomdb_connection *connecti
                                            struct phantomdb_error *error);
 
 /**
- * Lists the tables of a database: the answer is a list of names.
+ * Lists the tables of a database: the response is a list of names.
  */
 int32_t phantomdb_connection_list_tables(struct phantomdb_connection *connection,
                                          const char *database,
@@ -1416,7 +1416,7 @@ int32_t phantomdb_connection_insert(struct phantomdb_connection *connection,
                                     struct phantomdb_error *error);
 
 /**
- * Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the answer is a
+ * Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the response is a
  * table, with its columns in the server's order. A blank condition is refused.
  */
 int32_t phantomdb_connection_select(struct phantomdb_connection *connection,
@@ -1453,7 +1453,7 @@ int32_t phantomdb_connection_delete(struct phantomdb_connection *connection,
 
 /**
  * Runs one SQL statement. `parameters` is a JSON array, one value for each `?` of the statement,
- * or NULL. The answer of a query is a table; `phantomdb_result_affected_rows` tells of other statements.
+ * or NULL. The response of a query is a table; `phantomdb_result_affected_rows` tells of other statements.
  */
 int32_t phantomdb_connection_execute_query(struct phantomdb_connection *connection,
                                            const char *database,
@@ -1465,7 +1465,7 @@ int32_t phantomdb_connection_execute_query(struct phantomdb_connection *connecti
 /**
  * Begins a transaction, of one database or (`database` NULL) of whichever it touches first. Every
  * request on this connection belongs to it until commit or rollback; releasing the connection
- * rolls it back. The answer is an object with the `transaction_id`.
+ * rolls it back. The response is an object with the `transaction_id`.
  *
  * `PHANTOMDB_ERR_INVALID_STATE` if one is open on this connection already.
  */
@@ -1576,7 +1576,7 @@ int32_t phantomdb_request_check(const char *method,
                                 struct phantomdb_error *error);
 
 /**
- * The answer as JSON: of a select the array of row objects, of a list the array of names, of a
+ * The response as JSON: of a select the array of row objects, of a list the array of names, of a
  * query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (if the server did not say them,
  * the rows are counted, and `affectedRows` is null), else the whole object that the server sent.
  *
@@ -1833,7 +1833,7 @@ int32_t phantomdb_pool_acquire_direct(struct phantomdb_pool *pool,
  * Acquires a connection, runs one operation on it and gives it back, without waiting for any of
  * that. `operation`, `arguments` and `argument_count` are as for `phantomdb_pool_run`.
  *
- * The callback is handed the answer, or the error that `phantomdb_pool_run` would have returned,
+ * The callback is handed the response, or the error that `phantomdb_pool_run` would have returned,
  * or `PHANTOMDB_ERR_CANCELLED`.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
@@ -1873,8 +1873,8 @@ int32_t phantomdb_pool_request_async(struct phantomdb_pool *pool,
  * waiting request meanwhile gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one whose turn comes
  * while a waiting one is in flight.)
  *
- * The callback is handed the answer, or the error that `phantomdb_connection_run` would have
- * returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the answer was
+ * The callback is handed the response, or the error that `phantomdb_connection_run` would have
+ * returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the response was
  * there first; a request in flight is cut then, and its connection opens itself anew.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
@@ -1939,7 +1939,7 @@ int32_t phantomdb_pool_close_async(struct phantomdb_pool *pool,
  * Starts an operation on a connection, and sends of it what can be sent without waiting.
  * `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
  *
- * On success `step` says how it goes on. If it is over, `*result` is the answer, to be freed with
+ * On success `step` says how it goes on. If it is over, `*result` is the response, to be freed with
  * `phantomdb_result_free`; otherwise it is NULL. After an error it is over.
  *
  * Errors: as `phantomdb_connection_run`; `PHANTOMDB_ERR_BUSY` if one is under way already.

@@ -141,7 +141,7 @@ pub struct Options {
     pub tls_cert_file: Option<PathBuf>,
     /// A PEM file with the client's private key; goes with `tls_cert_file`.
     pub tls_key_file: Option<PathBuf>,
-    /// How large an answer's body may be.
+    /// How large a response's body may be.
     pub max_response_bytes: u64,
     /// Where the pool tells what happens to it; `None`: nowhere.
     pub log: Option<Logger>,

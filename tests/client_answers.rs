@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use phantomdb::client::{Connection, Request};
 use phantomdb::{Code, Error, Secret};
-use support::fake_server::{FakeServer, PATIENCE, Peer, answer, client, is_done_with, ok, soon};
+use support::fake_server::{FakeServer, PATIENCE, Peer, client, is_done_with, ok, response, soon};
 
 /// What a client says to these bytes, after which the server hangs up; and that the client then
 /// works again.
@@ -32,8 +32,8 @@ fn error_with(bytes: &[u8], change: impl FnOnce(&mut phantomdb::Options)) -> Err
     assert!(!error.message().contains('\r') && !error.message().contains('\n'), "{error}");
     assert!(error.message().chars().count() < 700, "{error}");
     assert!(client.is_reusable());
-    let answer = client.request(&Request::list_databases(), soon()).unwrap();
-    assert_eq!(answer.text().unwrap(), "[\"works\"]");
+    let response = client.request(&Request::list_databases(), soon()).unwrap();
+    assert_eq!(response.text().unwrap(), "[\"works\"]");
     server.join();
     error
 }
@@ -89,7 +89,7 @@ fn statuses_and_their_bodies_become_clear_messages() {
             "403 Forbidden; no token was sent: set the option `token`",
         ),
     ] {
-        let error = error_of(answer(status, body).as_bytes());
+        let error = error_of(response(status, body).as_bytes());
         assert_eq!(error.code(), code, "{error}");
         assert_eq!(error.is_retriable(), retriable, "{error}");
         assert_eq!(error.http_status(), status[..3].parse().ok());
@@ -102,9 +102,9 @@ fn statuses_and_their_bodies_become_clear_messages() {
 #[test]
 fn an_error_leaves_the_socket_in_use() {
     let (server, _) = FakeServer::answering(&[
-        &answer("404 OK", "{\"error\":\"no such table\"}"),
+        &response("404 OK", "{\"error\":\"no such table\"}"),
         "HTTP/1.1 500 x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-        &answer("503 x", &"x".repeat(64 * 1024)),
+        &response("503 x", &"x".repeat(64 * 1024)),
         &ok("{}"),
     ]);
     let mut client = server.client();
@@ -131,10 +131,10 @@ fn retry_after_is_passed_on() {
 fn the_token_is_in_no_message_even_if_the_server_repeats_it() {
     let token = |options: &mut phantomdb::Options| options.token = Some(Secret::new("hush-hush"));
     let error =
-        error_with(answer("401 x", "{\"error\":\"bad token hush-hush\"}").as_bytes(), token);
+        error_with(response("401 x", "{\"error\":\"bad token hush-hush\"}").as_bytes(), token);
     assert!(!error.message().contains("hush-hush"), "{error}");
     assert!(error.message().contains("bad token [token]; the token was not accepted"), "{error}");
-    let error = error_with(answer("403 x", "").as_bytes(), token);
+    let error = error_with(response("403 x", "").as_bytes(), token);
     assert!(error.message().ends_with("the token does not allow this"), "{error}");
     let error = error_with(b"HTTP/1.1 200 OK\r\n\r\n<hush-hush>", token);
     assert!(!error.message().contains("hush-hush"), "{error}");
@@ -399,7 +399,7 @@ fn a_refusal_before_the_whole_body_was_read_is_heard() {
         let peer = &mut Peer::accept(listener);
         let mut head = [0; 100];
         std::io::Read::read_exact(&mut peer.0, &mut head).unwrap();
-        peer.send(answer("413 x", "{\"error\":\"too large\"}").as_bytes());
+        peer.send(response("413 x", "{\"error\":\"too large\"}").as_bytes());
         // Neither read nor closed until the client has understood.
         let mut rest = Vec::new();
         let _ = std::io::Read::read_to_end(&mut peer.0, &mut rest);
@@ -479,7 +479,7 @@ fn error_of_write(before: Option<&Request>, write: &Request, bytes: &[u8]) -> Er
 
 #[test]
 fn rule_15_after_a_write_of_unknown_fate_retriable_is_false_and_the_text_says_so() {
-    let refused = |status: &str| answer(status, "{\"error\":\"why\"}").into_bytes();
+    let refused = |status: &str| response(status, "{\"error\":\"why\"}").into_bytes();
     for (before, write) in writes() {
         let error = |bytes: &[u8]| error_of_write(before.as_ref(), &write, bytes);
         for bytes in [
@@ -550,7 +550,7 @@ fn given_up(second: &'static [u8], request: &Request) -> (phantomdb::Result<Stri
     let mut client = server.client();
     client.ping(soon()).unwrap();
     let outcome =
-        client.request(request, soon()).and_then(|answer| answer.text().map(str::to_owned));
+        client.request(request, soon()).and_then(|response| response.text().map(str::to_owned));
     if outcome.is_err() {
         // Whoever waits for a second try hears that there is none.
         drop(std::net::TcpStream::connect(server.address()).unwrap());
@@ -665,7 +665,7 @@ fn no_part_of_a_token_is_shown_wherever_an_excerpt_is_cut() {
         bodies.push(("200 OK", format!("{{\"{shown}\":1}}")));
     }
     for (status, body) in bodies {
-        let error = error_with(answer(status, &body).as_bytes(), jwt);
+        let error = error_with(response(status, &body).as_bytes(), jwt);
         assert_hidden(JWT, error.message());
         assert_hidden(JWT, &format!("{error:?}"));
         assert!(error.message().contains("[token]") || body.contains("xxxx"), "{error}");
@@ -693,7 +693,7 @@ fn the_token_that_a_request_carried_is_hidden_after_a_rotation_too() {
             asked.send(()).unwrap();
             is_rotated.recv().unwrap();
             let text = format!("{{\"error\":\"old {JWT}, new second-token-of-mine\"}}");
-            peer.send(answer(status, &text).as_bytes());
+            peer.send(response(status, &text).as_bytes());
         }
     });
     let options = phantomdb::Options {
@@ -727,8 +727,8 @@ fn debug_output_shows_no_data() {
     let (server, _) = FakeServer::answering(&[&ok("{\"value\":\"from the server\"}")]);
     let mut client = server.client();
     let insert = Request::insert("d", "t", "{\"value\":\"to the server\"}").unwrap();
-    let answer = client.request(&insert, soon()).unwrap();
-    let debug = format!("{answer:?} {insert:?} {client:?}");
+    let response = client.request(&insert, soon()).unwrap();
+    let debug = format!("{response:?} {insert:?} {client:?}");
     assert!(!debug.contains("the server"), "{debug}");
     let select = Request::select("d", "t", Some("name = 'me'")).unwrap();
     assert!(!format!("{select:?}").contains("name"));

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{Connection, DialGate, Endpoint, Interrupter, Request};
+use phantomdb::client::{CancelHandle, Connection, DialLimiter, Endpoint, Request};
 use phantomdb::{Code, Error, Options, Result};
 use support::fake_server::{
     FakeServer, OpenGate, PATIENCE, Peer, assert_nobody_waits, client, is_done_with, ok, soon,
@@ -67,8 +67,8 @@ fn one_socket_serves_many_requests_and_the_gate_sees_one_dial() {
 #[test]
 fn the_gate_learns_of_failures_and_its_own_error_is_returned() {
     struct Shut;
-    impl DialGate for Shut {
-        fn enter(&self, _: Instant, _: &Interrupter) -> Result<()> {
+    impl DialLimiter for Shut {
+        fn enter(&self, _: Instant, _: &CancelHandle) -> Result<()> {
             Err(Error::new(Code::Overloaded, "not now"))
         }
         fn leave(&self, _: std::result::Result<(), &Error>) {
@@ -188,8 +188,8 @@ fn a_get_on_a_dying_socket_is_sent_again_once() {
     });
     let mut client = server.client();
     client.ping(soon()).unwrap();
-    let answer = client.request(&Request::health_check(), soon()).unwrap();
-    assert_eq!(answer.text().unwrap(), "{\"second\":true}");
+    let response = client.request(&Request::health_check(), soon()).unwrap();
+    assert_eq!(response.text().unwrap(), "{\"second\":true}");
     server.join();
 
     let (done, is_done) = mpsc::channel();
@@ -290,8 +290,8 @@ fn an_interrupt_cuts_the_request_in_flight_and_no_other() {
         peer.serve("{}");
     });
     let mut client = server.client();
-    let interrupter = client.interrupter();
-    interrupter.interrupt();
+    let cancel_handle = client.cancel_handle();
+    cancel_handle.cancel();
     for _ in 0..2 {
         let cut = thread::scope(|scope| {
             let waiting = scope.spawn(|| {
@@ -300,8 +300,8 @@ fn an_interrupt_cuts_the_request_in_flight_and_no_other() {
             });
             has_arrived.recv().unwrap();
             let cut = Instant::now();
-            interrupter.interrupt();
-            interrupter.clone().interrupt();
+            cancel_handle.cancel();
+            cancel_handle.clone().cancel();
             let (error, back) = waiting.join().unwrap();
             assert_eq!(error.code(), Code::Cancelled, "{error}");
             assert!(!error.is_retriable());
@@ -309,11 +309,11 @@ fn an_interrupt_cuts_the_request_in_flight_and_no_other() {
         });
         assert!(cut < Duration::from_millis(100), "{cut:?}");
         assert!(is_done_with(&client));
-        interrupter.interrupt();
+        cancel_handle.cancel();
     }
     client.ping(soon()).expect("an interrupt while idle touches no later request");
-    interrupter.interrupt();
-    assert!(!interrupter.is_cut() && client.is_open() && client.probe());
+    cancel_handle.cancel();
+    assert!(!cancel_handle.is_cut() && client.is_open() && client.probe());
     client.ping(soon()).expect("nor the socket");
     server.join();
 }
@@ -327,7 +327,7 @@ fn an_interrupt_for_good_also_refuses_what_comes_later() {
     });
     let mut client = server.client();
     client.ping(soon()).unwrap();
-    client.interrupter().interrupt_for_good();
+    client.cancel_handle().cancel_for_good();
     for _ in 0..2 {
         assert_eq!(client.ping(soon()).unwrap_err().code(), Code::Cancelled);
         assert_eq!(client.request(&insert(), soon()).unwrap_err().code(), Code::Cancelled);
@@ -343,8 +343,8 @@ fn an_interrupt_reaches_the_gate() {
         entered: std::sync::Mutex<bool>,
         change: std::sync::Condvar,
     }
-    impl DialGate for Waiting {
-        fn enter(&self, _: Instant, cut: &Interrupter) -> Result<()> {
+    impl DialLimiter for Waiting {
+        fn enter(&self, _: Instant, cut: &CancelHandle) -> Result<()> {
             let mut entered = self.entered.lock().unwrap();
             *entered = true;
             self.change.notify_all();
@@ -365,7 +365,7 @@ fn an_interrupt_reaches_the_gate() {
     let endpoint = Arc::new(Endpoint::new(&options).unwrap());
     let gate = Arc::new(Waiting::default());
     let mut client = Connection::new(endpoint, gate.clone());
-    let interrupter = client.interrupter();
+    let cancel_handle = client.cancel_handle();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| client.open(soon()).unwrap_err());
         let mut entered = gate.entered.lock().unwrap();
@@ -373,7 +373,7 @@ fn an_interrupt_reaches_the_gate() {
             entered = gate.change.wait(entered).unwrap();
         }
         drop(entered);
-        interrupter.interrupt();
+        cancel_handle.cancel();
         assert_eq!(waiting.join().unwrap().code(), Code::Cancelled);
     });
 }
@@ -417,7 +417,7 @@ fn a_connect_without_an_answer_ends_at_connect_timeout_or_when_cut() {
 
     let mut client =
         support::fake_server::client(&url, |options| options.connect_timeout = PATIENCE);
-    let interrupter = client.interrupter();
+    let cancel_handle = client.cancel_handle();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| (client.ping(soon()).unwrap_err(), Instant::now()));
         // Nothing tells from outside when the connect has begun; cutting too early would do
@@ -425,7 +425,7 @@ fn a_connect_without_an_answer_ends_at_connect_timeout_or_when_cut() {
         let mut last = Instant::now();
         while !waiting.is_finished() {
             last = Instant::now();
-            interrupter.interrupt();
+            cancel_handle.cancel();
             thread::sleep(Duration::from_millis(20));
         }
         let (error, back) = waiting.join().unwrap();
@@ -480,10 +480,10 @@ fn a_drop_closes_the_socket_even_while_interrupters_live() {
     });
     let mut client = server.client();
     client.ping(soon()).unwrap();
-    let interrupter = client.interrupter();
+    let cancel_handle = client.cancel_handle();
     drop(client);
     server.join();
-    interrupter.interrupt();
+    cancel_handle.cancel();
 }
 
 #[test]
@@ -511,7 +511,7 @@ fn interrupts_at_any_moment_never_touch_another_socket() {
     let address = server.address();
     let mut victim = server.client();
     let mut bystander = server.client();
-    let interrupter = victim.interrupter();
+    let cancel_handle = victim.cancel_handle();
     let is_over = std::sync::atomic::AtomicBool::new(false);
     /// Ends the interrupting thread, also when an assertion fails.
     struct Over<'a>(&'a std::sync::atomic::AtomicBool);
@@ -524,7 +524,7 @@ fn interrupts_at_any_moment_never_touch_another_socket() {
         let _over = Over(&is_over);
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                interrupter.interrupt();
+                cancel_handle.cancel();
                 thread::yield_now();
             }
         });

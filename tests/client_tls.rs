@@ -181,8 +181,8 @@ fn a_trusted_server_is_spoken_to_over_one_session() {
         });
         let (mut client, _file) = trusting(&server.url, &authority);
         for _ in 0..5 {
-            let answer = client.request(&Request::list_databases(), soon()).unwrap();
-            assert_eq!(answer.text().unwrap(), "[\"safe\"]");
+            let response = client.request(&Request::list_databases(), soon()).unwrap();
+            assert_eq!(response.text().unwrap(), "[\"safe\"]");
             assert!(client.probe(), "session tickets are no reason to close");
             client.ping(soon()).unwrap();
         }
@@ -313,14 +313,14 @@ fn a_silent_handshake_ends_at_connect_timeout() {
     );
     assert!(took >= limit && took < limit * 2, "{took:?}");
 
-    let interrupter = client.interrupter();
+    let cancel_handle = client.cancel_handle();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| client.ping(soon()).unwrap_err());
         // Connected: the first bytes of the handshake are there.
         let (first, _) = listener.accept().unwrap();
         let (second, _) = listener.accept().unwrap();
         second.peek(&mut [0]).unwrap();
-        interrupter.interrupt();
+        cancel_handle.cancel();
         assert_eq!(waiting.join().unwrap().code(), Code::Cancelled);
         drop(first);
     });
@@ -414,7 +414,7 @@ fn a_response_that_ends_without_the_farewell_of_tls_must_say_itself_where_it_end
         let (mut client, _file) = trusting(&server.url, &authority);
         let result = client.request(&request, soon());
         match result {
-            Ok(answer) => assert!(good, "{body:?} gives {:?}", answer.text()),
+            Ok(response) => assert!(good, "{body:?} gives {:?}", response.text()),
             Err(error) => {
                 assert!(!good, "{error}");
                 assert_eq!(error.code(), Code::ConnectionLost, "{body:?}: {error}");

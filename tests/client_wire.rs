@@ -6,7 +6,9 @@ use std::sync::mpsc;
 
 use phantomdb::client::{Request, Table};
 use phantomdb::{Code, Secret};
-use support::fake_server::{FakeServer, Peer, answer, assert_nobody_waits, is_done_with, ok, soon};
+use support::fake_server::{
+    FakeServer, Peer, assert_nobody_waits, is_done_with, ok, response, soon,
+};
 use support::hostile::{self, Hostile};
 
 /// The request line, the headers that matter in order, and the body.
@@ -108,9 +110,9 @@ fn every_operation_is_sent_as_the_protocol_says() {
             "{}",
         ),
     ];
-    let answers: Vec<String> = cases.iter().map(|(_, _, body)| ok(body)).collect();
-    let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
-    let (server, seen) = FakeServer::answering(&answers);
+    let responses: Vec<String> = cases.iter().map(|(_, _, body)| ok(body)).collect();
+    let responses: Vec<&str> = responses.iter().map(String::as_str).collect();
+    let (server, seen) = FakeServer::answering(&responses);
     let mut client = server.client();
     for (request, _, _) in &cases {
         client.request(request, soon()).unwrap();
@@ -205,13 +207,13 @@ fn lists_tables_and_counts_are_read_in_both_dialects() {
         &ok("{\"rows\":[{\"id\":1},{\"id\":2,\"x\":\"y\"}],\"count\":2}"),
         &ok("{\"columns\":[\"id\",\"x\"],\"rows\":[[1,null],[2,\"y\"]],\"affectedRows\":0}"),
         &ok("{\"results\":[{\"id\":1},{\"id\":2,\"x\":\"y\"}],\"affected_rows\":0}"),
-        &answer("201 Created", "{\"message\":\"ok\",\"count\":3}"),
+        &response("201 Created", "{\"message\":\"ok\",\"count\":3}"),
     ]);
     let mut client = server.client();
     for _ in 0..2 {
-        let answer = client.request(&Request::list_databases(), soon()).unwrap();
-        assert_eq!(answer.text().unwrap(), "[\"a\",\"b\"]");
-        assert_eq!(answer.names().unwrap().iter().collect::<Vec<_>>(), ["a", "b"]);
+        let response = client.request(&Request::list_databases(), soon()).unwrap();
+        assert_eq!(response.text().unwrap(), "[\"a\",\"b\"]");
+        assert_eq!(response.names().unwrap().iter().collect::<Vec<_>>(), ["a", "b"]);
     }
     let check = |table: &Table| {
         assert_eq!((table.row_count(), table.column_count()), (2, 2));
@@ -220,18 +222,18 @@ fn lists_tables_and_counts_are_read_in_both_dialects() {
         assert_eq!(table.cell(1, 1).unwrap().text(), "y");
     };
     for _ in 0..2 {
-        let answer = client.request(&Request::select("d", "t", None).unwrap(), soon()).unwrap();
-        check(answer.table().unwrap());
+        let response = client.request(&Request::select("d", "t", None).unwrap(), soon()).unwrap();
+        check(response.table().unwrap());
     }
     for _ in 0..2 {
         let query = Request::execute_query("d", "SELECT 1", None).unwrap();
-        let answer = client.request(&query, soon()).unwrap();
-        check(answer.table().unwrap());
-        assert_eq!(answer.row_count(), Ok(Some(2)));
+        let response = client.request(&query, soon()).unwrap();
+        check(response.table().unwrap());
+        assert_eq!(response.row_count(), Ok(Some(2)));
     }
     let delete = Request::delete("d", "t", "1=1").unwrap();
-    let answer = client.request(&delete, soon()).unwrap();
-    assert_eq!((answer.status(), answer.affected_rows()), (201, Some(3)));
+    let response = client.request(&delete, soon()).unwrap();
+    assert_eq!((response.status(), response.affected_rows()), (201, Some(3)));
     drop(client);
     server.join();
 }
@@ -267,24 +269,24 @@ fn chunked_empty_and_one_byte_at_a_time_answers_are_read() {
 #[test]
 fn a_transaction_marks_its_requests_and_ends_with_commit_or_rollback() {
     let (server, seen) = FakeServer::answering(&[
-        &answer("201 Created", "{\"transaction_id\":\"t/1\"}"),
+        &response("201 Created", "{\"transaction_id\":\"t/1\"}"),
         &ok("{}"),
         &ok("{}"),
         &ok("{}"),
         &ok("{}"),
-        &answer("201 Created", "{\"transaction_id\":\"t2\"}"),
-        &answer("404 OK", "{\"error\":\"unknown\"}"),
-        &answer("201 Created", "{\"transaction_id\":\"t3\"}"),
-        &answer("404 OK", "{\"error\":\"unknown\"}"),
-        &answer("201 Created", "{\"transaction_id\":\"t4\"}"),
-        &answer("500 No", "{\"error\":\"busy\"}"),
+        &response("201 Created", "{\"transaction_id\":\"t2\"}"),
+        &response("404 OK", "{\"error\":\"unknown\"}"),
+        &response("201 Created", "{\"transaction_id\":\"t3\"}"),
+        &response("404 OK", "{\"error\":\"unknown\"}"),
+        &response("201 Created", "{\"transaction_id\":\"t4\"}"),
+        &response("500 No", "{\"error\":\"busy\"}"),
         &ok("{}"),
     ]);
     let mut client = server.client();
     let begin = Request::begin_transaction(Some("shop")).unwrap();
     let commit = Request::commit_transaction(None).unwrap();
     let misuse = |result: phantomdb::Result<_>| {
-        let error: phantomdb::Error = result.map(|_: phantomdb::client::Answer| ()).unwrap_err();
+        let error: phantomdb::Error = result.map(|_: phantomdb::client::Response| ()).unwrap_err();
         assert_eq!(error.code(), Code::InvalidState, "{error}");
     };
     misuse(client.request(&commit, soon()));
@@ -409,7 +411,7 @@ fn played(hostile: &Hostile, request: &Request) -> (phantomdb::Result<String>, b
     let mut client = server.client();
     client.ping(soon()).unwrap();
     let outcome =
-        client.request(request, soon()).and_then(|answer| answer.text().map(str::to_owned));
+        client.request(request, soon()).and_then(|response| response.text().map(str::to_owned));
     let is_reusable = !is_done_with(&client);
     if is_reusable {
         client.ping(soon()).unwrap_or_else(|error| panic!("{}: {error}", hostile.name));

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use phantomdb::{Executor, Options};
+use phantomdb::{AsyncPool, Options};
 
 /// Longer than a fork takes, so that a lock that is never free fails instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn rule_20_a_fork_takes_each_lock_once() {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        let executor = Executor::new(Options::default()).unwrap();
+        let pool = AsyncPool::new(Options::default()).unwrap();
         // SAFETY: the child calls nothing but _exit.
         let child = unsafe { libc::fork() };
         if child == 0 {
@@ -23,7 +23,7 @@ fn rule_20_a_fork_takes_each_lock_once() {
         let mut status = 0;
         // SAFETY: the pointer is to a local, which outlives the call.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        executor.close().unwrap();
+        pool.close().unwrap();
         sender.send(libc::WEXITSTATUS(status)).unwrap();
     });
     assert_eq!(receiver.recv_timeout(PATIENCE), Ok(7), "the fork hangs, or its child fails");

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{Connection, DialGate, Endpoint, Interrupter};
-use phantomdb::{Answer, Code, Error, Options, Request, Result};
+use phantomdb::client::{CancelHandle, Connection, DialLimiter, Endpoint};
+use phantomdb::{Code, Error, Options, Request, Response, Result};
 
 /// Counts what is allocated, and can refuse what is large.
 struct Counting;
@@ -56,8 +56,8 @@ static ALLOCATOR: Counting = Counting;
 
 struct Open;
 
-impl DialGate for Open {
-    fn enter(&self, _deadline: Instant, _cut: &Interrupter) -> Result<()> {
+impl DialLimiter for Open {
+    fn enter(&self, _deadline: Instant, _cut: &CancelHandle) -> Result<()> {
         Ok(())
     }
 
@@ -97,7 +97,7 @@ fn respond(stream: &mut TcpStream, head: &str, body: &[u8]) -> std::io::Result<(
     Ok(())
 }
 
-fn ask(request: &Request, head: &'static str, body: &Arc<Vec<u8>>) -> Result<Answer> {
+fn ask(request: &Request, head: &'static str, body: &Arc<Vec<u8>>) -> Result<Response> {
     let (base_url, server) = serve(head, body.clone());
     let options = Options { base_url, max_response_bytes: 1 << 40, ..Options::default() };
     let endpoint = Arc::new(Endpoint::new(&options).expect("the options are good"));
@@ -250,9 +250,9 @@ fn a_response_of_any_shape_takes_at_most_four_times_its_size_and_never_aborts() 
         for head in if number % 4 == 0 { vec!["length", "chunked"] } else { vec!["length"] } {
             let before = NOW.load(Ordering::Relaxed);
             PEAK.store(before, Ordering::Relaxed);
-            let answer =
+            let response =
                 ask(&request, head, &body).unwrap_or_else(|error| panic!("{shape}: {error}"));
-            if let Ok(table) = answer.table() {
+            if let Ok(table) = response.table() {
                 assert!(table.cells(0).expect("it is the beginning").count() <= body.len());
             }
             let times = (PEAK.load(Ordering::Relaxed) - before) as f64 / body.len() as f64;
@@ -270,7 +270,7 @@ fn out_of_memory(shape: &str, request: &Request, body: &Arc<Vec<u8>>) {
         LIMIT.store(now + (body.len() as f64 * times) as usize, Ordering::Relaxed);
         let outcome = ask(request, "length", body);
         if let Err(error) =
-            outcome.as_ref().map(|answer| (answer.text().err(), answer.names().err()))
+            outcome.as_ref().map(|response| (response.text().err(), response.names().err()))
         {
             LIMIT.store(usize::MAX, Ordering::Relaxed);
             assert_eq!(error.code(), Code::OutOfMemory, "{shape}, {times}: {error}");

@@ -1,5 +1,5 @@
 //! Whatever a server answers, byte by byte or at once: the client says what it is or what is
-//! wrong with it, and every view of an answer holds.
+//! wrong with it, and every view of a response holds.
 //!
 //! The first byte chooses the request, the second in how large pieces the rest comes.
 #![no_main]
@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use phantomdb::client::{
-    Connection, DialGate, Endpoint, Interrupter, JsonToken, Poller, Progress, Table, Watch,
+    Connection, DialLimiter, Endpoint, CancelHandle, JsonToken, Poller, Progress, Table, Watch,
 };
-use phantomdb::{Answer, Code, Error, Options, Request, Result, Secret};
+use phantomdb::{Response, Code, Error, Options, Request, Result, Secret};
 
 const TOKEN: &str = "the-token-that-nobody-sees";
 /// So many consecutive characters of it are shown nowhere, whatever the server sends.
@@ -24,14 +24,14 @@ const RUN: usize = 8;
 /// No answer of so few bytes needs more looks at the socket.
 const MANY: usize = 100_000;
 
-/// In about so many pieces an answer comes at most.
+/// In about so many pieces a response comes at most.
 const MOST_PIECES: usize = 12;
 
 /// There is no server to dial.
 struct Closed;
 
-impl DialGate for Closed {
-    fn enter(&self, _deadline: Instant, _cut: &Interrupter) -> Result<()> {
+impl DialLimiter for Closed {
+    fn enter(&self, _deadline: Instant, _cut: &CancelHandle) -> Result<()> {
         Err(Error::new(Code::Unavailable, "this is no network"))
     }
 
@@ -43,7 +43,7 @@ impl DialGate for Closed {
 struct Unwatched;
 
 impl Watch for Unwatched {
-    fn begins(&self, _interrupter: &Interrupter) -> bool {
+    fn begins(&self, _interrupter: &CancelHandle) -> bool {
         true
     }
 
@@ -96,7 +96,7 @@ fuzz_target!(|data: &[u8]| {
     for _ in 0..MANY {
         match progress {
             Progress::Underway(underway) => {
-                // An answer that is refused before its end is not taken in.
+                // A response that is refused before its end is not taken in.
                 let _ = match pieces.next() {
                     Some(piece) => theirs.write_all(piece),
                     None => theirs.shutdown(Shutdown::Write),
@@ -129,9 +129,9 @@ fn checked<T>(outcome: Result<T>) -> Option<T> {
     outcome.map_err(|error| hides_the_token(error.message())).ok()
 }
 
-fn look_at(outcome: Result<Answer>) {
-    let answer = match outcome {
-        Ok(answer) => answer,
+fn look_at(outcome: Result<Response>) {
+    let response = match outcome {
+        Ok(response) => response,
         Err(error) => {
             assert!(!error.message().is_empty());
             let is_plain = |it: char| !it.is_control() && !matches!(it, '\u{2028}'..='\u{202e}');
@@ -141,16 +141,16 @@ fn look_at(outcome: Result<Answer>) {
             return;
         }
     };
-    let text = checked(answer.text_with_nul()).expect("no response here has a text of a megabyte");
+    let text = checked(response.text_with_nul()).expect("no response here has a text of a megabyte");
     assert!(text.ends_with('\0'));
-    read_json(&answer);
-    assert!((200..300).contains(&answer.status()));
-    let _ = (answer.affected_rows(), checked(answer.row_count()));
-    let _ = answer.transaction_id();
-    if let Some(names) = checked(answer.names()) {
+    read_json(&response);
+    assert!((200..300).contains(&response.status()));
+    let _ = (response.affected_rows(), checked(response.row_count()));
+    let _ = response.transaction_id();
+    if let Some(names) = checked(response.names()) {
         assert_eq!(names.iter().count(), names.len());
     }
-    let Some(table) = checked(answer.table()) else { return };
+    let Some(table) = checked(response.table()) else { return };
     for column in 0..table.column_count() {
         let name = table.column_name(column).expect("it exists");
         assert!(table.column_index(name).expect("it exists") <= column);
@@ -189,8 +189,8 @@ fn read_cells(table: &Table) {
 }
 
 /// A response that is JSON is a well-formed sequence of tokens.
-fn read_json(answer: &Answer) {
-    let Some(tokens) = checked(answer.tokens(None, 0)) else { return };
+fn read_json(response: &Response) {
+    let Some(tokens) = checked(response.tokens(None, 0)) else { return };
     let mut depth = 0;
     for token in tokens {
         match token {

@@ -33,7 +33,7 @@ fn handles<R>(work: impl FnOnce(&mut Handles) -> R) -> R {
     work(HANDLES.lock().expect("nobody panics with it").get_or_insert_default())
 }
 
-/// A server that has one answer for everything, and none for some.
+/// A server that has one response for everything, and none for some.
 fn server() -> &'static CStr {
     static URL: OnceLock<std::ffi::CString> = OnceLock::new();
     URL.get_or_init(|| {
@@ -62,11 +62,11 @@ fn serve(mut stream: TcpStream) {
                 break;
             }
             received.drain(..whole);
-            let answer = match head.contains("/health") {
+            let response = match head.contains("/health") {
                 true => return,
                 false => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len()),
             };
-            if stream.write_all(answer.as_bytes()).is_err() {
+            if stream.write_all(response.as_bytes()).is_err() {
                 return;
             }
         }

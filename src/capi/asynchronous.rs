@@ -14,11 +14,11 @@ use super::operation;
 use super::options::from_ms;
 use super::pool::{self, phantomdb_pool, too_many};
 use super::result::{self, phantomdb_result};
-use crate::client::{Answer, Request};
+use crate::async_pool::Ticket;
+use crate::client::{Request, Response};
 use crate::error::{Code, Error, Result};
-use crate::executor::Ticket;
+use crate::os::threads::{self, Uncancelled};
 use crate::pool::Lease;
-use crate::threads::{self, Uncancelled};
 
 pub(super) static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);
 
@@ -153,7 +153,7 @@ fn timeout(ms: i64) -> Result<Option<Duration>> {
     from_ms("timeout_ms", ms).map(Some)
 }
 
-/// The callback of an acquire, as the executor wants it.
+/// The callback of an acquire, as the async_pool wants it.
 fn acquired(
     pool: *mut phantomdb_pool,
     callback: unsafe extern "C" fn(*mut phantomdb_connection, *const phantomdb_error, *mut c_void),
@@ -169,12 +169,12 @@ fn acquired(
     }
 }
 
-/// The callback of a request, as the executor wants it.
+/// The callback of a request, as the async_pool wants it.
 pub(super) fn answered(
     callback: unsafe extern "C" fn(*mut phantomdb_result, *const phantomdb_error, *mut c_void),
     user_data: *mut c_void,
     named: Named,
-) -> impl FnOnce(Result<Answer>) + Send + 'static {
+) -> impl FnOnce(Result<Response>) + Send + 'static {
     let user_data = UserData(user_data);
     move |outcome| {
         drop(named);
@@ -206,9 +206,9 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_async(
     unsafe {
         call(error, || {
             with_ticket(ticket, |ticket, named| {
-                let (executor, timeout) = (pool::find(pool)?, timeout(timeout_ms)?);
+                let (async_pool, timeout) = (pool::find(pool)?, timeout(timeout_ms)?);
                 let done = acquired(pool, given(callback)?, user_data, named);
-                executor.acquire(timeout, ticket, done)
+                async_pool.acquire(timeout, ticket, done)
             })
         })
     }
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
                 return Ok(());
             }
             let _uncancelled = Uncancelled::begin();
-            let executor = pool::find(pool)?;
+            let async_pool = pool::find(pool)?;
             let Some(callback) = callback else { return Ok(()) };
             let prepare = || {
                 let own = Ticket::new();
@@ -259,7 +259,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
                 let named = Named::new(ticket.as_mut(), &own).unwrap_or(Named(0));
                 (own, acquired(pool, callback, user_data, named))
             };
-            let lease = executor.acquire_direct(timeout, prepare).inspect_err(|_| {
+            let lease = async_pool.acquire_direct(timeout, prepare).inspect_err(|_| {
                 clear(ticket);
             })?;
             if let Some(lease) = lease {
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
 /// Acquires a connection, runs one operation on it and gives it back, without waiting for any of
 /// that. `operation`, `arguments` and `argument_count` are as for `phantomdb_pool_run`.
 ///
-/// The callback is handed the answer, or the error that `phantomdb_pool_run` would have returned,
+/// The callback is handed the response, or the error that `phantomdb_pool_run` would have returned,
 /// or `PHANTOMDB_ERR_CANCELLED`.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
@@ -329,9 +329,9 @@ unsafe fn on_pool(
     ticket: *mut *mut phantomdb_ticket,
 ) -> Result<()> {
     let make = |ticket: &Arc<Ticket>, named| {
-        let executor = pool::find(pool)?;
+        let async_pool = pool::find(pool)?;
         let request = request()?;
-        executor.run(request, ticket, answered(given(callback)?, user_data, named))
+        async_pool.run(request, ticket, answered(given(callback)?, user_data, named))
     };
     // SAFETY: passed on to the caller.
     unsafe { with_ticket(ticket, make) }
@@ -345,8 +345,8 @@ unsafe fn on_pool(
 /// waiting request meanwhile gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one whose turn comes
 /// while a waiting one is in flight.)
 ///
-/// The callback is handed the answer, or the error that `phantomdb_connection_run` would have
-/// returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the answer was
+/// The callback is handed the response, or the error that `phantomdb_connection_run` would have
+/// returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the response was
 /// there first; a request in flight is cut then, and its connection opens itself anew.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;

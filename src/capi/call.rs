@@ -9,7 +9,7 @@ use std::sync::Once;
 
 use super::error::{phantomdb_code, phantomdb_error};
 use crate::error::{Code, Error, Result};
-use crate::threads::Uncancelled;
+use crate::os::threads::Uncancelled;
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };

@@ -8,9 +8,9 @@ use super::error::phantomdb_error;
 use super::handles::{Found, Kept, Kind, Table};
 use super::operation;
 use super::result::{self, phantomdb_result};
+use crate::async_pool::ConnectionQueue;
 use crate::client::{Operation, Request};
 use crate::error::{Code, Error, Result};
-use crate::executor::Lane;
 
 pub(super) static CONNECTIONS: Table<LeaseEntry> = Table::new(Kind::Connection);
 
@@ -19,7 +19,7 @@ pub(super) static CONNECTIONS: Table<LeaseEntry> = Table::new(Kind::Connection);
 pub(super) struct LeaseEntry {
     /// The number of the pool's handle.
     pub pool: usize,
-    pub lane: Arc<Lane>,
+    pub lane: Arc<ConnectionQueue>,
 }
 
 impl Kept for LeaseEntry {
@@ -42,8 +42,8 @@ impl Kept for LeaseEntry {
 ///
 /// What each operation below has in common: texts are UTF-8 and end with a NUL, and need to
 /// live only during the call. Names may hold any character; the library encodes them. JSON
-/// arguments are checked before anything is sent. On success `*result` is the answer, to be freed
-/// with `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the answer is of
+/// arguments are checked before anything is sent. On success `*result` is the response, to be freed
+/// with `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the response is of
 /// no interest. A call takes at most `request_timeout_ms`. Their errors:
 ///
 /// - `PHANTOMDB_ERR_INVALID_ARGUMENT`: an argument can't be used; nothing was sent.
@@ -81,7 +81,7 @@ pub(super) fn unknown(connection: *mut phantomdb_connection) -> Error {
     Error::new(Code::InvalidHandle, format!("connection: the handle {what}"))
 }
 
-/// Sends a request on a connection and gives the answer to the caller.
+/// Sends a request on a connection and gives the response to the caller.
 ///
 /// # Safety
 /// `result` and `error` are NULL or valid.
@@ -94,7 +94,7 @@ unsafe fn run(
     // SAFETY: passed on to the caller.
     unsafe {
         call(error, || {
-            result::answer(result, || {
+            result::response(result, || {
                 let entry = find(connection)?;
                 entry.lane.lease().request(&request()?)
             })
@@ -102,7 +102,7 @@ unsafe fn run(
     }
 }
 
-/// Runs an operation on a connection and gives the answer to the caller.
+/// Runs an operation on a connection and gives the response to the caller.
 ///
 /// # Safety
 /// `result` and `error` are NULL or valid, the arguments NULL or texts.
@@ -117,7 +117,7 @@ unsafe fn operate(
     unsafe { run(connection, result, error, || operation::request(operation, arguments)) }
 }
 
-/// Asks the server how it is: the answer is an object whose `status` is "healthy" or "unhealthy".
+/// Asks the server how it is: the response is an object whose `status` is "healthy" or "unhealthy".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_health_check(
     connection: *mut phantomdb_connection,
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn phantomdb_connection_health_check(
     unsafe { operate(connection, Operation::HealthCheck, &[], result, error) }
 }
 
-/// Lists the databases: the answer is a list of names.
+/// Lists the databases: the response is a list of names.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_list_databases(
     connection: *mut phantomdb_connection,
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn phantomdb_connection_drop_database(
     unsafe { operate(connection, Operation::DropDatabase, &arguments, result, error) }
 }
 
-/// Lists the tables of a database: the answer is a list of names.
+/// Lists the tables of a database: the response is a list of names.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_list_tables(
     connection: *mut phantomdb_connection,
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn phantomdb_connection_insert(
     unsafe { operate(connection, Operation::Insert, &arguments, result, error) }
 }
 
-/// Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the answer is a
+/// Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the response is a
 /// table, with its columns in the server's order. A blank condition is refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_select(
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn phantomdb_connection_delete(
 }
 
 /// Runs one SQL statement. `parameters` is a JSON array, one value for each `?` of the statement,
-/// or NULL. The answer of a query is a table; `phantomdb_result_affected_rows` tells of other statements.
+/// or NULL. The response of a query is a table; `phantomdb_result_affected_rows` tells of other statements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_execute_query(
     connection: *mut phantomdb_connection,
@@ -292,7 +292,7 @@ pub unsafe extern "C" fn phantomdb_connection_execute_query(
 
 /// Begins a transaction, of one database or (`database` NULL) of whichever it touches first. Every
 /// request on this connection belongs to it until commit or rollback; releasing the connection
-/// rolls it back. The answer is an object with the `transaction_id`.
+/// rolls it back. The response is an object with the `transaction_id`.
 ///
 /// `PHANTOMDB_ERR_INVALID_STATE` if one is open on this connection already.
 #[unsafe(no_mangle)]
@@ -408,7 +408,7 @@ pub unsafe extern "C" fn phantomdb_connection_interrupt(
     // SAFETY: the caller promises that `error` is NULL or valid.
     unsafe {
         call(error, || {
-            find(connection)?.lane.lease().interrupt();
+            find(connection)?.lane.lease().cancel();
             Ok(())
         })
     }

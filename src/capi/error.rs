@@ -42,7 +42,7 @@ pub enum phantomdb_code {
     PHANTOMDB_ERR_UNAUTHORIZED = -13,
     /// The server's answer is no valid HTTP or no valid JSON.
     PHANTOMDB_ERR_PROTOCOL = -14,
-    /// The connection broke before the answer was complete.
+    /// The connection broke before the response was complete.
     PHANTOMDB_ERR_CONNECTION_LOST = -15,
     /// The server's answer is larger than `max_response_bytes`.
     PHANTOMDB_ERR_TOO_LARGE = -16,

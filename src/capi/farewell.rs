@@ -1,8 +1,8 @@
 //! Callbacks of `phantomdb_pool_close_async` that have not returned, for closes that wait for them: the pool
 //! itself, and its handle, are gone by then.
 
-use crate::fork::Side;
-use crate::sync::{StaticCondvar, StaticMutex, StaticMutexGuard};
+use crate::os::fork::Side;
+use crate::os::locks::{StaticCondvar, StaticMutex, StaticMutexGuard};
 
 /// The numbers of the pools' handles, each as often as a callback is owed.
 static OWED: StaticMutex<Vec<usize>> = StaticMutex::new(Vec::new());

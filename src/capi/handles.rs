@@ -10,8 +10,8 @@
 use std::ptr;
 use std::sync::Arc;
 
-use crate::chance;
-use crate::sync::RwLock;
+use crate::os::locks::RwLock;
+use crate::os::random;
 
 const KIND_BITS: u32 = 4;
 const PLACE_BITS: u32 = if usize::BITS >= 64 { 24 } else { 14 };
@@ -86,7 +86,7 @@ impl<A> Kept for Arc<A> {
 /// The numbers of a place's guests begin at random, so that no small number is ever a handle.
 fn first_guest() -> usize {
     let (least, end) = (1 << (GUEST_BITS / 4), 1 << (GUEST_BITS / 2));
-    least + chance::number() as usize % (end - least)
+    least + random::number() as usize % (end - least)
 }
 
 /// The number of the handle that points nowhere as `pointer`.

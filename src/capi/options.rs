@@ -95,7 +95,7 @@ pub struct phantomdb_pool_options {
     /// How long `phantomdb_pool_close` waits for connections to be released before it cuts
     /// them. Default 5000; 0 means not at all.
     pub close_timeout_ms: i64,
-    /// How large an answer's body may be, in bytes. Default 67108864 (64 MiB); more than 0.
+    /// How large a response's body may be, in bytes. Default 67108864 (64 MiB); more than 0.
     pub max_response_bytes: u64,
     /// After how long a connection that was acquired and not released is reported to `log` and
     /// counted as leaked. Nothing is taken back. Default 0: never.

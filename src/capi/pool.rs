@@ -17,15 +17,15 @@ use super::options::{self, from_ms, phantomdb_pool_options};
 use super::result::{self, RESULTS, phantomdb_result};
 use super::status::phantomdb_status;
 use super::structs;
-use crate::client::{Answer, Operation};
+use crate::async_pool::{AsyncPool, ConnectionQueue};
+use crate::client::{Operation, Response};
 use crate::config::Secret;
 use crate::error::{Code, Error, Result};
-use crate::executor::{Executor, Lane};
-use crate::fork;
+use crate::os::fork;
+use crate::os::threads::{self, Uncancelled};
 use crate::pool::{Lease, Pool};
-use crate::threads::{self, Uncancelled};
 
-static POOLS: Table<Arc<Executor>> = Table::new(Kind::Pool);
+static POOLS: Table<Arc<AsyncPool>> = Table::new(Kind::Pool);
 
 /// A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
 ///
@@ -45,7 +45,7 @@ pub struct phantomdb_pool {
 
 thread_local! {
     /// What is left of the last lease that ended on this thread, so that the next needs no memory.
-    static SPARE: Cell<Option<Arc<Lane>>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Arc<ConnectionQueue>>> = const { Cell::new(None) };
 }
 
 fn hold_tables() -> Box<dyn FnOnce(fork::Side)> {
@@ -57,7 +57,7 @@ fn hold_tables() -> Box<dyn FnOnce(fork::Side)> {
     })
 }
 
-pub(super) fn find(pool: *mut phantomdb_pool) -> Result<Arc<Executor>> {
+pub(super) fn find(pool: *mut phantomdb_pool) -> Result<Arc<AsyncPool>> {
     match POOLS.find(pool) {
         Found::Live(pool) => Ok(pool),
         Found::Gone => Err(Error::closed()),
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn phantomdb_pool_create(
         call(error, || {
             let output = output("pool", pool)?;
             *output = ptr::null_mut();
-            let made = Executor::new(options::read(options)?)?;
+            let made = AsyncPool::new(options::read(options)?)?;
             fork::hold_during_fork(&POOLS, hold_tables);
             *output = POOLS.insert(Arc::new(made)).ok_or_else(|| too_many("pools"))?;
             Ok(())
@@ -193,7 +193,7 @@ pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Result<*mut phantomdb_c
     let mut lane = spare();
     // Without a hold of one's own on the pool, since it takes no time; and into the place where the
     // lease stays, since to move it there takes as long as to acquire it.
-    let is_acquired = POOLS.with(pool, |executor| lane.acquire_ready(executor.pool()));
+    let is_acquired = POOLS.with(pool, |async_pool| lane.acquire_ready(async_pool.pool()));
     if is_acquired == Some(true) {
         Some(name(number(pool), lane))
     } else {
@@ -207,16 +207,16 @@ pub(super) fn hand_out(pool: usize, lease: Lease) -> Result<*mut phantomdb_conne
     name(pool, spare().filled(lease))
 }
 
-fn name(pool: usize, lane: Arc<Lane>) -> Result<*mut phantomdb_connection> {
+fn name(pool: usize, lane: Arc<ConnectionQueue>) -> Result<*mut phantomdb_connection> {
     CONNECTIONS.insert(LeaseEntry { pool, lane }).ok_or_else(|| too_many("connections"))
 }
 
-fn spare() -> Arc<Lane> {
+fn spare() -> Arc<ConnectionQueue> {
     // A thread that ends may release after its spare is gone.
     SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default()
 }
 
-fn keep_spare(lane: Arc<Lane>) {
+fn keep_spare(lane: Arc<ConnectionQueue>) {
     let _ = SPARE.try_with(|place| place.set(Some(lane)));
 }
 
@@ -290,8 +290,8 @@ fn end(entry: LeaseEntry) {
 ///
 /// `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
 /// whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0. On success
-/// `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
-/// `result` itself may be NULL if the answer is of no interest.
+/// `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
+/// `result` itself may be NULL if the response is of no interest.
 ///
 /// Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_request`.
 #[unsafe(no_mangle)]
@@ -307,9 +307,9 @@ pub unsafe extern "C" fn phantomdb_pool_request(
     // SAFETY: the caller promises what the arguments need.
     unsafe {
         call(error, || {
-            result::answer(result, || {
-                let executor = find(pool)?;
-                executor.pool().request(&operation::raw(method, path, body, body_length)?)
+            result::response(result, || {
+                let async_pool = find(pool)?;
+                async_pool.pool().request(&operation::raw(method, path, body, body_length)?)
             })
         })
     }
@@ -318,7 +318,7 @@ pub unsafe extern "C" fn phantomdb_pool_request(
 /// Acquires a connection, runs one SQL statement on it and gives it back.
 ///
 /// `parameters` is a JSON array, one value for each `?` of the statement, or NULL. On success
-/// `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+/// `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
 /// `result` itself may be NULL.
 ///
 /// Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
@@ -334,11 +334,11 @@ pub unsafe extern "C" fn phantomdb_pool_query(
     // SAFETY: the caller promises what the arguments need.
     unsafe {
         call(error, || {
-            result::answer(result, || {
-                let executor = find(pool)?;
+            result::response(result, || {
+                let async_pool = find(pool)?;
                 let arguments = [database, sql, parameters];
                 let request = operation::request(Operation::ExecuteQuery, &arguments)?;
-                executor.pool().request(&request)
+                async_pool.pool().request(&request)
             })
         })
     }
@@ -347,7 +347,7 @@ pub unsafe extern "C" fn phantomdb_pool_query(
 /// Acquires a connection, runs one operation on it and gives it back.
 ///
 /// `operation` is one of `phantomdb_operation`, `arguments` its `argument_count` texts. On success
-/// `*result` is the answer, to be freed with `phantomdb_result_free`; on failure it is NULL.
+/// `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
 /// `result` itself may be NULL.
 ///
 /// Errors: as `phantomdb_pool_acquire` and as the function of the operation's name;
@@ -365,10 +365,10 @@ pub unsafe extern "C" fn phantomdb_pool_run(
     // SAFETY: the caller promises what the arguments need.
     unsafe {
         call(error, || {
-            result::answer(result, || {
-                let executor = find(pool)?;
+            result::response(result, || {
+                let async_pool = find(pool)?;
                 let request = operation::for_any_connection(operation, arguments, argument_count)?;
-                executor.pool().request(&request)
+                async_pool.pool().request(&request)
             })
         })
     }
@@ -410,7 +410,9 @@ pub unsafe extern "C" fn phantomdb_pool_status_json(
     // SAFETY: the caller promises that the pointers are NULL or valid.
     unsafe {
         call(error, || {
-            result::answer(result, || Ok(Answer::from_text(find(pool)?.pool().status().to_json())))
+            result::response(result, || {
+                Ok(Response::from_text(find(pool)?.pool().status().to_json()))
+            })
         })
     }
 }
@@ -431,7 +433,7 @@ pub unsafe extern "C" fn phantomdb_pool_stats_json(
     // SAFETY: the caller promises that the pointers are NULL or valid.
     unsafe {
         call(error, || {
-            result::answer(result, || Ok(Answer::from_text(find(pool)?.pool().stats_json())))
+            result::response(result, || Ok(Response::from_text(find(pool)?.pool().stats_json())))
         })
     }
 }
@@ -450,7 +452,7 @@ pub unsafe extern "C" fn phantomdb_pool_metrics(
     // SAFETY: the caller promises that the pointers are NULL or valid.
     unsafe {
         call(error, || {
-            result::answer(result, || Ok(Answer::from_text(find(pool)?.pool().metrics())))
+            result::response(result, || Ok(Response::from_text(find(pool)?.pool().metrics())))
         })
     }
 }
@@ -504,8 +506,8 @@ pub unsafe extern "C" fn phantomdb_pool_set_token(
     // SAFETY: the caller promises what the arguments need.
     unsafe {
         call(error, || {
-            let executor = find(pool)?;
-            executor.pool().set_token(optional_text("token", token)?.map(Secret::new))
+            let async_pool = find(pool)?;
+            async_pool.pool().set_token(optional_text("token", token)?.map(Secret::new))
         })
     }
 }

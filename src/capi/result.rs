@@ -1,4 +1,4 @@
-//! `phantomdb_result`: an answer, as text, as a table or as a list.
+//! `phantomdb_result`: a response, as text, as a table or as a list.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -8,12 +8,12 @@ use super::call::{call_at_once, output, text};
 use super::error::phantomdb_error;
 use super::handles::{Found, Kind, Table};
 use super::pool::too_many;
-use crate::client::{self, Answer};
+use crate::client::{self, Response};
 use crate::error::{Code, Error, Result};
 
-pub(super) static RESULTS: Table<Arc<Answer>> = Table::new(Kind::Result);
+pub(super) static RESULTS: Table<Arc<Response>> = Table::new(Kind::Result);
 
-/// An answer. It can be read as JSON text, and, without any JSON library, as a table (rows and
+/// A response. It can be read as JSON text, and, without any JSON library, as a table (rows and
 /// columns; an object is a table of one row) or as a list of names.
 ///
 /// As text: `phantomdb_result_text`. As a table: `_row_count`, `_column_count`, `_column_name`,
@@ -63,34 +63,34 @@ impl From<client::Kind> for phantomdb_cell_kind {
     }
 }
 
-/// Runs what gives an answer and hands it to the caller, who may not want it (`result` NULL).
+/// Runs what gives a response and hands it to the caller, who may not want it (`result` NULL).
 ///
 /// # Safety
 /// `result` is NULL or may be written to.
-pub(super) unsafe fn answer(
+pub(super) unsafe fn response(
     result: *mut *mut phantomdb_result,
-    run: impl FnOnce() -> Result<Answer>,
+    run: impl FnOnce() -> Result<Response>,
 ) -> Result<()> {
     // SAFETY: the caller promises that it is NULL or valid.
     let mut output = unsafe { result.as_mut() };
     if let Some(output) = &mut output {
         **output = ptr::null_mut();
     }
-    let answer = run()?;
+    let response = run()?;
     if let Some(output) = output {
-        *output = hand_out(answer)?;
+        *output = hand_out(response)?;
     }
     Ok(())
 }
 
-/// Gives an answer its handle.
-pub(super) fn hand_out(answer: Answer) -> Result<*mut phantomdb_result> {
-    RESULTS.insert(Arc::new(answer)).ok_or_else(|| too_many("results"))
+/// Gives a response its handle.
+pub(super) fn hand_out(response: Response) -> Result<*mut phantomdb_result> {
+    RESULTS.insert(Arc::new(response)).ok_or_else(|| too_many("results"))
 }
 
-pub(super) fn find(result: *const phantomdb_result) -> Result<Arc<Answer>> {
+pub(super) fn find(result: *const phantomdb_result) -> Result<Arc<Response>> {
     match RESULTS.find(result.cast_mut()) {
-        Found::Live(answer) => Ok(answer),
+        Found::Live(response) => Ok(response),
         _ => Err(unknown(result)),
     }
 }
@@ -115,7 +115,7 @@ unsafe fn read<T>(
     output_name: &str,
     place: *mut T,
     error: *mut phantomdb_error,
-    read: impl FnOnce(&Answer) -> Result<T>,
+    read: impl FnOnce(&Response) -> Result<T>,
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe {
@@ -136,7 +136,7 @@ unsafe fn lend(
     text: *mut *const c_char,
     length: *mut u64,
     error: *mut phantomdb_error,
-    read: impl FnOnce(&Answer) -> Result<*const [u8]>,
+    read: impl FnOnce(&Response) -> Result<*const [u8]>,
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe {
@@ -153,7 +153,7 @@ unsafe fn lend(
     }
 }
 
-/// The answer as JSON: of a select the array of row objects, of a list the array of names, of a
+/// The response as JSON: of a select the array of row objects, of a list the array of names, of a
 /// query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (if the server did not say them,
 /// the rows are counted, and `affectedRows` is null), else the whole object that the server sent.
 ///
@@ -168,7 +168,9 @@ pub unsafe extern "C" fn phantomdb_result_text(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: passed on to the caller.
-    unsafe { lend(result, text, length, error, |answer| Ok(answer.text_with_nul()?.as_bytes())) }
+    unsafe {
+        lend(result, text, length, error, |response| Ok(response.text_with_nul()?.as_bytes()))
+    }
 }
 
 /// How many rows the table has.
@@ -179,7 +181,9 @@ pub unsafe extern "C" fn phantomdb_result_row_count(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: passed on to the caller.
-    unsafe { read(result, "count", count, error, |answer| Ok(answer.table()?.row_count() as u64)) }
+    unsafe {
+        read(result, "count", count, error, |response| Ok(response.table()?.row_count() as u64))
+    }
 }
 
 /// How many columns the table has.
@@ -191,7 +195,7 @@ pub unsafe extern "C" fn phantomdb_result_column_count(
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe {
-        read(result, "count", count, error, |answer| Ok(answer.table()?.column_count() as u64))
+        read(result, "count", count, error, |response| Ok(response.table()?.column_count() as u64))
     }
 }
 
@@ -204,8 +208,8 @@ pub unsafe extern "C" fn phantomdb_result_column_name(
     length: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    let read = |answer: &Answer| -> Result<*const [u8]> {
-        Ok(answer.table()?.column_name_with_nul(index("column", column)?)?.as_bytes())
+    let read = |response: &Response| -> Result<*const [u8]> {
+        Ok(response.table()?.column_name_with_nul(index("column", column)?)?.as_bytes())
     };
     // SAFETY: passed on to the caller.
     unsafe { lend(result, text, length, error, read) }
@@ -221,9 +225,9 @@ pub unsafe extern "C" fn phantomdb_result_column_index(
 ) -> i32 {
     // SAFETY: the caller promises what the arguments need.
     unsafe {
-        read(result, "column", column, error, |answer| {
+        read(result, "column", column, error, |response| {
             let name = text("name", name)?;
-            Ok(answer.table()?.column_index(name)? as u64)
+            Ok(response.table()?.column_index(name)? as u64)
         })
     }
 }
@@ -241,8 +245,8 @@ unsafe fn read_cell<T>(
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe {
-        read(result, "value", place, error, |answer| {
-            convert(&answer.table()?.cell(index("row", row)?, index("column", column)?)?)
+        read(result, "value", place, error, |response| {
+            convert(&response.table()?.cell(index("row", row)?, index("column", column)?)?)
         })
     }
 }
@@ -285,8 +289,8 @@ pub unsafe extern "C" fn phantomdb_result_cell_text(
     length: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    let read = |answer: &Answer| -> Result<*const [u8]> {
-        let cell = answer.table()?.cell(index("row", row)?, index("column", column)?)?;
+    let read = |response: &Response| -> Result<*const [u8]> {
+        let cell = response.table()?.cell(index("row", row)?, index("column", column)?)?;
         Ok(cell.text_with_nul().as_bytes())
     };
     // SAFETY: passed on to the caller.
@@ -356,7 +360,7 @@ pub unsafe extern "C" fn phantomdb_result_item_count(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: passed on to the caller.
-    unsafe { read(result, "count", count, error, |answer| Ok(answer.names()?.len() as u64)) }
+    unsafe { read(result, "count", count, error, |response| Ok(response.names()?.len() as u64)) }
 }
 
 /// An item of the list; the first is item 0.
@@ -368,8 +372,8 @@ pub unsafe extern "C" fn phantomdb_result_item(
     length: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    let read = |answer: &Answer| -> Result<*const [u8]> {
-        let names = answer.names()?;
+    let read = |response: &Response| -> Result<*const [u8]> {
+        let names = response.names()?;
         let name = names.get_with_nul(index("item", item)?).ok_or_else(|| {
             let why = format!("there is no item {item}; the list has {}", names.len());
             Error::invalid_argument("item", why)
@@ -390,7 +394,7 @@ pub unsafe extern "C" fn phantomdb_result_affected_rows(
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe {
-        read(result, "count", count, error, |answer| Ok(answer.affected_rows().unwrap_or(-1)))
+        read(result, "count", count, error, |response| Ok(response.affected_rows().unwrap_or(-1)))
     }
 }
 
@@ -403,7 +407,9 @@ pub unsafe extern "C" fn phantomdb_result_reported_row_count(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: passed on to the caller.
-    unsafe { read(result, "count", count, error, |answer| Ok(answer.row_count()?.unwrap_or(-1))) }
+    unsafe {
+        read(result, "count", count, error, |response| Ok(response.row_count()?.unwrap_or(-1)))
+    }
 }
 
 /// Frees a result, and with it every text that it lent. Returns `PHANTOMDB_ERR_INVALID_HANDLE`, and

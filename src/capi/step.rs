@@ -14,10 +14,10 @@ use super::error::phantomdb_error;
 use super::operation;
 use super::pool;
 use super::result::{self, phantomdb_result};
+use crate::async_pool::{ConnectionQueue, Pace, Wanted};
 use crate::client::{Closed, Request};
 use crate::error::Result;
-use crate::executor::{Lane, Pace, Wanted};
-use crate::threads;
+use crate::os::threads;
 
 /// How far a request has come that the program carries on itself; `phantomdb_step.state`.
 #[repr(C)]
@@ -33,7 +33,7 @@ pub enum phantomdb_step_state {
 
 /// What a request waits for that the program carries on itself, in an event loop of its own.
 ///
-/// `phantomdb_connection_start` sends a request without waiting for its answer, and
+/// `phantomdb_connection_start` sends a request without waiting for its response, and
 /// `phantomdb_connection_resume` goes on with it, again and again, until it is over. In between the
 /// program watches a socket. No thread of the library takes part, and no callback runs; this is the
 /// cheapest way to make a request for a program that has a loop, as runtimes of languages do.
@@ -104,7 +104,7 @@ impl phantomdb_step {
 /// Starts an operation on a connection, and sends of it what can be sent without waiting.
 /// `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
 ///
-/// On success `step` says how it goes on. If it is over, `*result` is the answer, to be freed with
+/// On success `step` says how it goes on. If it is over, `*result` is the response, to be freed with
 /// `phantomdb_result_free`; otherwise it is NULL. After an error it is over.
 ///
 /// Errors: as `phantomdb_connection_run`; `PHANTOMDB_ERR_BUSY` if one is under way already.
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn phantomdb_connection_finish(
 ) -> i32 {
     // SAFETY: the caller promises what the arguments need.
     unsafe {
-        call(error, || result::answer(result, || connection::find(connection)?.lane.finish()))
+        call(error, || result::response(result, || connection::find(connection)?.lane.finish()))
     }
 }
 
@@ -268,7 +268,7 @@ unsafe fn make_step(
     connection: *mut phantomdb_connection,
     step: *mut phantomdb_step,
     result: *mut *mut phantomdb_result,
-    make: impl FnOnce(&Lane) -> Result<Pace>,
+    make: impl FnOnce(&ConnectionQueue) -> Result<Pace>,
 ) -> Result<()> {
     // SAFETY: passed on to the caller.
     let (result_output, step) = unsafe { (result.as_mut(), output("step", step)) };
@@ -283,7 +283,7 @@ unsafe fn make_step(
             *step = phantomdb_step::of(phantomdb_step_state::PHANTOMDB_STEP_NEEDS_THREAD);
         }
         // SAFETY: passed on to the caller.
-        Pace::Over(outcome) => unsafe { result::answer(result, || outcome)? },
+        Pace::Over(outcome) => unsafe { result::response(result, || outcome)? },
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::slice;
 use super::call::{call, output};
 use super::error::phantomdb_error;
 use super::result::{find, index, phantomdb_result};
-use crate::client::{Answer, Cell, JsonString, JsonToken, Kind, Number};
+use crate::client::{Cell, JsonString, JsonToken, Kind, Number, Response};
 use crate::error::{Error, Result};
 
 /// What a `phantomdb_value` is.
@@ -199,7 +199,7 @@ unsafe fn read_many(
     (values, capacity): (*mut phantomdb_value, u64),
     count: *mut u64,
     error: *mut phantomdb_error,
-    fill: impl FnOnce(&Answer, u64, &mut Room) -> Result<u64>,
+    fill: impl FnOnce(&Response, u64, &mut Room) -> Result<u64>,
 ) -> i32 {
     // SAFETY: passed on to the caller.
     unsafe {
@@ -248,8 +248,8 @@ pub unsafe extern "C" fn phantomdb_result_read_columns(
     count: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    let fill = |answer: &Answer, position: u64, room: &mut Room| {
-        let table = answer.table()?;
+    let fill = |response: &Response, position: u64, room: &mut Room| {
+        let table = response.table()?;
         let mut column = index("position", position)?;
         while column < table.column_count() && !room.is_full() {
             let name = table.column_name_with_nul(column)?;
@@ -275,8 +275,8 @@ pub unsafe extern "C" fn phantomdb_result_read_cells(
     count: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    let fill = |answer: &Answer, position: u64, room: &mut Room| {
-        let mut cells = answer.table()?.cells(position)?;
+    let fill = |response: &Response, position: u64, room: &mut Room| {
+        let mut cells = response.table()?.cells(position)?;
         while !room.is_full() {
             let Some(cell) = cells.next() else { break };
             room.put(phantomdb_value::cell(&cell));
@@ -298,8 +298,8 @@ pub unsafe extern "C" fn phantomdb_result_read_items(
     count: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    let fill = |answer: &Answer, position: u64, room: &mut Room| {
-        let names = answer.names()?;
+    let fill = |response: &Response, position: u64, room: &mut Room| {
+        let names = response.names()?;
         let mut item = index("position", position)?;
         while let (Some(name), false) = (names.get_with_nul(item), room.is_full()) {
             room.put(phantomdb_value::string(name, item, names.is_replaced(item)));
@@ -337,14 +337,14 @@ pub unsafe extern "C" fn phantomdb_result_read_json(
     buffer_size: u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    let fill = |answer: &Answer, position: u64, room: &mut Room| {
+    let fill = |response: &Response, position: u64, room: &mut Room| {
         let cell = match (row, column) {
             (PHANTOMDB_WHOLE, PHANTOMDB_WHOLE) => None,
             (row, column) => Some((index("row", row)?, index("column", column)?)),
         };
         // SAFETY: passed on to the caller.
         let mut buffer = unsafe { self::room("buffer", buffer.cast::<u8>(), buffer_size) }?;
-        let mut tokens = answer.tokens(cell, position)?;
+        let mut tokens = response.tokens(cell, position)?;
         loop {
             let place = tokens.position();
             if room.is_full() {

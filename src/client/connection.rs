@@ -7,21 +7,21 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, Expected, Unusable};
-use super::bound::Bound;
-use super::dial;
-use super::endpoint::{Endpoint, Token};
-use super::exchange::{Reply, says_length};
-use super::flight::{Flight, Report};
-use super::gate::{DialGate, Interrupter, Sign};
-use super::outcome::{self, Cause, Failed, Tried};
-use super::poller::Poller;
-use super::routes::{self, Kind, Request, only_reads};
-use super::station::Station;
-use super::stop::Stop;
-use super::tls;
-use super::usual::Head;
-use super::watch::{Closed, Watch, Watched};
+use crate::client::http::exchange::{RawResponse, says_length};
+use crate::client::http::fast_path::Head;
+use crate::client::http::flight::{Flight, Report};
+use crate::client::outcome::{self, Cause, Failed, Tried};
+use crate::client::response::response::{Expected, Response, Unusable};
+use crate::client::response::stop::Stop;
+use crate::client::routes::{self, Kind, Request, only_reads};
+use crate::client::station::Station;
+use crate::client::transport::dial;
+use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, SocketEvent};
+use crate::client::transport::endpoint::{Endpoint, Token};
+use crate::client::transport::poller::Poller;
+use crate::client::transport::request_deadline::RequestDeadline;
+use crate::client::transport::tls;
+use crate::client::watch::{Closed, Watch, Watched};
 use crate::error::{Code, Error, Result};
 
 const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
@@ -36,7 +36,7 @@ const READ_AT_ONCE: usize = 64 * 1024;
 
 /// One connection to the server: requests one after the other, over at most one socket.
 ///
-/// It may move from thread to thread, and is used by one at a time; its [`Interrupter`] works from
+/// It may move from thread to thread, and is used by one at a time; its [`CancelHandle`] works from
 /// any. A request that fails leaves it usable: where the socket can't be trusted any more it is
 /// closed, and the next request opens another.
 ///
@@ -56,7 +56,7 @@ pub struct Connection {
 /// A request under way that no thread waits for; see [`Connection::start`].
 pub struct Underway {
     target: String,
-    bound: Bound,
+    bound: RequestDeadline,
     flight: Flight,
     watched: Watched,
 }
@@ -65,8 +65,8 @@ pub struct Underway {
 /// request can be cut still.
 pub struct Unread {
     target: String,
-    bound: Bound,
-    reply: Reply,
+    bound: RequestDeadline,
+    response: RawResponse,
     watched: Watched,
 }
 
@@ -81,12 +81,12 @@ pub enum Progress {
     /// Its response has come, and takes a while to be read, by [`Connection::read`].
     Unread(Box<Unread>),
     /// It is over, and this is what it came to.
-    Over(Result<Answer>),
+    Over(Result<Response>),
 }
 
 impl Connection {
     /// A connection without a socket; nothing is sent before the first request.
-    pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialGate>) -> Connection {
+    pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialLimiter>) -> Connection {
         let station = Station::new(endpoint, gate);
         Connection { station, transaction: None, sent: false, token: Arc::default(), watch: None }
     }
@@ -102,7 +102,7 @@ impl Connection {
         }
         self.in_flight(|connection| {
             let station = &connection.station;
-            let wire = station.dial(&Bound::caller(deadline))?;
+            let wire = station.dial(&RequestDeadline::caller(deadline))?;
             station.keep(wire);
             Ok(())
         })
@@ -111,8 +111,8 @@ impl Connection {
     /// Takes over an open socket, as if it had dialled it; for fuzzers.
     #[cfg(fuzzing)]
     pub fn adopt(&mut self, stream: std::net::TcpStream) {
-        let socket = Arc::new(super::socket::Socket::adopt(stream));
-        self.station.keep(super::wire::Wire::new(socket, None));
+        let socket = Arc::new(crate::client::transport::socket::Socket::adopt(stream));
+        self.station.keep(crate::client::transport::wire::Wire::new(socket, None));
     }
 
     /// Whether there is a socket. It may have been closed by the server since it was last used:
@@ -143,7 +143,7 @@ impl Connection {
         self.in_flight(|connection| {
             let outcome = connection.ping_once(&request, &target, bound);
             let tried = connection.tried(&request, &target);
-            tried.outcome(outcome, &bound).map(|reply| reply.status.as_u16())
+            tried.outcome(outcome, &bound).map(|response| response.status.as_u16())
         })
     }
 
@@ -151,8 +151,8 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        bound: Bound,
-    ) -> std::result::Result<Reply, Failed> {
+        bound: RequestDeadline,
+    ) -> std::result::Result<RawResponse, Failed> {
         if self.station.cutter.is_cut() {
             return Err(self.station.cancelled().into());
         }
@@ -176,7 +176,7 @@ impl Connection {
         self.land(flight?, request, &bound)
     }
 
-    /// Sends a request and waits for its answer, until `deadline` or for `request_timeout`,
+    /// Sends a request and waits for its response, until `deadline` or for `request_timeout`,
     /// whichever ends first.
     ///
     /// A request is sent a second time, once and on a new socket, only if the kept socket turns
@@ -188,7 +188,7 @@ impl Connection {
     /// `Http` and `Unauthorized` with the server's status and reason; `InvalidState` for a
     /// `begin_transaction` while one is open, or a commit or rollback that does not fit the open
     /// one; or what the gate returned.
-    pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Answer> {
+    pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Response> {
         let target = self.target(request)?;
         let bound = self.bound(deadline);
         self.in_flight(|connection| connection.carry_out(request, &target, bound, false))
@@ -206,7 +206,7 @@ impl Connection {
         deadline: Instant,
         again: Option<Instant>,
         watch: Arc<dyn Watch>,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         self.watch = Some(watch);
         let outcome = self.request_here(request, deadline, again);
         self.watch = None;
@@ -223,14 +223,14 @@ impl Connection {
         request: &Request,
         deadline: Instant,
         again: Option<Instant>,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         let target = self.target(request)?;
         let bound = self.bound(again.unwrap_or(deadline));
         let fresh = again.is_some();
         self.in_flight(|connection| connection.carry_out(request, &target, bound, fresh))
     }
 
-    /// Sends a request without waiting for its answer, if there is a socket for it. The poller
+    /// Sends a request without waiting for its response, if there is a socket for it. The poller
     /// tells when to go on with it; without one, whoever has the [`Underway::descriptor`] knows.
     pub fn start(
         &mut self,
@@ -251,7 +251,7 @@ impl Connection {
         self.sent = false;
         self.carry_token();
         self.station.cutter.begin();
-        let watched = Watched::begin(watch, || self.interrupter());
+        let watched = Watched::begin(watch, || self.cancel_handle());
         let bound = self.bound(deadline);
         let mut wire = Some(wire);
         let flight = if self.station.cutter.is_cut() {
@@ -295,8 +295,8 @@ impl Connection {
         // Gives the socket back, or closes it.
         drop(flight);
         let outcome = match outcome {
-            Ok(reply) if reply.body.len() > READ_AT_ONCE => {
-                return Progress::Unread(Box::new(Unread { target, bound, reply, watched }));
+            Ok(response) if response.body.len() > READ_AT_ONCE => {
+                return Progress::Unread(Box::new(Unread { target, bound, response, watched }));
             }
             outcome => outcome,
         };
@@ -315,15 +315,15 @@ impl Connection {
     /// # Errors
     ///
     /// As [`Connection::request`].
-    pub fn read(&mut self, request: &Request, unread: Box<Unread>) -> Result<Answer> {
-        let Unread { target, bound, reply, watched } = *unread;
-        let outcome = self.conclude(request, &target, Ok(reply), &bound);
+    pub fn read(&mut self, request: &Request, unread: Box<Unread>) -> Result<Response> {
+        let Unread { target, bound, response, watched } = *unread;
+        let outcome = self.conclude(request, &target, Ok(response), &bound);
         self.end_flight(watched);
         outcome
     }
 
     /// Waits for the end of a request that [`Connection::start`] began.
-    pub fn finish(&mut self, request: &Request, underway: Box<Underway>) -> Result<Answer> {
+    pub fn finish(&mut self, request: &Request, underway: Box<Underway>) -> Result<Response> {
         let Underway { target, bound, flight, watched } = *underway;
         // Gives the socket back, or closes it.
         let outcome = self.land(flight, request, &bound);
@@ -371,8 +371,8 @@ impl Connection {
     }
 
     /// A handle to cut what this connection has in flight, for other threads.
-    pub fn interrupter(&self) -> Interrupter {
-        Interrupter::new(Arc::clone(&self.station))
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle::new(Arc::clone(&self.station))
     }
 
     /// Closes the socket with a farewell: TLS is told, then TCP, and the server's own close is
@@ -393,7 +393,7 @@ impl Connection {
         self.station.with_wire(|wire| wire.opened_at)
     }
 
-    /// When to retire the socket, by the `Keep-Alive: timeout=N` of the last answer: a second
+    /// When to retire the socket, by the `Keep-Alive: timeout=N` of the last response: a second
     /// before the server would, or at half its time if that is at most two seconds.
     pub fn keep_alive_until(&self) -> Option<Instant> {
         self.station.with_wire(|wire| wire.keep_alive_until).flatten()
@@ -402,7 +402,7 @@ impl Connection {
     /// Does what interrupters can cut.
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         self.station.cutter.begin();
-        let watched = Watched::begin(self.watch.take(), || self.interrupter());
+        let watched = Watched::begin(self.watch.take(), || self.cancel_handle());
         let result = work(self);
         self.end_flight(watched);
         result
@@ -413,7 +413,7 @@ impl Connection {
         drop(watched);
         let is_cut = self.station.cutter.end();
         if is_cut {
-            // The cut may have come when the answer was complete; the socket is gone all the same.
+            // The cut may have come when the response was complete; the socket is gone all the same.
             self.station.discard_kept();
         }
         is_cut
@@ -424,8 +424,8 @@ impl Connection {
         self.station.endpoint.token(&mut self.token);
     }
 
-    fn bound(&self, deadline: Instant) -> Bound {
-        Bound::request(deadline, self.station.endpoint.request_timeout, "request_timeout")
+    fn bound(&self, deadline: Instant) -> RequestDeadline {
+        RequestDeadline::request(deadline, self.station.endpoint.request_timeout, "request_timeout")
     }
 
     /// Where the request goes, if the state of the transaction allows it.
@@ -476,10 +476,10 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        bound: Bound,
+        bound: RequestDeadline,
         fresh: bool,
-    ) -> Result<Answer> {
-        let outcome = self.reply(request, target, bound, fresh);
+    ) -> Result<Response> {
+        let outcome = self.response(request, target, bound, fresh);
         self.conclude(request, target, outcome, &bound)
     }
 
@@ -488,42 +488,46 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        outcome: std::result::Result<Reply, Failed>,
-        bound: &Bound,
-    ) -> Result<Answer> {
+        outcome: std::result::Result<RawResponse, Failed>,
+        bound: &RequestDeadline,
+    ) -> Result<Response> {
         let tried = self.tried(request, target);
-        let answer = tried
+        let response = tried
             .outcome(outcome, bound)
-            .and_then(|reply| tried.check_status(reply))
-            .and_then(|reply| self.read_reply(request, &tried, reply, bound));
-        let answer = match &request.kind {
-            Kind::Plain => answer,
-            Kind::Begin => answer.and_then(|answer| self.begin(request, target, answer)),
-            Kind::Commit(_) => self.end_transaction(answer, self.sent),
+            .and_then(|response| tried.check_status(response))
+            .and_then(|response| self.read_reply(request, &tried, response, bound));
+        let response = match &request.kind {
+            Kind::Plain => response,
+            Kind::Begin => response.and_then(|response| self.begin(request, target, response)),
+            Kind::Commit(_) => self.end_transaction(response, self.sent),
             // After one of unknown outcome, trying again does no harm; a commit can't be repeated.
-            Kind::Rollback(_) => self.end_transaction(answer, false),
+            Kind::Rollback(_) => self.end_transaction(response, false),
         };
-        if matches!(&answer, Err(error) if error.code() == Code::Protocol) {
+        if matches!(&response, Err(error) if error.code() == Code::Protocol) {
             // A server that breaks the protocol is not trusted with another request.
             self.station.discard_kept();
         }
-        answer
+        response
     }
 
-    fn begin(&mut self, request: &Request, target: &str, answer: Answer) -> Result<Answer> {
-        let id = answer.transaction_id().filter(|id| is_header_value(id));
+    fn begin(&mut self, request: &Request, target: &str, response: Response) -> Result<Response> {
+        let id = response.transaction_id().filter(|id| is_header_value(id));
         let id = id.map(str::to_owned).ok_or_else(|| {
             let tried = self.tried(request, target);
-            tried.malformed("the answer has no usable `transaction_id`", answer.status())
+            tried.malformed("the answer has no usable `transaction_id`", response.status())
         })?;
-        let answer = Answer::of_transaction(&id);
+        let response = Response::of_transaction(&id);
         self.transaction = Some(id);
-        Ok(answer)
+        Ok(response)
     }
 
     /// `is_over_unheard`: whether it counts as over though the server did not say so.
-    fn end_transaction(&mut self, answer: Result<Answer>, is_over_unheard: bool) -> Result<Answer> {
-        let is_over = match &answer {
+    fn end_transaction(
+        &mut self,
+        response: Result<Response>,
+        is_over_unheard: bool,
+    ) -> Result<Response> {
+        let is_over = match &response {
             Ok(_) => true,
             Err(error) => match error.http_status() {
                 Some(404) => true,
@@ -536,62 +540,63 @@ impl Connection {
         if is_over {
             self.transaction = None;
         }
-        answer
+        response
     }
 
     fn read_reply(
         &self,
         request: &Request,
         tried: &Tried<'_>,
-        reply: Reply,
-        bound: &Bound,
-    ) -> Result<Answer> {
-        let status = reply.status.as_u16();
+        response: RawResponse,
+        bound: &RequestDeadline,
+    ) -> Result<Response> {
+        let status = response.status.as_u16();
         // Only what ends by itself is known to be whole: `12` may have been `12345`.
-        let ends_by_itself = request.expected != Expected::Anything || reply.is_json != Some(false);
-        if reply.ragged && !(ends_by_itself && is_enclosed(&reply.body)) {
+        let ends_by_itself =
+            request.expected != Expected::Anything || response.is_json != Some(false);
+        if response.ragged && !(ends_by_itself && is_enclosed(&response.body)) {
             return Err(tried.cut_short());
         }
-        let size = reply.body.len();
+        let size = response.body.len();
         let stop = if size > READ_AT_ONCE {
             Stop::at(bound.until, &self.station.cutter)
         } else {
             Stop::never()
         };
-        let read = Answer::read(
+        let read = Response::read(
             request.expected,
             status,
-            reply.body,
-            reply.is_json,
+            response.body,
+            response.is_json,
             &stop,
             &self.token.mask,
         )
-        .and_then(|answer| Ok(stop.look().map(|()| answer)?));
+        .and_then(|response| Ok(stop.look().map(|()| response)?));
         match read {
-            Ok(answer) => Ok(answer),
+            Ok(response) => Ok(response),
             Err(Unusable::Stopped) => {
                 // All of it was received, but a request that timed out leaves no doubt behind.
                 self.station.discard_kept();
                 let is_cut = self.station.cutter.is_cut();
                 Err(tried.unread(size, if is_cut { None } else { Some(bound) }))
             }
-            Err(Unusable::Refused(why)) => Err(tried.refused(reply.status, &why)),
+            Err(Unusable::Refused(why)) => Err(tried.refused(response.status, &why)),
             Err(Unusable::OutOfMemory) => Err(tried.out_of_memory(Some(size as u64), status)),
             Err(Unusable::TooLarge(why)) => Err(tried.unreadable(Code::TooLarge, &why, status)),
-            Err(Unusable::Malformed(_)) if reply.ragged => Err(tried.cut_short()),
+            Err(Unusable::Malformed(_)) if response.ragged => Err(tried.cut_short()),
             Err(Unusable::Malformed(why)) => Err(tried.malformed(&why, status)),
         }
     }
 
-    /// Sends a request, again if that is safe, and waits for its answer. One that is `fresh` goes
+    /// Sends a request, again if that is safe, and waits for its response. One that is `fresh` goes
     /// over a new socket, and only once.
-    fn reply(
+    fn response(
         &mut self,
         request: &Request,
         target: &str,
-        bound: Bound,
+        bound: RequestDeadline,
         fresh: bool,
-    ) -> std::result::Result<Reply, Failed> {
+    ) -> std::result::Result<RawResponse, Failed> {
         self.sent = false;
         let outcome = self.exchange(request, target, bound, fresh);
         self.send_again(request, target, bound, outcome, fresh)
@@ -602,10 +607,10 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        bound: Bound,
-        mut outcome: std::result::Result<Reply, Failed>,
+        bound: RequestDeadline,
+        mut outcome: std::result::Result<RawResponse, Failed>,
         mut was_sent_again: bool,
-    ) -> std::result::Result<Reply, Failed> {
+    ) -> std::result::Result<RawResponse, Failed> {
         loop {
             match &outcome {
                 Err(failed) if self.is_sent_again(request, failed, &bound, was_sent_again) => {}
@@ -622,7 +627,7 @@ impl Connection {
         &self,
         request: &Request,
         failed: &Failed,
-        bound: &Bound,
+        bound: &RequestDeadline,
         was_sent_again: bool,
     ) -> bool {
         let reads = only_reads(&request.method);
@@ -639,9 +644,9 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        bound: Bound,
+        bound: RequestDeadline,
         fresh: bool,
-    ) -> std::result::Result<Reply, Failed> {
+    ) -> std::result::Result<RawResponse, Failed> {
         let body = request.body.as_deref();
         self.carry_token();
         let flight = self.with_head(request, target, |head| {
@@ -656,8 +661,8 @@ impl Connection {
         &mut self,
         mut flight: Flight,
         request: &Request,
-        bound: &Bound,
-    ) -> std::result::Result<Reply, Failed> {
+        bound: &RequestDeadline,
+    ) -> std::result::Result<RawResponse, Failed> {
         let body = request.body.as_deref();
         loop {
             if let Some(outcome) = flight.advance(body, true) {
@@ -671,44 +676,48 @@ impl Connection {
         &mut self,
         flight: &mut Flight,
         request: &Request,
-        outcome: std::result::Result<Reply, Cause>,
-        bound: &Bound,
-    ) -> std::result::Result<Reply, Failed> {
+        outcome: std::result::Result<RawResponse, Cause>,
+        bound: &RequestDeadline,
+    ) -> std::result::Result<RawResponse, Failed> {
         let report = flight.take_report();
         self.sent |= report.written > 0;
         self.tell_sign(outcome.as_ref().err(), &report, bound);
         let is_closing = flight.is_closing();
         outcome
-            .and_then(|reply| outcome::of_reply(reply, &request.method, report.reused, is_closing))
+            .and_then(|response| {
+                outcome::of_reply(response, &request.method, report.reused, is_closing)
+            })
             .map_err(|cause| Failed { cause, report })
     }
 
     /// Tells the gate what the end of a request shows of its socket, if that is anything new.
-    fn tell_sign(&self, cause: Option<&Cause>, report: &Report, bound: &Bound) {
+    fn tell_sign(&self, cause: Option<&Cause>, report: &Report, bound: &RequestDeadline) {
         let station = &self.station;
         match cause {
-            _ if report.received > 0 && report.is_first => station.note(Sign::Proved),
+            _ if report.received > 0 && report.is_first => station.note(SocketEvent::Proved),
             _ if report.received > 0 => {}
-            Some(Cause::Lost(_) | Cause::Tls(_)) if report.reused => station.note(Sign::Lost),
+            Some(Cause::Lost(_) | Cause::Tls(_)) if report.reused => {
+                station.note(SocketEvent::Lost)
+            }
             Some(Cause::TimedOut) if report.reused => {
-                station.note(Sign::Silent { since: bound.started() });
+                station.note(SocketEvent::Silent { since: bound.started() });
             }
             Some(Cause::Cut) if report.reused && report.written > 0 => {
-                station.note(Sign::Cut { since: bound.started() });
+                station.note(SocketEvent::Cut { since: bound.started() });
             }
             Some(Cause::TimedOut) => {
                 let error = no_first_response(&station.endpoint, "it gave none in time");
-                station.note(Sign::SilentFresh(&error));
+                station.note(SocketEvent::SilentFresh(&error));
             }
             Some(Cause::Lost(why)) => {
                 let why = why.as_ref().map_or("the server closed it".to_owned(), dial::plain);
                 let error = no_first_response(&station.endpoint, &why);
-                station.note(Sign::LostFresh(&error));
+                station.note(SocketEvent::LostFresh(&error));
             }
             Some(Cause::Tls(why)) => {
                 let why = tls::explained(why);
                 let error = no_first_response(&station.endpoint, &why);
-                station.note(Sign::LostFresh(&Error::new(Code::Tls, error.message())));
+                station.note(SocketEvent::LostFresh(&Error::new(Code::Tls, error.message())));
             }
             _ => {}
         }
@@ -852,8 +861,8 @@ mod tests {
         fn is_send<T: Send>() {}
         fn is_shared<T: Send + Sync + Clone>() {}
         is_send::<Connection>();
-        is_shared::<Interrupter>();
-        is_shared::<Arc<Answer>>();
+        is_shared::<CancelHandle>();
+        is_shared::<Arc<Response>>();
         is_shared::<Arc<Endpoint>>();
     }
 }

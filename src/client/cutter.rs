@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::resolve::{Event, LookUp};
-use super::socket::Socket;
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::client::transport::resolve::{Event, LookUp};
+use crate::client::transport::socket::Socket;
+use crate::os::locks::Mutex;
+use crate::os::locks::atomic::{AtomicBool, Ordering};
 
 /// The part of a connection that other threads may touch.
 #[derive(Debug, Default)]
-pub(super) struct Cutter {
+pub(super) struct CancelState {
     /// Set and cleared under the lock; read without it.
     cut: AtomicBool,
     /// Under one lock with the cutting itself: a socket that is forgotten here is never cut
@@ -30,7 +30,7 @@ struct State {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut;
 
-impl Cutter {
+impl CancelState {
     /// Something that may be cut begins.
     pub(super) fn begin(&self) {
         let mut state = self.state.lock();

@@ -2,7 +2,7 @@
 //!
 //! A [`Connection`] speaks to an [`Endpoint`] over exactly one socket, which it opens at its first
 //! request and again whenever the old one is gone. A [`Request`] is built and checked without a
-//! connection; what comes back is an [`Answer`].
+//! connection; what comes back is an [`Response`].
 //!
 //! HTTP is ureq-proto's work; the socket below it is this module's own, because every wait has to end at
 //! an absolute deadline or when another thread says so.
@@ -10,65 +10,29 @@
 //! For the model checker (see `crate::model`), what speaks HTTP and TCP is replaced; the part that
 //! threads share is not.
 
-mod answer;
-mod body;
-mod bound;
-mod buffers;
-mod cell;
-mod columns;
 #[cfg_attr(shuttle, path = "model/connection.rs")]
 mod connection;
 mod cutter;
-#[cfg_attr(shuttle, path = "model/dial.rs")]
-mod dial;
-mod endpoint;
-mod excerpt;
-#[cfg(not(shuttle))]
-mod exchange;
-#[cfg(not(shuttle))]
-mod flight;
-mod framing;
-mod gate;
-mod json;
-mod list;
-mod mask;
+mod http;
 mod operation;
 #[cfg(not(shuttle))]
 mod outcome;
-#[cfg_attr(shuttle, path = "model/poller.rs")]
-mod poller;
-mod reading;
-mod refusal;
-mod resolve;
-#[cfg(not(shuttle))]
-mod retry_after;
+mod response;
 mod routes;
-mod segments;
-#[cfg_attr(shuttle, path = "model/socket.rs")]
-mod socket;
 mod station;
-mod stop;
-mod survey;
-mod table;
-mod text;
-mod tls;
-mod tokens;
-mod usual;
+mod transport;
 mod watch;
-#[cfg_attr(shuttle, path = "model/wire.rs")]
-mod wire;
-mod written;
 
-pub use answer::Answer;
-pub use cell::{Cell, Kind, Number};
 pub use connection::{Connection, Progress, Underway, Unread};
-pub use endpoint::Endpoint;
-pub(crate) use excerpt::one_line;
-pub use gate::{DialGate, Interrupter, Sign};
-pub use list::Names;
 pub use operation::{Operation, Parameter};
-pub use poller::{Bell, Poller};
+pub use response::cell::{Cell, Kind, Number};
+pub(crate) use response::excerpt::one_line;
+pub use response::list::Names;
+pub use response::response::Response;
+pub use response::table::{Cells, Table};
+pub use response::tokens::{JsonString, JsonToken, Tokens};
 pub use routes::Request;
-pub use table::{Cells, Table};
-pub use tokens::{JsonString, JsonToken, Tokens};
+pub use transport::dial_limiter::{CancelHandle, DialLimiter, SocketEvent};
+pub use transport::endpoint::Endpoint;
+pub use transport::poller::{Poller, Waker};
 pub use watch::{Closed, Watch};

@@ -1,7 +1,7 @@
 //! The operations of the protocol by name, with the names of their arguments: what every binding
 //! that calls them by number goes by.
 
-use super::routes::Request;
+use crate::client::routes::Request;
 use crate::error::{Error, Result};
 
 /// An argument of an operation.

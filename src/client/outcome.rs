@@ -2,22 +2,22 @@
 
 use ureq_proto::http::{Method, StatusCode, header};
 
-use super::bound::Bound;
-use super::dial;
-use super::endpoint::{Endpoint, Token};
-use super::exchange::Reply;
-use super::flight::Report;
-use super::mask::Mask;
-use super::refusal;
-use super::retry_after::retry_after;
-use super::routes::only_reads;
-use super::tls;
+use crate::client::http::exchange::RawResponse;
+use crate::client::http::flight::Report;
+use crate::client::http::retry_after::retry_after;
+use crate::client::response::mask::Mask;
+use crate::client::response::server_error;
+use crate::client::routes::only_reads;
+use crate::client::transport::dial;
+use crate::client::transport::endpoint::{Endpoint, Token};
+use crate::client::transport::request_deadline::RequestDeadline;
+use crate::client::transport::tls;
 use crate::error::{Code, Error, Result, UNKNOWN};
 
 /// The longest path that a message shows.
 const MAX_PATH: usize = 120;
 
-/// Why a request gave no answer.
+/// Why a request gave no response.
 #[derive(Debug)]
 pub(super) enum Cause {
     /// Complete as it is; nothing was sent.
@@ -32,10 +32,10 @@ pub(super) enum Cause {
     NoMemory,
     /// A 408 came over a kept connection: the server had waited for a request, and closed the
     /// connection when this one was on its way.
-    GivenUp(Box<Reply>),
+    GivenUp(Box<RawResponse>),
 }
 
-/// Why a request gave no answer, and how far it came.
+/// Why a request gave no response, and how far it came.
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) cause: Cause,
@@ -56,7 +56,7 @@ impl From<Cause> for Failed {
 
 impl Failed {
     /// Whether sending once more on a new socket can't do anything twice: the server gave the kept
-    /// socket up, or closed it before a byte of an answer came, and nothing was sent or the request
+    /// socket up, or closed it before a byte of a response came, and nothing was sent or the request
     /// only reads.
     pub(super) fn may_be_sent_again(&self, only_reads: bool) -> bool {
         match self.cause {
@@ -79,14 +79,15 @@ impl Failed {
 /// gave the socket up. One that keeps the connection after a 408 gave up no socket, but (as
 /// some servers do) its own work on the request: then only what reads is sent again.
 pub(super) fn of_reply(
-    reply: Reply,
+    response: RawResponse,
     method: &Method,
     reused: bool,
     is_closing: bool,
-) -> std::result::Result<Reply, Cause> {
-    let is_given_up =
-        reply.status == StatusCode::REQUEST_TIMEOUT && reused && (is_closing || only_reads(method));
-    if is_given_up { Err(Cause::GivenUp(Box::new(reply))) } else { Ok(reply) }
+) -> std::result::Result<RawResponse, Cause> {
+    let is_given_up = response.status == StatusCode::REQUEST_TIMEOUT
+        && reused
+        && (is_closing || only_reads(method));
+    if is_given_up { Err(Cause::GivenUp(Box::new(response))) } else { Ok(response) }
 }
 
 /// What was tried, for messages: `GET /databases on http://localhost:8080`.
@@ -123,20 +124,20 @@ impl<'a> Tried<'a> {
         Error::new(code, format!("{}: {why}", self.what()))
     }
 
-    /// The answer, or the error that says why there is none.
+    /// The response, or the error that says why there is none.
     pub(super) fn outcome(
         &self,
-        outcome: std::result::Result<Reply, Failed>,
-        bound: &Bound,
-    ) -> Result<Reply> {
+        outcome: std::result::Result<RawResponse, Failed>,
+        bound: &RequestDeadline,
+    ) -> Result<RawResponse> {
         outcome.map_err(|failed| self.failed(failed, bound))
     }
 
-    /// The answer, if its status is a 2xx.
-    pub(super) fn check_status(&self, reply: Reply) -> Result<Reply> {
-        let encoding = reply.headers.get(header::CONTENT_ENCODING);
-        if !reply.status.is_success() {
-            return Err(self.status_error(&reply));
+    /// The response, if its status is a 2xx.
+    pub(super) fn check_status(&self, response: RawResponse) -> Result<RawResponse> {
+        let encoding = response.headers.get(header::CONTENT_ENCODING);
+        if !response.status.is_success() {
+            return Err(self.status_error(&response));
         }
         match encoding {
             Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(self
@@ -147,22 +148,22 @@ impl<'a> Tried<'a> {
                         self.mask().excerpt(encoding.as_bytes())
                     ),
                 )
-                .with_http_status(reply.status.as_u16())),
-            _ => Ok(reply),
+                .with_http_status(response.status.as_u16())),
+            _ => Ok(response),
         }
     }
 
-    fn status_error(&self, reply: &Reply) -> Error {
-        let status = reply.status;
+    fn status_error(&self, response: &RawResponse) -> Error {
+        let status = response.status;
         let mut why = status.to_string();
         if status.is_redirection() {
-            if let Some(location) = reply.headers.get(header::LOCATION) {
+            if let Some(location) = response.headers.get(header::LOCATION) {
                 why.push_str(&format!(
                     ": the server redirects to {}; set base_url to where it really is",
-                    refusal::location(location.as_bytes(), &self.mask())
+                    server_error::location(location.as_bytes(), &self.mask())
                 ));
             }
-        } else if let Some(reason) = refusal::reason(&reply.body, &self.mask()) {
+        } else if let Some(reason) = server_error::reason(&response.body, &self.mask()) {
             why.push_str(&format!(": {reason}"));
         }
         let code = match status {
@@ -172,7 +173,7 @@ impl<'a> Tried<'a> {
             }
             _ => Code::Http,
         };
-        let after = retry_after(&reply.headers);
+        let after = retry_after(&response.headers);
         // Whoever asks for patience has not begun.
         let nothing_was_done = match status {
             StatusCode::TOO_MANY_REQUESTS => true,
@@ -234,7 +235,7 @@ impl<'a> Tried<'a> {
 
     /// A response of so many bytes that came, but was not read when its request was cut or, with a
     /// bound, out of time.
-    pub(super) fn unread(&self, size: usize, bound: Option<&Bound>) -> Error {
+    pub(super) fn unread(&self, size: usize, bound: Option<&RequestDeadline>) -> Error {
         let error = match bound {
             None => self.error(Code::Cancelled, "the request was interrupted"),
             Some(bound) => {
@@ -248,12 +249,12 @@ impl<'a> Tried<'a> {
         self.unless_it_reads(error, true)
     }
 
-    fn failed(&self, failed: Failed, bound: &Bound) -> Error {
+    fn failed(&self, failed: Failed, bound: &RequestDeadline) -> Error {
         let Failed { cause, report } = failed;
         let sent = report.written > 0;
         let error = match cause {
             Cause::Error(error) => return error,
-            Cause::GivenUp(reply) => return self.status_error(&reply),
+            Cause::GivenUp(response) => return self.status_error(&response),
             Cause::Cut => self.error(Code::Cancelled, "the request was interrupted"),
             Cause::TimedOut => {
                 let what = if report.received > 0 { "no complete answer" } else { "no answer" };

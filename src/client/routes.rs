@@ -6,9 +6,9 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq_proto::http::Method;
 
-use super::answer::Expected;
-use super::body::Body;
-use super::json::{self, Shape};
+use crate::client::http::body::Body;
+use crate::client::response::json::{self, Shape};
+use crate::client::response::response::Expected;
 use crate::error::{Error, Result};
 
 /// All but RFC 3986's unreserved characters.

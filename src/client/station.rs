@@ -4,15 +4,15 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bound::Bound;
-use super::cutter::Cutter;
-use super::dial;
-use super::endpoint::Endpoint;
-use super::gate::{DialGate, Interrupter, Sign};
-use super::wire::Wire;
-use crate::clock;
+use crate::client::cutter::CancelState;
+use crate::client::transport::dial;
+use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, SocketEvent};
+use crate::client::transport::endpoint::Endpoint;
+use crate::client::transport::request_deadline::RequestDeadline;
+use crate::client::transport::wire::Wire;
 use crate::error::{Code, Error, Result};
-use crate::sync::Mutex;
+use crate::os::clock;
+use crate::os::locks::Mutex;
 
 /// How long the old socket's end is waited for when a request replaces one that the server is
 /// about to close.
@@ -21,8 +21,8 @@ const REPLACE_LINGER: Duration = Duration::from_millis(50);
 /// What a connection, its request under way and its interrupters share.
 pub(super) struct Station {
     pub(super) endpoint: Arc<Endpoint>,
-    gate: Arc<dyn DialGate>,
-    pub(super) cutter: Cutter,
+    gate: Arc<dyn DialLimiter>,
+    pub(super) cutter: CancelState,
     state: Mutex<State>,
 }
 
@@ -38,12 +38,17 @@ struct State {
 }
 
 impl Station {
-    pub(super) fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialGate>) -> Arc<Station> {
-        Arc::new(Station { endpoint, gate, cutter: Cutter::default(), state: Mutex::default() })
+    pub(super) fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialLimiter>) -> Arc<Station> {
+        Arc::new(Station {
+            endpoint,
+            gate,
+            cutter: CancelState::default(),
+            state: Mutex::default(),
+        })
     }
 
     /// Wakes whatever the request in flight waits for.
-    pub(super) fn interrupt(&self) {
+    pub(super) fn cancel(&self) {
         if self.cutter.cut() {
             self.gate.wake();
         }
@@ -51,7 +56,7 @@ impl Station {
 
     /// An open socket for a request: the kept one if it still lives (and need not be `fresh`), or a
     /// new one.
-    pub(super) fn wire(self: &Arc<Station>, bound: &Bound, fresh: bool) -> Result<Wire> {
+    pub(super) fn wire(self: &Arc<Station>, bound: &RequestDeadline, fresh: bool) -> Result<Wire> {
         if self.cutter.is_cut() {
             return Err(self.cancelled());
         }
@@ -86,7 +91,7 @@ impl Station {
 
     /// Opens a socket; asks the gate first and tells it afterwards. The gate may have a socket of
     /// another connection instead.
-    pub(super) fn dial(self: &Arc<Station>, bound: &Bound) -> Result<Wire> {
+    pub(super) fn dial(self: &Arc<Station>, bound: &RequestDeadline) -> Result<Wire> {
         self.finish_spent(REPLACE_LINGER.min(bound.left() / 2));
         loop {
             self.pass_gate(bound)?;
@@ -107,19 +112,19 @@ impl Station {
         }
     }
 
-    fn pass_gate(self: &Arc<Station>, bound: &Bound) -> Result<()> {
-        let interrupter = Interrupter::new(Arc::clone(self));
+    fn pass_gate(self: &Arc<Station>, bound: &RequestDeadline) -> Result<()> {
+        let cancel_handle = CancelHandle::new(Arc::clone(self));
         self.cutter.set_at_gate(true);
         let entered = if self.cutter.is_cut() {
             Err(self.cancelled())
         } else {
-            self.gate.enter(bound.until, &interrupter)
+            self.gate.enter(bound.until, &cancel_handle)
         };
         self.cutter.set_at_gate(false);
         entered.map_err(|error| if self.cutter.is_cut() { self.cancelled() } else { error })
     }
 
-    fn dial_once(self: &Arc<Station>, bound: &Bound) -> Result<Wire> {
+    fn dial_once(self: &Arc<Station>, bound: &RequestDeadline) -> Result<Wire> {
         let mut pass = Pass { gate: &*self.gate, told: false };
         let bound = bound.at_most(self.endpoint.connect_timeout, "connect_timeout");
         let dialled = dial::dial(&self.endpoint, &self.cutter, &bound);
@@ -148,7 +153,7 @@ impl Station {
     }
 
     /// Tells the gate what a request showed of its socket.
-    pub(super) fn note(&self, sign: Sign<'_>) {
+    pub(super) fn note(&self, sign: SocketEvent<'_>) {
         self.gate.note(sign);
     }
 
@@ -228,7 +233,7 @@ impl Station {
 
 /// The leave to dial, given back even if dialling panics.
 struct Pass<'a> {
-    gate: &'a dyn DialGate,
+    gate: &'a dyn DialLimiter,
     told: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::gate::Interrupter;
+use crate::client::transport::dial_limiter::CancelHandle;
 
 /// Told, with its number, that a socket is closed: on whichever thread closes it, which may hold
 /// locks. So it makes a note and wakes somebody, and nothing else.
@@ -10,9 +10,9 @@ pub type Closed = Box<dyn FnOnce(usize) + Send>;
 
 /// Told when a request begins and when it ends.
 pub trait Watch: Send + Sync {
-    /// It begins: until [`Watch::ends`], the interrupter cuts this request and no other. False if
+    /// It begins: until [`Watch::ends`], the cancel_handle cuts this request and no other. False if
     /// it is not wanted any more; then nothing is sent, and the request fails with `Cancelled`.
-    fn begins(&self, interrupter: &Interrupter) -> bool;
+    fn begins(&self, cancel_handle: &CancelHandle) -> bool;
 
     /// It ended, however it did.
     fn ends(&self);
@@ -24,12 +24,12 @@ pub(super) struct Watched(Option<Arc<dyn Watch>>);
 impl Watched {
     pub(super) fn begin(
         watch: Option<Arc<dyn Watch>>,
-        interrupter: impl FnOnce() -> Interrupter,
+        cancel_handle: impl FnOnce() -> CancelHandle,
     ) -> Watched {
         if let Some(watch) = &watch {
-            let interrupter = interrupter();
-            if !watch.begins(&interrupter) {
-                interrupter.interrupt();
+            let cancel_handle = cancel_handle();
+            if !watch.begins(&cancel_handle) {
+                cancel_handle.cancel();
             }
         }
         Watched(watch)

@@ -73,8 +73,8 @@ fn run(new: &mpsc::Receiver<Arc<Wait>>) {
             }
         }
         // At once as often as after much else has happened.
-        let patience = 1 << chance.gen_range(0..8);
-        for _ in 0..chance.gen_range(1..=patience) {
+        let wait_limit = 1 << chance.gen_range(0..8);
+        for _ in 0..chance.gen_range(1..=wait_limit) {
             thread::yield_now();
         }
         waits.extend(new.try_iter());

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::lease::Lease;
 use crate::error::Result;
-use crate::sync::{Condvar, Mutex};
+use crate::os::locks::{Condvar, Mutex};
 
 /// A place for what an acquire comes to, and for the one thread that waits for it.
 #[derive(Debug, Default)]

@@ -4,24 +4,24 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::driver::Shared;
 use super::machine::{Condition, Fate, LeaseId, Lent};
-use super::shared::Shared;
 use crate::client::{
-    Answer, Connection, Interrupter, Poller, Progress, Request, Underway, Unread, Watch,
+    CancelHandle, Connection, Poller, Progress, Request, Response, Underway, Unread, Watch,
 };
-use crate::clock;
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result, UNKNOWN};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard};
-use crate::threads;
+use crate::os::clock;
+use crate::os::locks::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::os::locks::{Mutex, MutexGuard};
+use crate::os::threads;
 
 /// The connection of one slot.
 #[derive(Debug)]
 pub struct Pooled {
     /// Not here while a request is under way that no thread waits for.
     client: Mutex<Option<Client>>,
-    interrupter: Interrupter,
+    cancel_handle: CancelHandle,
     is_cut: AtomicBool,
     /// Whoever had it last wants it closed, after its transaction was rolled back too.
     is_discarded: AtomicBool,
@@ -42,7 +42,7 @@ type Owner = Option<Arc<str>>;
 impl Pooled {
     pub fn new(connection: Connection) -> Self {
         Pooled {
-            interrupter: connection.interrupter(),
+            cancel_handle: connection.cancel_handle(),
             client: Mutex::new(Some(Client { connection })),
             is_cut: AtomicBool::new(false),
             is_discarded: AtomicBool::new(false),
@@ -57,30 +57,30 @@ impl Pooled {
         work(&mut self.client.lock().as_mut().expect("nobody has it").connection)
     }
 
-    pub fn interrupter(&self) -> &Interrupter {
-        &self.interrupter
+    pub fn cancel_handle(&self) -> &CancelHandle {
+        &self.cancel_handle
     }
 
     /// Looks whether the server has closed its socket while nobody uses it, and closes it then.
     /// Without the client's lock: whoever gets the connection meanwhile must find it free.
     pub fn peek(&self) -> bool {
-        self.interrupter.peek()
+        self.cancel_handle.peek()
     }
 
     /// Cuts what is in flight on it, and whatever is tried later.
-    pub fn interrupt_for_good(&self) {
-        self.interrupter.interrupt_for_good();
+    pub fn cancel_for_good(&self) {
+        self.cancel_handle.cancel_for_good();
     }
 
     /// Cuts what is in flight on it at this moment.
-    pub fn interrupt(&self) {
-        self.interrupter.interrupt();
+    pub fn cancel(&self) {
+        self.cancel_handle.cancel();
     }
 
     /// Cuts what is in flight, refuses what comes later, and closes the socket.
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
-        self.interrupt_for_good();
+        self.cancel_for_good();
         // One that is under way is closed by whoever brings it back.
         if let Some(client) = self.client.lock().as_mut() {
             client.connection.close(Duration::ZERO);
@@ -152,7 +152,7 @@ impl Pooled {
 
 impl Lent for Arc<Pooled> {
     fn heard_at(&self, now: Instant) -> Option<Instant> {
-        if self.interrupter.is_in_flight() { Some(now) } else { self.answered_at() }
+        if self.cancel_handle.is_in_flight() { Some(now) } else { self.answered_at() }
     }
 }
 
@@ -183,7 +183,7 @@ pub(crate) enum Sent {
     Underway(UnderwayRequest),
     NeedsThread(Option<Instant>),
     Unread(UnreadResponse),
-    Over(Result<Answer>),
+    Over(Result<Response>),
 }
 
 /// The client knows `request_timeout`; the caller has no deadline of its own.
@@ -234,14 +234,14 @@ impl Lease {
         }
     }
 
-    /// Sends a request and waits for the answer, at most `request_timeout`.
+    /// Sends a request and waits for the response, at most `request_timeout`.
     ///
     /// # Errors
     /// What the server answered (`Http`, `Unauthorized`), what went wrong on the way
     /// (`Unavailable`, `Timeout`, `ConnectionLost`, `Protocol`, `TooLarge`, `Tls`), `Cancelled`
-    /// after [`Lease::interrupt`], `Busy` while another thread has a request on it, `Closed`
+    /// after [`Lease::cancel`], `Busy` while another thread has a request on it, `Closed`
     /// if the pool was closed and took the connection back, `WouldDeadlock` from within a callback.
-    pub fn request(&self, request: &Request) -> Result<Answer> {
+    pub fn request(&self, request: &Request) -> Result<Response> {
         threads::refuse_in_callback("request")?;
         self.send(|connection, deadline| connection.request(request, deadline))
     }
@@ -253,21 +253,21 @@ impl Lease {
         request: &Request,
         again: Option<Instant>,
         watch: Arc<dyn Watch>,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         self.send(|connection, deadline| connection.request_again(request, deadline, again, watch))
     }
 
     fn send(
         &self,
-        request: impl FnOnce(&mut Connection, Instant) -> Result<Answer>,
-    ) -> Result<Answer> {
+        request: impl FnOnce(&mut Connection, Instant) -> Result<Response>,
+    ) -> Result<Response> {
         let mut place = self.client()?;
         let client = place.as_mut().ok_or_else(busy)?;
         let outcome = request(&mut client.connection, deadline());
         self.note(outcome)
     }
 
-    /// Sends a request without waiting for its answer, if its connection has a socket; see
+    /// Sends a request without waiting for its response, if its connection has a socket; see
     /// [`Connection::start`].
     pub(crate) fn start(
         &self,
@@ -293,7 +293,7 @@ impl Lease {
     }
 
     /// Reads the response to a request that [`Lease::start`] began; takes its time.
-    pub(crate) fn read(&self, request: &Request, unread: UnreadResponse) -> Result<Answer> {
+    pub(crate) fn read(&self, request: &Request, unread: UnreadResponse) -> Result<Response> {
         let UnreadResponse { mut client, response } = unread;
         let outcome = client.connection.read(request, response);
         let outcome = self.note(outcome);
@@ -302,7 +302,7 @@ impl Lease {
     }
 
     /// Waits for the end of a request that [`Lease::start`] began.
-    pub(crate) fn finish(&self, request: &Request, underway: UnderwayRequest) -> Result<Answer> {
+    pub(crate) fn finish(&self, request: &Request, underway: UnderwayRequest) -> Result<Response> {
         let UnderwayRequest { mut client, request: underway } = underway;
         let outcome = client.connection.finish(request, underway);
         let outcome = self.note(outcome);
@@ -322,7 +322,11 @@ impl Lease {
     }
 
     /// As [`Lease::request`]; `again` is what [`Sent::NeedsThread`] said.
-    pub(crate) fn request_here(&self, request: &Request, again: Option<Instant>) -> Result<Answer> {
+    pub(crate) fn request_here(
+        &self,
+        request: &Request,
+        again: Option<Instant>,
+    ) -> Result<Response> {
         self.send(|connection, deadline| connection.request_here(request, deadline, again))
     }
 
@@ -362,7 +366,7 @@ impl Lease {
         place.ok_or_else(busy)
     }
 
-    fn note(&self, outcome: Result<Answer>) -> Result<Answer> {
+    fn note(&self, outcome: Result<Response>) -> Result<Response> {
         match &outcome {
             Err(error) if self.connection.is_cut() && error.code() == Code::Cancelled => {
                 let closed = Error::closed();
@@ -379,9 +383,9 @@ impl Lease {
 
     /// Cuts the request in flight, which then fails with `Cancelled`; without one, does nothing.
     /// May be called from any thread.
-    pub fn interrupt(&self) {
+    pub fn cancel(&self) {
         if !self.shared.is_inherited() {
-            self.connection.interrupt();
+            self.connection.cancel();
         }
     }
 

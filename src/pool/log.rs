@@ -3,12 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::driver::Shared;
 use super::lease::Pooled;
 use super::machine::Event;
-use super::shared::Shared;
 use crate::client::one_line;
 use crate::config::LogLevel;
-use crate::threads;
+use crate::os::threads;
 
 impl Shared {
     pub(super) fn log(&self, events: Vec<Event<Arc<Pooled>>>) {

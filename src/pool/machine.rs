@@ -9,17 +9,17 @@
 //! - if more callers wait than connections are on their way to them, then there is nothing
 //!   left to give: no idle connection may be handed out and no dial may be started.
 
+mod causes;
 mod changes;
-#[cfg(test)]
-mod checks;
 mod dialing;
-mod express;
+mod fast_path;
+mod housekeeping;
+#[cfg(test)]
+mod invariants;
 mod messages;
 mod slot;
 mod sockets;
 mod suspicion;
-mod telling;
-mod upkeep;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use super::outage::Outage;
 use super::stats::{CloseReason, Stats};
 use super::status::Status;
-use super::waiters::{Patience, Place, Waiters};
+use super::waiters::{Place, WaitLimit, Waiters};
 use crate::config::{Options, Validation};
 use crate::error::{Code, Error};
 use slot::{STATES, Slot, State};
@@ -166,11 +166,11 @@ impl<C: Lent, W> Machine<C, W> {
         self.waiters.arrive()
     }
 
-    /// Hands out a connection, or queues the caller; one with `patience` is told when that ends.
+    /// Hands out a connection, or queues the caller; one with `wait_limit` is told when that ends.
     pub fn acquire(
         &mut self,
         place: Place,
-        patience: Option<Patience>,
+        wait_limit: Option<WaitLimit>,
         now: Instant,
         waiter: impl FnOnce() -> W,
     ) -> Acquired<C> {
@@ -185,7 +185,7 @@ impl<C: Lent, W> Machine<C, W> {
         if self.waiters.len() >= self.options.max_waiters as usize && !is_coming {
             return Acquired::Refused(self.overloaded());
         }
-        self.queue(place, patience, waiter(), now);
+        self.queue(place, wait_limit, waiter(), now);
         self.balance(now);
         Acquired::Queued
     }
@@ -229,7 +229,7 @@ impl<C: Lent, W> Machine<C, W> {
         &mut self,
         lease: LeaseId,
         place: Place,
-        patience: Option<Patience>,
+        wait_limit: Option<WaitLimit>,
         now: Instant,
         waiter: impl FnOnce() -> W,
     ) -> Acquired<C> {
@@ -242,7 +242,7 @@ impl<C: Lent, W> Machine<C, W> {
             Acquired::Granted(grant)
         } else {
             // It was let in before, so `max_waiters` does not stop it now.
-            self.queue(place, patience, waiter(), now);
+            self.queue(place, wait_limit, waiter(), now);
             Acquired::Queued
         };
         self.balance(now);
@@ -294,10 +294,10 @@ impl<C: Lent, W> Machine<C, W> {
         }
     }
 
-    fn queue(&mut self, place: Place, patience: Option<Patience>, waiter: W, now: Instant) {
-        self.waiters.insert(place, patience, waiter, now);
-        if let Some(patience) = patience {
-            self.want_alarm(patience.until);
+    fn queue(&mut self, place: Place, wait_limit: Option<WaitLimit>, waiter: W, now: Instant) {
+        self.waiters.insert(place, wait_limit, waiter, now);
+        if let Some(wait_limit) = wait_limit {
+            self.want_alarm(wait_limit.until);
         }
     }
 

@@ -1,12 +1,12 @@
 //! The connection pool.
 //!
-//! `machine` decides, `shared` carries out: it owns the lock, wakes waiters and hands blocking
+//! `machine` decides, `driver` carries out: it owns the lock, wakes waiters and hands blocking
 //! work to `workers`. `lease` is what a caller holds.
 
-mod acquiring;
-mod gate;
+mod acquire;
+mod dial_limiter;
+mod driver;
 mod handoff;
-mod incarnation;
 mod lease;
 mod log;
 mod machine;
@@ -15,7 +15,7 @@ mod machine_tests;
 #[cfg(all(test, shuttle))]
 pub(crate) mod model;
 mod outage;
-mod shared;
+mod process_pool;
 #[cfg(all(test, not(shuttle)))]
 mod simulation;
 mod stats;
@@ -26,17 +26,17 @@ mod workers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Answer, Endpoint, Request};
-use crate::clock;
+use crate::client::{Endpoint, Request, Response};
 use crate::config::{MAX_DURATION, Options, Secret, check_size};
 use crate::error::{Error, Result};
-use crate::per_process::PerProcess;
-use crate::threads;
-use incarnation::{Incarnation, Lasting};
-use shared::Shared;
-use waiters::Patience;
+use crate::os::clock;
+use crate::os::per_process::PerProcess;
+use crate::os::threads;
+use driver::Shared;
+use process_pool::{Lasting, ProcessPool};
+use waiters::WaitLimit;
 
-pub(crate) use acquiring::{Receiver, Started, Waiting, Withdrawal};
+pub(crate) use acquire::{Receiver, Started, Waiting, Withdrawal};
 pub use lease::Lease;
 pub(crate) use lease::{Sent, UnderwayRequest, UnreadResponse};
 pub use status::Status;
@@ -60,7 +60,7 @@ pub use status::Status;
 /// ```
 #[derive(Debug)]
 pub struct Pool {
-    incarnation: PerProcess<Incarnation>,
+    incarnation: PerProcess<ProcessPool>,
     lasting: Lasting,
 }
 
@@ -74,7 +74,7 @@ impl Pool {
         options.check()?;
         let endpoint = Endpoint::new(&options)?;
         let lasting = Lasting::new(&options);
-        Ok(Pool { incarnation: PerProcess::new(Incarnation::new(options, endpoint)), lasting })
+        Ok(Pool { incarnation: PerProcess::new(ProcessPool::new(options, endpoint)), lasting })
     }
 
     /// Waits for a connection, at most `acquire_timeout`.
@@ -115,8 +115,8 @@ impl Pool {
         }
         let timeout = timeout.unwrap_or(self.options().acquire_timeout).min(MAX_DURATION);
         let since = clock::now();
-        let patience = Patience { since, until: since + timeout };
-        self.shared().start_acquire(since, Some(patience), receiver)
+        let wait_limit = WaitLimit { since, until: since + timeout };
+        self.shared().start_acquire(since, Some(wait_limit), receiver)
     }
 
     /// Takes a connection if one is free, without waiting and without the network.
@@ -136,7 +136,7 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::acquire`] and [`Lease::request`].
-    pub fn request(&self, request: &Request) -> Result<Answer> {
+    pub fn request(&self, request: &Request) -> Result<Response> {
         self.acquire()?.request(request)
     }
 
@@ -225,7 +225,7 @@ impl Pool {
         if self.is_closed() { Err(Error::closed()) } else { Ok(()) }
     }
 
-    fn incarnation(&self) -> &Incarnation {
+    fn incarnation(&self) -> &ProcessPool {
         self.incarnation.own(|parents| parents.in_child(&self.lasting))
     }
 

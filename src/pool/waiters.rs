@@ -9,7 +9,7 @@ pub struct Place(u64);
 
 /// How long a waiter waits that can't watch the clock itself, because no thread waits for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct WaitLimit {
     pub since: Instant,
     pub until: Instant,
 }
@@ -27,7 +27,7 @@ pub struct Waiters<W> {
 #[derive(Debug)]
 struct Waiter<W> {
     waiter: W,
-    patience: Option<Patience>,
+    wait_limit: Option<WaitLimit>,
     since: Instant,
 }
 
@@ -52,15 +52,21 @@ impl<W> Waiters<W> {
     }
 
     /// Queues a caller at its place, which may be ahead of later arrivals that wait already.
-    pub fn insert(&mut self, place: Place, patience: Option<Patience>, waiter: W, since: Instant) {
+    pub fn insert(
+        &mut self,
+        place: Place,
+        wait_limit: Option<WaitLimit>,
+        waiter: W,
+        since: Instant,
+    ) {
         let index = match self.queue.back() {
             Some((last, _)) if *last > place => {
                 self.queue.partition_point(|(other, _)| *other < place)
             }
             _ => self.queue.len(),
         };
-        self.queue.insert(index, (place, Some(Waiter { waiter, patience, since })));
-        self.deadlines.extend(patience.map(|patience| (patience.until, place)));
+        self.queue.insert(index, (place, Some(Waiter { waiter, wait_limit, since })));
+        self.deadlines.extend(wait_limit.map(|wait_limit| (wait_limit.until, place)));
         self.live += 1;
     }
 
@@ -106,18 +112,18 @@ impl<W> Waiters<W> {
         self.deadlines.first().map(|(until, _)| *until)
     }
 
-    /// The one whose patience ended first, and since when it waits, if that is by `now`.
+    /// The one whose wait_limit ended first, and since when it waits, if that is by `now`.
     pub fn first_expired(&self, now: Instant) -> Option<(Place, Instant)> {
         let (_, place) = self.deadlines.first().filter(|(until, _)| *until <= now)?;
         let index = self.queue.binary_search_by_key(place, |(other, _)| *other).ok()?;
-        let patience = self.queue[index].1.as_ref()?.patience?;
-        Some((*place, patience.since))
+        let wait_limit = self.queue[index].1.as_ref()?.wait_limit?;
+        Some((*place, wait_limit.since))
     }
 
     fn leave(&mut self, place: Place, waiter: Waiter<W>) -> W {
         self.live -= 1;
-        if let Some(patience) = waiter.patience {
-            self.deadlines.remove(&(patience.until, place));
+        if let Some(wait_limit) = waiter.wait_limit {
+            self.deadlines.remove(&(wait_limit.until, place));
         }
         waiter.waiter
     }
@@ -174,7 +180,7 @@ mod tests {
             .into_iter()
             .map(|ms| {
                 let place = waiters.arrive();
-                waiters.insert(place, Some(Patience { since: now, until: after(ms) }), ms, now);
+                waiters.insert(place, Some(WaitLimit { since: now, until: after(ms) }), ms, now);
                 place
             })
             .collect();

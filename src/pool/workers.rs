@@ -8,13 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::driver::{Core, PoolMachine, Shared};
 use super::lease::Pooled;
 use super::machine::{Condition, Job, Task};
-use super::shared::{Core, PoolMachine, Shared};
-use crate::clock;
 use crate::config::{MAX_DURATION, Options};
 use crate::error::{Code, Error, Result};
-use crate::threads;
+use crate::os::clock;
+use crate::os::threads;
 
 /// How long a worker without a job stays.
 const WORKER_LINGER: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use phantomdb::{Answer, Error, Options, Pool, Request};
+use phantomdb::{Error, Options, Pool, Request, Response};
 
 use crate::support::certificate::Certificate;
 use crate::support::devserver::DevServer;
@@ -31,7 +31,7 @@ pub fn patient(url: &str) -> Options {
 }
 
 /// A server that speaks TLS, with a proxy before it. The proxy can make a dial slow or fail only
-/// where a dial takes an answer: the kernel completes a plain one on its own.
+/// where a dial takes a response: the kernel completes a plain one on its own.
 pub struct Secure {
     pub proxy: FaultProxy,
     pub certificate: Certificate,
@@ -52,7 +52,7 @@ impl Secure {
 }
 
 /// The cheapest request.
-pub fn ask(pool: &Pool) -> Result<Answer, Error> {
+pub fn ask(pool: &Pool) -> Result<Response, Error> {
     pool.request(&Request::list_databases())
 }
 
@@ -67,9 +67,9 @@ pub fn insert(id: i64) -> Request {
     Request::insert("shop", "items", &format!(r#"{{"id":{id}}}"#)).unwrap()
 }
 
-/// The ids of an answer to a select.
-pub fn ids(answer: &Answer) -> Vec<i64> {
-    let table = answer.table().unwrap();
+/// The ids of a response to a select.
+pub fn ids(response: &Response) -> Vec<i64> {
+    let table = response.table().unwrap();
     let Ok(column) = table.column_index("id") else { return Vec::new() };
     (0..table.row_count()).map(|row| table.cell(row, column).unwrap().int64().unwrap()).collect()
 }

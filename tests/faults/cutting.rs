@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::thread;
 
-use phantomdb::{Answer, Code, Error, Options, Pool, Request};
+use phantomdb::{Code, Error, Options, Pool, Request, Response};
 
 use crate::common::{all_ids, ids, insert, is_sound, make_table, patient, promptly, says};
 use crate::support::devserver::DevServer;
@@ -12,7 +12,7 @@ use crate::support::fault_proxy::{End, FaultProxy, Mode};
 
 const ROWS: i64 = 100;
 
-/// A select whose answer is cut in the middle of its body.
+/// A select whose response is cut in the middle of its body.
 fn cut_in_the_body(end: End, why: &str) {
     let server = DevServer::start();
     let proxy = FaultProxy::before(server.port());
@@ -48,7 +48,7 @@ fn rule_13_an_end_in_the_middle_of_a_body_fails_that_request_only() {
 
 /// Sends a request, and again when the pool says so, as long as nothing of it was sent: a new connection
 /// that is cut before its first response begins an outage.
-fn politely(pool: &Pool, request: &Request) -> Result<Answer, Error> {
+fn politely(pool: &Pool, request: &Request) -> Result<Response, Error> {
     loop {
         match pool.request(request) {
             Err(error) if error.code() == Code::Unavailable => {
@@ -78,7 +78,7 @@ fn rule_15_no_insert_is_lost_or_doubled_however_its_connection_breaks() {
                     let was_acknowledged = politely(pool, &insert(id)).is_ok();
                     let own = format!("id = {id}");
                     let own = Request::select("shop", "items", Some(&own)).unwrap();
-                    if let Ok(found) = politely(pool, &own).map(|answer| ids(&answer)) {
+                    if let Ok(found) = politely(pool, &own).map(|response| ids(&response)) {
                         assert!(found.iter().all(|&other| other == id));
                         assert!(found.len() <= 1, "insert {id} was sent twice");
                         assert!(!was_acknowledged || found.len() == 1, "insert {id} was lost");

@@ -69,7 +69,7 @@ fn rule_14_a_request_that_was_cut_unanswered_casts_suspicion_too() {
             let lease = &lease;
             scope.spawn(move || {
                 if is_done.recv_timeout(time).is_err() {
-                    lease.interrupt();
+                    lease.cancel();
                 }
             });
             let outcome = lease.request(&insert(id));

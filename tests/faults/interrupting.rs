@@ -25,7 +25,7 @@ fn is_interrupted_promptly(lease: &Lease, is_in_state: impl FnOnce()) {
         promptly(|| {
             let started = Instant::now();
             while !is_over.load(Ordering::SeqCst) && started.elapsed() < PATIENCE {
-                lease.interrupt();
+                lease.cancel();
                 thread::yield_now();
             }
             assert_eq!(request.join().unwrap().unwrap_err().code(), Code::Cancelled);

@@ -62,7 +62,7 @@ fn rule_03_waiting_for_a_connection_behind_a_swallowed_request_ends_with_acquire
         let error = lasting(SHORT, || pool.acquire()).unwrap_err();
         assert_eq!(error.code(), Code::Timeout);
         says(&error, "1 of 1 connections in use, 1 waiting");
-        lease.interrupt();
+        lease.cancel();
         assert_eq!(swallowed.join().unwrap().unwrap_err().code(), Code::Cancelled);
     });
     drop(lease);
@@ -153,7 +153,7 @@ fn rule_01_requests_that_time_out_do_not_leave_the_server_with_more_than_max() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..25 {
-                    // A caller that the system lets sleep until then still finds its answer.
+                    // A caller that the system lets sleep until then still finds its response.
                     if let Err(error) = ask(&pool) {
                         assert_eq!(error.code(), Code::Timeout, "{error}");
                         timed_out.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{Connection, DialGate, Endpoint, Interrupter};
+use phantomdb::client::{CancelHandle, Connection, DialLimiter, Endpoint};
 use phantomdb::{Error, Options, Result};
 
 /// Longer than anything in these tests takes, so that a hang fails instead of passing late.
@@ -34,16 +34,17 @@ impl FakeServer {
     }
 
     /// Serves one connection with these answers, one for each request, and gives the requests.
-    pub fn answering(answers: &[&str]) -> (FakeServer, Arc<Mutex<Vec<String>>>) {
-        let answers: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
+    pub fn answering(responses: &[&str]) -> (FakeServer, Arc<Mutex<Vec<String>>>) {
+        let responses: Vec<String> =
+            responses.iter().map(|response| (*response).to_owned()).collect();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let requests = Arc::clone(&seen);
         let server = FakeServer::start(move |listener| {
             let mut peer = Peer::accept(listener);
-            for answer in answers {
+            for response in responses {
                 let request = peer.request();
                 requests.lock().unwrap().push(request);
-                peer.send(answer.as_bytes());
+                peer.send(response.as_bytes());
             }
             peer.expect_end();
         });
@@ -95,8 +96,8 @@ pub struct OpenGate {
     pub left: Mutex<Vec<std::result::Result<(), Error>>>,
 }
 
-impl DialGate for OpenGate {
-    fn enter(&self, _deadline: Instant, _cut: &Interrupter) -> Result<()> {
+impl DialLimiter for OpenGate {
+    fn enter(&self, _deadline: Instant, _cut: &CancelHandle) -> Result<()> {
         self.entered.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
@@ -184,11 +185,11 @@ impl Peer {
 
 /// A 200 with this body.
 pub fn ok(json: &str) -> String {
-    answer("200 OK", json)
+    response("200 OK", json)
 }
 
-/// An answer with this status and body.
-pub fn answer(status: &str, body: &str) -> String {
+/// A response with this status and body.
+pub fn response(status: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"

@@ -351,14 +351,14 @@ impl<'a> Relay<'a> {
         loop {
             let client = if self.client_is_done { -1 } else { self.client.as_raw_fd() };
             let server = self.server.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-            let [is_poked, asks, answers] =
+            let [is_poked, asks, responses] =
                 wait_for([self.poked.as_raw_fd(), client, server], None);
             let end = if is_poked {
                 self.obey()
             } else if asks {
                 self.ask()
-            } else if answers {
-                self.answer()
+            } else if responses {
+                self.response()
             } else {
                 None
             };
@@ -405,7 +405,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    fn answer(&mut self) -> Option<End> {
+    fn response(&mut self) -> Option<End> {
         let mut buffer = [0; 16 * 1024];
         let count = match self.server.as_mut()?.read(&mut buffer) {
             // The server is killed with something unread.

@@ -45,7 +45,7 @@ const SHAPES: [Shape; 5] = [
     Shape { ask: "/chunks", name: "a list in chunks of 16 bytes", response: chunks },
 ];
 
-fn answer(body: &str) -> Vec<u8> {
+fn response(body: &str) -> Vec<u8> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
     format!("{head} {}\r\n\r\n{body}", body.len()).into_bytes()
 }
@@ -73,22 +73,22 @@ fn rows() -> Vec<u8> {
              \"note\":null,\"a\":1,\"b\":\"x\",\"c\":-7}}"
         );
     };
-    answer(&grown("{\"records\":[", "]}", row))
+    response(&grown("{\"records\":[", "]}", row))
 }
 
 fn columns() -> Vec<u8> {
     let member = |text: &mut String, number: usize| {
         let _ = write!(text, "\"column{number}\":{number}");
     };
-    answer(&grown("{\"records\":[{", "}]}", member))
+    response(&grown("{\"records\":[{", "}]}", member))
 }
 
 fn nested() -> Vec<u8> {
-    answer(&grown("[", "]", |text, _| text.push_str("[[[[[1]]]],[],{}]")))
+    response(&grown("[", "]", |text, _| text.push_str("[[[[[1]]]],[],{}]")))
 }
 
 fn text() -> Vec<u8> {
-    answer(&format!("\"{}\"", "\\u00fc\\n".repeat(SIZE / 8)))
+    response(&format!("\"{}\"", "\\u00fc\\n".repeat(SIZE / 8)))
 }
 
 fn chunks() -> Vec<u8> {
@@ -112,7 +112,7 @@ fn chunks() -> Vec<u8> {
 fn serve(large: Vec<u8>) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let (large, small) = (Arc::new(large), answer("{}"));
+    let (large, small) = (Arc::new(large), response("{}"));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (large, small) = (large.clone(), small.clone());
@@ -162,7 +162,7 @@ pub fn turns() -> u64 {
 
 pub fn measure(count: u32, progress: &ProgressBar) -> io::Result<Section> {
     progress.set_message("health checks alone");
-    let (alone, _) = beside(serve(answer("{}"))?, None, count)?;
+    let (alone, _) = beside(serve(response("{}"))?, None, count)?;
     progress.inc(1);
     let own = median(alone.iter().copied());
     let figure = |figure: f64| format!("{figure:.2}");

@@ -1,4 +1,4 @@
-//! What whoever has no JSON parser of its own reads an answer with.
+//! What whoever has no JSON parser of its own reads a response with.
 
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ pub unsafe extern "C" fn bench_parse(json: *const u8, length: usize) -> i64 {
     // SAFETY: the caller's promise.
     let json = unsafe { std::slice::from_raw_parts(json, length) };
     match serde_json::from_slice::<Databases>(json) {
-        Ok(answer) => answer.databases.len() as i64,
+        Ok(response) => response.databases.len() as i64,
         Err(_) => -1,
     }
 }

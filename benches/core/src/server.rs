@@ -53,7 +53,7 @@ pub fn serve() -> io::Result<()> {
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
     let mut lines: HashMap<Token, Line> = HashMap::new();
-    let mut answers = Answers::default();
+    let mut responses = Answers::default();
     let mut next = 0;
     loop {
         if let Err(error) = poll.poll(&mut events, None) {
@@ -65,7 +65,7 @@ pub fn serve() -> io::Result<()> {
             if event.token() != LISTENER {
                 let is_over = lines
                     .get_mut(&event.token())
-                    .is_some_and(|line| line.go_on(&mut answers).is_err());
+                    .is_some_and(|line| line.go_on(&mut responses).is_err());
                 if is_over {
                     lines.remove(&event.token());
                 }
@@ -92,7 +92,7 @@ struct Line {
 
 impl Line {
     /// Reads and writes what can be; an error means that the connection is over.
-    fn go_on(&mut self, answers: &mut Answers) -> io::Result<()> {
+    fn go_on(&mut self, responses: &mut Answers) -> io::Result<()> {
         let mut buffer = [0; 4096];
         loop {
             match self.stream.read(&mut buffer) {
@@ -109,7 +109,7 @@ impl Line {
             }
         }
         while let Some(end) = self.input.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-            self.output.extend_from_slice(answers.to(&self.input[..end]));
+            self.output.extend_from_slice(responses.to(&self.input[..end]));
             self.input.drain(..end + 4);
         }
         while !self.output.is_empty() {
@@ -132,11 +132,11 @@ impl Answers {
         let target = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
         let size = target.split(|byte| *byte == b'/').nth(1).unwrap_or_default();
         let size = std::str::from_utf8(size).ok().and_then(|size| size.parse().ok());
-        self.0.entry(size.unwrap_or(30)).or_insert_with_key(|size| answer(*size))
+        self.0.entry(size.unwrap_or(30)).or_insert_with_key(|size| response(*size))
     }
 }
 
-fn answer(size: usize) -> Vec<u8> {
+fn response(size: usize) -> Vec<u8> {
     let mut names = vec!["production".to_owned()];
     let mut length = json(&names).len();
     while length < size {

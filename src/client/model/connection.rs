@@ -1,27 +1,27 @@
 //! A connection to the server of the model checker: the shipped one without HTTP.
 //!
-//! The answer to a request is the number of the socket that it went over. `GET /silence` is never
-//! answered, and the answer to `GET /large` takes its time to be read; what begins a transaction, or ends one, is known by its path.
+//! The response to a request is the number of the socket that it went over. `GET /silence` is never
+//! answered, and the response to `GET /large` takes its time to be read; what begins a transaction, or ends one, is known by its path.
 
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, Expected};
-use super::bound::Bound;
-use super::endpoint::Endpoint;
-use super::gate::{DialGate, Interrupter, Sign};
-use super::mask::Mask;
-use super::poller::Poller;
-use super::routes::{Kind, Request};
-use super::station::Station;
-use super::stop::Stop;
-use super::watch::{Closed, Watch, Watched};
-use super::wire::Wire;
-use crate::clock;
+use crate::client::response::mask::Mask;
+use crate::client::response::response::{Expected, Response};
+use crate::client::response::stop::Stop;
+use crate::client::routes::{Kind, Request};
+use crate::client::station::Station;
+use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, SocketEvent};
+use crate::client::transport::endpoint::Endpoint;
+use crate::client::transport::poller::Poller;
+use crate::client::transport::request_deadline::RequestDeadline;
+use crate::client::transport::wire::Wire;
+use crate::client::watch::{Closed, Watch, Watched};
 use crate::error::{Code, Error, Result};
 use crate::model::server;
+use crate::os::clock;
 
 pub struct Connection {
     station: Arc<Station>,
@@ -37,7 +37,7 @@ pub struct Underway {
 
 pub struct Unread {
     until: Instant,
-    answer: Answer,
+    response: Response,
     watched: Watched,
 }
 
@@ -45,11 +45,11 @@ pub enum Progress {
     Underway(Box<Underway>),
     NeedsThread(Option<Instant>),
     Unread(Box<Unread>),
-    Over(Result<Answer>),
+    Over(Result<Response>),
 }
 
 impl Connection {
-    pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialGate>) -> Connection {
+    pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialLimiter>) -> Connection {
         Connection { station: Station::new(endpoint, gate), transaction: None, watch: None }
     }
 
@@ -59,7 +59,7 @@ impl Connection {
         }
         self.in_flight(|connection| {
             let station = &connection.station;
-            let wire = station.dial(&Bound::caller(deadline))?;
+            let wire = station.dial(&RequestDeadline::caller(deadline))?;
             station.keep(wire);
             Ok(())
         })
@@ -77,9 +77,9 @@ impl Connection {
         self.exchange("/health", deadline).map(|_| 200)
     }
 
-    pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Answer> {
-        let answer = self.exchange(&request.target, deadline);
-        self.conclude(request, answer)
+    pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Response> {
+        let response = self.exchange(&request.target, deadline);
+        self.conclude(request, response)
     }
 
     pub fn request_again(
@@ -88,7 +88,7 @@ impl Connection {
         deadline: Instant,
         again: Option<Instant>,
         watch: Arc<dyn Watch>,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         self.watch = Some(watch);
         let outcome = self.request(request, again.unwrap_or(deadline));
         self.watch = None;
@@ -100,7 +100,7 @@ impl Connection {
         request: &Request,
         deadline: Instant,
         again: Option<Instant>,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         self.request(request, again.unwrap_or(deadline))
     }
 
@@ -117,7 +117,7 @@ impl Connection {
         }
         self.station.cutter.begin();
         server::begin_flight();
-        let watched = Watched::begin(watch, || self.interrupter());
+        let watched = Watched::begin(watch, || self.cancel_handle());
         if self.station.cutter.is_cut() {
             self.station.keep(wire);
             self.end_flight(watched);
@@ -127,7 +127,7 @@ impl Connection {
             wire.socket().become_ready();
         }
         let timeout = self.station.endpoint.request_timeout;
-        let until = Bound::request(deadline, timeout, "request_timeout").until;
+        let until = RequestDeadline::request(deadline, timeout, "request_timeout").until;
         Progress::Underway(Box::new(Underway { until, wire, watched }))
     }
 
@@ -137,10 +137,10 @@ impl Connection {
             return Progress::Underway(underway);
         }
         let Underway { wire, watched, until } = *underway;
-        let outcome = self.answer(wire, &request.target);
+        let outcome = self.response(wire, &request.target);
         let outcome = match outcome {
-            Ok(answer) if is_large(&request.target) => {
-                return Progress::Unread(Box::new(Unread { until, answer, watched }));
+            Ok(response) if is_large(&request.target) => {
+                return Progress::Unread(Box::new(Unread { until, response, watched }));
             }
             outcome => outcome,
         };
@@ -148,10 +148,10 @@ impl Connection {
         Progress::Over(self.conclude(request, outcome))
     }
 
-    pub fn read(&mut self, request: &Request, unread: Box<Unread>) -> Result<Answer> {
-        let Unread { until, answer, watched } = *unread;
+    pub fn read(&mut self, request: &Request, unread: Box<Unread>) -> Result<Response> {
+        let Unread { until, response, watched } = *unread;
         let stop = Stop::at(until, &self.station.cutter);
-        let mut outcome = Ok(answer);
+        let mut outcome = Ok(response);
         for _ in 0..3 {
             shuttle::thread::yield_now();
             if stop.look().is_err() {
@@ -166,13 +166,13 @@ impl Connection {
         self.conclude(request, outcome)
     }
 
-    pub fn finish(&mut self, request: &Request, underway: Box<Underway>) -> Result<Answer> {
+    pub fn finish(&mut self, request: &Request, underway: Box<Underway>) -> Result<Response> {
         let Underway { wire, watched, until } = *underway;
         shuttle::thread::yield_now();
         if is_silent(&request.target) {
             wire.socket().hang(until);
         }
-        let outcome = self.answer(wire, &request.target);
+        let outcome = self.response(wire, &request.target);
         self.end_flight(watched);
         self.conclude(request, outcome)
     }
@@ -198,8 +198,8 @@ impl Connection {
         self.transaction.is_none() && !self.station.has_spent()
     }
 
-    pub fn interrupter(&self) -> Interrupter {
-        Interrupter::new(Arc::clone(&self.station))
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle::new(Arc::clone(&self.station))
     }
 
     pub fn close(&mut self, linger: Duration) {
@@ -222,7 +222,7 @@ impl Connection {
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         self.station.cutter.begin();
         server::begin_flight();
-        let watched = Watched::begin(self.watch.take(), || self.interrupter());
+        let watched = Watched::begin(self.watch.take(), || self.cancel_handle());
         let result = work(self);
         self.end_flight(watched);
         result
@@ -235,20 +235,20 @@ impl Connection {
         }
     }
 
-    fn exchange(&mut self, target: &str, deadline: Instant) -> Result<Answer> {
+    fn exchange(&mut self, target: &str, deadline: Instant) -> Result<Response> {
         self.in_flight(|connection| {
-            let bound = Bound::caller(deadline);
+            let bound = RequestDeadline::caller(deadline);
             let wire = connection.station.wire(&bound, false)?;
             shuttle::thread::yield_now();
             if is_silent(target) {
                 wire.socket().hang(bound.until);
             }
-            connection.answer(wire, target)
+            connection.response(wire, target)
         })
     }
 
     /// What the server has said by now, if it ever does.
-    fn answer(&mut self, mut wire: Wire, target: &str) -> Result<Answer> {
+    fn response(&mut self, mut wire: Wire, target: &str) -> Result<Response> {
         if wire.socket().is_cut() {
             self.station.lay_aside(wire);
             return Err(Error::new(Code::Cancelled, "the request was interrupted"));
@@ -259,17 +259,17 @@ impl Connection {
             let is_proved = wire.is_proved;
             self.station.lay_aside(wire);
             self.station.note(match is_proved {
-                true => Sign::Silent { since },
-                false => Sign::SilentFresh(&error),
+                true => SocketEvent::Silent { since },
+                false => SocketEvent::SilentFresh(&error),
             });
             return Err(error);
         }
         if !std::mem::replace(&mut wire.is_proved, true) {
-            self.station.note(Sign::Proved);
+            self.station.note(SocketEvent::Proved);
         }
         let text = wire.number.to_string();
         self.station.keep(wire);
-        Ok(Answer::read(
+        Ok(Response::read(
             Expected::Anything,
             200,
             text.into_bytes(),
@@ -280,14 +280,14 @@ impl Connection {
         .expect("is JSON"))
     }
 
-    fn conclude(&mut self, request: &Request, answer: Result<Answer>) -> Result<Answer> {
-        let answer = answer?;
+    fn conclude(&mut self, request: &Request, response: Result<Response>) -> Result<Response> {
+        let response = response?;
         match request.kind {
             Kind::Plain => {}
             Kind::Begin => self.transaction = Some("1".to_owned()),
             Kind::Commit(_) | Kind::Rollback(_) => self.transaction = None,
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 

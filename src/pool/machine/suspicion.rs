@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::client::Sign;
+use crate::client::SocketEvent;
 
 /// How often idle sockets are looked at. Under the model checker only new ones are: what comes again
 /// and again would use up the time that a scenario has.
@@ -23,37 +23,37 @@ const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 impl<C: Lent, W> Machine<C, W> {
     /// What a request showed of the socket of this slot. The end of a worker's dial is told by
     /// [`Machine::job_done`] alone.
-    pub fn note_sign(&mut self, slot: usize, sign: Sign<'_>, now: Instant) {
+    pub fn note_sign(&mut self, slot: usize, sign: SocketEvent<'_>, now: Instant) {
         let entry = &mut self.slots[slot];
         if matches!(entry.state, State::Dialing | State::Vacant) {
             return;
         }
         let (was_unproved, was_probe) = (entry.is_unproved, entry.is_probe);
         (entry.is_unproved, entry.is_probe) = (false, false);
-        entry.has_failed = !matches!(sign, Sign::Proved);
+        entry.has_failed = !matches!(sign, SocketEvent::Proved);
         match sign {
-            Sign::Proved => {
+            SocketEvent::Proved => {
                 if was_probe {
                     self.end_outage(now);
                     self.balance(now);
                 }
             }
-            Sign::LostFresh(cause) => {
+            SocketEvent::LostFresh(cause) => {
                 self.note_socket(slot, false, CloseReason::Broken);
                 if was_unproved {
                     self.fail_dial(cause, now);
                 }
                 self.balance(now);
             }
-            Sign::SilentFresh(cause) => {
+            SocketEvent::SilentFresh(cause) => {
                 if was_probe {
                     self.fail_dial(cause, now);
                 }
                 self.balance(now);
             }
-            Sign::Lost => self.suspect(now, now),
-            Sign::Silent { since } => self.suspect(since, now),
-            Sign::Cut { since } => {
+            SocketEvent::Lost => self.suspect(now, now),
+            SocketEvent::Silent { since } => self.suspect(since, now),
+            SocketEvent::Cut { since } => {
                 let was_silent = now.saturating_duration_since(since) >= SHORTEST_SILENCE;
                 let checked = self.suspects_heard_before;
                 if was_silent && checked.is_none_or(|before| before + RECHECK <= since) {

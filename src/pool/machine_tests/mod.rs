@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use super::machine::{
     Acquired, Condition, DialPermit, Effects, Fate, Grant, Job, LeaseId, Lent, Machine, Task,
 };
-use super::waiters::{Patience, Place};
-use crate::client::Sign;
+use super::waiters::{Place, WaitLimit};
+use crate::client::SocketEvent;
 use crate::config::Options;
 use crate::error::{Code, Error, Result};
 
@@ -114,12 +114,13 @@ impl Pool {
         self.acquire_with(None)
     }
 
-    fn acquire_with(&mut self, patience: Option<Duration>) -> Acquired<Link> {
+    fn acquire_with(&mut self, wait_limit: Option<Duration>) -> Acquired<Link> {
         let (place, waiter) = (self.machine.arrive(), self.arrived);
         self.arrived += 1;
         self.places.push(place);
-        let patience = patience.map(|time| Patience { since: self.now, until: self.now + time });
-        let acquired = self.machine.acquire(place, patience, self.now, || waiter);
+        let wait_limit =
+            wait_limit.map(|time| WaitLimit { since: self.now, until: self.now + time });
+        let acquired = self.machine.acquire(place, wait_limit, self.now, || waiter);
         self.settle();
         acquired
     }
@@ -138,12 +139,12 @@ impl Pool {
     }
 
     /// An acquire that waits, and leaves it to the machine to say when that is over.
-    fn wait_for(&mut self, patience: Duration) -> Waiter {
-        self.wait_with(Some(patience))
+    fn wait_for(&mut self, wait_limit: Duration) -> Waiter {
+        self.wait_with(Some(wait_limit))
     }
 
-    fn wait_with(&mut self, patience: Option<Duration>) -> Waiter {
-        match self.acquire_with(patience) {
+    fn wait_with(&mut self, wait_limit: Option<Duration>) -> Waiter {
+        match self.acquire_with(wait_limit) {
             Acquired::Queued => self.arrived - 1,
             other => panic!("does not wait: {other:?}"),
         }
@@ -253,7 +254,7 @@ impl Pool {
         self.settle();
     }
 
-    fn sign(&mut self, grant: &Grant<Link>, sign: Sign<'_>) {
+    fn sign(&mut self, grant: &Grant<Link>, sign: SocketEvent<'_>) {
         self.machine.note_sign(grant.lease.slot(), sign, self.now);
         self.settle();
     }
@@ -273,7 +274,7 @@ impl Pool {
                     if !self.machine.is_opened(slot) {
                         assert!(matches!(self.begin_dial_of(slot, false), DialPermit::Granted));
                         self.end_dial_of(slot, None);
-                        self.sign(&grant, Sign::Proved);
+                        self.sign(&grant, SocketEvent::Proved);
                     }
                     grants.push(grant);
                 }

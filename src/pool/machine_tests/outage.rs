@@ -118,7 +118,7 @@ fn rule_10_a_lease_holder_may_be_the_probe() {
     assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Refused(_)));
     pool.end_dial(None);
     assert!(pool.machine.outage_retry_at().is_some(), "nothing came over it yet");
-    pool.sign(&grant, Sign::Proved);
+    pool.sign(&grant, SocketEvent::Proved);
     assert_eq!(pool.machine.outage_retry_at(), None);
     assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Granted));
 }
@@ -148,10 +148,10 @@ fn rule_10_waiters_are_refused_when_the_last_lease_is_found_dead_or_lost() {
         let grants = pool.take_opened(2);
         pool.wait();
         pool.fail(Task::Dial);
-        pool.sign(&grants[0], Sign::Lost);
+        pool.sign(&grants[0], SocketEvent::Lost);
         assert!(pool.deliveries().is_empty(), "one is in use still");
         if kept {
-            pool.sign(&grants[1], Sign::Silent { since: pool.now });
+            pool.sign(&grants[1], SocketEvent::Silent { since: pool.now });
         } else {
             pool.release(grants[1].lease, unopened());
         }

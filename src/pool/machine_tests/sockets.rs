@@ -10,7 +10,7 @@ fn limited() -> (Pool, Vec<Grant<Link>>) {
     let grants: Vec<_> = (0..3).map(|_| pool.take()).collect();
     assert!(matches!(pool.begin_dial_of(0, false), DialPermit::Granted));
     pool.end_dial_of(0, None);
-    pool.sign(&grants[0], Sign::Proved);
+    pool.sign(&grants[0], SocketEvent::Proved);
     assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Granted));
     pool.end_dial_of(1, Some(refused()));
     assert!(pool.machine.may_wait_to_dial(pool.now));
@@ -65,7 +65,7 @@ fn rule_10_a_holder_who_gives_up_leaves_what_it_was_promised() {
 fn rule_10_holders_hear_it_when_there_is_nothing_to_wait_for_any_more() {
     let (mut pool, grants) = limited();
     assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Wait));
-    pool.sign(&grants[0], Sign::Lost);
+    pool.sign(&grants[0], SocketEvent::Lost);
     assert!(pool.effects.dial_ended, "they are woken");
     assert!(matches!(pool.begin_dial_of(1, true), DialPermit::Refused(_)));
 }
@@ -80,7 +80,7 @@ fn rule_10_a_holder_who_waits_is_the_next_to_try() {
     assert!(pool.effects.dial_ended, "it is woken");
     assert!(matches!(pool.begin_dial_of(1, true), DialPermit::Granted));
     pool.end_dial_of(1, None);
-    pool.sign(&grants[1], Sign::Proved);
+    pool.sign(&grants[1], SocketEvent::Proved);
     assert_eq!(pool.machine.outage_retry_at(), None);
 }
 

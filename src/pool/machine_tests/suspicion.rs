@@ -22,7 +22,10 @@ fn rule_14_one_connection_that_dies_has_all_idle_ones_checked_side_by_side() {
             let grant = pool.take();
             pool.pass(ms(10));
             let since = pool.now;
-            pool.sign(&grant, if is_silent { Sign::Silent { since } } else { Sign::Lost });
+            pool.sign(
+                &grant,
+                if is_silent { SocketEvent::Silent { since } } else { SocketEvent::Lost },
+            );
             let jobs = checks(&mut pool);
             assert_eq!(jobs.len(), 9, "{validation:?}");
             assert!(pool.try_acquire().is_err(), "nobody gets a suspect");
@@ -47,7 +50,7 @@ fn rule_14_what_was_heard_from_since_the_silent_request_was_sent_is_no_suspect()
     pool.pass(ms(10));
     let heard = Condition { answered_at: Some(pool.now), ..open(since - ms(10)) };
     pool.release(grants[1].lease, heard);
-    pool.sign(&grants[2], Sign::Silent { since: pool.now });
+    pool.sign(&grants[2], SocketEvent::Silent { since: pool.now });
     let jobs = checks(&mut pool);
     assert_eq!(jobs.len(), 1, "only the one that was last heard from before");
     assert_eq!(jobs[0].connection, grants[0].connection);
@@ -59,7 +62,7 @@ fn rule_14_a_suspect_in_use_is_checked_when_it_comes_back_unless_it_was_answered
     let grants = pool.take_opened(3);
     let opened_at = pool.now;
     pool.pass(ms(10));
-    pool.sign(&grants[0], Sign::Lost);
+    pool.sign(&grants[0], SocketEvent::Lost);
     pool.pass(ms(10));
     let unused = open(opened_at);
     assert!(!pool.machine.release_untouched(grants[1].lease, Duration::ZERO, pool.now));
@@ -75,7 +78,7 @@ fn rule_14_a_check_that_fails_retires_what_is_not_being_checked_yet() {
     pool.with_idle(10);
     let grant = pool.take();
     pool.pass(ms(10));
-    pool.sign(&grant, Sign::Lost);
+    pool.sign(&grant, SocketEvent::Lost);
     let first = pool.job_of(Task::Ping);
     pool.job_done(&first, Err(refused()));
     for _ in 0..9 {
@@ -90,7 +93,7 @@ fn rule_08_nobody_waits_for_the_check_of_a_suspect_while_a_connection_can_be_ope
     pool.with_idle(2);
     let grant = pool.take();
     pool.pass(ms(10));
-    pool.sign(&grant, Sign::Lost);
+    pool.sign(&grant, SocketEvent::Lost);
     let waiter = pool.wait();
     pool.work(Task::Dial);
     assert_eq!(pool.delivery().0, waiter);
@@ -103,7 +106,7 @@ fn rule_10_a_new_connection_that_is_lost_at_once_is_a_failed_dial() {
         let grant = pool.take();
         assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
         pool.end_dial(None);
-        pool.sign(&grant, Sign::LostFresh(&refused()));
+        pool.sign(&grant, SocketEvent::LostFresh(&refused()));
         assert!(matches!(pool.effects.events[..], [Event::OutageBegan(_)]));
         pool.release(grant.lease, unopened());
         assert_eq!(pool.machine.status().available, 0, "nothing can be handed out");
@@ -129,7 +132,7 @@ fn rule_10_a_response_on_an_older_connection_ends_no_outage() {
     assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Granted));
     pool.end_dial_of(0, None);
     pool.end_dial_of(1, Some(refused()));
-    pool.sign(&grants[0], Sign::Proved);
+    pool.sign(&grants[0], SocketEvent::Proved);
     assert!(pool.machine.outage_retry_at().is_some());
 }
 
@@ -244,7 +247,7 @@ fn rule_21_a_time_out_says_what_the_pool_was_doing() {
     pool.with_idle(3);
     let grant = pool.take();
     pool.pass(ms(10));
-    pool.sign(&grant, Sign::Lost);
+    pool.sign(&grant, SocketEvent::Lost);
     pool.wait();
     assert_eq!(pool.job().task, Task::Dial);
     pool.pass(ms(1234));
@@ -278,7 +281,7 @@ fn rule_14_requests_that_are_cut_soon_or_often_cast_no_suspicion() {
     let cut_after = |pool: &mut Pool, time: u64| {
         let since = pool.now;
         pool.pass(ms(time));
-        pool.sign(&grant, Sign::Cut { since });
+        pool.sign(&grant, SocketEvent::Cut { since });
         checks(pool)
     };
     pool.pass(ms(10));

@@ -81,7 +81,7 @@ fn rule_07_an_interrupt_reaches_a_lease_holder_wherever_it_is() {
         let cutter = caller(&pool, move |_| {
             for lease in &leases {
                 pause();
-                lease.interrupt();
+                lease.cancel();
             }
         });
         for caller in callers {
@@ -106,9 +106,9 @@ fn rule_07_one_interrupt_is_enough_and_reaches_no_one_else() {
         server::wait_for_dials(1);
         let waiting = caller(&pool, move |_| use_lease(&second));
         server::wait_for_flights(2);
-        leases[1].interrupt();
+        leases[1].cancel();
         assert_eq!(done(waiting).unwrap_err().code(), Code::Cancelled);
-        leases[0].interrupt();
+        leases[0].cancel();
         assert_eq!(done(dialing).unwrap_err().code(), Code::Cancelled);
         drop(leases);
         check_quiet(&pool);
@@ -260,7 +260,7 @@ fn rule_10_a_holder_that_waits_for_a_socket_can_be_interrupted() {
         let cutter = caller(&pool, move |_| {
             for lease in &leases {
                 pause();
-                lease.interrupt();
+                lease.cancel();
             }
         });
         for caller in callers {

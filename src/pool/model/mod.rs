@@ -28,11 +28,11 @@ use shuttle::{Config, MaxSteps, Runner};
 
 use super::{Lease, Pool};
 use crate::client::Request;
-use crate::clock;
 use crate::config::{Options, Validation};
 use crate::error::{Code, Error, Result};
 use crate::model::server::{self, Dial};
 use crate::model::{threads, time};
+use crate::os::clock;
 
 /// Longer than any scenario lasts.
 pub const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -209,11 +209,11 @@ pub fn pause() {
 
 /// Sends a request, and has the connection to itself meanwhile.
 pub fn use_lease(lease: &Lease) -> Result<u64> {
-    let answer = lease.request(&Request::health_check()).inspect_err(|error| {
+    let response = lease.request(&Request::health_check()).inspect_err(|error| {
         assert_ne!(error.code(), Code::Busy, "rule 6: two callers have one connection");
     })?;
     let socket =
-        answer.text().expect("it is JSON").parse().expect("the answer is the socket's number");
+        response.text().expect("it is JSON").parse().expect("the answer is the socket's number");
     server::hold(socket);
     thread::yield_now();
     server::let_go(socket);

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::network::{Holder, Server};
 use super::world::{Event, World};
-use crate::client::Sign;
+use crate::client::SocketEvent;
 use crate::error::{Code, Error, Result};
 use crate::pool::machine::{Acquired, Condition, DialPermit, Fate, Grant, LeaseId};
 use crate::pool::machine_tests;
-use crate::pool::waiters::{Patience, Place};
+use crate::pool::waiters::{Place, WaitLimit};
 
 /// Where a caller is with its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Phase {
 pub struct Caller {
     place: Option<Place>,
     /// Of a caller that leaves it to the machine to watch the clock.
-    patience: Option<Patience>,
+    wait_limit: Option<WaitLimit>,
     pub phase: Phase,
     /// Counts its phases, so that an event meant for an earlier one is known.
     epoch: u32,
@@ -58,7 +58,7 @@ impl World {
         let timeout = self.plan.options.acquire_timeout;
         self.callers.push(Caller {
             place: None,
-            patience: None,
+            wait_limit: None,
             phase: Phase::Waiting,
             epoch: 0,
             lease: None,
@@ -78,17 +78,17 @@ impl World {
         let timeout = self.plan.options.acquire_timeout;
         self.tell(|| format!("caller {number} acquires"));
         let place = self.machine.arrive();
-        let patience = Patience { since: self.now, until: self.now + timeout };
-        let patience = self.random.bool().then_some(patience);
+        let wait_limit = WaitLimit { since: self.now, until: self.now + timeout };
+        let wait_limit = self.random.bool().then_some(wait_limit);
         let caller = &mut self.callers[number as usize];
-        (caller.place, caller.patience) = (Some(place), patience);
+        (caller.place, caller.wait_limit) = (Some(place), wait_limit);
         // The short way, where it is open, comes to the same.
         let ready = self.random.bool().then(|| self.machine.acquire_ready(self.now)).flatten();
         let acquired = match ready {
             Some(grant) => Acquired::Granted(grant),
-            None => self.machine.acquire(place, patience, self.now, || number),
+            None => self.machine.acquire(place, wait_limit, self.now, || number),
         };
-        if patience.is_none() {
+        if wait_limit.is_none() {
             self.after(timeout, Event::Deadline(number));
         }
         self.note_acquired(number, acquired);
@@ -164,7 +164,7 @@ impl World {
                         assert!(error.retry_after().is_some(), "rule 10: says when to retry");
                     }
                     Code::Timeout => {
-                        let until = self.callers[number as usize].patience.map(|it| it.until);
+                        let until = self.callers[number as usize].wait_limit.map(|it| it.until);
                         assert_eq!(until, Some(self.now), "rule 3: not at its deadline");
                     }
                     _ => panic!("a waiter is never refused with: {error}"),
@@ -249,9 +249,10 @@ impl World {
                 self.network.link(link).holder = Holder::Nobody;
                 self.callers[number as usize].lease = None;
                 let caller = &self.callers[number as usize];
-                let patience = caller.patience;
-                let is_late = patience.is_none() && caller.deadline <= self.now;
-                let acquired = self.machine.found_dead(lease, place, patience, self.now, || number);
+                let wait_limit = caller.wait_limit;
+                let is_late = wait_limit.is_none() && caller.deadline <= self.now;
+                let acquired =
+                    self.machine.found_dead(lease, place, wait_limit, self.now, || number);
                 self.note_acquired(number, acquired);
                 let code = self.callers[number as usize].refusal;
                 assert_ne!(code, Some(Code::Overloaded), "rule 14: replaced, not refused");
@@ -453,25 +454,25 @@ impl World {
                 if is_probe {
                     self.dials.failures = 0;
                 }
-                Sign::Proved
+                SocketEvent::Proved
             }
             (false, true, true) => {
                 if is_probe {
                     self.note_failed_dial();
                 }
-                Sign::SilentFresh(&cause)
+                SocketEvent::SilentFresh(&cause)
             }
             (false, true, false) => {
                 self.note_failed_dial();
-                Sign::LostFresh(&cause)
+                SocketEvent::LostFresh(&cause)
             }
             (false, false, true) => {
                 self.suspects_heard_before = self.suspects_heard_before.max(Some(sent_at));
-                Sign::Silent { since: sent_at }
+                SocketEvent::Silent { since: sent_at }
             }
             (false, false, false) => {
                 self.suspects_heard_before = Some(self.now);
-                Sign::Lost
+                SocketEvent::Lost
             }
         };
         self.tell(|| format!("caller {number} sees of {link}: {sign:?}"));

@@ -51,7 +51,7 @@ pub struct Link {
     pub is_promised: bool,
     /// Nothing was answered on its socket yet.
     pub is_unproved: bool,
-    /// It was opened in an outage, which the first answer on it ends.
+    /// It was opened in an outage, which the first response on it ends.
     pub is_probe: bool,
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use phantomdb::{Answer, Lease, Pool, Request, Result, Secret};
+use phantomdb::{Lease, Pool, Request, Response, Result, Secret};
 use rust_lines::{Command, Log, unknown};
 use serde_json::{Value, json};
 
@@ -85,11 +85,11 @@ fn carry_out(command: &Command) -> Result<()> {
             command.succeed(Value::Null);
         }
         "run" | "request" => {
-            let answer = send(on, &command.request()?)?;
-            command.say(answer.text()?);
+            let response = send(on, &command.request()?)?;
+            command.say(response.text()?);
         }
         "interrupt" => {
-            things().lease(on)?.interrupt();
+            things().lease(on)?.cancel();
             command.succeed(Value::Null);
         }
         "status" => {
@@ -149,7 +149,7 @@ fn keep(command: &Command, lease: Lease) {
     command.succeed(Value::Null);
 }
 
-fn send(on: &str, request: &Request) -> Result<Answer> {
+fn send(on: &str, request: &Request) -> Result<Response> {
     let lease = things().all().leases.get(on).cloned();
     match lease {
         Some(lease) => lease.request(request),

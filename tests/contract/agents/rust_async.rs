@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use phantomdb::{Answer, Executor, Lane, Lease, Result, Secret, Ticket};
+use phantomdb::{AsyncPool, ConnectionQueue, Lease, Response, Result, Secret, Ticket};
 use rust_lines::{Command, Log, unknown};
 use serde_json::{Value, json};
 
 /// What the driver has given names to.
 #[derive(Default)]
 struct Things {
-    pools: HashMap<String, (Arc<Executor>, Log)>,
+    pools: HashMap<String, (Arc<AsyncPool>, Log)>,
     /// Each with its pool.
-    lanes: HashMap<String, (Arc<Executor>, Arc<Lane>)>,
+    lanes: HashMap<String, (Arc<AsyncPool>, Arc<ConnectionQueue>)>,
     tickets: BTreeMap<u64, Arc<Ticket>>,
 }
 
@@ -36,7 +36,7 @@ impl Guard {
         self.0.get_or_insert_default()
     }
 
-    fn pool(&mut self, name: &str) -> Result<Arc<Executor>> {
+    fn pool(&mut self, name: &str) -> Result<Arc<AsyncPool>> {
         self.all().pools.get(name).map(|(pool, _)| pool.clone()).ok_or_else(|| unknown(name))
     }
 
@@ -65,7 +65,7 @@ fn carry_out(command: &Arc<Command>) -> Result<()> {
     match command.word("do") {
         "create" => {
             let (options, log) = command.options();
-            let pool = Arc::new(Executor::new(options)?);
+            let pool = Arc::new(AsyncPool::new(options)?);
             things().all().pools.insert(command.word("as").to_owned(), (pool, log));
             command.succeed(Value::Null);
         }
@@ -99,7 +99,7 @@ fn carry_out(command: &Arc<Command>) -> Result<()> {
         }
         "interrupt" => {
             let (_, lane) = things().all().lanes.get(on).cloned().ok_or_else(|| unknown(on))?;
-            lane.lease().interrupt();
+            lane.lease().cancel();
             command.succeed(Value::Null);
         }
         "status" => {
@@ -154,11 +154,11 @@ fn carry_out(command: &Arc<Command>) -> Result<()> {
     Ok(())
 }
 
-fn keep(command: &Command, pool: Arc<Executor>, lease: Lease) {
+fn keep(command: &Command, pool: Arc<AsyncPool>, lease: Lease) {
     if let Some(owner) = command.text("owner") {
         lease.set_owner(owner);
     }
-    things().all().lanes.insert(command.word("as").to_owned(), (pool, Lane::new(lease)));
+    things().all().lanes.insert(command.word("as").to_owned(), (pool, ConnectionQueue::new(lease)));
     command.succeed(Value::Null);
 }
 
@@ -166,8 +166,8 @@ fn send(command: &Arc<Command>) -> Result<()> {
     let request = command.request()?;
     let ticket = things().ticket(command);
     let of_callback = command.clone();
-    let done = move |outcome: Result<Answer>| match outcome {
-        Ok(answer) => match answer.text() {
+    let done = move |outcome: Result<Response>| match outcome {
+        Ok(response) => match response.text() {
             Ok(text) => of_callback.say(text),
             Err(error) => of_callback.fail(&error),
         },

@@ -124,8 +124,8 @@ impl Chaos {
     }
 
     /// A complaint, if connections of the pools are open though all are closed.
-    pub fn still_open(&self, patience: Duration) -> Option<String> {
-        let end = Instant::now() + patience;
+    pub fn still_open(&self, wait_limit: Duration) -> Option<String> {
+        let end = Instant::now() + wait_limit;
         while self.proxy.counts().open > 0 {
             if Instant::now() > end {
                 return Some(format!(

@@ -42,8 +42,8 @@ fn found(url: &str, worker: &Worker) -> Result<HashMap<u64, u32>, String> {
     let sql = format!("SELECT n FROM {} WHERE n >= ? AND n < ?", table(worker.number()));
     for start in (0..=worker.attempted()).step_by(PAGE as usize) {
         let bounds = format!("[{start},{}]", start + PAGE);
-        let answer = ask(url, Request::execute_query(DATABASE, &sql, Some(&bounds)))?;
-        let rows = answer.get("rows").and_then(Json::list).ok_or("an answer has no rows")?;
+        let response = ask(url, Request::execute_query(DATABASE, &sql, Some(&bounds)))?;
+        let rows = response.get("rows").and_then(Json::list).ok_or("an answer has no rows")?;
         for row in rows {
             let number = row.list().and_then(|cells| cells.first()).and_then(Json::number);
             *found.entry(number.ok_or("a row has no number")? as u64).or_default() += 1;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use phantomdb_contract::agent::{Agent, PATIENCE, Reply};
+use phantomdb_contract::agent::{Agent, PATIENCE, RawResponse};
 use phantomdb_contract::column::Column;
 use phantomdb_contract::json::Json;
 
@@ -126,14 +126,14 @@ impl Worker {
             if !goes_on && self.under_way.is_empty() {
                 return Ok(());
             }
-            let replies = self.agent.take_replies(PAUSE).map_err(|why| self.says(&why))?;
-            if !replies.is_empty() {
+            let responses = self.agent.take_replies(PAUSE).map_err(|why| self.says(&why))?;
+            if !responses.is_empty() {
                 heard = Instant::now();
             } else if !self.under_way.is_empty() && heard.elapsed() > PATIENCE {
                 return Err(self.says(&format!("{} calls never came back", self.under_way.len())));
             }
-            for (id, reply) in replies {
-                if self.end(id, reply)? {
+            for (id, response) in responses {
+                if self.end(id, response)? {
                     pause = Instant::now() + PAUSE;
                 }
             }
@@ -182,10 +182,10 @@ impl Worker {
     }
 
     /// Notes what a call came to; true if it failed.
-    fn end(&mut self, id: u64, reply: Reply) -> Result<bool, String> {
+    fn end(&mut self, id: u64, response: RawResponse) -> Result<bool, String> {
         let call =
             self.under_way.remove(&id).ok_or_else(|| self.says("two replies to one call"))?;
-        match (reply.outcome, call) {
+        match (response.outcome, call) {
             (Ok(_), Call::Insert(number)) => self.acknowledged.push(number),
             (Ok(_), Call::Acquire(name)) => {
                 let release = [("do", "release".into()), ("on", name.into())];

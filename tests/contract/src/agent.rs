@@ -14,7 +14,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a command came to.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct RawResponse {
     /// Its value, or the error's members.
     pub outcome: Result<Json, Json>,
     /// Replies that came earlier have smaller numbers.
@@ -40,9 +40,9 @@ struct Inbox {
 
 #[derive(Default)]
 struct State {
-    replies: HashMap<u64, Reply>,
+    responses: HashMap<u64, RawResponse>,
     count: usize,
-    /// Why no reply will come any more.
+    /// Why no response will come any more.
     broken: Option<String>,
     complaints: String,
 }
@@ -82,8 +82,8 @@ impl Agent {
     }
 
     /// The reply to a command, if there is one.
-    pub fn reply(&self, id: u64) -> Option<Reply> {
-        self.inbox.state.lock().unwrap().replies.get(&id).cloned()
+    pub fn response(&self, id: u64) -> Option<RawResponse> {
+        self.inbox.state.lock().unwrap().responses.get(&id).cloned()
     }
 
     /// The number of its process.
@@ -92,32 +92,32 @@ impl Agent {
     }
 
     /// Waits for replies, for `timeout` at most; they are forgotten here.
-    pub fn take_replies(&self, timeout: Duration) -> Result<HashMap<u64, Reply>, String> {
+    pub fn take_replies(&self, timeout: Duration) -> Result<HashMap<u64, RawResponse>, String> {
         let (mut state, _) = self
             .inbox
             .changed
             .wait_timeout_while(self.inbox.state.lock().unwrap(), timeout, |state| {
-                state.replies.is_empty() && state.broken.is_none()
+                state.responses.is_empty() && state.broken.is_none()
             })
             .unwrap();
-        if state.replies.is_empty() && state.broken.is_some() {
+        if state.responses.is_empty() && state.broken.is_some() {
             drop(state);
             return Err(self.inbox.why_broken("the agent ended"));
         }
-        Ok(std::mem::take(&mut state.replies))
+        Ok(std::mem::take(&mut state.responses))
     }
 
-    /// Waits for the reply to a command.
-    pub fn wait(&self, id: u64) -> Result<Reply, String> {
+    /// Waits for the response to a command.
+    pub fn wait(&self, id: u64) -> Result<RawResponse, String> {
         let (state, timeout) = self
             .inbox
             .changed
             .wait_timeout_while(self.inbox.state.lock().unwrap(), PATIENCE, |state| {
-                !state.replies.contains_key(&id) && state.broken.is_none()
+                !state.responses.contains_key(&id) && state.broken.is_none()
             })
             .unwrap();
-        if let Some(reply) = state.replies.get(&id) {
-            return Ok(reply.clone());
+        if let Some(response) = state.responses.get(&id) {
+            return Ok(response.clone());
         }
         drop(state);
         let why = if timeout.timed_out() { "no reply came" } else { "the agent ended" };
@@ -142,7 +142,7 @@ impl Inbox {
                     let mut state = self.state.lock().unwrap();
                     state.count += 1;
                     let order = state.count;
-                    if state.replies.insert(id, Reply { outcome, order, at }).is_some() {
+                    if state.responses.insert(id, RawResponse { outcome, order, at }).is_some() {
                         state.broken = Some(format!("two replies to command {id}"));
                     }
                 }
@@ -179,15 +179,19 @@ impl Inbox {
 }
 
 fn read_reply(line: &str) -> Result<(u64, Result<Json, Json>), String> {
-    let reply = Json::parse(line)?;
-    let id = reply.get("id").and_then(Json::number).ok_or("no id")? as u64;
-    if let Some(text) = reply.get("text").and_then(Json::text) {
+    let response = Json::parse(line)?;
+    let id = response.get("id").and_then(Json::number).ok_or("no id")? as u64;
+    if let Some(text) = response.get("text").and_then(Json::text) {
         return Ok((id, Ok(Json::parse(text).unwrap_or_else(|_| text.into()))));
     }
-    if let Some(error) = reply.get("error") {
+    if let Some(error) = response.get("error") {
         return Ok((id, Err(error.clone())));
     }
-    reply.get("ok").cloned().map(|value| (id, Ok(value))).ok_or("neither ok nor error".to_owned())
+    response
+        .get("ok")
+        .cloned()
+        .map(|value| (id, Ok(value)))
+        .ok_or("neither ok nor error".to_owned())
 }
 
 impl Drop for Agent {

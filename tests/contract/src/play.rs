@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::agent::{Agent, PATIENCE, Reply};
+use crate::agent::{Agent, PATIENCE, RawResponse};
 use crate::devserver::DevServer;
 use crate::json::Json;
 use crate::pattern;
@@ -99,22 +99,22 @@ impl Play<'_> {
             }
             Action::Await(name) => {
                 let call = self.call(name)?;
-                let reply = self.agent.wait(call.id)?;
-                self.judge(&reply, call.since, &step.check)
+                let response = self.agent.wait(call.id)?;
+                self.judge(&response, call.since, &step.check)
             }
             Action::Until(command) => {
-                let patience = Instant::now() + PATIENCE;
+                let wait_limit = Instant::now() + PATIENCE;
                 loop {
                     match self.carry_out(command, &step.check) {
-                        Err(_) if Instant::now() < patience => thread::sleep(PAUSE),
+                        Err(_) if Instant::now() < wait_limit => thread::sleep(PAUSE),
                         outcome => return outcome.map_err(|why| format!("never: {why}")),
                     }
                 }
             }
             Action::Pending(names) => {
                 for name in names {
-                    if let Some(reply) = self.agent.reply(self.call(name)?.id) {
-                        return Err(format!("{name} is over: {}", shown(&reply)));
+                    if let Some(response) = self.agent.response(self.call(name)?.id) {
+                        return Err(format!("{name} is over: {}", shown(&response)));
                     }
                 }
                 Ok(())
@@ -122,8 +122,8 @@ impl Play<'_> {
             Action::Order(names) => {
                 let mut orders = Vec::new();
                 for name in names {
-                    let reply = self.agent.reply(self.call(name)?.id);
-                    orders.push(reply.ok_or_else(|| format!("{name} is not over"))?.order);
+                    let response = self.agent.response(self.call(name)?.id);
+                    orders.push(response.ok_or_else(|| format!("{name} is not over"))?.order);
                 }
                 if orders.is_sorted() {
                     return Ok(());
@@ -157,8 +157,8 @@ impl Play<'_> {
             return pattern::check(&expected.clone().map_texts(&|text| self.fill_in(text)), &value);
         }
         let call = self.begin(command)?;
-        let reply = self.agent.wait(call.id)?;
-        self.judge(&reply, call.since, check)
+        let response = self.agent.wait(call.id)?;
+        self.judge(&response, call.since, check)
     }
 
     /// Tells the server something; gives what it has seen.
@@ -171,7 +171,7 @@ impl Play<'_> {
                 if let Some(name) = rule.keys().find(|it| !server::RULE.contains(&it.as_str())) {
                     return Err(format!("a rule has no {name}"));
                 }
-                server.answer(Json::Object(rule));
+                server.response(Json::Object(rule));
             }
             (Host::Scripted(server), "release") => {
                 let name = command.get("hold").and_then(Json::text).ok_or("release which hold?")?;
@@ -193,8 +193,13 @@ impl Play<'_> {
         Ok(Json::Null)
     }
 
-    fn judge(&mut self, reply: &Reply, since: Instant, check: &Check) -> Result<(), String> {
-        let value = match (&reply.outcome, &check.error) {
+    fn judge(
+        &mut self,
+        response: &RawResponse,
+        since: Instant,
+        check: &Check,
+    ) -> Result<(), String> {
+        let value = match (&response.outcome, &check.error) {
             (Ok(value), None) => value,
             (Err(error), Some(expected)) => {
                 let expected = expected.clone().map_texts(&|text| self.fill_in(text));
@@ -211,7 +216,7 @@ impl Play<'_> {
         if let Some(expected) = &check.expect {
             pattern::check(&expected.clone().map_texts(&|text| self.fill_in(text)), value)?;
         }
-        let took = reply.at.saturating_duration_since(since).as_secs_f64() * 1000.0;
+        let took = response.at.saturating_duration_since(since).as_secs_f64() * 1000.0;
         if check.at_least.is_some_and(|least| took < least) {
             return Err(format!("it took {took:.1} ms only"));
         }
@@ -229,17 +234,17 @@ impl Play<'_> {
     /// The agent closes what it has; every command is over then, and no socket is left.
     fn end(&mut self) -> Result<(), String> {
         let id = self.agent.send(Json::object([("do", "end".into())]))?;
-        let reply = self.agent.wait(id).map_err(|why| format!("at the end: {why}"))?;
-        if let Err(error) = reply.outcome {
+        let response = self.agent.wait(id).map_err(|why| format!("at the end: {why}"))?;
+        if let Err(error) = response.outcome {
             return Err(format!("at the end: {error}"));
         }
         for (name, call) in &self.calls {
             self.agent.wait(call.id).map_err(|why| format!("at the end, {name}: {why}"))?;
         }
         if let Host::Scripted(server) = &self.host {
-            let patience = Instant::now() + PATIENCE;
+            let wait_limit = Instant::now() + PATIENCE;
             while server.figures().get("open") != Some(&Json::from(0)) {
-                if Instant::now() > patience {
+                if Instant::now() > wait_limit {
                     return Err("at the end: connections are left open".to_owned());
                 }
                 thread::sleep(PAUSE);
@@ -259,8 +264,8 @@ impl Play<'_> {
     }
 }
 
-fn shown(reply: &Reply) -> String {
-    match &reply.outcome {
+fn shown(response: &RawResponse) -> String {
+    match &response.outcome {
         Ok(value) => value.to_string(),
         Err(error) => format!("error {error}"),
     }

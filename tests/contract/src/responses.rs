@@ -22,17 +22,17 @@ pub fn steps(file: &Path) -> Result<Vec<Step>, String> {
         let name = row.get("name").ok_or_else(|| failed("a response has no name".to_owned()))?;
         let source = Json::object([("response", name.clone())]);
         let bytes = row.get("bytes").map(bytes).unwrap_or_default();
-        let mut answer = vec![
+        let mut response = vec![
             ("do", "server answer".into()),
             ("path", "/databases".into()),
             ("times", 1_usize.into()),
             ("bytes", bytes.as_str().into()),
         ];
         if let Some(then) = row.get("then") {
-            answer.push(("then", then.clone()));
+            response.push(("then", then.clone()));
         }
         let check = verdict(row).ok_or_else(|| failed(format!("{name} has no verdict")))?;
-        steps.push(does(Json::object(answer), source.clone(), Check::default()));
+        steps.push(does(Json::object(response), source.clone(), Check::default()));
         steps.push(list(source.clone(), check));
         steps.push(list(source.clone(), Check::default()));
         accepted += usize::from(row.get("reuse") != Some(&Json::Bool(true)));

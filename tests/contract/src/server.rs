@@ -108,7 +108,7 @@ impl Server {
     }
 
     /// From now on answers what the rule is for as it says, before all older rules.
-    pub fn answer(&self, rule: Json) {
+    pub fn response(&self, rule: Json) {
         let left = rule.get("times").and_then(Json::number).map(|times| times as u64);
         self.shared.lock().rules.push(Rule { spec: rule, left });
     }
@@ -211,7 +211,7 @@ impl Shared {
                     let bytes: Vec<u8> = bytes.chars().map(|it| u32::from(it) as u8).collect();
                     stream.write_all(&bytes)?;
                 }
-                (None, None) => stream.write_all(&answer(&rule))?,
+                (None, None) => stream.write_all(&response(&rule))?,
             }
             if text("then") == Some("close") {
                 return Ok(());
@@ -272,12 +272,12 @@ impl Shared {
 /// What the attempt gives in the end. A process that is just being started holds copies of all
 /// sockets for a moment, so that a listener may outlive its close.
 fn eventually<T>(attempt: impl Fn() -> Option<T>) -> T {
-    let patience = Instant::now() + PATIENCE;
+    let wait_limit = Instant::now() + PATIENCE;
     loop {
         if let Some(value) = attempt() {
             return value;
         }
-        assert!(Instant::now() < patience, "another program has the port");
+        assert!(Instant::now() < wait_limit, "another program has the port");
         thread::sleep(PAUSE);
     }
 }
@@ -303,7 +303,7 @@ fn usual(request: &Request) -> Json {
     }
 }
 
-fn answer(rule: &Json) -> Vec<u8> {
+fn response(rule: &Json) -> Vec<u8> {
     let text = |name: &str| rule.get(name).and_then(Json::text);
     let status = rule.get("status").map_or("200".to_owned(), Json::to_string);
     let reason = text("reason").unwrap_or("As Told");

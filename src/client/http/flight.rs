@@ -1,0 +1,318 @@
+//! A request under way on a socket: what is still to be sent of it, and what has come in.
+//!
+//! The socket is the flight's own until that ends. It goes back to the connection only if the
+//! exchange ended with nothing left over; every other end closes it.
+
+use std::io;
+use std::mem;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::client::http::buffers::MAX_HEAD;
+use crate::client::http::exchange::{Exchange, RawResponse, Unfit};
+use crate::client::http::fast_path::Head;
+use crate::client::outcome::Cause;
+use crate::client::station::Station;
+use crate::client::transport::request_deadline::RequestDeadline;
+use crate::client::transport::wire::{Broken, Received, Wait, Wire};
+use crate::client::watch::Closed;
+
+/// How often it receives before it lets others have their turn, if it may not wait.
+const TURN: usize = 16;
+/// How many bytes it sends or receives before it does: some ten microseconds' work, so that a hundred
+/// sockets that are ready at once do not keep anybody waiting for long.
+const SLICE: usize = 128 * 1024;
+
+/// What became of a request on its way.
+#[derive(Debug, Default)]
+pub(in crate::client) struct Report {
+    /// Bytes that the kernel took.
+    pub(in crate::client) written: u64,
+    pub(in crate::client) received: u64,
+    /// The socket was not opened for this request, but kept: see [`Wire::is_kept`].
+    pub(in crate::client) reused: bool,
+    /// No response had come over the socket before.
+    pub(in crate::client) is_first: bool,
+    /// The beginning of a response whose head was not understood.
+    pub(in crate::client) beginning: Vec<u8>,
+}
+
+/// A request and its response on their way.
+pub(in crate::client) struct Flight {
+    station: Arc<Station>,
+    /// There until the drop.
+    wire: Option<Wire>,
+    exchange: Exchange,
+    bound: RequestDeadline,
+    /// How much of the request was handed over.
+    sent: usize,
+    is_begun: bool,
+    is_sent: bool,
+    report: Report,
+    /// Whether a byte of the response has come.
+    is_heard: bool,
+    is_ready: bool,
+    is_complete: bool,
+    ended_well: bool,
+}
+
+impl Flight {
+    /// A request that is to go over this socket. Nothing is sent yet.
+    pub(in crate::client) fn new(
+        station: &Arc<Station>,
+        mut wire: Wire,
+        head: &Head,
+        body: Option<&[u8]>,
+        bound: RequestDeadline,
+    ) -> Flight {
+        wire.buffers.prepare(head.size(), body.map_or(0, <[u8]>::len));
+        let limit = station.endpoint.max_response_bytes;
+        let exchange = Exchange::begin(head, body, &mut wire.buffers, limit);
+        Flight {
+            station: station.clone(),
+            report: Report { reused: wire.is_kept(), is_first: !wire.used, ..Report::default() },
+            wire: Some(wire),
+            exchange,
+            bound,
+            sent: 0,
+            is_begun: false,
+            is_sent: false,
+            is_heard: false,
+            is_ready: false,
+            is_complete: false,
+            ended_well: false,
+        }
+    }
+
+    /// What has become of it so far.
+    pub(in crate::client) fn take_report(&mut self) -> Report {
+        mem::take(&mut self.report)
+    }
+
+    /// When it is to be over.
+    pub(in crate::client) fn until(&self) -> Instant {
+        self.bound.until
+    }
+
+    /// Whether the server meant its response to be the last on the socket, or did not read all of
+    /// the request.
+    pub(in crate::client) fn is_closing(&self) -> bool {
+        !self.exchange.may_go_on() || self.wire.as_ref().is_none_or(Wire::is_half_sent)
+    }
+
+    /// The number of the socket that it goes over.
+    pub(in crate::client) fn socket(&self) -> usize {
+        self.wire.as_ref().map_or(0, |wire| wire.socket().number)
+    }
+
+    /// The descriptor of that socket, for others to watch.
+    pub(in crate::client) fn descriptor(&self) -> RawFd {
+        self.wire.as_ref().map_or(-1, |wire| wire.socket().lend())
+    }
+
+    /// A duplicate of it; `closed` is told when the socket is closed.
+    pub(in crate::client) fn duplicate(&self, closed: Option<Closed>) -> io::Result<OwnedFd> {
+        let Some(wire) = &self.wire else { return Err(io::ErrorKind::NotConnected.into()) };
+        wire.socket().duplicate(closed)
+    }
+
+    /// Whether the request is not all sent.
+    pub(in crate::client) fn is_sending(&self) -> bool {
+        !self.is_sent
+    }
+
+    /// Whether there is more to do though the socket will not become ready once more for it.
+    pub(in crate::client) fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Gives up waiting. Of an error's explanation whatever came is good enough.
+    pub(in crate::client) fn time_out(&mut self) -> Result<RawResponse, Cause> {
+        match self.exchange.is_of_error().then(|| self.exchange.give_up()).flatten() {
+            Some(response) if !self.station.cutter.is_cut() => Ok(response),
+            _ => Err(self.cause(Broken::TimedOut)),
+        }
+    }
+
+    /// Sends and receives until the response is complete; or, if it may not wait, as much as can be
+    /// done now: `None` means that there is more to do when the socket is ready.
+    pub(in crate::client) fn advance(
+        &mut self,
+        body: Option<&[u8]>,
+        may_wait: bool,
+    ) -> Option<Result<RawResponse, Cause>> {
+        let wait = if may_wait { Wait::Until(self.bound.until) } else { Wait::No };
+        self.is_ready = false;
+        let is_first = !mem::replace(&mut self.is_begun, true);
+        if !self.is_sent {
+            match self.send(body.unwrap_or_default(), wait) {
+                Ok(is_sent) => self.is_sent = is_sent,
+                Err(broken) => return Some(Err(self.cause(broken))),
+            }
+            // The response can't be there at once.
+            if !may_wait && (is_first || !self.is_sent) {
+                return None;
+            }
+        }
+        self.receive(wait).transpose()
+    }
+
+    /// Whether all is sent now. (It always is if it may wait.)
+    fn send(&mut self, body: &[u8], wait: Wait) -> Result<bool, Broken> {
+        let Some(wire) = &mut self.wire else { return Ok(true) };
+        let mut left = slice(wait);
+        loop {
+            let buffers = mem::take(&mut wire.buffers);
+            let unsent = buffers.unsent(self.sent, body);
+            let unsent = &unsent[..unsent.len().min(left)];
+            let length = unsent.len();
+            let sent = match length {
+                0 if !wire.has_unsent() => Ok(0),
+                _ => wire.send(unsent, wait, &mut self.report.written),
+            };
+            wire.buffers = buffers;
+            let count = sent?;
+            self.sent += count;
+            if length == 0 && !wire.has_unsent() || wire.is_half_sent() {
+                return Ok(true);
+            }
+            if count < length || wire.has_unsent() {
+                return Ok(false);
+            }
+            left -= count;
+            if left == 0 {
+                self.is_ready = true;
+                return Ok(false);
+            }
+        }
+    }
+
+    fn receive(&mut self, wait: Wait) -> Result<Option<RawResponse>, Cause> {
+        let mut left = slice(wait);
+        for turn in 0.. {
+            if (turn == TURN || left == 0) && matches!(wait, Wait::No) {
+                self.is_ready = true;
+                break;
+            }
+            let Some(wire) = &mut self.wire else { return Err(Cause::Lost(None)) };
+            match self.exchange.read(&mut wire.buffers) {
+                Ok(None) => {}
+                Ok(Some(response)) => return Ok(Some(self.land(response))),
+                Err(unfit) => return Err(self.unfit(unfit)),
+            }
+            let received = match self.exchange.room() {
+                Ok(Some(room)) => {
+                    let most = room.len().min(left);
+                    wire.receive_into(&mut room[..most], wait)
+                }
+                Ok(None) => wire.receive(wait),
+                Err(unfit) => return Err(self.unfit(unfit)),
+            };
+            if let Ok(Some(Received::Bytes(count))) = received {
+                self.exchange.fill(count);
+            }
+            // A cut looks like the peer's end of the connection, and so like the end of a response.
+            if self.station.cutter.is_cut() {
+                return Err(Cause::Cut);
+            }
+            match received {
+                Ok(None) => return Ok(None),
+                Ok(Some(Received::Bytes(count))) => {
+                    self.report.received += count as u64;
+                    left = left.saturating_sub(count);
+                    self.is_heard = true;
+                    // Heads without an end: one that says "continue" after the other.
+                    if self.exchange.is_in_head() && self.report.received > 2 * MAX_HEAD as u64 {
+                        return Err(self.cause(Broken::Overflow));
+                    }
+                }
+                Ok(Some(Received::End)) => return self.end(false),
+                Ok(Some(Received::RaggedEnd)) => return self.end(true),
+                // The status says what matters; of its explanation whatever came is good enough.
+                Err(_) if self.exchange.is_of_error() => {
+                    return Ok(self.exchange.give_up());
+                }
+                Err(broken) => return Err(self.cause(broken)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn end(&mut self, ragged: bool) -> Result<Option<RawResponse>, Cause> {
+        if self.exchange.is_of_error() {
+            return Ok(self.exchange.give_up());
+        }
+        let Some(wire) = &self.wire else { return Err(Cause::Lost(None)) };
+        match self.exchange.end(&wire.buffers) {
+            Ok(response) => Ok(Some(RawResponse { ragged, ..response })),
+            Err(unfit) => Err(self.unfit(unfit)),
+        }
+    }
+
+    /// The response is complete: what of the socket?
+    fn land(&mut self, response: RawResponse) -> RawResponse {
+        self.is_complete = true;
+        if let Some(wire) = &mut self.wire {
+            self.ended_well = self.exchange.may_go_on() && wire.is_clean();
+            let until = |time| Instant::now().checked_add(time);
+            wire.keep_alive_until = response.keep_alive.and_then(until);
+        }
+        response
+    }
+
+    fn cause(&mut self, broken: Broken) -> Cause {
+        if self.station.cutter.is_cut() {
+            return Cause::Cut;
+        }
+        match broken {
+            Broken::TimedOut => Cause::TimedOut,
+            Broken::Lost(error) => Cause::Lost(Some(error)),
+            Broken::Tls(error) => {
+                // A client certificate is refused only now, by TLS 1.3.
+                self.station.endpoint.note_tls_failure();
+                Cause::Tls(error)
+            }
+            Broken::Overflow => self.unfit(Unfit::HeadTooLarge),
+        }
+    }
+
+    fn unfit(&mut self, unfit: Unfit) -> Cause {
+        let why = match unfit {
+            Unfit::CutShort => return Cause::Lost(None),
+            Unfit::TooLarge(announced) => return Cause::TooLarge(announced),
+            Unfit::NoMemory => return Cause::NoMemory,
+            Unfit::HeadTooLarge => "its headers are larger than 64 KiB".to_owned(),
+            Unfit::Garbage(why) => why,
+        };
+        if let (true, Some(wire)) = (self.exchange.has_no_head(), &self.wire) {
+            self.report.beginning = wire.buffers.input().to_vec();
+        }
+        Cause::Garbage(why)
+    }
+}
+
+/// How much may be sent or received until others have their turn.
+fn slice(wait: Wait) -> usize {
+    match wait {
+        Wait::Until(_) => usize::MAX,
+        Wait::No => SLICE,
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let Some(mut wire) = self.wire.take() else { return };
+        if self.ended_well {
+            wire.used = true;
+            wire.buffers.shrink();
+            self.station.keep(wire);
+        } else if !self.is_heard || self.is_complete {
+            // The server may be at work on the request, or have more to do before it closes what
+            // it said it would, and not look at the socket until then: so long it counts it.
+            self.station.lay_aside(wire);
+        } else {
+            self.station.discard(wire);
+        }
+    }
+}

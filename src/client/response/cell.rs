@@ -1,0 +1,204 @@
+//! One value of a table.
+
+use std::fmt;
+
+use crate::client::response::json::{self, NotAnInteger};
+use crate::client::response::table::Table;
+use crate::client::response::text::Item;
+use crate::error::{Code, Error, Result};
+
+/// What a [`Cell`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// SQL's NULL, or a column that the row's object does not have.
+    Null,
+    /// `true` or `false`.
+    Bool,
+    /// A number, kept as the server wrote it.
+    Number,
+    /// A string.
+    String,
+    /// A nested array or object, as JSON text.
+    Json,
+}
+
+impl Kind {
+    fn described(self) -> &'static str {
+        match self {
+            Kind::Null => "null",
+            Kind::Bool => "a boolean",
+            Kind::Number => "a number",
+            Kind::String => "a string",
+            Kind::Json => "nested JSON",
+        }
+    }
+}
+
+/// A number as the server spelled it, and what it fits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Number {
+    /// Whether it is spelled as an integer: without a fraction and without an exponent.
+    pub is_integer: bool,
+    /// Its value, if that is whole and has 64 bits, however it is spelled.
+    pub int64: Option<i64>,
+    /// The nearest double, unless it lies outside their range.
+    pub double: Option<f64>,
+}
+
+impl Number {
+    /// Of a JSON number.
+    pub fn of(text: &str) -> Number {
+        let is_integer = !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+        if is_integer {
+            if let Ok(integer) = text.parse::<i64>() {
+                return Number { is_integer, int64: Some(integer), double: Some(integer as f64) };
+            }
+        }
+        let double = text.parse::<f64>().ok().filter(|double| double.is_finite());
+        let may_be_whole = double.is_some_and(|it| it.fract() == 0.0 && it.abs() < 1e19);
+        let int64 = match is_integer || !may_be_whole {
+            true => None,
+            false => json::exact_integer(text).ok(),
+        };
+        Number { is_integer, int64, double }
+    }
+}
+
+/// One value of a [`Table`](super::Table), borrowed from it. Any thread may read it.
+#[derive(Clone, Copy)]
+pub struct Cell<'a> {
+    pub(in crate::client) item: Item<'a>,
+    pub(in crate::client) row: usize,
+    pub(in crate::client) column: usize,
+    /// For messages: looking a long name up for each value would take long.
+    pub(in crate::client) table: &'a Table,
+}
+
+impl fmt::Debug for Cell<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut it = f.debug_struct("Cell");
+        it.field("row", &self.row).field("column", &self.column);
+        it.field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Cell<'a> {
+    /// What the cell holds.
+    pub fn kind(&self) -> Kind {
+        self.item.kind
+    }
+
+    /// The number of its row, counted from 0.
+    pub fn row(&self) -> usize {
+        self.row
+    }
+
+    /// The number of its column, counted from 0.
+    pub fn column(&self) -> usize {
+        self.column
+    }
+
+    /// Whether it has unpaired surrogates (`"\ud800"`), which no UTF-8 can hold. Each is U+FFFD in the
+    /// text of a string, and spelled `\ufffd` in nested JSON.
+    pub fn is_replaced(&self) -> bool {
+        self.item.is_replaced
+    }
+
+    /// What a number is; `None` for anything else.
+    pub fn number(&self) -> Option<Number> {
+        (self.kind() == Kind::Number).then(|| Number::of(self.text()))
+    }
+
+    /// Whether the cell is null.
+    pub fn is_null(&self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    /// The value as text: a string's content, a number as the server wrote it, `true` or `false`,
+    /// nested JSON as it stands; empty for null.
+    pub fn text(&self) -> &'a str {
+        &self.item.text[..self.item.text.len() - 1]
+    }
+
+    /// [`Cell::text`] with one NUL byte after it. A string of the server may hold NULs of its own.
+    pub fn text_with_nul(&self) -> &'a str {
+        self.item.text
+    }
+
+    /// The value as a 64-bit integer, exactly.
+    ///
+    /// # Errors
+    ///
+    /// `Type` if the cell is no number, has a fraction, or lies outside the range.
+    pub fn int64(&self) -> Result<i64> {
+        if self.kind() != Kind::Number {
+            return Err(self.mismatch("a 64-bit integer"));
+        }
+        json::exact_integer(self.text()).map_err(|why| match why {
+            NotAnInteger::Fraction => self.unfit("has a fraction, so it is not a 64-bit integer"),
+            NotAnInteger::OutOfRange => self.unfit("does not fit a 64-bit integer"),
+        })
+    }
+
+    /// The value as the nearest double.
+    ///
+    /// # Errors
+    ///
+    /// `Type` if the cell is no number, or lies outside the range of a double.
+    pub fn double(&self) -> Result<f64> {
+        if self.kind() != Kind::Number {
+            return Err(self.mismatch("a number"));
+        }
+        match self.text().parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(value),
+            _ => Err(self.unfit("does not fit a double")),
+        }
+    }
+
+    /// The value as a boolean: `true`, `false`, or a number that is exactly 1 or 0, which is how
+    /// some SQL engines store them.
+    ///
+    /// # Errors
+    ///
+    /// `Type` for everything else.
+    pub fn boolean(&self) -> Result<bool> {
+        match self.kind() {
+            Kind::Bool => Ok(self.text() == "true"),
+            Kind::Number => match json::exact_integer(self.text()) {
+                Ok(0) => Ok(false),
+                Ok(1) => Ok(true),
+                _ => Err(self.unfit("is neither 0 nor 1, so it is not a boolean")),
+            },
+            _ => Err(self.mismatch("a boolean")),
+        }
+    }
+
+    fn column_name(&self) -> String {
+        let name = self.table.column_name(self.column).unwrap_or_default();
+        self.table.mask().excerpt(name.as_bytes()).escape_debug().to_string()
+    }
+
+    pub(in crate::client) fn is_not_json(&self) -> Error {
+        self.mismatch("an array or object")
+    }
+
+    fn mismatch(&self, wanted: &str) -> Error {
+        Error::new(
+            Code::Type,
+            format!(
+                "row {}, column \"{}\" is {}, not {wanted}",
+                self.row,
+                self.column_name(),
+                self.kind().described()
+            ),
+        )
+    }
+
+    fn unfit(&self, why: &str) -> Error {
+        let number = self.table.mask().excerpt(self.text().as_bytes());
+        Error::new(
+            Code::Type,
+            format!("row {}, column \"{}\": {number} {why}", self.row, self.column_name()),
+        )
+    }
+}

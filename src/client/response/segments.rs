@@ -1,0 +1,113 @@
+//! Lists that may become as long as a response makes them: they grow without being copied, and say so
+//! where memory runs out.
+
+use std::collections::TryReserveError;
+
+/// There is no memory for a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) struct OutOfMemory;
+
+impl From<TryReserveError> for OutOfMemory {
+    fn from(_: TryReserveError) -> OutOfMemory {
+        OutOfMemory
+    }
+}
+
+/// How many elements have one allocation.
+const SEGMENT: usize = 8192;
+/// How many the first has at first.
+const FIRST: usize = 16;
+
+/// A list in segments of equal size, so that growing needs no room for what is there already. A short
+/// list is its first segment, and one allocation.
+#[derive(Debug)]
+pub(in crate::client) struct Segments<T> {
+    first: Vec<T>,
+    rest: Vec<Vec<T>>,
+    length: usize,
+}
+
+impl<T> Default for Segments<T> {
+    fn default() -> Self {
+        Segments { first: Vec::new(), rest: Vec::new(), length: 0 }
+    }
+}
+
+impl<T: Copy> Segments<T> {
+    pub(in crate::client) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(in crate::client) fn push(&mut self, element: T) -> Result<(), OutOfMemory> {
+        if self.length == (self.rest.len() + 1) * SEGMENT {
+            self.rest.try_reserve(1)?;
+            self.rest.push(Vec::new());
+        }
+        let (segment, most) = match self.rest.last_mut() {
+            None => (&mut self.first, (self.length * 2).clamp(FIRST, SEGMENT)),
+            Some(last) => (last, SEGMENT),
+        };
+        if segment.len() == segment.capacity() {
+            segment.try_reserve_exact(most - segment.len())?;
+        }
+        segment.push(element);
+        self.length += 1;
+        Ok(())
+    }
+
+    pub(in crate::client) fn get(&self, index: usize) -> Option<T> {
+        let segment = match index / SEGMENT {
+            0 => &self.first,
+            later => self.rest.get(later - 1)?,
+        };
+        segment.get(index % SEGMENT).copied()
+    }
+
+    /// Removes what comes after so many elements.
+    pub(in crate::client) fn truncate(&mut self, length: usize) {
+        if length < self.length {
+            self.length = length;
+            self.first.truncate(length);
+            self.rest.truncate(length.div_ceil(SEGMENT).saturating_sub(1));
+            if let Some(last) = self.rest.last_mut() {
+                last.truncate((length - 1) % SEGMENT + 1);
+            }
+        }
+    }
+
+    /// How many elements come before the first that is not `is_before`, in a list that is sorted so.
+    pub(in crate::client) fn partition_point(&self, is_before: impl Fn(T) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.length);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.get(middle) {
+                Some(element) if is_before(element) => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_any_length_is_read_as_it_was_written() {
+        let mut list = Segments::default();
+        for number in 0..3 * SEGMENT + 5 {
+            assert_eq!(list.len(), number);
+            list.push(number).unwrap();
+        }
+        assert!((0..list.len()).all(|index| list.get(index) == Some(index)));
+        assert_eq!(list.get(list.len()), None);
+        assert_eq!(list.partition_point(|number| number < SEGMENT + 3), SEGMENT + 3);
+        for length in [2 * SEGMENT + 1, 2 * SEGMENT, 7, 0] {
+            list.truncate(length);
+            assert_eq!((list.len(), list.get(length)), (length, None));
+            list.push(99).unwrap();
+            assert_eq!(list.get(length), Some(99));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Opening a connection to the server of the model checker.
+
+use std::sync::Arc;
+
+use crate::client::cutter::CancelState;
+use crate::client::transport::endpoint::Endpoint;
+use crate::client::transport::request_deadline::RequestDeadline;
+use crate::client::transport::socket::Socket;
+use crate::client::transport::wire::Wire;
+use crate::error::{Code, Error, Result};
+use crate::model::server::{self, Dial};
+
+pub(in crate::client) fn dial(
+    _endpoint: &Endpoint,
+    cutter: &CancelState,
+    bound: &RequestDeadline,
+) -> Result<Wire> {
+    let (number, becomes) = server::begin_dial();
+    let opened = connect(number, becomes, cutter, bound);
+    if opened.is_err() {
+        cutter.forget_socket();
+    }
+    server::end_dial(number, opened.is_ok());
+    opened
+}
+
+fn connect(
+    number: u64,
+    becomes: Dial,
+    cutter: &CancelState,
+    bound: &RequestDeadline,
+) -> Result<Wire> {
+    let socket = Arc::new(Socket::new(number));
+    cutter.watch_socket(&socket).map_err(|_| cancelled())?;
+    shuttle::thread::yield_now();
+    match becomes {
+        Dial::Hangs if socket.hang(bound.until) => Err(cancelled()),
+        Dial::Hangs => Err(Error::new(Code::Timeout, "Timeout: the dial hung")),
+        _ if socket.is_cut() => Err(cancelled()),
+        Dial::Opens => Ok(Wire::new(socket, number)),
+        Dial::Fails => Err(Error::new(Code::Unavailable, "the dial failed")),
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(Code::Cancelled, "the dial was interrupted")
+}

@@ -1,0 +1,279 @@
+//! What callers, leases and workers of one pool share: its machine behind one lock.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::acquire::Pending;
+use super::dial_limiter::SlotDialLimiter;
+use super::lease::Pooled;
+use super::machine::{Event, LeaseId, Machine};
+use super::stats::Stats;
+use super::status::Status;
+use super::workers::Workers;
+use crate::client::{Connection, Endpoint};
+use crate::config::Options;
+use crate::os::clock;
+use crate::os::fork;
+use crate::os::locks::atomic::{AtomicBool, Ordering};
+use crate::os::locks::{Condvar, Mutex, MutexGuard};
+use crate::os::random;
+use crate::os::threads;
+
+/// The machine of a real pool.
+pub type PoolMachine = Machine<Arc<Pooled>, Arc<Pending>>;
+
+/// What the lock guards.
+pub struct Core {
+    pub machine: PoolMachine,
+    pub workers: Workers,
+    /// What the log is to be told, by the housekeeper.
+    pub events: Vec<Event<Arc<Pooled>>>,
+}
+
+/// One pool, as its callers, leases and workers share it.
+pub struct Shared {
+    options: Options,
+    /// The process that made it; see `fork`.
+    generation: u64,
+    /// Counted and read without the lock.
+    stats: Arc<Stats>,
+    core: Mutex<Core>,
+    /// A close has returned.
+    is_closed: AtomicBool,
+    dial_ended: Condvar,
+    drained: Condvar,
+    /// Signals workers that there is a job.
+    pub(super) job_ready: Condvar,
+    /// Signals the housekeeper that its alarm moved.
+    pub(super) alarm_moved: Condvar,
+    pub(super) threads: Mutex<Vec<threads::JoinHandle>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub fn new(options: Options, endpoint: Arc<Endpoint>) -> Arc<Shared> {
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let shared = shared.clone();
+            let make = move |slot| {
+                let gate = Arc::new(SlotDialLimiter { shared: shared.clone(), slot });
+                Arc::new(Pooled::new(Connection::new(endpoint.clone(), gate)))
+            };
+            let mut machine = Machine::new(options.clone(), clock::now(), seed(), make);
+            machine.note_sleep(clock::slept(), clock::now());
+            Shared {
+                options,
+                generation: fork::generation(),
+                stats: machine.stats().clone(),
+                core: Mutex::new(Core { machine, workers: Workers::default(), events: Vec::new() }),
+                is_closed: AtomicBool::new(false),
+                dial_ended: Condvar::new(),
+                drained: Condvar::new(),
+                job_ready: Condvar::new(),
+                alarm_moved: Condvar::new(),
+                threads: Mutex::new(Vec::new()),
+            }
+        });
+        shared.carry_out(shared.lock());
+        shared
+    }
+
+    /// Whether it belongs to the parent of this process. Then its lock may be held for ever by a
+    /// thread that this process does not have, and nothing in it may be touched or dropped.
+    pub fn is_inherited(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    pub fn status(&self) -> Status {
+        self.lock().machine.status()
+    }
+
+    /// How long the caller has waited that waits longest.
+    pub fn oldest_wait(&self) -> Duration {
+        self.lock().machine.oldest_wait(clock::now())
+    }
+
+    /// Whether a close has returned.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.lock().machine.is_closing()
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock()
+    }
+
+    /// Tells the machine what happened at this moment and carries out what follows from it.
+    pub fn step<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine, Instant) -> R) -> R {
+        let now = clock::now();
+        self.step_untimed(|machine| event(machine, now))
+    }
+
+    /// As [`Shared::step`], for an event whose time is known already.
+    pub fn step_untimed<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine) -> R) -> R {
+        let mut core = self.lock();
+        let outcome = event(&mut core.machine);
+        let Core { machine, workers, .. } = &*core;
+        // Mostly nothing follows.
+        if machine.has_effects() || machine.is_closing() || workers.are_too_few() {
+            self.carry_out(core);
+        }
+        outcome
+    }
+
+    /// Lets go of the lock and carries out the machine's effects.
+    pub fn carry_out(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) {
+        // It may start and join threads and wake others, also for an acquire or a release that costs
+        // nothing else.
+        let _uncancelled = threads::Uncancelled::begin();
+        let Core { machine, workers, events } = &mut *core;
+        let mut effects = machine.take_effects();
+        let is_closing = machine.is_closing();
+        if self.options.log.is_some() {
+            events.append(&mut effects.events);
+        }
+        let has_events = !events.is_empty();
+        let new_threads = workers.reserve_threads(machine, &self.options, has_events);
+        drop(core);
+        for _ in 0..effects.new_jobs {
+            self.job_ready.notify_one();
+        }
+        if effects.alarm_moved || has_events {
+            self.alarm_moved.notify_one();
+        }
+        if effects.dial_ended {
+            self.dial_ended.notify_all();
+        }
+        if is_closing {
+            self.drained.notify_all();
+            self.job_ready.notify_all();
+            self.alarm_moved.notify_all();
+        }
+        if !new_threads.is_empty() {
+            self.spawn(new_threads);
+        }
+        self.look_at(effects.peeks);
+        // Last, because it may lead to the program, which may take its time.
+        for (pending, delivery) in effects.deliveries {
+            pending.deliver(delivery);
+        }
+    }
+
+    /// Looks whether the server has closed idle sockets.
+    fn look_at(self: &Arc<Self>, peeks: Vec<(LeaseId, Arc<Pooled>)>) {
+        let closed: Vec<_> = peeks.into_iter().filter(|(_, pooled)| !pooled.peek()).collect();
+        if !closed.is_empty() {
+            self.step(|machine, now| {
+                for (lease, _) in &closed {
+                    machine.found_closed(*lease, now);
+                }
+            });
+        }
+    }
+
+    /// Waits for the end of some dial; says whether the deadline passed first.
+    pub fn wait_for_dial_end<'a>(
+        &self,
+        core: MutexGuard<'a, Core>,
+        deadline: Instant,
+    ) -> (MutexGuard<'a, Core>, bool) {
+        self.dial_ended.wait_until(core, deadline)
+    }
+
+    /// Wakes lease holders that wait to dial, so that they notice an interrupt.
+    pub fn wake_dialers(&self) {
+        // Under the lock: a holder either has not looked at its interrupt yet or waits already.
+        let _core = self.lock();
+        self.dial_ended.notify_all();
+    }
+
+    /// Refuses callers from now on and closes what is idle, without waiting.
+    pub fn begin_close(self: &Arc<Self>) {
+        let with_workers = self.step(|machine, now| {
+            machine.close(now);
+            machine.connections_with_workers()
+        });
+        for connection in with_workers {
+            connection.cancel_for_good();
+        }
+    }
+
+    /// Leases have until `deadline` to come back.
+    pub fn close(self: &Arc<Self>, deadline: Instant) {
+        self.begin_close();
+        let mut core = self.lock();
+        while core.machine.status().used > 0 {
+            let (guard, is_over) = self.drained.wait_until(core, deadline);
+            core = guard;
+            if is_over {
+                break;
+            }
+        }
+        let cut = core.machine.cut();
+        self.carry_out(core);
+        for connection in cut {
+            connection.cut();
+        }
+        let mut core = self.lock();
+        while !core.machine.is_drained() {
+            core = match core.take_orphan() {
+                Some(job) => {
+                    drop(core);
+                    self.do_job(job);
+                    self.lock()
+                }
+                None => self.drained.wait(core),
+            };
+        }
+        drop(core);
+        self.join_threads();
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Waits until the pool's threads are gone; they end by themselves once it is drained.
+    fn join_threads(&self) {
+        let mut core = self.lock();
+        while !core.workers.are_gone() {
+            core = self.drained.wait(core);
+        }
+        drop(core);
+        // Under the lock, so that of two closes neither returns while the other still joins.
+        for thread in self.threads.lock().drain(..) {
+            // A panic of the thread was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+
+    /// A thread of the pool ended, or could not be started, and the lock says so.
+    pub(super) fn note_thread_end(&self) {
+        self.drained.notify_all();
+    }
+
+    /// How long a worker waits for the server to close its side too, so that the slot is free
+    /// for a new connection only when the server no longer counts the old one.
+    pub(super) fn linger(&self) -> Duration {
+        if self.is_closing() { Duration::ZERO } else { Duration::from_millis(250) }
+    }
+}
+
+/// Decides a pool's jitter. Forked children inherit the generator's state, and must not come back
+/// to a lost server in step; hence the process's number.
+fn seed() -> u64 {
+    random::number() ^ u64::from(fork::process_id()) << 32
+}

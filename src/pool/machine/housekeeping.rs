@@ -1,0 +1,169 @@
+//! What becomes due while nobody does anything: idle, old and leaked connections, the minimum.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::Instant;
+
+use super::*;
+
+impl<C: Lent, W> Machine<C, W> {
+    /// Does what is due: tells callers that their time is over, retires and closes idle
+    /// connections, tries a lost server again.
+    pub fn tick(&mut self, now: Instant) {
+        self.refuse_the_expired(now);
+        if !self.is_closing {
+            self.close_expired(now);
+            self.replace_retiring(now);
+            self.peek(now);
+        }
+        if !self.dial_queue.is_empty() && self.outage.is_some() {
+            // One of those who wait may be the next to try.
+            self.effects.dial_ended = true;
+        }
+        self.report_leaks(now);
+        self.balance(now);
+        self.alarm = self.next_due(now);
+    }
+
+    /// When [`Machine::tick`] wants to be called next.
+    pub fn alarm(&self) -> Option<Instant> {
+        self.alarm
+    }
+
+    /// Tells waiters whose patience has ended.
+    fn refuse_the_expired(&mut self, now: Instant) {
+        while let Some((place, since)) = self.waiters.first_expired(now) {
+            let error = self.timeout_error(now.saturating_duration_since(since), now);
+            if let Some(waiter) = self.waiters.remove(place) {
+                self.effects.deliveries.push((waiter, Err(error)));
+            }
+        }
+    }
+
+    pub(super) fn refill(&mut self, now: Instant) {
+        while self.total() < self.options.min_connections as usize {
+            if !self.options.preconnect {
+                if self.waiters.len() > self.supply() {
+                    // The slot is better used for the next dial than by an unopened connection.
+                    return;
+                }
+                let slot = self.add_slot(State::Vacant, now);
+                self.park(slot, now);
+            } else if self.may_dial(now) {
+                self.dial_new(now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn surplus(&self) -> usize {
+        let staying = self.total() - self.count(State::Closing) - self.count(State::Dialing);
+        staying.saturating_sub(self.options.min_connections as usize)
+    }
+
+    pub(super) fn idle_expiry(&self, slot: usize) -> Option<Instant> {
+        let timeout = self.options.idle_timeout;
+        (!timeout.is_zero()).then(|| self.slots[slot].idle_since + timeout)
+    }
+
+    pub(super) fn close_expired(&mut self, now: Instant) {
+        let mut kept = VecDeque::with_capacity(self.idle.len());
+        for slot in mem::take(&mut self.idle) {
+            let is_idle_for_long = self.idle_expiry(slot).is_some_and(|at| at <= now);
+            let reason = if self.slots[slot].is_spent(now) {
+                Some(CloseReason::Lifetime)
+            } else if self.surplus() > 0 && is_idle_for_long {
+                Some(CloseReason::Idle)
+            } else {
+                None
+            };
+            match reason {
+                None => kept.push_back(slot),
+                Some(reason) if self.slots[slot].is_open => self.start_closing(slot, reason),
+                Some(reason) => self.vacate(slot, reason),
+            }
+        }
+        self.idle = kept;
+    }
+
+    /// Opens the successor of an idle connection that is about to be retired, if the minimum
+    /// needs one and there is room for it.
+    pub(super) fn replace_retiring(&mut self, now: Instant) {
+        for index in 0..self.idle.len() {
+            let slot = self.idle[index];
+            let is_time = self.slots[slot].replace_at.is_some_and(|at| at <= now);
+            if is_time && self.wants_successor(slot) && self.may_grow(now) {
+                self.slots[slot].replace_at = None;
+                self.slots[slot].has_successor = true;
+                self.dial_new(now);
+            }
+        }
+    }
+
+    pub(super) fn retire_replaced(&mut self) {
+        for slot in mem::take(&mut self.idle) {
+            if self.is_replaced(slot) {
+                self.start_closing(slot, CloseReason::Lifetime);
+            } else {
+                self.idle.push_back(slot);
+            }
+        }
+    }
+
+    pub(super) fn is_replaced(&self, slot: usize) -> bool {
+        self.slots[slot].has_successor && self.surplus() > 0
+    }
+
+    pub(super) fn wants_successor(&self, slot: usize) -> bool {
+        self.slots[slot].is_open && self.surplus() == 0 && self.dials_before_handing_out()
+    }
+
+    pub(super) fn report_leaks(&mut self, now: Instant) {
+        let threshold = self.options.leak_threshold;
+        if threshold.is_zero() {
+            return;
+        }
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Leased) {
+            let age = now.saturating_duration_since(slot.leased_at);
+            if age < threshold || slot.is_leak_reported {
+                continue;
+            }
+            slot.is_leak_reported = true;
+            self.stats.count_leak();
+            if let Some(connection) = slot.connection.clone() {
+                self.effects.events.push(Event::Leak { connection, age });
+            }
+        }
+    }
+
+    pub(super) fn next_leak(&self) -> Option<Instant> {
+        let threshold = self.options.leak_threshold;
+        let unreported = |slot: &&Slot<C>| slot.state == State::Leased && !slot.is_leak_reported;
+        let oldest = self.slots.iter().filter(unreported).map(|slot| slot.leased_at).min();
+        oldest.filter(|_| !threshold.is_zero()).map(|at| at + threshold)
+    }
+
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let expiry = self.idle.iter().filter_map(|slot| self.idle_expiry(*slot));
+        let expiry = expiry.min().filter(|_| self.surplus() > 0);
+        let idle = self.idle.iter().map(|slot| &self.slots[*slot]);
+        let retirement = idle.filter_map(|slot| slot.usable_until).min();
+        let successor = self.idle.iter().filter(|slot| self.wants_successor(**slot));
+        // One that is due and can't be had now is looked for again when a dial ends.
+        let successor = successor.filter_map(|slot| self.slots[*slot].replace_at);
+        let successor = successor.filter(|at| *at > now).min();
+        let (wait_limit, leak) = (self.waiters.first_deadline(), self.next_leak());
+        let peek = self.peek_at.filter(|_| !self.is_closing);
+        let (retry, hope) = (self.next_retry(now), self.next_end_of_hope(now));
+        let due = [expiry, retirement, successor, wait_limit, leak, peek, retry, hope];
+        due.into_iter().flatten().min()
+    }
+
+    pub(super) fn want_alarm(&mut self, at: Instant) {
+        if self.alarm.is_none_or(|alarm| at < alarm) {
+            self.alarm = Some(at);
+            self.effects.alarm_moved = true;
+        }
+    }
+}
