@@ -3,13 +3,13 @@
 //! Each connection has one thread, so that a reset is one close with nobody else at the socket.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::port;
 
@@ -70,6 +70,9 @@ pub struct FaultProxy {
     poke: UnixStream,
 }
 
+/// The state of a socket in /proc/net/tcp whose peer has not closed.
+const ESTABLISHED: &str = "01";
+
 struct Shared {
     server: SocketAddr,
     state: Mutex<State>,
@@ -88,6 +91,7 @@ struct State {
 /// What the proxy keeps of a connection.
 struct Handle {
     thread: JoinHandle<()>,
+    client: Option<SocketAddr>,
     orders: Arc<Orders>,
     /// Written to after a change of the orders; closed to end the connection.
     poke: UnixStream,
@@ -167,8 +171,30 @@ impl FaultProxy {
             order(&relay.orders).store(true, Ordering::SeqCst);
             relay.poke();
         }
-        for Handle { thread, .. } in relays {
+        for Handle { thread, client, .. } in relays {
             thread.join().expect("a relay does not panic");
+            if let Some(client) = client {
+                self.wait_until_told(client);
+            }
+        }
+    }
+
+    /// Waits until the client's socket knows that its connection has ended: on a busy machine the
+    /// kernel delivers that a moment after the close.
+    fn wait_until_told(&self, client: SocketAddr) {
+        let is_open = || {
+            let sockets = std::fs::read_to_string("/proc/thread-self/net/tcp").expect("Linux");
+            sockets.lines().any(|line| {
+                let mut words = line.split_whitespace().skip(1);
+                words.next() == Some(&in_hex(client))
+                    && words.next() == Some(&in_hex(self.address))
+                    && words.next() == Some(ESTABLISHED)
+            })
+        };
+        let end = Instant::now() + PATIENCE;
+        while is_open() {
+            assert!(Instant::now() < end, "{client} never heard of the end of its connection");
+            thread::yield_now();
         }
     }
 
@@ -274,6 +300,7 @@ fn begin(shared: &Arc<Shared>, client: TcpStream) {
     state.counts.dials += 1;
     state.counts.dials_in_mode += 1;
     let mode = state.mode;
+    let address = client.peer_addr().ok();
     let luck = (state.chance.f64(), state.chance.bool());
     let thread = {
         let (shared, orders) = (shared.clone(), orders.clone());
@@ -287,7 +314,7 @@ fn begin(shared: &Arc<Shared>, client: TcpStream) {
         })
     };
     state.relays.retain(|relay| !relay.thread.is_finished());
-    state.relays.push(Handle { thread, orders, poke });
+    state.relays.push(Handle { thread, client: address, orders, poke });
     drop(state);
     shared.changed.notify_all();
 }
@@ -448,6 +475,12 @@ fn wait_for<const N: usize>(fds: [RawFd; N], timeout: Option<Duration>) -> [bool
     // SAFETY: the pointer and the length describe `entries`, which outlives the call.
     unsafe { libc::poll(entries.as_mut_ptr(), N as libc::nfds_t, millis) };
     entries.map(|entry| entry.revents != 0)
+}
+
+/// As /proc/net/tcp has it.
+fn in_hex(address: SocketAddr) -> String {
+    let IpAddr::V4(ip) = address.ip() else { return String::new() };
+    format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), address.port())
 }
 
 fn reset_at_close(stream: &TcpStream) {
