@@ -23,7 +23,8 @@ static void on_python_end(void) {
 
 static bool begin(void) {
     if (is_begun) return true;
-    if (!waiters_begin() || !connection_define() || !pool_define() || !inbox_define()) return false;
+    if (!waiters_begin() || !values_begin()) return false;
+    if (!connection_define() || !pool_define() || !inbox_define()) return false;
     logs_begin();
     if (Py_AtExit(on_python_end) < 0) {
         PyErr_SetString(PyExc_ImportError, "phantomdb: Python accepts no more exit functions");

@@ -52,6 +52,7 @@ bool texts_add_arguments(texts *all, int32_t operation, PyObject *arguments, Py_
 void texts_free(texts *all);
 
 /* values.c: results as objects of Python. */
+bool values_begin(void);
 typedef enum result_shape {
     /* JSON of any shape, or a text that is not JSON. */
     SHAPE_ANY,

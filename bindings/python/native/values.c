@@ -6,13 +6,29 @@
 
 /* How many arrays and objects the library lets be open at once, and how many digits Python reads in
  * a time that does not matter; integers of more become what keeps them exactly. */
-enum { CHUNK = 256, MOST_OPEN = 128, MOST_DIGITS = 4300, CHUNKS_AT_ONCE = 32 };
+enum { CHUNK = 256, MOST_OPEN = 128, MOST_DIGITS = 4300 };
 
-/* After each chunk: a large result must not keep other threads from running. */
-static void let_others_run(unsigned *chunks) {
-    if (++*chunks % CHUNKS_AT_ONCE != 0) return;
-    Py_BEGIN_ALLOW_THREADS
-    Py_END_ALLOW_THREADS
+/* A function of Python that does nothing. */
+static PyObject *nothing;
+
+bool values_begin(void) {
+    PyObject *code = Py_CompileString("lambda: None", "<phantomdb>", Py_eval_input);
+    PyObject *globals = code != NULL ? PyDict_New() : NULL;
+    nothing = globals != NULL ? PyEval_EvalCode(code, globals, globals) : NULL;
+    Py_XDECREF(globals);
+    Py_XDECREF(code);
+    return nothing != NULL;
+}
+
+/* After each full chunk: a large result must not keep other threads from running. Before a function of
+ * Python the interpreter hands its lock to a thread that has waited for its switch interval, and runs
+ * signal handlers, as it does in every program. To release the lock and take it again would not do: each
+ * release begins the waiters' interval anew, and they lose the race for the lock, for they must wake up
+ * first. False with an exception set. */
+static bool let_others_run(void) {
+    PyObject *none = PyObject_CallObject(nothing, NULL);
+    Py_XDECREF(none);
+    return none != NULL;
 }
 
 static PyObject *text_of(const phantomdb_value *it) {
@@ -167,7 +183,6 @@ static int32_t read_tokens(const phantomdb_result *result, uint64_t row, uint64_
                            builder *into, buffer *decoded, phantomdb_error *error) {
     phantomdb_value tokens[CHUNK];
     uint64_t position = 0, count = 0;
-    unsigned chunks = 0;
     do {
         tokens[0].length = 0;
         int32_t code = phantomdb_result_read_json(result, row, column, &position, tokens, CHUNK, &count,
@@ -181,7 +196,7 @@ static int32_t read_tokens(const phantomdb_result *result, uint64_t row, uint64_
         for (uint64_t i = 0; i < count; i++) {
             if (!take_token(into, &tokens[i])) return PHANTOMDB_OK;
         }
-        let_others_run(&chunks);
+        if (count == CHUNK && !let_others_run()) return PHANTOMDB_OK;
     } while (count > 0);
     return PHANTOMDB_OK;
 }
@@ -219,7 +234,6 @@ static PyObject *strings_of(const phantomdb_result *result, reader read) {
     phantomdb_value values[CHUNK];
     phantomdb_error error;
     uint64_t position = 0, count = 0;
-    unsigned chunks = 0;
     PyObject *list = PyList_New(0);
     if (list == NULL) return NULL;
     do {
@@ -236,7 +250,10 @@ static PyObject *strings_of(const phantomdb_result *result, reader read) {
             }
             Py_DECREF(text);
         }
-        let_others_run(&chunks);
+        if (count == CHUNK && !let_others_run()) {
+            Py_DECREF(list);
+            return NULL;
+        }
     } while (count > 0);
     return list;
 }
@@ -249,6 +266,8 @@ static bool extend(PyObject *rows, uint64_t count, PyObject **last) {
         bool is_added = PyList_Append(rows, *last) == 0;
         Py_DECREF(*last);
         if (!is_added) return false;
+        /* Also of rows without cells, which no chunk has. */
+        if (PyList_Size(rows) % CHUNK == 0 && !let_others_run()) return false;
     }
     return true;
 }
@@ -269,7 +288,6 @@ static bool read_rows(phantomdb_result *result, PyObject *names, PyObject *rows,
     phantomdb_value cells[CHUNK];
     phantomdb_error error;
     uint64_t position = 0, count = 0, rows_in_all = 0;
-    unsigned chunks = 0;
     PyObject *row = NULL;
     do {
         if (phantomdb_result_read_cells(result, &position, cells, CHUNK, &count, &error) != PHANTOMDB_OK) {
@@ -280,7 +298,7 @@ static bool read_rows(phantomdb_result *result, PyObject *names, PyObject *rows,
             if (!extend(rows, cells[i].row + 1, &row)) return false;
             if (!set_cell(result, row, names, &cells[i], decoded)) return false;
         }
-        let_others_run(&chunks);
+        if (count == CHUNK && !let_others_run()) return false;
     } while (count > 0);
     /* The last rows may have no cells. */
     if (phantomdb_result_row_count(result, &rows_in_all, &error) != PHANTOMDB_OK) {
