@@ -1,7 +1,7 @@
 //! What every request can get at.
 
 use crate::figures::Figures;
-use crate::routes::guard::Names;
+use crate::origin::Names;
 use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;

@@ -190,7 +190,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn host(text: &str) -> Result<String, String> {
-    if !crate::routes::guard::is_host(text) {
+    if !crate::origin::is_host(text) {
         return Err("must be the name of a host, without a scheme or a port".into());
     }
     Ok(text.into())

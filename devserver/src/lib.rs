@@ -14,6 +14,7 @@ pub mod figures;
 mod home;
 mod log;
 mod names;
+mod origin;
 #[doc(hidden)]
 pub mod routes;
 #[doc(hidden)]
@@ -28,7 +29,7 @@ use clap::Parser;
 use cli::Options;
 use figures::Figures;
 use home::Home;
-use routes::guard::Names;
+use origin::Names;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serve::Manner;
 use std::io::{Read, Write};
