@@ -21,7 +21,7 @@ pub struct Options {
     #[arg(long, default_value = "127.0.0.1")]
     pub host: String,
 
-    /// Name that clients may ask for the server under, besides its addresses, localhost and --host;
+    /// Name under which clients may reach the server, besides its addresses, localhost and --host;
     /// can be repeated
     #[arg(long, value_name = "NAME", value_parser = host)]
     pub allow_host: Vec<String>,
@@ -55,7 +55,7 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 16 * MIB, value_parser = body_bytes)]
     pub max_body_bytes: usize,
 
-    /// Most bytes of all request bodies that are at hand at once
+    /// Most bytes of all request bodies in memory at once
     #[arg(long, value_name = "BYTES", default_value_t = 256 * MIB, value_parser = bytes)]
     pub max_total_body_bytes: usize,
 
@@ -91,7 +91,7 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = number)]
     pub max_transactions: usize,
 
-    /// Close a connection that has been idle for so long; announced to the clients
+    /// Close a connection that has been idle for this long; announced to the clients
     #[arg(
         long,
         value_name = "SECONDS",
@@ -100,15 +100,15 @@ pub struct Options {
     )]
     pub keep_alive_timeout: u64,
 
-    /// Cut a client that takes longer than this to send a request or to read on in an answer
+    /// Cut a client that takes longer than this to send a request or to read more of a response
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub client_timeout: Duration,
 
-    /// Roll back a transaction that has been idle for so long
+    /// Roll back a transaction that has been idle for this long
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub transaction_timeout: Duration,
 
-    /// Let a write wait so long for the transaction that writes to the same database
+    /// Let a write wait this long for the transaction that writes to the same database
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub lock_timeout: Duration,
 
@@ -116,11 +116,11 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub query_timeout: Duration,
 
-    /// Grant the requests in flight so long when the server is told to stop
+    /// Give the requests in flight this long when the server is told to stop
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub drain_timeout: Duration,
 
-    /// Stop when standard input ends, so that the server does not outlive whoever started it
+    /// Stop when standard input ends, so that the server does not outlive the program that started it
     #[arg(long)]
     pub stop_on_stdin_eof: bool,
 }

@@ -63,7 +63,7 @@ pub enum Kind {
 /// An error on its way to the client.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Error {
-    /// Decides the status and the code of the answer.
+    /// Decides the status and the code of the response.
     pub kind: Kind,
     /// A sentence that a person can act on.
     pub message: String,
@@ -75,7 +75,7 @@ pub struct Error {
 /// as a body.
 const LONGEST_MESSAGE: usize = 2000;
 
-/// The result of everything that can end as an answer to the client.
+/// The result of everything that can become a response to the client.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {

@@ -41,7 +41,7 @@ struct Figure {
 #[derive(Debug)]
 pub struct OpenConnection(Arc<Figures>);
 
-/// Counts one request from its head to the end of its answer.
+/// Counts one request from its head to the end of its response.
 #[derive(Debug)]
 pub struct RequestInFlight(Arc<Figures>);
 
@@ -150,7 +150,7 @@ impl Figures {
             figure(
                 "requests_in_flight",
                 "gauge",
-                "Requests not yet answered, this one included",
+                "Requests without a complete response yet, this one included",
                 read(&self.requests_in_flight),
             ),
             figure(

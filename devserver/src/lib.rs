@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs the server to its end and tells whether every request got its answer.
+/// Runs the server to its end and tells whether every request got its response.
 fn start(options: &mut Options) -> Result<bool, String> {
     fit_descriptors(options);
     let home = Home::open(options.data.as_deref()).map_err(|error| match &options.data {
@@ -178,11 +178,11 @@ async fn serve(options: &Options, store: &Arc<Store>) -> Result<bool, String> {
     let watched = Arc::clone(store);
     tokio::spawn(async move { watched.watch_transactions().await });
     announce(address, tls.is_some());
-    let patience = options.drain_timeout;
-    Ok(serve::run(listener, tls, manner, drain, stop, patience).await)
+    let wait_limit = options.drain_timeout;
+    Ok(serve::run(listener, tls, manner, drain, stop, wait_limit).await)
 }
 
-/// Prints the URL; that nobody reads it is no reason to stop.
+/// Prints the URL. The server goes on if nobody reads it.
 fn announce(address: SocketAddr, tls: bool) {
     let scheme = if tls { "https" } else { "http" };
     let mut stdout = std::io::stdout();

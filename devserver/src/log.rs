@@ -5,7 +5,7 @@ use std::io::Write;
 
 /// Writes one line to standard error.
 ///
-/// Not `eprintln!`: that panics when whoever read standard error has gone away.
+/// Not `eprintln!`: that panics once nobody reads standard error any more.
 pub fn line(message: impl Display) {
     let _ = writeln!(std::io::stderr(), "phantomdb-devserver: {message}");
 }

@@ -76,7 +76,7 @@ impl Names {
         let allowed = matches!(host.host, Host::Address(_)) || self.allowed.contains(&host.host);
         if !allowed {
             let message = format!(
-                "this server is not asked for as {given:?}: use its address or localhost, or start it with --allow-host"
+                "this server is not known as {given:?}: use its address or localhost, or start it with --allow-host"
             );
             return Err(Error::new(Kind::HostNotAllowed, message));
         }
@@ -164,7 +164,7 @@ fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>>
 }
 
 fn foreign(what: &str) -> Error {
-    Error::new(Kind::CrossSite, format!("{what}: this server answers programs, not web pages"))
+    Error::new(Kind::CrossSite, format!("{what}: this server is for programs, not for web pages"))
 }
 
 /// The host in a URL's spelling, for a name that the user gives.

@@ -15,11 +15,11 @@ import (
 	"testing"
 
 	"github.com/phantomdb/libphantomdb/bindings/go/internal/support"
+	"github.com/phantomdb/libphantomdb/bindings/go/pool"
 )
 
 // programs builds the programs of a README, with the address of a server that is there.
-func programs(t *testing.T, readme string) (sources, files []string) {
-	url := support.Devserver(t)
+func programs(t *testing.T, url, readme string) (sources, files []string) {
 	text, err := os.ReadFile(readme)
 	check(t, err)
 	// Within the module, so that they find its packages.
@@ -43,7 +43,7 @@ func programs(t *testing.T, readme string) (sources, files []string) {
 }
 
 func TestTheProgramsOfTheReadme(t *testing.T) {
-	sources, files := programs(t, "../README.md")
+	sources, files := programs(t, support.Devserver(t), "../README.md")
 	var printed []string
 	for i, file := range files {
 		if strings.Contains(sources[i], "net.Listen") {
@@ -60,14 +60,16 @@ func TestTheProgramsOfTheReadme(t *testing.T) {
 	equal(t, printed, []string{"[{1 a lamp false}]\n", "1 90\n2 10\n", "true 404\ntrue false\n"})
 }
 
-func TestTheMinutesStartInTheReadmeOfTheWhole(t *testing.T) {
-	_, files := programs(t, "../../../README.md")
+func TestTheQuickStartOfTheFirstPage(t *testing.T) {
+	url := support.Devserver(t)
+	check(t, newPool(t, pool.Config{BaseURL: url}).CreateDatabase(background, "shop"))
+	_, files := programs(t, url, "../../../README.md")
 	equal(t, len(files), 1)
 	output, err := exec.Command(files[0]).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
-	equal(t, string(output), "[]\n")
+	equal(t, string(output), "42\n")
 }
 
 func theServerServes(t *testing.T, file string) {

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import python, rest, run_in_threads, run_python, start_devserver, stop_devserver
+from phantomdb import PhantomDB
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,7 +46,9 @@ def test_the_programs(own_url):
 
 def test_the_program_of_the_first_page(own_url):
     [program] = programs(ROOT / "README.md", own_url)
-    assert run_python(program, own_url) == "[]\n"
+    with PhantomDB(own_url) as client:
+        client.create_database("shop")
+    assert run_python(program) == "42\n"
 
 
 SERVE = """

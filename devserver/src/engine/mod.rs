@@ -164,7 +164,7 @@ impl Engine {
                 self.close();
                 let create = opening == Opening::New;
                 let session = Session::open(&file, lasting, create, limits, self.stopper.clone())?;
-                // Later it would wait for whoever writes.
+                // Later it would wait for the transaction that writes.
                 if opening != Opening::Again {
                     schema::initialize(&session)?;
                 }

@@ -216,7 +216,7 @@ fn declared_type(kind: &str) -> Result<String> {
     });
     if !good_words || !good_size {
         return Err(Error::bad_request(format!(
-            "{kind:?} is no type of a column: expected words like integer, varchar(40) or decimal(10,2)"
+            "{kind:?} is not a column type: expected words like integer, varchar(40) or decimal(10,2)"
         )));
     }
     // Each word is quoted, for CREATE TABLE would take some for the start of a constraint.
@@ -316,7 +316,7 @@ fn columns(session: &Session, table: &str) -> Result<Vec<Value>> {
     Ok(found.into_iter().map(describe).collect())
 }
 
-/// A default is kept as SQL text; one that is no constant stays text here too.
+/// A default is kept as SQL text; one that is not constant stays text here too.
 fn default_value(session: &Session, sql: Option<String>, boolean: bool) -> Value {
     let Some(sql) = sql else { return Value::Null };
     // To compute one could take as long as any statement.

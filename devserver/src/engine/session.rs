@@ -293,7 +293,7 @@ fn by_code(error: &ffi::Error, message: &str) -> Option<Error> {
         ErrorCode::DatabaseBusy if error.extended_code == ffi::SQLITE_BUSY_SNAPSHOT => {
             return Some(Error::new(
                 Kind::Conflict,
-                "what this transaction has read was changed since by someone else, so it cannot write any more: begin it anew",
+                "what this transaction has read was changed by another transaction, so it cannot write: begin a new one",
             ));
         }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Kind::Busy,
@@ -323,7 +323,7 @@ fn by_code(error: &ffi::Error, message: &str) -> Option<Error> {
     Some(Error::new(kind, message))
 }
 
-/// Whoever stopped the statement knows why, and says so.
+/// The code that stopped the statement knows why, and says so.
 fn interrupted() -> Error {
     Error::new(Kind::Interrupted, "the statement was stopped")
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// How much of a body that is too large is read and thrown away: a client that still writes
-/// when the connection closes would see a reset instead of the answer.
+/// when the connection closes would see a reset instead of the response.
 const THROWN_AWAY: u64 = 16 * 1024 * 1024;
 
 /// The largest body of a route that takes a name and little more.
@@ -30,7 +30,7 @@ pub async fn read(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     }
 }
 
-/// Answers at once a request that is not let in.
+/// Responds at once to a request that is refused.
 pub fn refuse(app: &App, request: Request, error: Error) -> Response {
     drop(without_body(app, request));
     error.into_response()
@@ -46,9 +46,9 @@ pub fn without_body(app: &App, request: Request) -> Request {
         && body.size_hint().lower() <= THROWN_AWAY;
     if sends_on {
         let pulse = head.extensions.get::<Arc<Pulse>>().cloned();
-        let patience = app.client_timeout;
+        let wait_limit = app.client_timeout;
         tokio::spawn(async move {
-            let _ = tokio::time::timeout(patience, throw_away(body)).await;
+            let _ = tokio::time::timeout(wait_limit, throw_away(body)).await;
             if let Some(pulse) = pulse {
                 pulse.drained();
             }
@@ -68,11 +68,11 @@ async fn throw_away(mut body: Body) {
 }
 
 async fn collect(body: Body, app: &App) -> Result<Bytes> {
-    let patience = app.client_timeout;
-    tokio::time::timeout(patience, collect_up_to(body, app)).await.unwrap_or_else(|_| {
+    let wait_limit = app.client_timeout;
+    tokio::time::timeout(wait_limit, collect_up_to(body, app)).await.unwrap_or_else(|_| {
         Err(Error::new(
             Kind::RequestTimeout,
-            format!("the body has not arrived within {} s", patience.as_secs_f64()),
+            format!("the body has not arrived within {} s", wait_limit.as_secs_f64()),
         ))
     })
 }

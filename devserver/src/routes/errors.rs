@@ -1,4 +1,4 @@
-//! Errors as answers: status, code, message and details.
+//! Errors as responses: status, code, message and details.
 
 use crate::error::{Error, Kind};
 use axum::body::{Body, Bytes};
@@ -82,8 +82,8 @@ impl http_body::Body for Piecewise {
     }
 }
 
-/// An answer with a JSON object.
-pub fn answer(status: StatusCode, body: &Value) -> Response {
+/// A response with a JSON object.
+pub fn respond_json(status: StatusCode, body: &Value) -> Response {
     let json = HeaderValue::from_static("application/json");
     (status, [(header::CONTENT_TYPE, json)], body.to_string()).into_response()
 }
@@ -95,7 +95,7 @@ impl IntoResponse for Error {
             crate::log::line(&self.message);
         }
         let body = json!({"code": code, "message": self.message, "details": self.details});
-        let mut response = answer(status, &body);
+        let mut response = respond_json(status, &body);
         match self.kind {
             Kind::Unauthorized => {
                 let challenge = HeaderValue::from_static("Bearer realm=\"phantomdb\"");

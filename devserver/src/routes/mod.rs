@@ -19,7 +19,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use std::sync::Arc;
 
-/// Everything that the server answers.
+/// Every route of the server.
 pub fn router(app: &Arc<App>) -> Router {
     let routes = Router::new()
         .route("/databases", get(sdk::list_databases).post(sdk::create_database))

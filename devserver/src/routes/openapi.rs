@@ -120,7 +120,7 @@ pub async fn describe_table(
 /// DELETE /api/v1/databases/{db}/tables/{table}
 ///
 /// The description knows no condition here, but a client that sends one means rows: to drop
-/// the table would be the worst of answers.
+/// the table would be the worst of outcomes.
 pub async fn drop_table(
     State(app): Shared,
     Names((database, table)): Names<(String, String)>,

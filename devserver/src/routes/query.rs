@@ -23,9 +23,9 @@ pub async fn execute(
     // Only SQLite can tell whether a statement writes, and only a writer has to wait its turn.
     for access in [Access::Read, Access::Write] {
         let job = Job::Query { may_write: access == Access::Write };
-        let answer = app.store.run(&place, access, job, body.clone()).await?;
-        if !answer.done.needs_write_turn {
-            return Ok(respond(StatusCode::OK, answer.body));
+        let outcome = app.store.run(&place, access, job, body.clone()).await?;
+        if !outcome.done.needs_write_turn {
+            return Ok(respond(StatusCode::OK, outcome.body));
         }
     }
     Err(Error::internal("a query was not run"))

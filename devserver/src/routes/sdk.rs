@@ -1,7 +1,7 @@
 //! The dialect of the client SDKs, at the root.
 
 use super::body::Payload;
-use super::errors::{answer, respond};
+use super::errors::{respond, respond_json};
 use super::params::{InTransaction, Names, Params};
 use crate::app::App;
 use crate::engine::Job;
@@ -18,7 +18,7 @@ type Shared = State<Arc<App>>;
 
 /// GET /databases
 pub async fn list_databases(State(app): Shared) -> Response {
-    answer(StatusCode::OK, &json!({"databases": app.store.list()}))
+    respond_json(StatusCode::OK, &json!({"databases": app.store.list()}))
 }
 
 /// POST /databases
@@ -29,7 +29,7 @@ pub async fn create_database(
 ) -> Result<Response> {
     let name = new_database(&app, transaction, payload).await?;
     let body = json!({"message": format!("Database {name:?} created"), "name": name});
-    Ok(answer(StatusCode::CREATED, &body))
+    Ok(respond_json(StatusCode::CREATED, &body))
 }
 
 /// Makes the database that the request asks for, in both dialects.
@@ -55,7 +55,7 @@ pub async fn drop_database(
     transaction.none("dropping a database")?;
     app.store.drop(&name).await?;
     let body = json!({"message": format!("Database {name:?} dropped")});
-    Ok(answer(StatusCode::OK, &body))
+    Ok(respond_json(StatusCode::OK, &body))
 }
 
 /// GET /databases/{db}/tables
@@ -87,9 +87,9 @@ pub async fn run_with(
     payload: Payload,
     status: StatusCode,
 ) -> Result<Response> {
-    let answer = app.store.run(&place, access, job, payload.0).await?;
-    app.figures.inserted(answer.done.inserted);
-    Ok(respond(status, answer.body))
+    let outcome = app.store.run(&place, access, job, payload.0).await?;
+    app.figures.inserted(outcome.done.inserted);
+    Ok(respond(status, outcome.body))
 }
 
 /// POST /databases/{db}/tables

@@ -1,6 +1,6 @@
 //! The server about itself.
 
-use super::errors::answer;
+use super::errors::respond_json;
 use crate::app::App;
 use crate::figures::Now;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// GET /
 pub async fn welcome() -> Response {
-    answer(
+    respond_json(
         StatusCode::OK,
         &json!({
             "message": "PhantomDB development server",
@@ -23,7 +23,7 @@ pub async fn welcome() -> Response {
 
 /// GET /health
 pub async fn health() -> Response {
-    answer(
+    respond_json(
         StatusCode::OK,
         &json!({
             "status": "healthy",
@@ -43,7 +43,7 @@ fn now(app: &App) -> Now {
 
 /// GET /stats
 pub async fn stats(State(app): State<Arc<App>>) -> Response {
-    answer(StatusCode::OK, &app.figures.to_json(&now(&app)))
+    respond_json(StatusCode::OK, &app.figures.to_json(&now(&app)))
 }
 
 /// GET /metrics

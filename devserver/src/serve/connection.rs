@@ -46,7 +46,7 @@ where
 {
     let pulse = Arc::new(Pulse::new(manner.keep_alive, manner.client));
     let io = TokioIo::new(Felt::new(stream, Arc::clone(&pulse), open));
-    let service = service_fn(|request| answer(request, &manner, &pulse));
+    let service = service_fn(|request| respond(request, &manner, &pulse));
     // The pulse takes care of slow heads, which hyper would not tell from idle connections.
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).max_buf_size(LARGEST_HEAD);
@@ -69,7 +69,7 @@ where
     }
 }
 
-fn answer(
+fn respond(
     mut request: Request<Incoming>,
     manner: &Manner,
     pulse: &Arc<Pulse>,
@@ -106,7 +106,7 @@ fn wants_close(request: &Request<Incoming>) -> bool {
         .any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
-/// A request counts as served when its answer's body is gone, one way or another.
+/// A request counts as served when the body of its response is gone, sent or not.
 struct Served {
     pulse: Arc<Pulse>,
     _counted: RequestInFlight,

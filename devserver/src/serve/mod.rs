@@ -29,14 +29,14 @@ const TOO_MANY: &str = r#"{"code":"TOO_MANY_CONNECTIONS","message":"as many conn
 
 /// Accepts connections until `stop`, then lets those that are open finish.
 ///
-/// Tells whether all of them did within `patience`.
+/// Tells whether all of them did within `wait_limit`.
 pub async fn run(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     manner: Manner,
     drain: watch::Sender<bool>,
     stop: impl Future<Output = ()>,
-    patience: Duration,
+    wait_limit: Duration,
 ) -> bool {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     let places = Arc::new(Semaphore::new(manner.most));
@@ -79,7 +79,7 @@ pub async fn run(
     drop(listener);
     drop(alive);
     drain.send_replace(true);
-    timeout(patience, all_gone.recv()).await.is_ok()
+    timeout(wait_limit, all_gone.recv()).await.is_ok()
 }
 
 /// Says that there are too many connections, and closes this one once the client has heard it.
@@ -109,7 +109,7 @@ async fn greet(
     tls: Option<TlsAcceptor>,
     mut manner: Manner,
 ) {
-    // Answers are small and complete: to wait for more to send would only delay them.
+    // Responses are small and complete: to wait for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
         return connection::serve(stream, open, manner).await;

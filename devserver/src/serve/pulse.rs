@@ -16,7 +16,7 @@ enum Phase {
     Idle(Instant),
     /// The head of a request has begun to arrive.
     Receiving(Instant),
-    /// A request is being answered.
+    /// A request is being served.
     Serving,
 }
 
@@ -47,19 +47,19 @@ impl Pulse {
         }
     }
 
-    /// A request has arrived; call [`Pulse::idle`] when it is answered.
+    /// A request has arrived; call [`Pulse::idle`] after its response.
     pub fn serving(&self) {
         self.lock().phase = Phase::Serving;
         self.moved.notify_one();
     }
 
-    /// The answer was handed over.
+    /// The response was handed over.
     pub fn idle(&self) {
         self.lock().phase = Phase::Idle(Instant::now());
         self.moved.notify_one();
     }
 
-    /// The rest of a request that was answered early has come.
+    /// The rest of a request that got its response early has come.
     pub fn drained(&self) {
         let mut state = self.lock();
         if let Phase::Receiving(_) = state.phase {
@@ -118,7 +118,7 @@ impl Pulse {
         }
     }
 
-    /// Nothing is left to write, which is no sign of life: hyper asks for it at every turn.
+    /// Nothing is left to write. That says nothing about the client: hyper asks for it at every turn.
     fn flushed(&self) {
         self.lock().stalled = None;
     }
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_may_take_its_time_and_idleness_may_not() {
+    async fn a_response_may_take_its_time_and_idleness_may_not() {
         let pulse = Pulse::new(SHORT, SHORT);
         pulse.serving();
         assert!(!expires(&pulse).await);

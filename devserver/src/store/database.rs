@@ -66,7 +66,7 @@ impl Database {
         for end in ENDINGS {
             let file = with_ending(&self.file, end);
             let Ok(found) = file.symlink_metadata() else { continue };
-            // SQLite would follow a link, and wait for whoever writes to a pipe.
+            // SQLite would follow a link, and would wait for the writer of a pipe.
             if !found.is_file() {
                 return Err(Error::internal(format!(
                     "the file beside it that ends in {end} is not a regular file"
@@ -99,8 +99,8 @@ impl Database {
     /// Waits for the right to write, first come, first served.
     ///
     /// Waiting here costs no thread and no process.
-    pub async fn write_turn(&self, patience: Duration) -> Result<WriteTurn> {
-        let turn = tokio::time::timeout(patience, Arc::clone(&self.writer).lock_owned());
+    pub async fn write_turn(&self, wait_limit: Duration) -> Result<WriteTurn> {
+        let turn = tokio::time::timeout(wait_limit, Arc::clone(&self.writer).lock_owned());
         tokio::select! {
             biased;
             () = self.until_dropped() => Err(Error::no_database(&self.name)),
@@ -110,7 +110,7 @@ impl Database {
                     format!(
                         "the database {:?} is being written to by a transaction that has not ended within {} s",
                         self.name,
-                        patience.as_secs_f64()
+                        wait_limit.as_secs_f64()
                     ),
                 )
             }),
@@ -134,7 +134,7 @@ impl Database {
     /// Waits for the sessions to end and deletes the files.
     pub async fn finish_drop(&self) -> Result<()> {
         let nobody_left = Arc::clone(&self.presence).write_owned().await;
-        // The database goes first: a log alone is no database, but a database without its
+        // The database goes first: a log alone is not a database, but a database without its
         // log would be one that has lost what was written last.
         let removed = fs::remove_file(&self.file);
         self.remove_logs();

@@ -6,7 +6,7 @@ mod transactions;
 
 use crate::engine::{self, Command, Job, Opening};
 use crate::error::{Error, Kind, Result};
-use crate::worker::{Answer, Spawner, Stop};
+use crate::worker::{Outcome, Spawner, Stop};
 use crate::{log, names};
 use bytes::Bytes;
 use database::Database;
@@ -281,14 +281,20 @@ impl Store {
         access: Access,
         job: Job,
         body: Bytes,
-    ) -> Result<Answer> {
+    ) -> Result<Outcome> {
         match &place.transaction {
             None => self.run_alone(&place.database, access, job, body).await,
             Some(id) => self.run_within(id, &place.database, access, job, body).await,
         }
     }
 
-    async fn run_alone(&self, name: &str, access: Access, job: Job, body: Bytes) -> Result<Answer> {
+    async fn run_alone(
+        &self,
+        name: &str,
+        access: Access,
+        job: Job,
+        body: Bytes,
+    ) -> Result<Outcome> {
         let database = self.find(name)?;
         let turn = match access {
             Access::Write => Some(database.write_turn(self.limits.lock).await?),
@@ -319,7 +325,7 @@ impl Store {
         access: Access,
         job: Job,
         body: Bytes,
-    ) -> Result<Answer> {
+    ) -> Result<Outcome> {
         let mut state = self.transactions.enter(id).await?;
         let database = match state.database.get() {
             Some(bound) if bound.name == name => bound,
@@ -399,7 +405,7 @@ impl Store {
     /// Rolls back what is open and closes the files, so that the logs are merged.
     pub async fn close(&self) {
         let databases: Vec<_> = self.lock().values().cloned().collect();
-        // Who had the patience to wait has got a response; what still runs is stopped.
+        // A client that waited long enough has its response; what still runs is stopped.
         for database in &databases {
             database.stop();
         }

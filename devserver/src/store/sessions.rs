@@ -3,7 +3,7 @@
 use super::database::{Database, Presence};
 use crate::engine::{Command, Limits, Opening};
 use crate::error::{Error, Kind, Result};
-use crate::worker::{Answer, Lost, Spawner, Stop, Worker};
+use crate::worker::{Lost, Outcome, Spawner, Stop, Worker};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -185,7 +185,7 @@ impl Sessions {
     }
 
     /// Has a session do what belongs to no request, without a limit but that of a chore.
-    pub async fn chore(&self, session: &mut Session, command: Command) -> Result<Answer> {
+    pub async fn chore(&self, session: &mut Session, command: Command) -> Result<Outcome> {
         let (_here, gone) = oneshot::channel();
         let (_staying, dropping) = watch::channel(false);
         let mut stop = Stop::new(CHORE, gone, dropping);
@@ -199,9 +199,9 @@ impl Sessions {
         command: Command,
         body: Bytes,
         stop: &mut Stop,
-    ) -> Result<Answer> {
+    ) -> Result<Outcome> {
         match session.worker.ask(command, body, stop, &self.shares).await {
-            Ok(answer) => Ok(answer),
+            Ok(outcome) => Ok(outcome),
             Err(Lost::Failed(error) | Lost::Ended(error)) => Err(error),
         }
     }

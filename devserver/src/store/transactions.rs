@@ -92,7 +92,7 @@ impl Transactions {
         transaction.own(id).await
     }
 
-    /// Takes a transaction out, to end it; whoever comes later finds none.
+    /// Takes a transaction out, to end it; a later call finds none.
     pub async fn take(&self, id: &str) -> Result<OwnedMutexGuard<State>> {
         let transaction = self.lock().remove(id).ok_or_else(|| Error::no_transaction(id))?;
         transaction.own(id).await
@@ -171,7 +171,7 @@ impl State {
 
     /// Ends the transaction; what it has not committed is rolled back.
     pub async fn roll_back(&mut self, sessions: &Arc<Sessions>) {
-        // If it cannot be told to roll back, its worker is no more, and it has.
+        // If its worker cannot be told to roll back, it has ended, and has rolled back by that.
         let _ = self.end(Command::RollBack, sessions).await;
     }
 

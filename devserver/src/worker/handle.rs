@@ -55,7 +55,7 @@ pub struct Stop {
 
 /// What a worker has to say for itself.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Outcome {
     /// What was done.
     pub done: Done,
     /// The body of the response; while it exists it has its share of what all large ones together
@@ -75,12 +75,12 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no outcome.
 #[derive(Debug)]
 pub enum Lost {
     /// The worker says what is wrong, and lives on.
     Failed(Error),
-    /// The worker is no more, and what was uncommitted is rolled back.
+    /// The worker has ended, and what was uncommitted is rolled back.
     Ended(Error),
 }
 
@@ -204,7 +204,7 @@ impl Worker {
         body: Bytes,
         stop: &mut Stop,
         shares: &Arc<Semaphore>,
-    ) -> Result<Answer, Lost> {
+    ) -> Result<Outcome, Lost> {
         let asked = self.converse(command, body, stop, shares).await;
         if matches!(asked, Err(Lost::Ended(_))) {
             self.in_transaction = false;
@@ -218,7 +218,7 @@ impl Worker {
         body: Bytes,
         stop: &mut Stop,
         shares: &Arc<Semaphore>,
-    ) -> Result<Answer, Lost> {
+    ) -> Result<Outcome, Lost> {
         let head = match serde_json::to_vec(&command) {
             Ok(head) => head,
             Err(error) => return Err(Lost::Failed(Error::internal(error.to_string()))),
@@ -281,7 +281,7 @@ impl Worker {
                     }
                     _ => Lost::Failed(error),
                 })?;
-                Ok(Answer { done, body })
+                Ok(Outcome { done, body })
             }
             (Some(Err(error)), _) => Err(self.buried(Some(error), committing).await),
             (None, why) => {

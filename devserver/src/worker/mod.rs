@@ -12,7 +12,7 @@
 mod handle;
 mod serve;
 
-pub use handle::{Answer, Lost, Reason, Spawner, Stop, Worker};
+pub use handle::{Lost, Outcome, Reason, Spawner, Stop, Worker};
 pub use serve::main;
 
 use crate::engine::Done;

@@ -32,7 +32,7 @@ fn start(arguments: &[String]) -> io::Result<()> {
     let number = |at: usize| {
         arguments.get(at).and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidInput)
     };
-    // Where whoever started the server allows less, less it is.
+    // A lower limit that the server inherited stays in force.
     let limit = |resource, most: u64| {
         let most = getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
@@ -64,7 +64,7 @@ fn outlive_signals() -> io::Result<()> {
 /// whatever is running.
 pub fn serve(stream: UnixStream, leave: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let stopper = Stopper::default();
-    let (orders, inbox) = mpsc::channel();
+    let (orders, received) = mpsc::channel();
     let listener = stream.try_clone()?;
     let stops = stopper.clone();
     std::thread::Builder::new().name("listener".into()).spawn(move || {
@@ -74,7 +74,7 @@ pub fn serve(stream: UnixStream, leave: impl FnOnce() + Send + 'static) -> io::R
         leave();
     })?;
     let mut engine = Engine::new(stopper);
-    for Order { command, body } in inbox {
+    for Order { command, body } in received {
         let done = {
             let mut ending = || {
                 // If nobody hears it, nobody is there.

@@ -24,9 +24,9 @@ fn a_request_in_flight_is_finished() {
         wait_until("nobody listens", || TcpStream::connect(server.address).is_err());
         assert!(server.child.try_wait().unwrap().is_none());
         busy.write(b"\":1}").unwrap();
-        let reply = busy.read().unwrap();
-        reply.is(201);
-        assert_eq!(reply.header("connection"), Some("close"));
+        let response = busy.read().unwrap();
+        response.is(201);
+        assert_eq!(response.header("connection"), Some("close"));
         assert!(busy.is_closed());
         assert_eq!(server.exit_code(), Some(0));
         let left: Vec<_> = std::fs::read_dir(folder.path())
@@ -53,13 +53,13 @@ fn a_signal_that_reaches_the_workers_too_cuts_nothing() {
         server.signal_to("INT", worker);
     }
     server.signal("TERM");
-    let reply = runs.join().unwrap();
-    assert_eq!(reply.is(200)["rows"][0][0], 300_000);
+    let response = runs.join().unwrap();
+    assert_eq!(response.is(200)["rows"][0][0], 300_000);
     assert_eq!(server.exit_code(), Some(0));
 }
 
 #[test]
-fn patience_ends() {
+fn draining_ends_after_its_limit() {
     let mut server = Server::start(&["--drain-timeout", "0.2"]);
     let mut runs = server.with_table();
     let endless = r#"{"query":"WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"}"#;

@@ -32,8 +32,8 @@ fn kill_nine() {
                         let n = (round * WRITERS + writer) * 1_000_000 + number;
                         let body = format!(r#"{{"n":{n}}}"#);
                         match client.try_send("POST", "/databases/d/tables/t", Some(&body)) {
-                            Ok(reply) => {
-                                reply.is(201);
+                            Ok(response) => {
+                                response.is(201);
                                 acknowledged.lock().unwrap().push(n);
                                 count.fetch_add(1, SeqCst);
                             }

@@ -28,9 +28,9 @@ const ROUTES: &[(&str, &str)] = &[
 
 fn send(client: &mut Client, method: &str, target: &str, headers: &str) -> (u16, String) {
     client.write(format!("{method} {target} HTTP/1.1\r\n{headers}\r\n").as_bytes()).unwrap();
-    let reply = client.read().unwrap();
-    let code = reply.is(reply.status)["code"].as_str().unwrap_or_default().to_owned();
-    (reply.status, code)
+    let response = client.read().unwrap();
+    let code = response.is(response.status)["code"].as_str().unwrap_or_default().to_owned();
+    (response.status, code)
 }
 
 #[test]

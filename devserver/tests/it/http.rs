@@ -17,10 +17,10 @@ fn a_token_is_asked_for() {
     ] {
         client.headers = Vec::from_iter((!wrong.is_empty()).then(|| wrong.to_owned()));
         for path in ["/databases", "/stats", "/metrics", "/", "/api/v1/databases", "/none"] {
-            let reply = client.get(path);
-            reply.fails(401, "UNAUTHORIZED");
-            assert!(reply.header("www-authenticate").unwrap().starts_with("bearer"));
-            assert!(!reply.body.contains("s3cret"));
+            let response = client.get(path);
+            response.fails(401, "UNAUTHORIZED");
+            assert!(response.header("www-authenticate").unwrap().starts_with("bearer"));
+            assert!(!response.body.contains("s3cret"));
         }
         client.post("/databases", r#"{"name":"d"}"#).fails(401, "UNAUTHORIZED");
         client.post("/health", "{}").fails(401, "UNAUTHORIZED");
@@ -33,7 +33,7 @@ fn a_token_is_asked_for() {
 }
 
 #[test]
-fn every_mistake_gets_a_json_answer_and_the_connection_lives_on() {
+fn every_mistake_gets_a_json_response_and_the_connection_lives_on() {
     let server = Server::start(&["--max-body-bytes", "1000"]);
     let mut client = server.connect();
     client.get("/none").fails(404, "ROUTE_NOT_FOUND");
@@ -100,9 +100,9 @@ fn a_slow_client_is_cut() {
     body.write(b"POST /databases HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{")
         .unwrap();
     assert!(head.is_closed());
-    let reply = body.read().unwrap();
-    reply.fails(408, "REQUEST_TIMEOUT");
-    assert_eq!(reply.header("connection"), Some("close"));
+    let response = body.read().unwrap();
+    response.fails(408, "REQUEST_TIMEOUT");
+    assert_eq!(response.header("connection"), Some("close"));
     assert!(body.is_closed());
     wait_until("only the asking connection is open", || server.stat("connections_open") == 1);
 }
@@ -127,13 +127,13 @@ fn a_client_that_does_not_read_is_cut() {
 fn an_idle_connection_is_closed_as_announced() {
     let server = Server::start(&["--keep-alive-timeout", "1"]);
     let mut client = server.connect();
-    let reply = client.get("/health");
-    assert_eq!(reply.header("keep-alive"), Some("timeout=1"));
-    assert_eq!(reply.header("connection"), Some("keep-alive"));
-    let answered = std::time::Instant::now();
+    let response = client.get("/health");
+    assert_eq!(response.header("keep-alive"), Some("timeout=1"));
+    assert_eq!(response.header("connection"), Some("keep-alive"));
+    let responded = std::time::Instant::now();
     let mut silent = server.connect();
     assert!(client.is_closed() && silent.is_closed());
-    assert!(answered.elapsed().as_secs_f64() > 0.9);
+    assert!(responded.elapsed().as_secs_f64() > 0.9);
     let mut last = server.connect();
     last.headers = vec!["Connection: close".into()];
     assert_eq!(last.get("/health").header("keep-alive"), None);
@@ -159,8 +159,8 @@ fn connections_are_counted_from_accept_to_close() {
     open(5);
     let mut garbage = server.socket();
     garbage.write_all(b"\x16\x03\x01 no HTTP at all\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    garbage.read_to_end(&mut answer).unwrap();
+    let mut response = Vec::new();
+    garbage.read_to_end(&mut response).unwrap();
     open(5);
     clients.clear();
     open(1);
@@ -170,7 +170,7 @@ fn connections_are_counted_from_accept_to_close() {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order() {
+fn pipelined_requests_get_their_responses_in_order() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     let one = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -55,9 +55,9 @@ fn health_is_told_at_once_beside_large_queries() {
         .map(|_| {
             let mut client = server.connect();
             thread::spawn(move || {
-                let reply = client.query(&rows(100_000, "n, n AS b, n AS c, n AS d"));
-                assert_eq!(reply.status, 200);
-                assert!(reply.body.len() > 5_000_000);
+                let response = client.query(&rows(100_000, "n, n AS b, n AS c, n AS d"));
+                assert_eq!(response.status, 200);
+                assert!(response.body.len() > 5_000_000);
             })
         })
         .collect();
@@ -168,7 +168,7 @@ fn only_the_user_of_the_server_reads_its_files() {
     let begun = Instant::now();
     let server = Server::start(&["--data", data]);
     assert_eq!(server.connect().get("/databases").is(200)["databases"], json!([]));
-    assert!(begun.elapsed() < crate::support::PATIENCE);
+    assert!(begun.elapsed() < crate::support::WAIT_LIMIT);
     drop(server);
     std::fs::remove_file(&journal).unwrap();
     let server = Server::start(&["--data", data]);
@@ -194,7 +194,8 @@ fn there_are_so_many_connections() {
     assert_eq!((&stats["connections_open"], &stats["connections_refused"]), (&json!(3), &json!(5)));
     drop(open.pop());
     wait_until("there is room", || {
-        server.connect().try_send("GET", "/health", None).is_ok_and(|reply| reply.status == 200)
+        let health = server.connect().try_send("GET", "/health", None);
+        health.is_ok_and(|response| response.status == 200)
     });
 }
 
@@ -204,9 +205,9 @@ fn there_are_so_many_transactions_and_databases() {
     let mut client = server.with_table();
     let first = client.begin("");
     client.begin("");
-    let reply = client.post("/transactions", "");
-    reply.fails(429, "TOO_MANY_TRANSACTIONS");
-    assert_eq!(reply.header("retry-after"), Some("1"));
+    let response = client.post("/transactions", "");
+    response.fails(429, "TOO_MANY_TRANSACTIONS");
+    assert_eq!(response.header("retry-after"), Some("1"));
     client.post(&format!("/transactions/{first}/rollback"), "").is(200);
     client.begin("");
     client.post("/databases", r#"{"name":"e"}"#).is(201);
@@ -230,9 +231,9 @@ fn bodies_have_so_many_bytes_together() {
     first.write(&body.as_bytes()[..70_000]).unwrap();
     let mut second = server.connect();
     wait_until("the first body is at hand", || server.stat("body_bytes") == 70_000);
-    let reply = second.post(ROWS, &format!("{{\"s\":\"{}\"}}", "y".repeat(50_000)));
-    reply.fails(503, "SERVER_OVERLOADED");
-    assert_eq!(reply.header("retry-after"), Some("1"));
+    let response = second.post(ROWS, &format!("{{\"s\":\"{}\"}}", "y".repeat(50_000)));
+    response.fails(503, "SERVER_OVERLOADED");
+    assert_eq!(response.header("retry-after"), Some("1"));
     // Its connection lives on, and what is small still fits.
     second.post(ROWS, r#"{"n":1}"#).is(201);
     first.write(&body.as_bytes()[70_000..]).unwrap();
@@ -284,7 +285,7 @@ fn few_descriptors_are_enough() {
         url.trim().strip_prefix("http://").unwrap().parse().unwrap();
     let connect = || {
         let socket = std::net::TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(crate::support::WAIT_LIMIT)).unwrap();
         Client::over(socket)
     };
     let mut client = connect();
@@ -292,12 +293,12 @@ fn few_descriptors_are_enough() {
     let mut refused = None;
     for _ in 0..121 {
         client.headers.clear();
-        let reply = client.post("/transactions", "");
-        if reply.status != 200 {
-            refused = Some(reply);
+        let response = client.post("/transactions", "");
+        if response.status != 200 {
+            refused = Some(response);
             break;
         }
-        let id = reply.is(200)["transaction_id"].as_str().unwrap().to_owned();
+        let id = response.is(200)["transaction_id"].as_str().unwrap().to_owned();
         client.enter(&id);
         client.query("SELECT 1").is(200);
     }
@@ -313,7 +314,7 @@ fn few_descriptors_are_enough() {
 }
 
 #[test]
-fn limits_of_whoever_started_the_server_hold_for_its_workers() {
+fn inherited_limits_hold_for_the_workers() {
     let script = "ulimit -v 4000000; ulimit -f 100000; ulimit -c 0; exec setpriv --bounding-set=-sys_resource \"$0\" --port 0 --stop-on-stdin-eof --max-statement-memory 8000000000";
     let mut child = Command::new("sh")
         .args(["-c", script])
@@ -355,8 +356,8 @@ fn an_integer_is_exact_or_refused() {
                 client.put(rows, &format!(r#"{{"data":{{"{column}":{number}}}}}"#)),
                 client.post("/databases/d/query", &format!(r#"{{"query":"INSERT INTO c ({column}) VALUES (?)","parameters":[{number}]}}"#)),
             ];
-            for reply in told {
-                let message = reply.fails(400, "BAD_REQUEST");
+            for response in told {
+                let message = response.fails(400, "BAD_REQUEST");
                 assert!(message.contains("does not fit"), "{message}");
             }
         }
@@ -442,12 +443,12 @@ fn an_error_is_short_whatever_was_sent() {
     let mut client = server.with_table();
     for long in ["a", "é"] {
         let name = long.repeat(500_000);
-        for reply in [
+        for response in [
             client.query(&format!("SELECT {name}")),
             client.query(&format!("SELECT 1 FROM {name}")),
             client.post(ROWS, &format!(r#"{{"{name}":1}}"#)),
         ] {
-            let message = reply.fails(400, "SQL_ERROR");
+            let message = response.fails(400, "SQL_ERROR");
             assert!(message.len() < 2100 && message.contains(" … "), "{}", message.len());
         }
     }
@@ -471,12 +472,12 @@ fn a_key_that_is_there_already_is_409_on_every_route() {
     let server = Server::start(&[]);
     let mut client = server.with_table();
     client.post(ROWS, r#"{"id":1}"#).is(201);
-    for reply in [
+    for response in [
         client.post(ROWS, r#"{"id":1}"#),
         client.post(&format!("/api/v1{ROWS}/rows"), r#"{"rows":[{"id":2},{"id":1}]}"#),
         client.query("INSERT INTO t (id) VALUES (1)"),
     ] {
-        reply.fails(409, "ALREADY_EXISTS");
+        response.fails(409, "ALREADY_EXISTS");
     }
     assert_eq!(client.value("SELECT count(*) FROM t"), Value::from(1));
 }

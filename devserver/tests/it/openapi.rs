@@ -106,8 +106,8 @@ fn a_condition_here_means_rows_too() {
     let server = Server::start(&[]);
     let mut client = server.with_table();
     client.post("/databases/d/tables/t", r#"{"n":1}"#).is(201);
-    let reply = client.delete("/api/v1/databases/d/tables/t?condition=n%3D1").is(200);
-    assert_eq!(reply["count"], 1);
+    let response = client.delete("/api/v1/databases/d/tables/t?condition=n%3D1").is(200);
+    assert_eq!(response["count"], 1);
     client.delete("/api/v1/databases/d/tables/t?condition=").fails(400, "BAD_REQUEST");
     client.get("/api/v1/databases/d/tables/t").is(200);
 }

@@ -2,7 +2,7 @@ use crate::support::Server;
 use serde_json::{Value, json};
 
 #[test]
-fn a_query_answers_in_every_shape_of_the_field() {
+fn a_query_result_has_every_name_in_use() {
     let server = Server::start(&[]);
     let mut client = server.with_table();
     let body =
@@ -134,9 +134,9 @@ fn a_statement_stays_within_its_database() {
         "ALTER TABLE t RENAME TO __phantomdb_t".into(),
         "CREATE TABLE __phantomdb_t (a)".into(),
     ] {
-        let reply = client.query(&sql);
-        assert_eq!(reply.status, 400, "{sql}: {}", reply.body);
-        reply.is(400);
+        let response = client.query(&sql);
+        assert_eq!(response.status, 400, "{sql}: {}", response.body);
+        response.is(400);
     }
     let message = client.query("BEGIN").fails(400, "SQL_NOT_ALLOWED");
     assert!(message.contains("POST /transactions"), "{message}");

@@ -54,9 +54,9 @@ fn a_table_that_makes_no_sense_is_refused() {
         r#"{"name":"sqlite_x","columns":[{"name":"a","type":"text"}]}"#,
         r#"{"name":"__PhantomDB_x","columns":[{"name":"a","type":"text"}]}"#,
     ] {
-        let reply = client.post("/databases/d/tables", body);
-        assert_eq!(reply.status, 400, "{body}: {}", reply.body);
-        reply.is(400);
+        let response = client.post("/databases/d/tables", body);
+        assert_eq!(response.status, 400, "{body}: {}", response.body);
+        response.is(400);
     }
     let long =
         format!(r#"{{"name":"{}","columns":[{{"name":"a","type":"text"}}]}}"#, "x".repeat(256));

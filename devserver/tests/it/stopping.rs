@@ -50,8 +50,8 @@ fn the_time_out_holds_whatever_the_statement() {
             let mut client = server.connect();
             thread::spawn(move || {
                 let begun = Instant::now();
-                let reply = client.query(sql);
-                assert_eq!(reply.is(400)["code"], "QUERY_TIMEOUT", "{sql}");
+                let response = client.query(sql);
+                assert_eq!(response.is(400)["code"], "QUERY_TIMEOUT", "{sql}");
                 // As many of them as processors share what there is.
                 assert!(begun.elapsed() < Duration::from_secs(5), "{sql}: {:?}", begun.elapsed());
                 assert_eq!(client.value("SELECT 1"), 1);
@@ -140,9 +140,9 @@ fn a_transaction_whose_statement_was_ended_is_rolled_back_and_says_so() {
         1,
         "what could be stopped undoes only itself"
     );
-    let reply = client.query(INSTR);
-    reply.fails(400, "QUERY_TIMEOUT");
-    assert_eq!(reply.is(400)["details"]["transaction"], "rolled back");
+    let response = client.query(INSTR);
+    response.fails(400, "QUERY_TIMEOUT");
+    assert_eq!(response.is(400)["details"]["transaction"], "rolled back");
     client.query("SELECT 1").fails(404, "TRANSACTION_NOT_FOUND");
     client.headers.clear();
     client.post("/databases/d/tables/t", r#"{"n":2}"#).is(201);

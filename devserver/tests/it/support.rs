@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Nothing in these tests takes so long unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const WAIT_LIMIT: Duration = Duration::from_secs(15);
 
 pub struct Server {
     pub child: Child,
@@ -37,7 +37,7 @@ impl Server {
 
     pub fn socket(&self) -> TcpStream {
         let socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
         socket
     }
 
@@ -125,7 +125,7 @@ pub fn command() -> Command {
 }
 
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_LIMIT;
     while !condition() {
         assert!(Instant::now() < deadline, "in vain waited until {what}");
         std::thread::sleep(Duration::from_millis(2));
@@ -143,7 +143,7 @@ pub struct Client {
 }
 
 #[derive(Debug)]
-pub struct Reply {
+pub struct Response {
     pub status: u16,
     pub head: String,
     pub body: String,
@@ -154,23 +154,23 @@ impl Client {
         Self { stream: BufReader::new(Box::new(stream)), headers: Vec::new() }
     }
 
-    pub fn get(&mut self, path: &str) -> Reply {
+    pub fn get(&mut self, path: &str) -> Response {
         self.send("GET", path, None)
     }
 
-    pub fn delete(&mut self, path: &str) -> Reply {
+    pub fn delete(&mut self, path: &str) -> Response {
         self.send("DELETE", path, None)
     }
 
-    pub fn post(&mut self, path: &str, body: &str) -> Reply {
+    pub fn post(&mut self, path: &str, body: &str) -> Response {
         self.send("POST", path, Some(body))
     }
 
-    pub fn put(&mut self, path: &str, body: &str) -> Reply {
+    pub fn put(&mut self, path: &str, body: &str) -> Response {
         self.send("PUT", path, Some(body))
     }
 
-    pub fn query(&mut self, sql: &str) -> Reply {
+    pub fn query(&mut self, sql: &str) -> Response {
         let body = serde_json::json!({"query": sql}).to_string();
         self.post("/databases/d/query", &body)
     }
@@ -181,8 +181,8 @@ impl Client {
     }
 
     pub fn begin(&mut self, body: &str) -> String {
-        let reply = self.post("/transactions", body).is(200);
-        reply["transaction_id"].as_str().unwrap().to_owned()
+        let response = self.post("/transactions", body).is(200);
+        response["transaction_id"].as_str().unwrap().to_owned()
     }
 
     /// From here on each request belongs to the transaction.
@@ -190,8 +190,8 @@ impl Client {
         self.headers.push(format!("X-PhantomDB-Transaction: {transaction}"));
     }
 
-    pub fn send(&mut self, method: &str, path: &str, body: Option<&str>) -> Reply {
-        self.try_send(method, path, body).expect("an answer")
+    pub fn send(&mut self, method: &str, path: &str, body: Option<&str>) -> Response {
+        self.try_send(method, path, body).expect("a response")
     }
 
     pub fn try_send(
@@ -199,7 +199,7 @@ impl Client {
         method: &str,
         path: &str,
         body: Option<&str>,
-    ) -> std::io::Result<Reply> {
+    ) -> std::io::Result<Response> {
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
         for header in &self.headers {
             text += &format!("{header}\r\n");
@@ -232,13 +232,13 @@ impl Client {
         Ok(head.to_lowercase())
     }
 
-    pub fn read(&mut self) -> std::io::Result<Reply> {
+    pub fn read(&mut self) -> std::io::Result<Response> {
         let head = self.read_head()?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
-        Ok(Reply { status, head, body: String::from_utf8(body).unwrap() })
+        Ok(Response { status, head, body: String::from_utf8(body).unwrap() })
     }
 
     /// Whether the server has closed the connection, and nothing came before.
@@ -251,7 +251,7 @@ impl Client {
     }
 }
 
-impl Reply {
+impl Response {
     /// The body, after a look at the status; an error must have its three fields.
     #[track_caller]
     pub fn is(&self, status: u16) -> Value {

@@ -1,4 +1,4 @@
-use crate::support::{Client, PATIENCE, Server};
+use crate::support::{Client, Server, WAIT_LIMIT};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ fn connect(server: &Server, ca: &str, identity: Option<&(String, String)>) -> Cl
     let name = ServerName::try_from("localhost").unwrap();
     let tls = ClientConnection::new(Arc::new(config), name).unwrap();
     let socket = TcpStream::connect(server.address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     Client::over(StreamOwned::new(tls, socket))
 }
 

@@ -117,9 +117,9 @@ fn a_write_does_not_wait_for_ever() {
     writer.enter(&id);
     writer.post(ROWS, r#"{"n":1}"#).is(201);
     let mut other = server.connect();
-    let reply = other.post(ROWS, r#"{"n":2}"#);
-    reply.fails(503, "DATABASE_BUSY");
-    assert_eq!(reply.header("retry-after"), Some("1"));
+    let response = other.post(ROWS, r#"{"n":2}"#);
+    response.fails(503, "DATABASE_BUSY");
+    assert_eq!(response.header("retry-after"), Some("1"));
     let second = other.begin("");
     other.enter(&second);
     assert_eq!(other.value(COUNT), 0);
@@ -128,7 +128,7 @@ fn a_write_does_not_wait_for_ever() {
     writer.post(&format!("/transactions/{id}/commit"), "").is(200);
     assert_eq!(other.value(COUNT), 0, "a transaction keeps to what it saw first");
     let message = other.post(ROWS, r#"{"n":2}"#).fails(409, "TRANSACTION_CONFLICT");
-    assert!(message.contains("anew"), "{message}");
+    assert!(message.contains("begin a new one"), "{message}");
     other.get(ROWS).fails(404, "TRANSACTION_NOT_FOUND");
 }
 
@@ -203,8 +203,8 @@ fn databases_come_and_go_under_load() {
             let mut client = server.connect();
             thread::spawn(move || {
                 for _ in 0..150 {
-                    let reply = client.post(ROWS, r#"{"n":1}"#);
-                    assert!([201, 404].contains(&reply.status), "{}", reply.body);
+                    let response = client.post(ROWS, r#"{"n":1}"#);
+                    assert!([201, 404].contains(&response.status), "{}", response.body);
                 }
             })
         })
