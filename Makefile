@@ -51,6 +51,10 @@ SETUP_BENCH := $(TARGET_DIR)/setup-bench
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
+env: ## print the variables that the scripts take
+	@for name in TARGET_DIR LIB_DIR INCLUDE_DIR DEVSERVER VERSION ABI NODE_DIR PYTHON_DIR GO_DIR \
+		MANUAL_DIR DOCS_DIR DEB_DIR; do printf 'export %s=%q\n' "$$name" "$${!name}"; done
+
 setup: $(SETUP_TEST) ## install what building and testing need, or say what to install
 	@echo 'Everything is there.'
 
