@@ -59,13 +59,13 @@ stop_devservers() {
     return "$failed"
 }
 
-# post URL PATH JSON: without a client to install. Dies unless the answer is a 2xx.
+# post URL PATH JSON: without a client to install. Dies unless the response is a 2xx.
 post() {
     local address=${1#http://} status
     exec {connection}<>"/dev/tcp/${address%:*}/${address##*:}"
     printf 'POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' \
         "$2" "$address" "${#3}" "$3" >&"$connection"
-    IFS= read -r -t 30 status <&"$connection" || status='no answer'
+    IFS= read -r -t 30 status <&"$connection" || status='no response'
     cat <&"$connection" >/dev/null
     exec {connection}>&-
     [[ $status == "HTTP/1.1 2"* ]] || die "POST $2: $status"

@@ -257,7 +257,7 @@ fn flood(
 }
 
 #[test]
-fn endless_answers_end_at_a_limit() {
+fn endless_responses_end_at_a_limit() {
     let error =
         flood(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", vec![b' '; 65_536], |options| {
             options.max_response_bytes = 1_000_000;
@@ -325,7 +325,7 @@ fn timed(client: &mut Connection, deadline: Duration) -> (Error, Duration) {
 }
 
 #[test]
-fn a_silent_server_is_left_at_the_deadline_whoever_set_it() {
+fn a_silent_server_is_left_at_every_kind_of_deadline() {
     let limit = Duration::from_millis(150);
     for starts in
         [&b""[..], b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"]

@@ -352,7 +352,7 @@ fn old_server_hello() -> Vec<u8> {
 }
 
 #[test]
-fn an_older_tls_than_1_2_is_refused_whoever_says_so() {
+fn an_older_tls_than_1_2_is_refused_by_either_side() {
     let alert = vec![0x15, 3, 1, 0, 2, 2, 70];
     for (said, told) in [
         (old_server_hello(), "do not go with TLS 1.2 or 1.3"),
@@ -375,7 +375,7 @@ fn an_older_tls_than_1_2_is_refused_whoever_says_so() {
 }
 
 #[test]
-fn a_response_that_ends_without_the_farewell_of_tls_must_say_itself_where_it_ends() {
+fn a_response_that_ends_without_close_notify_must_say_itself_where_it_ends() {
     let health = Request::health_check;
     let raw = || Request::raw("GET", "/x", None).unwrap();
     let text = "Content-Type: text/plain\r\n";

@@ -18,8 +18,8 @@ import (
 type contender struct {
 	name string
 	work func(ctx context.Context) error
-	// answer is what its request gives.
-	answer func() ([]string, error)
+	// request gives the names in the response.
+	request func() ([]string, error)
 }
 
 var background = context.Background()
@@ -45,7 +45,7 @@ func requesters(url string) ([]contender, func(), error) {
 				_, err := db.ListDatabases(ctx)
 				return err
 			},
-			answer: func() ([]string, error) { return db.ListDatabases(background) },
+			request: func() ([]string, error) { return db.ListDatabases(background) },
 		},
 		{
 			name: "net/http",
@@ -53,7 +53,7 @@ func requesters(url string) ([]contender, func(), error) {
 				_, err := list(ctx)
 				return err
 			},
-			answer: func() ([]string, error) { return list(background) },
+			request: func() ([]string, error) { return list(background) },
 		},
 	}
 	return contenders, func() {
@@ -76,9 +76,9 @@ func overHTTP(ctx context.Context, client *http.Client, url string) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	var answer struct{ Databases []string }
-	err = json.Unmarshal(text, &answer)
-	return answer.Databases, err
+	var response struct{ Databases []string }
+	err = json.Unmarshal(text, &response)
+	return response.Databases, err
 }
 
 func acquirers(url string) ([]contender, func(), error) {

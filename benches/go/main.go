@@ -56,7 +56,7 @@ func run(url, results string, rounds int, scale float64) error {
 		return err
 	}
 	defer closeRequests()
-	if err := answerAlike(requests); err != nil {
+	if err := checkAlike(requests); err != nil {
 		return err
 	}
 	acquires, closeAcquires, err := acquirers(url)
@@ -95,13 +95,13 @@ func run(url, results string, rounds int, scale float64) error {
 	return os.WriteFile(results, append(text, '\n'), 0o644)
 }
 
-// answerAlike checks that the contenders do the same.
-func answerAlike(requests []contender) error {
-	want, err := requests[0].answer()
+// checkAlike checks that the contenders do the same.
+func checkAlike(requests []contender) error {
+	want, err := requests[0].request()
 	for _, it := range requests {
-		got, failed := it.answer()
+		got, failed := it.request()
 		if err != nil || failed != nil || !reflect.DeepEqual(got, want) {
-			return fmt.Errorf("%s answers %v (%v), %s %v (%v)", it.name, got, failed, requests[0].name, want, err)
+			return fmt.Errorf("%s gets %v (%v), %s %v (%v)", it.name, got, failed, requests[0].name, want, err)
 		}
 	}
 	return nil

@@ -44,8 +44,8 @@ const requests = {
   fetch: async () => (await (await fetch(`${url}/databases`)).json()).databases,
   // The same with as many connections as the others have.
   'fetch, 10 connections': async () => {
-    const answer = await undici.fetch(`${url}/databases`, { dispatcher: undiciAgent });
-    return (await answer.json()).databases;
+    const response = await undici.fetch(`${url}/databases`, { dispatcher: undiciAgent });
+    return (await response.json()).databases;
   },
 };
 
@@ -120,7 +120,7 @@ function show(what, title, unit) {
 
 const expected = JSON.stringify(await requests.undici());
 for (const [name, request] of Object.entries(requests)) {
-  if (JSON.stringify(await request()) !== expected) throw new Error(`${name} answers differently`);
+  if (JSON.stringify(await request()) !== expected) throw new Error(`${name} gets another response`);
 }
 
 const report = { runtime: `Node.js ${process.version}`, rounds, results: [] };

@@ -180,7 +180,7 @@ def compare_requests(bench: Bench, url: str, stack: ExitStack) -> None:
     }
     for name, one in work.items():
         if one() != pool.list_databases():
-            raise RuntimeError(f"{name} answers differently")
+            raise RuntimeError(f"{name} gets another response")
     counts = {"phantomdb": 8000, "urllib3": 2000, "requests": 600, "httpx": 600}
     loads: list[tuple[int, str, Callable[[Callable[[], Any]], Run]]] = [
         (1, "the main thread", in_threads),
@@ -210,8 +210,8 @@ def compare_tasks(bench: Bench, url: str) -> None:
             pool.release(one)
 
     async def theirs() -> list[str]:
-        answer = await client.get(databases)
-        names: list[str] = answer.json()["databases"]
+        response = await client.get(databases)
+        names: list[str] = response.json()["databases"]
         return names
 
     contenders = {"phantomdb": in_tasks(loop, ours), "httpx": in_tasks(loop, theirs)}

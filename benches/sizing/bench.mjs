@@ -1,5 +1,5 @@
 // What a pool's size does to its callers: bench.mjs URL. The server is reached through a proxy that
-// holds each answer back, as a network and a database at work would.
+// holds each response back, as a network and a database at work would.
 //
 // Closed: so many callers, each with a request under way all the time. Open: requests arrive at
 // random at a rate, whether the last ones are done or not, as from the users of a web service.
@@ -12,14 +12,14 @@ const [url] = process.argv.slice(2);
 const server = new URL(url);
 const SECONDS = Number(process.env.SECONDS ?? 3);
 
-/** A proxy whose answers come `delay` milliseconds late. */
+/** A proxy whose responses come `delay` milliseconds late. */
 async function slowly(delay) {
   const proxy = createServer((client) => {
     const upstream = connect(server.port, server.hostname);
     client.setNoDelay(true);
     upstream.setNoDelay(true);
     client.pipe(upstream);
-    upstream.on('data', (answer) => setTimeout(() => client.write(answer), delay));
+    upstream.on('data', (response) => setTimeout(() => client.write(response), delay));
     upstream.on('close', () => client.destroy());
     client.on('close', () => upstream.destroy());
     for (const socket of [client, upstream]) socket.on('error', () => {});

@@ -221,7 +221,7 @@ static int32_t load(phantomdb_pool *pool, const row_list *list, phantomdb_error 
     return error->code;
 }
 
-/* Runs a query whose answer is one whole number. */
+/* Runs a query whose result is one whole number. */
 static int32_t ask_number(phantomdb_connection *connection, const char *sql, int64_t *number,
                           phantomdb_error *error) {
     phantomdb_result *result;

@@ -75,7 +75,7 @@ func degrees(text string, degreeDigits int) float64 {
 	return math.Round(angle*1e4) / 1e4
 }
 
-// readTable reads the fields of each line that is no comment.
+// readTable reads the fields of each line that is not a comment.
 func readTable(folder, name string, leastFields int, add func(fields []string) error) error {
 	path := filepath.Join(folder, name)
 	text, err := os.ReadFile(path)

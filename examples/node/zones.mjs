@@ -37,7 +37,7 @@ function degrees(sign, digits, degreeDigits) {
   return Number((sign === '-' ? -angle : angle).toFixed(4));
 }
 
-/** The fields of each line that is no comment. */
+/** The fields of each line that is not a comment. */
 async function readTable(folder, name, leastFields) {
   const file = path.join(folder, name);
   const lines = (await readFile(file, 'utf8')).split('\n');

@@ -48,7 +48,7 @@ def degrees(sign: str, digits: str, degree_digits: int) -> float:
 
 
 def read_table(file: Path, least_fields: int) -> Iterator[list[str]]:
-    """Give the fields of each line that is no comment."""
+    """Give the fields of each line that is not a comment."""
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         if not line or line.startswith("#"):
             continue
@@ -124,8 +124,8 @@ class Loader:
 
 
 def count(client: PhantomDB, table: str) -> int:
-    answer = client.execute_query(DATABASE, f"SELECT count(*) AS n FROM {table}")
-    return int(answer["rows"][0]["n"])
+    result = client.execute_query(DATABASE, f"SELECT count(*) AS n FROM {table}")
+    return int(result["rows"][0]["n"])
 
 
 def show_counts(client: PhantomDB) -> None:
@@ -134,14 +134,14 @@ def show_counts(client: PhantomDB) -> None:
 
 
 def show_countries(client: PhantomDB) -> None:
-    answer = client.execute_query(
+    result = client.execute_query(
         DATABASE,
         "SELECT count(*) AS zones, countries.name FROM places JOIN countries ON code = country "
         "GROUP BY code ORDER BY zones DESC, countries.name LIMIT ?",
         [10],
     )
     print("zones  country\n-----  -------")
-    for row in answer["rows"]:
+    for row in result["rows"]:
         print(f"{row['zones']:5}  {row['name']}")
 
 

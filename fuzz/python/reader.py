@@ -152,7 +152,7 @@ def spelled(value: Any) -> str:
 
 
 class Server:
-    """Answers every request with the body that is set."""
+    """Responds to every request with the body that is set."""
 
     def __init__(self) -> None:
         self.body = b"{}"

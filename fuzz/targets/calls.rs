@@ -1,6 +1,6 @@
 //! Any sequence of calls of the C interface, from two threads at once, on handles that are valid,
-//! stale, of another kind, made up or NULL: each says what it is told to, every callback that is
-//! owed runs once, and nothing is left.
+//! stale, of another kind, made up or NULL: each call behaves as documented, every
+//! pending callback runs once, and nothing is left.
 #![no_main]
 
 use std::ffi::{CStr, c_char, c_void};
@@ -26,8 +26,8 @@ struct Handles {
 }
 
 static HANDLES: Mutex<Option<Handles>> = Mutex::new(None);
-/// Callbacks that are owed, less those that ran.
-static OWED: AtomicI64 = AtomicI64::new(0);
+/// Pending callbacks, less those that ran.
+static PENDING: AtomicI64 = AtomicI64::new(0);
 
 fn handles<R>(work: impl FnOnce(&mut Handles) -> R) -> R {
     work(HANDLES.lock().expect("nobody panics with it").get_or_insert_default())
@@ -166,7 +166,7 @@ unsafe extern "C" fn on_connection(
     let code = unsafe { (*error).code };
     assert_eq!(code == 0, !connection.is_null());
     keep_connection(connection, pool.addr());
-    OWED.fetch_sub(1, Ordering::SeqCst);
+    PENDING.fetch_sub(1, Ordering::SeqCst);
 }
 
 unsafe extern "C" fn on_result(
@@ -178,17 +178,17 @@ unsafe extern "C" fn on_result(
     let code = unsafe { (*error).code };
     assert_eq!(code == 0, !result.is_null());
     keep_result(result);
-    OWED.fetch_sub(1, Ordering::SeqCst);
+    PENDING.fetch_sub(1, Ordering::SeqCst);
 }
 
 unsafe extern "C" fn on_closed(_error: *const phantomdb_error, _user_data: *mut c_void) {
-    OWED.fetch_sub(1, Ordering::SeqCst);
+    PENDING.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// What a call that owes a callback if it succeeds came to. It was counted before the call.
+/// Settles a call whose callback runs if it succeeds, and which was counted before it was made.
 fn settle(code: i32, ticket: *mut phantomdb_ticket) {
     if code != 0 {
-        OWED.fetch_sub(1, Ordering::SeqCst);
+        PENDING.fetch_sub(1, Ordering::SeqCst);
     }
     made(ticket);
 }
@@ -309,7 +309,7 @@ fn call(source: &mut Source<'_>) {
             26 | 27 => {
                 let pool = source.pool();
                 let time = source.time();
-                OWED.fetch_add(1, Ordering::SeqCst);
+                PENDING.fetch_add(1, Ordering::SeqCst);
                 let user = ptr::without_provenance_mut(pool.addr());
                 let done = Some(on_connection as _);
                 let code = phantomdb_pool_acquire_async(pool, time, done, user, &mut ticket, error);
@@ -321,7 +321,7 @@ fn call(source: &mut Source<'_>) {
                 let operation = i32::from(source.byte() % 18);
                 let texts = [source.text(), source.text(), source.text(), source.text()];
                 let count = u64::from(source.byte() % 5);
-                OWED.fetch_add(1, Ordering::SeqCst);
+                PENDING.fetch_add(1, Ordering::SeqCst);
                 let code = phantomdb_pool_run_async(
                     pool,
                     operation,
@@ -337,7 +337,7 @@ fn call(source: &mut Source<'_>) {
             }
             29 => {
                 let connection = source.connection();
-                OWED.fetch_add(1, Ordering::SeqCst);
+                PENDING.fetch_add(1, Ordering::SeqCst);
                 let code = phantomdb_connection_request_async(
                     connection,
                     c"GET".as_ptr(),
@@ -355,10 +355,10 @@ fn call(source: &mut Source<'_>) {
             30 => phantomdb_cancel(source.handle(|it| it.all.clone()), error),
             _ => {
                 let (pool, time) = (source.pool(), source.time());
-                OWED.fetch_add(1, Ordering::SeqCst);
+                PENDING.fetch_add(1, Ordering::SeqCst);
                 let none = ptr::null_mut();
                 let code = phantomdb_pool_close_async(pool, time, Some(on_closed), none, error);
-                OWED.fetch_sub(i64::from(code != 0), Ordering::SeqCst);
+                PENDING.fetch_sub(i64::from(code != 0), Ordering::SeqCst);
                 code
             }
         }
@@ -430,7 +430,7 @@ fn read(source: &mut Source<'_>) {
     }
 }
 
-/// Closes, releases and frees all; nothing is owed then.
+/// Closes, releases and frees all; nothing is pending then.
 fn end() {
     let none = ptr::null_mut();
     let pools = handles(|it| it.pools.clone());
@@ -438,7 +438,7 @@ fn end() {
         // SAFETY: handles may be anything.
         unsafe { phantomdb_pool_close_timeout(ptr::without_provenance_mut(pool), 0, none) };
     }
-    assert_eq!(OWED.load(Ordering::SeqCst), 0, "callbacks that did not run, or ran twice");
+    assert_eq!(PENDING.load(Ordering::SeqCst), 0, "callbacks that did not run, or ran twice");
     let left = handles(std::mem::take);
     for (connection, pool) in left.connections {
         let (pool, connection) =

@@ -108,7 +108,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(pool.is_null());
     assert!(!message.is_empty());
     // The message may tell what is wrong with the token, and nothing else of it: it is the same for
-    // one of other letters.
+    // one of other characters.
     if let Some(token) = token {
         let other = |byte: u8| if byte.is_ascii_graphic() { b'x' } else { byte };
         let masked: Vec<u8> = token.as_bytes().iter().copied().map(other).collect();

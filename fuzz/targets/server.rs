@@ -271,7 +271,7 @@ async fn one(client: &mut Client, choice: u8, first: &[u8], second: &[u8]) {
         18 => {
             let path: String = line(first).chars().filter(|byte| *byte != ' ').collect();
             let method = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"][second.len() % 6];
-            // What is no URL ends the connection.
+            // What is not a URL ends the connection.
             let mut other = Client::new();
             let request = format!("{method} /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
             other.write(request.as_bytes()).await;

@@ -16,7 +16,7 @@ typedef struct contender {
     void (*close)(void *self);
 } contender;
 
-/* Reads the names out of {"databases":[...]} and gives how many there are; -1 if it is no such
+/* Reads the names out of {"databases":[...]} and gives how many there are; -1 if it is not such
  * JSON. In Rust, by serde_json: one parser for all who have none of their own. */
 int64_t bench_parse(const char *json, size_t length);
 

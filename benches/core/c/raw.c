@@ -60,7 +60,7 @@ static void *open_raw(int connections, const char *host, int port, const char *p
     return self;
 }
 
-/* One request and its answer; gives 0 if the answer was understood. */
+/* One request and its response; gives 0 if the response was understood. */
 static int request(const raw *self, line *it) {
     if (send(it->socket, self->request, self->request_length, MSG_NOSIGNAL) !=
         (ssize_t)self->request_length) {

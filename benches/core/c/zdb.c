@@ -25,7 +25,7 @@ static void *open_zdb(int connections, const char *host, int port, const char *p
 static int run(void *opaque, uint64_t count) {
     pool *self = opaque;
     for (uint64_t i = 0; i < count;) {
-        /* It does not wait: whoever finds none comes again. */
+        /* It does not wait: a caller that finds none tries again. */
         Connection_T connection = ConnectionPool_getConnection(self->pool);
         if (!connection) continue;
         Connection_close(connection);

@@ -57,7 +57,7 @@ pub fn measure(server: SocketAddr, progress: &ProgressBar) -> io::Result<Section
         title: "Instructions",
         about: "Of the program, in user mode, for an acquire with its release, and for a request with an \
                 response of 30 bytes; counted by valgrind's callgrind. \"ours\" is this library's count divided \
-                by the other's. Locked instructions and the clock cost more than others, so that this is no \
+                by the other's. Locked instructions and the clock cost more than others, so this is not a \
                 measure of time.",
         head: vec!["", "instructions", "ours"],
         rows: rows.iter().map(cells).collect(),

@@ -1,4 +1,4 @@
-//! What whoever has no JSON parser of its own reads a response with.
+//! The JSON parser of the contenders that have none of their own.
 
 use serde::Deserialize;
 

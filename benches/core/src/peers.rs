@@ -19,7 +19,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 struct Null;
 
-/// The limit: a queue without locks, and nothing else. Whoever finds it empty tries again.
+/// The limit: a queue without locks, and nothing else. A caller that finds it empty tries again.
 pub fn array_queue(connections: usize, _: &Place) -> io::Result<Box<dyn Contender>> {
     struct Queue(ArrayQueue<usize>);
     impl Contender for Queue {

@@ -1,4 +1,4 @@
-//! A server that answers `GET [/SIZE]/databases` with a JSON text of about that many bytes, and costs
+//! A server that responds to `GET [/SIZE]/databases` with a JSON text of about that many bytes, and costs
 //! as little as a server can: one thread that watches all its sockets. It is a process of its own,
 //! so that its processor time is not counted with anybody's.
 
@@ -53,7 +53,7 @@ pub fn serve() -> io::Result<()> {
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
     let mut lines: HashMap<Token, Line> = HashMap::new();
-    let mut responses = Answers::default();
+    let mut responses = Responses::default();
     let mut next = 0;
     loop {
         if let Err(error) = poll.poll(&mut events, None) {
@@ -92,7 +92,7 @@ struct Line {
 
 impl Line {
     /// Reads and writes what can be; an error means that the connection is over.
-    fn go_on(&mut self, responses: &mut Answers) -> io::Result<()> {
+    fn go_on(&mut self, responses: &mut Responses) -> io::Result<()> {
         let mut buffer = [0; 4096];
         loop {
             match self.stream.read(&mut buffer) {
@@ -123,11 +123,11 @@ impl Line {
     }
 }
 
-/// Whole answers, by their sizes.
+/// Whole responses, by their sizes.
 #[derive(Default)]
-struct Answers(HashMap<usize, Vec<u8>>);
+struct Responses(HashMap<usize, Vec<u8>>);
 
-impl Answers {
+impl Responses {
     fn to(&mut self, head: &[u8]) -> &[u8] {
         let target = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
         let size = target.split(|byte| *byte == b'/').nth(1).unwrap_or_default();

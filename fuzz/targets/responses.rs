@@ -1,4 +1,4 @@
-//! Whatever a server answers, byte by byte or at once: the client says what it is or what is
+//! Whatever a server sends, byte by byte or at once: the client says what it is or what is
 //! wrong with it, and every view of a response holds.
 //!
 //! The first byte chooses the request, the second in how large pieces the rest comes.
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use phantomdb::client::{
-    Connection, DialLimiter, Endpoint, CancelHandle, JsonToken, Poller, Progress, Table, Watch,
+    CancelHandle, Connection, DialLimiter, Endpoint, JsonToken, Poller, Progress, Table, Watch,
 };
-use phantomdb::{Response, Code, Error, Options, Request, Result, Secret};
+use phantomdb::{Code, Error, Options, Request, Response, Result, Secret};
 
 const TOKEN: &str = "the-token-that-nobody-sees";
 /// So many consecutive characters of it are shown nowhere, whatever the server sends.
 const RUN: usize = 8;
-/// No answer of so few bytes needs more looks at the socket.
+/// No response of so few bytes needs more looks at the socket.
 const MANY: usize = 100_000;
 
 /// In about so many pieces a response comes at most.
@@ -32,7 +32,7 @@ struct Closed;
 
 impl DialLimiter for Closed {
     fn enter(&self, _deadline: Instant, _cut: &CancelHandle) -> Result<()> {
-        Err(Error::new(Code::Unavailable, "this is no network"))
+        Err(Error::new(Code::Unavailable, "there is no network here"))
     }
 
     fn leave(&self, _outcome: std::result::Result<(), &Error>) {}
@@ -43,7 +43,7 @@ impl DialLimiter for Closed {
 struct Unwatched;
 
 impl Watch for Unwatched {
-    fn begins(&self, _interrupter: &CancelHandle) -> bool {
+    fn begins(&self, _cancel: &CancelHandle) -> bool {
         true
     }
 
@@ -141,7 +141,8 @@ fn look_at(outcome: Result<Response>) {
             return;
         }
     };
-    let text = checked(response.text_with_nul()).expect("no response here has a text of a megabyte");
+    let text =
+        checked(response.text_with_nul()).expect("no response here has a text of a megabyte");
     assert!(text.ends_with('\0'));
     read_json(&response);
     assert!((200..300).contains(&response.status()));
@@ -160,7 +161,7 @@ fn look_at(outcome: Result<Response>) {
             let cell = table.cell(row, column).expect("it exists");
             let _ = (cell.kind(), cell.text(), checked(cell.double()), checked(cell.boolean()));
             if let Some(number) = checked(cell.int64()) {
-                assert!(cell.double().is_ok(), "{number} is no double");
+                assert!(cell.double().is_ok(), "{number} is not a double");
             }
         }
     }
