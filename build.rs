@@ -11,10 +11,11 @@ fn main() {
 
 /// The files that the header is made of, in the order in which it shows them.
 #[cfg(feature = "capi")]
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "version",
     "error",
     "options",
+    "option_table",
     "status",
     "pool",
     "connection",

@@ -443,6 +443,45 @@ typedef enum phantomdb_log_level {
 } phantomdb_log_level;
 
 /**
+ * What the value of an option is, and the type of its member of `phantomdb_pool_options`.
+ */
+typedef enum phantomdb_option_type {
+    /**
+     * A number of things: `uint32_t`.
+     */
+    PHANTOMDB_OPTION_COUNT = 1,
+    /**
+     * A number of bytes: `uint64_t`.
+     */
+    PHANTOMDB_OPTION_SIZE = 2,
+    /**
+     * A time in milliseconds: `int64_t`.
+     */
+    PHANTOMDB_OPTION_TIME = 3,
+    /**
+     * 0 or 1: `int32_t`.
+     */
+    PHANTOMDB_OPTION_FLAG = 4,
+    /**
+     * One of several values that have a name: `int32_t`.
+     */
+    PHANTOMDB_OPTION_CHOICE = 5,
+    /**
+     * A text that may be NULL: `const char *`.
+     */
+    PHANTOMDB_OPTION_TEXT = 6,
+    /**
+     * The path of a file, or NULL: `const char *`.
+     */
+    PHANTOMDB_OPTION_FILE = 7,
+    /**
+     * A function that is called with log messages, or NULL. The `void *` that it is handed is the
+     * member that follows.
+     */
+    PHANTOMDB_OPTION_LOG = 8,
+} phantomdb_option_type;
+
+/**
  * The type of a cell; see `phantomdb_result_cell_kind`.
  */
 typedef enum phantomdb_cell_kind {
@@ -821,6 +860,66 @@ typedef struct phantomdb_pool_options {
 } phantomdb_pool_options;
 
 /**
+ * An option of a pool, as `phantomdb_option_table` lists them.
+ */
+typedef struct phantomdb_option_info {
+    /**
+     * Its name, "acquire_timeout" for example: that of its member without the unit. Messages of
+     * errors about the option begin with it.
+     */
+    const char *name;
+    /**
+     * The unit of its value: "ms", "bytes", or "" if it has none.
+     */
+    const char *unit;
+    /**
+     * One of `phantomdb_option_type`. Skip an option whose type you don't know.
+     */
+    int32_t type;
+    /**
+     * Where its member is in `phantomdb_pool_options`, in bytes from the beginning. Skip an option
+     * whose member lies behind the end of your struct: the library is newer than your header.
+     */
+    uint32_t offset;
+    /**
+     * How many bytes its member has.
+     */
+    uint32_t size;
+    /**
+     * How many choices there are; 0 if it is not a choice.
+     */
+    uint32_t choice_count;
+    /**
+     * The name of each choice, "ping" for example, in the order of the numbers, from 0.
+     */
+    const char *const *choices;
+    /**
+     * The least value of a number; 0 for a text.
+     */
+    int64_t minimum;
+    /**
+     * The greatest value of a number; 0 for a text.
+     */
+    int64_t maximum;
+    /**
+     * The default of a number; 0 for a text.
+     */
+    int64_t default_number;
+    /**
+     * The default of a text; NULL if it has none, and for a number.
+     */
+    const char *default_text;
+    /**
+     * Whether its value is secret: programs must not show or log it.
+     */
+    bool is_secret;
+    /**
+     * For later versions; zero.
+     */
+    uint8_t reserved[23];
+} phantomdb_option_info;
+
+/**
  * The numbers of a pool at one moment. Fill it once with `phantomdb_status_init`, then pass it to
  * `phantomdb_pool_status` as often as you like.
  */
@@ -1097,6 +1196,30 @@ const char *phantomdb_code_name(int32_t code);
  */
 int32_t phantomdb_pool_options_init(struct phantomdb_pool_options *options,
                                     uint32_t struct_size);
+
+/**
+ * Every option of a pool: its name and type, where its member of `phantomdb_pool_options` is, and
+ * what it may be set to. For bindings, and for programs that read options from a file or a command
+ * line:
+ *
+ *     static int set_time(phantomdb_pool_options *options, const char *name, int64_t ms) {
+ *         uint64_t count;
+ *         const phantomdb_option_info *table = phantomdb_option_table(&count);
+ *         for (uint64_t i = 0; i < count; i++) {
+ *             if (table[i].type != PHANTOMDB_OPTION_TIME) continue;
+ *             if (strcmp(table[i].name, name) != 0) continue;
+ *             if (table[i].offset + table[i].size > sizeof *options) continue;
+ *             memcpy((char *)options + table[i].offset, &ms, sizeof ms);
+ *             return 0;
+ *         }
+ *         return -1;
+ *     }
+ *
+ * The ranges are those of each option alone; `phantomdb_pool_create` also refuses options that
+ * contradict each other. Returns the first of `*count` entries; they are valid for ever. `count`
+ * may be NULL. Safe from any thread.
+ */
+const struct phantomdb_option_info *phantomdb_option_table(uint64_t *count);
 
 /**
  * Prepares `status` for `phantomdb_pool_status`. Pass `sizeof(phantomdb_status)` as `struct_size`.

@@ -181,48 +181,94 @@ pub const MAX_CONNECTIONS_LIMIT: u32 = 65_535;
 /// The longest time that an option can name: one year of 365 days.
 pub const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// The values that an option may have which is a number or a time.
+pub(crate) struct Range {
+    /// The option's name.
+    pub name: &'static str,
+    pub values: RangeValues,
+}
+
+pub(crate) enum RangeValues {
+    Count {
+        least: u32,
+        most: u32,
+        get: fn(&Options) -> u32,
+    },
+    Size {
+        least: u64,
+        most: u64,
+        get: fn(&Options) -> u64,
+    },
+    /// At most [`MAX_DURATION`].
+    Time {
+        may_be_zero: bool,
+        get: fn(&Options) -> Duration,
+    },
+}
+
+/// Every option that is a number or a time.
+pub(crate) const RANGES: [Range; 14] = [
+    Range::count("min_connections", 0, MAX_CONNECTIONS_LIMIT, |options| options.min_connections),
+    Range::count("max_connections", 1, MAX_CONNECTIONS_LIMIT, |options| options.max_connections),
+    Range::count("max_connecting", 1, MAX_CONNECTIONS_LIMIT, |options| options.max_connecting),
+    Range::count("max_waiters", 0, u32::MAX, |options| options.max_waiters),
+    Range::size("max_response_bytes", 1, i64::MAX as u64, |options| options.max_response_bytes),
+    Range::positive_time("acquire_timeout", |options| options.acquire_timeout),
+    Range::positive_time("request_timeout", |options| options.request_timeout),
+    Range::positive_time("connect_timeout", |options| options.connect_timeout),
+    Range::positive_time("validation_timeout", |options| options.validation_timeout),
+    Range::time("idle_timeout", |options| options.idle_timeout),
+    Range::time("max_lifetime", |options| options.max_lifetime),
+    Range::time("validate_after", |options| options.validate_after),
+    Range::time("close_timeout", |options| options.close_timeout),
+    Range::time("leak_threshold", |options| options.leak_threshold),
+];
+
+impl Range {
+    const fn count(name: &'static str, least: u32, most: u32, get: fn(&Options) -> u32) -> Range {
+        Range { name, values: RangeValues::Count { least, most, get } }
+    }
+
+    const fn size(name: &'static str, least: u64, most: u64, get: fn(&Options) -> u64) -> Range {
+        Range { name, values: RangeValues::Size { least, most, get } }
+    }
+
+    const fn positive_time(name: &'static str, get: fn(&Options) -> Duration) -> Range {
+        Range { name, values: RangeValues::Time { may_be_zero: false, get } }
+    }
+
+    const fn time(name: &'static str, get: fn(&Options) -> Duration) -> Range {
+        Range { name, values: RangeValues::Time { may_be_zero: true, get } }
+    }
+
+    fn check(&self, options: &Options) -> Result<()> {
+        match self.values {
+            RangeValues::Count { least, most, get } => {
+                in_range(self.name, get(options), least, most)
+            }
+            RangeValues::Size { least, most, get } => {
+                in_range(self.name, get(options), least, most)
+            }
+            RangeValues::Time { may_be_zero, get } => {
+                check_time(self.name, get(options), may_be_zero)
+            }
+        }
+    }
+}
+
 impl Options {
     /// Says whether these options make sense together; the error names the first that doesn't.
     ///
     /// The URL and the TLS files are looked at by [`crate::Pool::new`], which calls this first.
     pub fn check(&self) -> Result<()> {
-        self.check_counts()?;
-        self.check_times()?;
+        check_size(self.min_connections, self.max_connections)?;
+        self.check_ranges()?;
         self.check_token()?;
         self.check_tls()
     }
 
-    fn check_counts(&self) -> Result<()> {
-        check_size(self.min_connections, self.max_connections)?;
-        in_range("max_connecting", self.max_connecting, 1, MAX_CONNECTIONS_LIMIT)?;
-        in_range("max_response_bytes", self.max_response_bytes, 1, i64::MAX as u64)
-    }
-
-    fn check_times(&self) -> Result<()> {
-        let must_be_positive = [
-            ("acquire_timeout", self.acquire_timeout),
-            ("request_timeout", self.request_timeout),
-            ("connect_timeout", self.connect_timeout),
-            ("validation_timeout", self.validation_timeout),
-        ];
-        for (name, value) in must_be_positive {
-            if value.is_zero() {
-                return Err(Error::invalid_argument(name, "must be more than zero"));
-            }
-        }
-        let zero_has_a_meaning = [
-            ("idle_timeout", self.idle_timeout),
-            ("max_lifetime", self.max_lifetime),
-            ("validate_after", self.validate_after),
-            ("close_timeout", self.close_timeout),
-            ("leak_threshold", self.leak_threshold),
-        ];
-        for (name, value) in must_be_positive.into_iter().chain(zero_has_a_meaning) {
-            if value > MAX_DURATION {
-                return Err(Error::invalid_argument(name, "must be at most 365 days"));
-            }
-        }
-        Ok(())
+    fn check_ranges(&self) -> Result<()> {
+        RANGES.iter().try_for_each(|range| range.check(self))
     }
 
     fn check_token(&self) -> Result<()> {
@@ -266,6 +312,16 @@ pub(crate) fn check_token(token: &Secret) -> Result<()> {
             "has a space, a line break, a control character or a non-ASCII letter, \
              which an HTTP header can't carry",
         ));
+    }
+    Ok(())
+}
+
+fn check_time(name: &str, value: Duration, may_be_zero: bool) -> Result<()> {
+    if value.is_zero() && !may_be_zero {
+        return Err(Error::invalid_argument(name, "must be more than zero"));
+    }
+    if value > MAX_DURATION {
+        return Err(Error::invalid_argument(name, "must be at most 365 days"));
     }
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 use std::ffi::{CString, c_char, c_void};
 use std::mem::offset_of;
-use std::path::PathBuf;
 use std::ptr;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use super::call::{UserData, call_at_once, optional_text, text};
+use super::call::{UserData, call_at_once};
+use super::member::Member;
+use super::option_table::phantomdb_option_info;
 use super::structs::{self, Sized32};
-use crate::config::{LogLevel, Logger, Options, Secret, Validation};
+use crate::config::{LogLevel, Logger, Options};
 use crate::error::{Error, Result};
 
 /// How an idle connection is checked before it is handed out;
@@ -141,43 +141,18 @@ pub unsafe extern "C" fn phantomdb_pool_options_init(
     unsafe { call_at_once(ptr::null_mut(), || structs::fill(options, struct_size, defaults())) }
 }
 
-fn defaults() -> phantomdb_pool_options {
-    static BASE_URL: OnceLock<CString> = OnceLock::new();
-    let options = Options::default();
-    let base_url =
-        BASE_URL.get_or_init(|| CString::new(options.base_url.as_str()).expect("a URL has no NUL"));
-    phantomdb_pool_options {
-        struct_size: size_of::<phantomdb_pool_options>() as u32,
-        min_connections: options.min_connections,
-        max_connections: options.max_connections,
-        max_connecting: options.max_connecting,
-        max_waiters: options.max_waiters,
-        validation: match options.validation {
-            Validation::Socket => phantomdb_validation::PHANTOMDB_VALIDATION_SOCKET,
-            Validation::Ping => phantomdb_validation::PHANTOMDB_VALIDATION_PING,
-            Validation::None => phantomdb_validation::PHANTOMDB_VALIDATION_NONE,
-        } as i32,
-        base_url: base_url.as_ptr(),
-        token: ptr::null(),
-        tls_ca_file: ptr::null(),
-        tls_cert_file: ptr::null(),
-        tls_key_file: ptr::null(),
-        acquire_timeout_ms: to_ms(options.acquire_timeout),
-        idle_timeout_ms: to_ms(options.idle_timeout),
-        max_lifetime_ms: to_ms(options.max_lifetime),
-        validate_after_ms: to_ms(options.validate_after),
-        validation_timeout_ms: to_ms(options.validation_timeout),
-        request_timeout_ms: to_ms(options.request_timeout),
-        connect_timeout_ms: to_ms(options.connect_timeout),
-        close_timeout_ms: to_ms(options.close_timeout),
-        max_response_bytes: options.max_response_bytes,
-        leak_threshold_ms: to_ms(options.leak_threshold),
-        log: None,
-        log_user_data: ptr::null_mut(),
-        preconnect: i32::from(options.preconnect),
-        reserved: 0,
-    }
+/// A pool's default options as the struct has them.
+pub(super) fn defaults() -> phantomdb_pool_options {
+    static DEFAULTS: OnceLock<Defaults> = OnceLock::new();
+    DEFAULTS.get_or_init(|| Defaults(to_c(&Options::default()))).0
 }
+
+struct Defaults(phantomdb_pool_options);
+
+// SAFETY: its pointers are NULL or lead to text that `Member::to_c` leaked, which is never changed.
+unsafe impl Sync for Defaults {}
+// SAFETY: as above, and no thread owns that text.
+unsafe impl Send for Defaults {}
 
 /// The core's options from a caller's struct; NULL means the defaults.
 ///
@@ -188,40 +163,78 @@ pub(super) unsafe fn read(options: *const phantomdb_pool_options) -> Result<Opti
     if options.is_null() {
         return Ok(Options::default());
     }
-    // SAFETY: passed on to the caller, as are the texts below.
+    // SAFETY: not NULL, and the caller promises that its `struct_size` bytes may be read.
     let given = unsafe { structs::read(options, defaults()) }?;
     if given.reserved != 0 {
         return Err(Error::invalid_argument("reserved", "must be 0"));
     }
-    // SAFETY: see above.
-    let file =
-        |name, path| unsafe { optional_text(name, path) }.map(|path| path.map(PathBuf::from));
-    Ok(Options {
-        // SAFETY: see above.
-        base_url: unsafe { text("base_url", given.base_url) }?.to_owned(),
-        // SAFETY: see above.
-        token: unsafe { optional_text("token", given.token) }?.map(Secret::new),
-        min_connections: given.min_connections,
-        max_connections: given.max_connections,
-        acquire_timeout: from_ms("acquire_timeout", given.acquire_timeout_ms)?,
-        idle_timeout: from_ms("idle_timeout", given.idle_timeout_ms)?,
-        max_lifetime: from_ms("max_lifetime", given.max_lifetime_ms)?,
-        validate_after: from_ms("validate_after", given.validate_after_ms)?,
-        validation: validation(given.validation)?,
-        validation_timeout: from_ms("validation_timeout", given.validation_timeout_ms)?,
-        max_waiters: given.max_waiters,
-        max_connecting: given.max_connecting,
-        request_timeout: from_ms("request_timeout", given.request_timeout_ms)?,
-        connect_timeout: from_ms("connect_timeout", given.connect_timeout_ms)?,
-        close_timeout: from_ms("close_timeout", given.close_timeout_ms)?,
-        preconnect: flag("preconnect", given.preconnect)?,
-        tls_ca_file: file("tls_ca_file", given.tls_ca_file)?,
-        tls_cert_file: file("tls_cert_file", given.tls_cert_file)?,
-        tls_key_file: file("tls_key_file", given.tls_key_file)?,
-        max_response_bytes: given.max_response_bytes,
-        leak_threshold: from_ms("leak_threshold", given.leak_threshold_ms)?,
-        log: given.log.map(|log| logger(log, given.log_user_data)),
-    })
+    // SAFETY: the caller promises that its texts are NULL or end with a NUL.
+    unsafe { from_c(&given) }
+}
+
+/// Every option of the core with its member of `phantomdb_pool_options`. The compiler finds an
+/// option or a member that is missing here, and a pair that does not fit.
+macro_rules! options {
+    ($($option:ident: $member:ident,)*) => {
+        fn to_c(options: &Options) -> phantomdb_pool_options {
+            phantomdb_pool_options {
+                struct_size: size_of::<phantomdb_pool_options>() as u32,
+                $($member: options.$option.to_c(),)*
+                log: None,
+                log_user_data: ptr::null_mut(),
+                reserved: 0,
+            }
+        }
+
+        /// # Safety
+        /// Its texts are NULL or end with a NUL.
+        unsafe fn from_c(given: &phantomdb_pool_options) -> Result<Options> {
+            Ok(Options {
+                // SAFETY: the caller promises that a text is NULL or ends with a NUL.
+                $($option: unsafe { Member::from_c(stringify!($option), given.$member) }?,)*
+                log: given.log.map(|log| logger(log, given.log_user_data)),
+            })
+        }
+
+        /// The table of the options without their ranges, which the core knows.
+        pub(super) fn members() -> Vec<phantomdb_option_info> {
+            let defaults = defaults();
+            let of = Options::default();
+            vec![
+                $(phantomdb_option_info::of(
+                    &of.$option,
+                    defaults.$member,
+                    concat!(stringify!($option), "\0"),
+                    offset_of!(phantomdb_pool_options, $member),
+                ),)*
+                phantomdb_option_info::of_log(offset_of!(phantomdb_pool_options, log)),
+            ]
+        }
+    };
+}
+
+options! {
+    base_url: base_url,
+    token: token,
+    min_connections: min_connections,
+    max_connections: max_connections,
+    acquire_timeout: acquire_timeout_ms,
+    idle_timeout: idle_timeout_ms,
+    max_lifetime: max_lifetime_ms,
+    validate_after: validate_after_ms,
+    validation: validation,
+    validation_timeout: validation_timeout_ms,
+    max_waiters: max_waiters,
+    max_connecting: max_connecting,
+    leak_threshold: leak_threshold_ms,
+    request_timeout: request_timeout_ms,
+    connect_timeout: connect_timeout_ms,
+    close_timeout: close_timeout_ms,
+    preconnect: preconnect,
+    tls_ca_file: tls_ca_file,
+    tls_cert_file: tls_cert_file,
+    tls_key_file: tls_key_file,
+    max_response_bytes: max_response_bytes,
 }
 
 fn logger(
@@ -238,36 +251,4 @@ fn logger(
         // SAFETY: the program gave this function for this purpose; the message ends with a NUL.
         unsafe { log(level as i32, message.as_ptr(), user_data.get()) };
     })
-}
-
-fn validation(number: i32) -> Result<Validation> {
-    use phantomdb_validation::*;
-    match number {
-        n if n == PHANTOMDB_VALIDATION_SOCKET as i32 => Ok(Validation::Socket),
-        n if n == PHANTOMDB_VALIDATION_PING as i32 => Ok(Validation::Ping),
-        n if n == PHANTOMDB_VALIDATION_NONE as i32 => Ok(Validation::None),
-        other => Err(Error::invalid_argument(
-            "validation",
-            format_args!("{other} is none of phantomdb_validation"),
-        )),
-    }
-}
-
-fn flag(name: &str, number: i32) -> Result<bool> {
-    match number {
-        0 => Ok(false),
-        1 => Ok(true),
-        other => Err(Error::invalid_argument(name, format_args!("{other} is neither 0 nor 1"))),
-    }
-}
-
-fn to_ms(duration: Duration) -> i64 {
-    duration.as_millis() as i64
-}
-
-/// A time argument in milliseconds.
-pub(super) fn from_ms(name: &str, ms: i64) -> Result<Duration> {
-    u64::try_from(ms)
-        .map(Duration::from_millis)
-        .map_err(|_| Error::invalid_argument(name, format_args!("{ms} is negative")))
 }

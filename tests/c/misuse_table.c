@@ -28,6 +28,7 @@ CALL_THAT_CANNOT_FAIL(abi_version, )
 CALL_THAT_CANNOT_FAIL(code_table, a[0])
 CALL_THAT_CANNOT_FAIL(code_name, INT32_MIN)
 CALL_THAT_CANNOT_FAIL(operation_table, a[0])
+CALL_THAT_CANNOT_FAIL(option_table, a[0])
 CALL(pool_options_init, a[0], sizeof(phantomdb_pool_options))
 CALL(status_init, a[0], sizeof(phantomdb_status))
 CALL(operation_check, PHANTOMDB_LIST_TABLES, TEXTS_OF(a[0]), 1, e)
@@ -146,6 +147,7 @@ const misuse_row misuse_rows[] = {
     ROW(code_table, HAS_NO_ERROR | CANNOT_FAIL, {OPTIONAL_OUT_VALUE, "count", NULL}),
     ROW(code_name, HAS_NO_ERROR | CANNOT_FAIL, {NO_ARGUMENT, NULL, NULL}),
     ROW(operation_table, HAS_NO_ERROR | CANNOT_FAIL, {OPTIONAL_OUT_VALUE, "count", NULL}),
+    ROW(option_table, HAS_NO_ERROR | CANNOT_FAIL, {OPTIONAL_OUT_VALUE, "count", NULL}),
     ROW(pool_options_init, HAS_NO_ERROR, {STRUCT, "options", NULL}),
     ROW(status_init, HAS_NO_ERROR, {STRUCT, "status", NULL}),
 

@@ -1,4 +1,5 @@
 /* Options that make no sense are refused at create, by name, and show no secret. */
+#include <stddef.h>
 #include <string.h>
 
 #include "support.h"
@@ -217,6 +218,176 @@ static void texts_may_go_after_create(void) {
     options = options_for("http://localhost:8080");
 }
 
+static const phantomdb_option_info *option_named(const char *name) {
+    uint64_t count = 0;
+    const phantomdb_option_info *table = phantomdb_option_table(&count);
+    for (uint64_t i = 0; i < count; i++) {
+        if (strcmp(table[i].name, name) == 0) return &table[i];
+    }
+    return NULL;
+}
+
+/* The value of a number, wherever it is in the struct. */
+static int64_t number_of(const phantomdb_option_info *option) {
+    const char *member = (const char *)&options + option->offset;
+    uint32_t count;
+    int32_t choice;
+    int64_t number;
+    switch (option->type) {
+    case PHANTOMDB_OPTION_COUNT: return memcpy(&count, member, sizeof count), count;
+    case PHANTOMDB_OPTION_FLAG:
+    case PHANTOMDB_OPTION_CHOICE: return memcpy(&choice, member, sizeof choice), choice;
+    default: return memcpy(&number, member, sizeof number), number;
+    }
+}
+
+/* The machine is little-endian, so the low bytes come first. */
+static void set_number(const phantomdb_option_info *option, int64_t number) {
+    memcpy((char *)&options + option->offset, &number, option->size);
+}
+
+static bool is_number(const phantomdb_option_info *option) {
+    return option->type <= PHANTOMDB_OPTION_CHOICE;
+}
+
+static void the_table_has_each_member(void) {
+#define MEMBER(name, member, type, unit) \
+    {name, PHANTOMDB_OPTION_##type, unit, offsetof(phantomdb_pool_options, member), sizeof options.member}
+#define PLAIN(member, type) MEMBER(#member, member, type, "")
+#define TIME(name) MEMBER(#name, name##_ms, TIME, "ms")
+    static const struct {
+        const char *name;
+        int32_t type;
+        const char *unit;
+        size_t offset;
+        size_t size;
+    } members[] = {
+        PLAIN(base_url, TEXT),
+        PLAIN(token, TEXT),
+        PLAIN(min_connections, COUNT),
+        PLAIN(max_connections, COUNT),
+        TIME(acquire_timeout),
+        TIME(idle_timeout),
+        TIME(max_lifetime),
+        TIME(validate_after),
+        PLAIN(validation, CHOICE),
+        TIME(validation_timeout),
+        PLAIN(max_waiters, COUNT),
+        PLAIN(max_connecting, COUNT),
+        TIME(leak_threshold),
+        TIME(request_timeout),
+        TIME(connect_timeout),
+        TIME(close_timeout),
+        PLAIN(preconnect, FLAG),
+        PLAIN(tls_ca_file, FILE),
+        PLAIN(tls_cert_file, FILE),
+        PLAIN(tls_key_file, FILE),
+        MEMBER("max_response_bytes", max_response_bytes, SIZE, "bytes"),
+        PLAIN(log, LOG),
+    };
+    uint64_t count = 0;
+    const phantomdb_option_info *table = phantomdb_option_table(&count);
+    CHECK(table == phantomdb_option_table(NULL));
+    if (!CHECK_INT(count, sizeof members / sizeof *members)) return;
+    for (uint64_t i = 0; i < count; i++) {
+        check_about("%s", members[i].name);
+        CHECK_TEXT(table[i].name, members[i].name);
+        CHECK_INT(table[i].type, members[i].type);
+        CHECK_TEXT(table[i].unit, members[i].unit);
+        CHECK_INT(table[i].offset, members[i].offset);
+        CHECK_INT(table[i].size, members[i].size);
+        CHECK(table[i].is_secret == (strcmp(members[i].name, "token") == 0));
+        CHECK((table[i].choice_count > 0) == (table[i].type == PHANTOMDB_OPTION_CHOICE));
+    }
+}
+
+static void the_table_has_the_defaults(void) {
+    uint64_t count = 0;
+    const phantomdb_option_info *table = phantomdb_option_table(&count);
+    phantomdb_pool_options_init(&options, sizeof options);
+    for (uint64_t i = 0; i < count; i++) {
+        check_about("%s", table[i].name);
+        if (is_number(&table[i])) {
+            CHECK_INT(number_of(&table[i]), table[i].default_number);
+            CHECK(table[i].default_text == NULL);
+            continue;
+        }
+        const char *text;
+        memcpy(&text, (const char *)&options + table[i].offset, sizeof text);
+        CHECK(text == table[i].default_text);
+        CHECK_INT(table[i].default_number, 0);
+    }
+    CHECK_TEXT(option_named("base_url")->default_text, "http://localhost:8080");
+}
+
+/* Sets a number to a value outside its range, which must be refused by name. */
+static void refused_number(const phantomdb_option_info *option, int64_t number) {
+    set_number(option, number);
+    refused(option->name, "");
+}
+
+/* Sets a number to a value in its range. A pool of 65535 takes long to make, so another option is
+ * refused, which is looked at later. */
+static void taken_number(const phantomdb_option_info *option, int64_t number) {
+    /* Neither bound of the pool's size contradicts the other. */
+    if (strcmp(option->name, "max_connections") == 0) options.min_connections = 0;
+    if (strcmp(option->name, "min_connections") == 0) options.max_connections = (uint32_t)option->maximum;
+    set_number(option, number);
+    options.token = "";
+    refused("token", "is empty");
+}
+
+static void the_table_has_the_ranges(void) {
+    uint64_t count = 0;
+    const phantomdb_option_info *table = phantomdb_option_table(&count);
+    for (uint64_t i = 0; i < count; i++) {
+        const phantomdb_option_info *option = &table[i];
+        if (!is_number(option)) continue;
+        taken_number(option, option->minimum);
+        taken_number(option, option->maximum);
+        /* Below 0 an unsigned number is its greatest. */
+        bool is_count = option->type == PHANTOMDB_OPTION_COUNT;
+        if (option->minimum > 0 || !is_count) refused_number(option, option->minimum - 1);
+        bool is_full = option->maximum == (is_count ? UINT32_MAX : INT64_MAX);
+        if (!is_full) refused_number(option, option->maximum + 1);
+    }
+}
+
+static void the_table_has_the_choices(void) {
+    static const char *const names[] = {
+        [PHANTOMDB_VALIDATION_SOCKET] = "socket",
+        [PHANTOMDB_VALIDATION_PING] = "ping",
+        [PHANTOMDB_VALIDATION_NONE] = "none",
+    };
+    const phantomdb_option_info *option = option_named("validation");
+    if (!CHECK_INT(option->choice_count, sizeof names / sizeof *names)) return;
+    for (uint32_t i = 0; i < option->choice_count; i++) CHECK_TEXT(option->choices[i], names[i]);
+    CHECK_INT(option->maximum, option->choice_count - 1);
+}
+
+/* The example of phantomdb_option_table. */
+static int set_time(phantomdb_pool_options *to, const char *name, int64_t ms) {
+    uint64_t count;
+    const phantomdb_option_info *table = phantomdb_option_table(&count);
+    for (uint64_t i = 0; i < count; i++) {
+        if (table[i].type != PHANTOMDB_OPTION_TIME) continue;
+        if (strcmp(table[i].name, name) != 0) continue;
+        if (table[i].offset + table[i].size > sizeof *to) continue;
+        memcpy((char *)to + table[i].offset, &ms, sizeof ms);
+        return 0;
+    }
+    return -1;
+}
+
+static void an_option_is_set_by_its_name(void) {
+    CHECK_INT(set_time(&options, "connect_timeout", 1234), 0);
+    CHECK_INT(options.connect_timeout_ms, 1234);
+    CHECK_INT(set_time(&options, "connect_time", 1), -1);
+    CHECK_INT(set_time(&options, "max_connections", 1), -1);
+    CHECK_INT(options.max_connections, 10);
+    options = options_for("http://localhost:8080");
+}
+
 int main(void) {
     options = options_for("http://localhost:8080");
     check_run("the defaults", the_defaults);
@@ -227,5 +398,10 @@ int main(void) {
     check_run("tokens", tokens);
     check_run("TLS files", tls_files);
     check_run("texts may go after create", texts_may_go_after_create);
+    check_run("the table has each member of the struct", the_table_has_each_member);
+    check_run("the table has the defaults", the_table_has_the_defaults);
+    check_run("the table has the ranges", the_table_has_the_ranges);
+    check_run("the table has the choices", the_table_has_the_choices);
+    check_run("an option is set by its name", an_option_is_set_by_its_name);
     return check_end();
 }
