@@ -301,7 +301,7 @@ typedef enum phantomdb_code {
      */
     PHANTOMDB_ERR_INVALID_STATE = -11,
     /**
-     * The server answered with an error; `http_status` says which.
+     * The server responded with an error; `http_status` says which.
      */
     PHANTOMDB_ERR_HTTP = -12,
     /**
@@ -309,7 +309,7 @@ typedef enum phantomdb_code {
      */
     PHANTOMDB_ERR_UNAUTHORIZED = -13,
     /**
-     * The server's answer is no valid HTTP or no valid JSON.
+     * The server's response is not valid HTTP or not valid JSON.
      */
     PHANTOMDB_ERR_PROTOCOL = -14,
     /**
@@ -317,7 +317,7 @@ typedef enum phantomdb_code {
      */
     PHANTOMDB_ERR_CONNECTION_LOST = -15,
     /**
-     * The server's answer is larger than `max_response_bytes`.
+     * The server's response is larger than `max_response_bytes`.
      */
     PHANTOMDB_ERR_TOO_LARGE = -16,
     /**

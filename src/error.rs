@@ -44,11 +44,11 @@ codes! {
     Busy = -9, "BUSY", "The connection is in use by another thread";
     WouldDeadlock = -10, "WOULD_DEADLOCK", "The call would wait for itself";
     InvalidState = -11, "INVALID_STATE", "The operation does not fit the state of the connection";
-    Http = -12, "HTTP", "The server answered with an error";
+    Http = -12, "HTTP", "The server responded with an error";
     Unauthorized = -13, "UNAUTHORIZED", "The server refused the credentials";
-    Protocol = -14, "PROTOCOL", "The server's answer is no valid HTTP or no valid JSON";
-    ConnectionLost = -15, "CONNECTION_LOST", "The connection broke before the answer was complete";
-    TooLarge = -16, "TOO_LARGE", "The server's answer is larger than max_response_bytes";
+    Protocol = -14, "PROTOCOL", "The server's response is not valid HTTP or not valid JSON";
+    ConnectionLost = -15, "CONNECTION_LOST", "The connection broke before the response was complete";
+    TooLarge = -16, "TOO_LARGE", "The server's response is larger than max_response_bytes";
     Tls = -17, "TLS", "The TLS settings are wrong, or the server's certificate was refused";
     Type = -18, "TYPE", "A value of a result has another type, or lies outside its range";
     Panic = -19, "PANIC", "A bug in this library, caught; the pool stays usable";

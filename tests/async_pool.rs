@@ -13,7 +13,7 @@ use phantomdb::{
     AsyncPool, Code, ConnectionQueue, Options, Pace, Request, Response, Result, Ticket, Validation,
 };
 use support::alone::alone;
-use support::fake_server::{FakeServer, PATIENCE, Peer, ok};
+use support::fake_server::{FakeServer, Peer, WAIT_LIMIT, ok};
 
 fn pool(server: &FakeServer, request_timeout: Duration) -> AsyncPool {
     AsyncPool::new(Options {
@@ -33,10 +33,10 @@ fn run(pool: &AsyncPool, request: Request) -> mpsc::Receiver<Result<Response>> {
     receiver
 }
 
-/// Bytes that are there already announce themselves no second time, so whoever lets others have their
-/// turn in the middle of a response has to come back by itself.
+/// Bytes that are there already are not announced again, so a task that yields in the middle of a
+/// response must be resumed without an event.
 #[test]
-fn an_answer_of_any_size_is_read_to_its_end() {
+fn a_response_of_any_size_is_read_to_its_end() {
     let sizes: Vec<usize> = (1..40).map(|step| step * 24_000).collect();
     let of_server = sizes.clone();
     let server = FakeServer::start(move |listener| {
@@ -46,7 +46,7 @@ fn an_answer_of_any_size_is_read_to_its_end() {
         }
         peer.expect_end();
     });
-    let pool = pool(&server, PATIENCE);
+    let pool = pool(&server, WAIT_LIMIT);
     for size in sizes {
         let request = Request::raw("GET", "/large", None).unwrap();
         let response = run(&pool, request).recv().unwrap().unwrap();
@@ -57,7 +57,7 @@ fn an_answer_of_any_size_is_read_to_its_end() {
 }
 
 #[test]
-fn rule_03_a_request_without_an_answer_ends_at_its_time_out() {
+fn rule_03_a_request_without_a_response_ends_at_its_time_out() {
     let server = FakeServer::start(|listener| {
         let mut peer = Peer::accept(listener);
         // Over a socket that is open already, so that no thread waits for it.
@@ -70,7 +70,7 @@ fn rule_03_a_request_without_an_answer_ends_at_its_time_out() {
     });
     let pool = pool(&server, Duration::from_millis(200));
     run(&pool, Request::health_check()).recv().unwrap().unwrap();
-    let error = run(&pool, Request::health_check()).recv_timeout(PATIENCE).unwrap().unwrap_err();
+    let error = run(&pool, Request::health_check()).recv_timeout(WAIT_LIMIT).unwrap().unwrap_err();
     assert_eq!(error.code(), Code::Timeout, "{error}");
     assert!(error.message().contains("after 200 ms (request_timeout)"), "{error}");
     run(&pool, Request::health_check()).recv().unwrap().unwrap();
@@ -85,7 +85,7 @@ fn serve_all(connections: usize) -> FakeServer {
         let serve = |_| {
             let mut peer = Peer::accept(listener);
             thread::spawn(move || {
-                // A peek, so that the end of the connection is no error.
+                // A peek, so that the end of the connection is not an error.
                 while peer.0.peek(&mut [0]).is_ok_and(|count| count > 0) {
                     let request = peer.request();
                     let body = if request.contains("/health") { "{}" } else { large };
@@ -147,7 +147,7 @@ fn helpers() -> usize {
 }
 
 fn wait_for_a_helper() {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + WAIT_LIMIT;
     while helpers() == 0 {
         assert!(Instant::now() < end, "no helper reads the response");
         thread::yield_now();
@@ -158,7 +158,7 @@ fn wait_for_a_helper() {
 fn a_large_response_is_read_by_a_helper_and_delays_nobody() {
     alone("a_large_response_is_read_by_a_helper_and_delays_nobody", || {
         let server = serve_all(2);
-        let pool = pool_of(&server, 2, 6 * PATIENCE);
+        let pool = pool_of(&server, 2, 6 * WAIT_LIMIT);
         for _ in 0..50 {
             run(&pool, Request::health_check()).recv().unwrap().unwrap();
         }
@@ -189,7 +189,7 @@ fn a_large_response_is_read_by_a_helper_and_delays_nobody() {
 fn rule_07_a_cancel_reaches_a_response_that_is_being_read() {
     alone("rule_07_a_cancel_reaches_a_response_that_is_being_read", || {
         let server = serve_all(3);
-        let pool = pool_of(&server, 2, 6 * PATIENCE);
+        let pool = pool_of(&server, 2, 6 * WAIT_LIMIT);
         let (sender, receiver) = mpsc::channel();
         let ticket = Ticket::new();
         pool.run(large(), &ticket, move |response| sender.send(response).unwrap()).unwrap();
@@ -210,7 +210,7 @@ fn rule_07_a_cancel_reaches_a_response_that_is_being_read() {
 fn rule_19_close_cuts_a_response_that_is_being_read() {
     alone("rule_19_close_cuts_a_response_that_is_being_read", || {
         let server = serve_all(1);
-        let pool = pool_of(&server, 1, 6 * PATIENCE);
+        let pool = pool_of(&server, 1, 6 * WAIT_LIMIT);
         let response = run(&pool, large());
         wait_for_a_helper();
         pool.close_within(Duration::ZERO).unwrap();
@@ -237,17 +237,17 @@ fn rule_03_the_deadline_ends_the_reading_of_a_response() {
     lease.request(&Request::health_check()).unwrap();
     is_late(lease.request(&large()));
     lease.request(&Request::health_check()).unwrap();
-    let lane = ConnectionQueue::new(lease);
-    is_late(step_by_step(&lane, large()).0);
-    lane.lease().request(&Request::health_check()).unwrap();
-    drop(lane);
+    let queue = ConnectionQueue::new(lease);
+    is_late(step_by_step(&queue, large()).0);
+    queue.lease().request(&Request::health_check()).unwrap();
+    drop(queue);
     pool.close().unwrap();
     server.join();
 }
 
 /// Carries a request on; says what it came to, in how many steps.
-fn step_by_step(lane: &ConnectionQueue, request: Request) -> (Result<Response>, usize) {
-    let mut pace = lane.start(request);
+fn step_by_step(queue: &ConnectionQueue, request: Request) -> (Result<Response>, usize) {
+    let mut pace = queue.start(request);
     for steps in 1.. {
         match pace {
             Pace::Over(outcome) => return (outcome, steps),
@@ -255,7 +255,7 @@ fn step_by_step(lane: &ConnectionQueue, request: Request) -> (Result<Response>, 
             Pace::Waits(_) => thread::yield_now(),
             Pace::NeedsThread => panic!("it has a socket"),
         }
-        pace = lane.resume();
+        pace = queue.resume();
     }
     unreachable!("it is over some time");
 }
@@ -271,15 +271,15 @@ fn a_large_body_is_sent_and_received_in_slices() {
         peer.send(ok(&format!("\"{}\"", "x".repeat(SIZE))).as_bytes());
         peer.expect_end();
     });
-    let pool = pool_of(&server, 1, PATIENCE);
-    let lane = ConnectionQueue::new(pool.pool().acquire().unwrap());
+    let pool = pool_of(&server, 1, WAIT_LIMIT);
+    let queue = ConnectionQueue::new(pool.pool().acquire().unwrap());
     let body = format!("\"{}\"", "x".repeat(SIZE));
     for body in [Some(body.as_bytes()), None] {
-        let (outcome, steps) = step_by_step(&lane, Request::raw("POST", "/x", body).unwrap());
+        let (outcome, steps) = step_by_step(&queue, Request::raw("POST", "/x", body).unwrap());
         outcome.unwrap();
         assert!(steps >= SIZE / (128 << 10), "only {steps} steps: somebody else waits meanwhile");
     }
-    drop(lane);
+    drop(queue);
     pool.close().unwrap();
     server.join();
 }
@@ -301,7 +301,7 @@ fn chunks_of_a_byte_each_are_put_together() {
         peer.send(text.as_bytes());
         peer.expect_end();
     });
-    let pool = pool_of(&server, 1, 6 * PATIENCE);
+    let pool = pool_of(&server, 1, 6 * WAIT_LIMIT);
     let response = run(&pool, Request::raw("GET", "/x", None).unwrap()).recv().unwrap().unwrap();
     assert_eq!(response.text().unwrap().len(), CHUNKS + 2);
     pool.close().unwrap();
@@ -311,7 +311,7 @@ fn chunks_of_a_byte_each_are_put_together() {
 #[test]
 fn rule_22_a_call_that_was_cancelled_before_it_began_counts_once_and_takes_no_connection() {
     let server = FakeServer::start(|_| {});
-    let pool = pool(&server, PATIENCE);
+    let pool = pool(&server, WAIT_LIMIT);
     let ticket = Ticket::new();
     ticket.cancel().unwrap();
     let (sender, receiver) = mpsc::channel();
@@ -340,14 +340,14 @@ fn rule_13_a_lease_that_ends_in_the_midst_of_a_step_is_rolled_back() {
         assert!(rollback.starts_with("POST /transactions/tx/rollback "), "{rollback}");
         peer.expect_end();
     });
-    let pool = pool(&server, PATIENCE);
-    let lane = ConnectionQueue::new(pool.pool().acquire().unwrap());
-    lane.lease().request(&Request::begin_transaction(None).unwrap()).unwrap();
+    let pool = pool(&server, WAIT_LIMIT);
+    let queue = ConnectionQueue::new(pool.pool().acquire().unwrap());
+    queue.lease().request(&Request::begin_transaction(None).unwrap()).unwrap();
     assert!(matches!(
-        lane.start(Request::raw("POST", "/slow", None).unwrap()),
+        queue.start(Request::raw("POST", "/slow", None).unwrap()),
         Pace::Waits(wanted) if !wanted.is_sending
     ));
-    drop(lane);
+    drop(queue);
     // Waits for its end.
     drop(pool.pool().acquire().unwrap());
     pool.close().unwrap();
@@ -375,9 +375,9 @@ fn an_error_whose_body_never_ends_is_told_at_the_deadline() {
     warm();
     outcomes.push(run(&pool, post()).recv().unwrap());
     warm();
-    let lane = ConnectionQueue::new(pool.pool().acquire().unwrap());
-    outcomes.push(step_by_step(&lane, post()).0);
-    drop(lane);
+    let queue = ConnectionQueue::new(pool.pool().acquire().unwrap());
+    outcomes.push(step_by_step(&queue, post()).0);
+    drop(queue);
     for outcome in outcomes {
         let error = outcome.unwrap_err();
         assert_eq!((error.http_status(), error.is_retriable()), (Some(503), true), "{error}");
@@ -398,7 +398,7 @@ fn rule_13_a_discarded_connection_is_rolled_back_and_then_closed_all_the_same() 
         peer.serve("{}");
         peer.expect_end();
     });
-    let pool = pool(&server, PATIENCE);
+    let pool = pool(&server, WAIT_LIMIT);
     let lease = pool.pool().acquire().unwrap();
     lease.request(&Request::begin_transaction(None).unwrap()).unwrap();
     lease.discard();

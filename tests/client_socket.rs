@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use phantomdb::client::{CancelHandle, Connection, DialLimiter, Endpoint, Request};
 use phantomdb::{Code, Error, Options, Result};
 use support::fake_server::{
-    FakeServer, OpenGate, PATIENCE, Peer, assert_nobody_waits, client, is_done_with, ok, soon,
+    FakeServer, OpenGate, Peer, WAIT_LIMIT, assert_nobody_waits, client, is_done_with, ok, soon,
 };
 
 fn insert() -> Request {
@@ -32,7 +32,7 @@ fn a_new_connection_has_no_socket_until_it_needs_one() {
     let mut client = client("http://127.0.0.1:1", |_| {});
     assert!(!client.is_open() && client.is_reusable() && client.probe());
     assert_eq!((client.opened_at(), client.keep_alive_until()), (None, None));
-    client.close(PATIENCE);
+    client.close(WAIT_LIMIT);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn the_gate_learns_of_failures_and_its_own_error_is_returned() {
 }
 
 #[test]
-fn a_socket_closed_after_its_answer_is_replaced() {
+fn a_socket_closed_after_its_response_is_replaced() {
     let server = FakeServer::start(|listener| {
         for head in [
             "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
@@ -155,25 +155,25 @@ fn a_request_probes_its_socket_itself() {
 
 #[test]
 fn unexpected_bytes_make_a_probe_fail() {
-    let (answered, is_answered) = mpsc::channel();
+    let (responded, has_response) = mpsc::channel();
     let server = FakeServer::start(move |listener| {
         let mut peer = Peer::accept(listener);
         peer.serve("{}");
-        is_answered.recv().unwrap();
+        has_response.recv().unwrap();
         peer.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n");
         peer.expect_end();
         Peer::accept(listener).serve("{}");
     });
     let mut client = server.client();
     client.ping(soon()).unwrap();
-    answered.send(()).unwrap();
+    responded.send(()).unwrap();
     until(|| !client.probe());
     assert!(!client.is_open());
     client.ping(soon()).unwrap();
     server.join();
 }
 
-/// The kept socket dies when the second request is on it: read by the server, never answered.
+/// The kept socket dies when the second request is on it: read by the server, without a response.
 fn dies_with_the_second(listener: &TcpListener) {
     let mut peer = Peer::accept(listener);
     peer.serve("{}");
@@ -229,7 +229,7 @@ fn an_insert_is_never_sent_twice() {
 }
 
 #[test]
-fn nothing_is_sent_again_after_the_first_byte_of_an_answer_or_on_a_new_socket() {
+fn nothing_is_sent_again_after_the_first_byte_of_a_response_or_on_a_new_socket() {
     let (done, is_done) = mpsc::channel();
     let server = FakeServer::start(move |listener| {
         let mut peer = Peer::accept(listener);
@@ -402,7 +402,7 @@ fn unsafe_listen(listener: &TcpListener) {
 }
 
 #[test]
-fn a_connect_without_an_answer_ends_at_connect_timeout_or_when_cut() {
+fn a_connect_without_a_response_ends_at_connect_timeout_or_when_cut() {
     let (listener, _fill) = full_listener();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let limit = Duration::from_millis(100);
@@ -416,7 +416,7 @@ fn a_connect_without_an_answer_ends_at_connect_timeout_or_when_cut() {
     assert!(took >= limit && took < limit * 2, "{took:?}");
 
     let mut client =
-        support::fake_server::client(&url, |options| options.connect_timeout = PATIENCE);
+        support::fake_server::client(&url, |options| options.connect_timeout = WAIT_LIMIT);
     let cancel_handle = client.cancel_handle();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| (client.ping(soon()).unwrap_err(), Instant::now()));
@@ -466,7 +466,7 @@ fn when_close_is_back_the_server_has_seen_the_end() {
     });
     let mut client = server.client();
     client.ping(soon()).unwrap();
-    client.close(PATIENCE);
+    client.close(WAIT_LIMIT);
     has_ended.try_recv().expect("the server knows before close is back");
     server.join();
 }

@@ -17,7 +17,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use support::alone::alone;
-use support::fake_server::{PATIENCE, client, is_done_with, ok, soon};
+use support::fake_server::{WAIT_LIMIT, client, is_done_with, ok, soon};
 
 /// A certificate with its key.
 struct Pair {
@@ -125,12 +125,12 @@ impl TlsServer {
 
 fn accept(listener: &TcpListener, config: Arc<ServerConfig>) -> Stream {
     let (socket, _) = listener.accept().unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     socket.set_nodelay(true).unwrap();
     StreamOwned::new(ServerConnection::new(config).unwrap(), socket)
 }
 
-/// Reads a request and answers it, if TLS gets that far.
+/// Reads a request and responds to it, if TLS gets that far.
 fn serve(stream: &mut Stream) -> std::io::Result<()> {
     let mut text = Vec::new();
     let mut byte = [0];
@@ -176,7 +176,7 @@ fn a_trusted_server_is_spoken_to_over_one_session() {
             for _ in 0..10 {
                 serve(&mut stream).unwrap();
             }
-            // The farewell of TLS comes first: no error.
+            // The close_notify of TLS comes first: no error.
             assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         });
         let (mut client, _file) = trusting(&server.url, &authority);
@@ -186,7 +186,7 @@ fn a_trusted_server_is_spoken_to_over_one_session() {
             assert!(client.probe(), "session tickets are no reason to close");
             client.ping(soon()).unwrap();
         }
-        client.close(PATIENCE);
+        client.close(WAIT_LIMIT);
         server.join();
     }
 }
@@ -452,7 +452,7 @@ fn renewed_authorities_are_read_after_a_failure() {
     let (url, server) = serving(vec![config.clone(), config.clone(), config]);
     let (mut client, file) = trusting(&url, &old);
     assert_eq!(client.ping(soon()).unwrap_err().code(), Code::Tls);
-    // A file that is gone for a moment is no reason to give up.
+    // A file that is gone for a moment does not make the client give up.
     std::fs::remove_file(&file.0).unwrap();
     let error = client.ping(soon()).unwrap_err();
     assert_eq!(error.code(), Code::Tls);
@@ -653,11 +653,11 @@ fn a_stale_session_is_noticed_and_replaced() {
 fn notes_between_the_tls_layers_do_not_end_an_idle_session() {
     let authority = Authority::new();
     let pair = authority.sign("localhost", |_| {});
-    let (answered, is_answered) = mpsc::channel();
+    let (responded, has_response) = mpsc::channel();
     let (noted, is_noted) = mpsc::channel();
     let server = TlsServer::start("localhost", server_config(&pair, None), move |mut stream, _| {
         serve(&mut stream).unwrap();
-        is_answered.recv().unwrap();
+        has_response.recv().unwrap();
         stream.conn.refresh_traffic_keys().unwrap();
         stream.flush().unwrap();
         noted.send(()).unwrap();
@@ -666,7 +666,7 @@ fn notes_between_the_tls_layers_do_not_end_an_idle_session() {
     let (mut client, _file) = trusting(&server.url, &authority);
     client.ping(soon()).unwrap();
     let opened = client.opened_at().unwrap();
-    answered.send(()).unwrap();
+    responded.send(()).unwrap();
     is_noted.recv().unwrap();
     assert!(client.probe(), "new keys are no reason to close");
     client.request(&Request::list_databases(), soon()).unwrap();

@@ -1,4 +1,4 @@
-//! What a connection puts on the wire, byte for byte, and what it makes of good answers.
+//! What a connection puts on the wire, byte for byte, and what it makes of good responses.
 
 mod support;
 
@@ -112,7 +112,7 @@ fn every_operation_is_sent_as_the_protocol_says() {
     ];
     let responses: Vec<String> = cases.iter().map(|(_, _, body)| ok(body)).collect();
     let responses: Vec<&str> = responses.iter().map(String::as_str).collect();
-    let (server, seen) = FakeServer::answering(&responses);
+    let (server, seen) = FakeServer::responding(&responses);
     let mut client = server.client();
     for (request, _, _) in &cases {
         client.request(request, soon()).unwrap();
@@ -126,7 +126,7 @@ fn every_operation_is_sent_as_the_protocol_says() {
 
 #[test]
 fn the_headers_name_host_and_agent_and_nothing_odd() {
-    let (server, seen) = FakeServer::answering(&[&ok("{}")]);
+    let (server, seen) = FakeServer::responding(&[&ok("{}")]);
     let mut client = server.client();
     client.request(&Request::health_check(), soon()).unwrap();
     drop(client);
@@ -142,7 +142,7 @@ fn the_headers_name_host_and_agent_and_nothing_odd() {
 
 #[test]
 fn a_prefix_goes_before_every_route() {
-    let (server, seen) = FakeServer::answering(&[&ok("{}"), &ok("{\"databases\":[\"a\"]}")]);
+    let (server, seen) = FakeServer::responding(&[&ok("{}"), &ok("{\"databases\":[\"a\"]}")]);
     let mut client = server.client_with(|options| options.base_url.push_str("/db/v2//"));
     client.ping(soon()).unwrap();
     client.request(&Request::list_databases(), soon()).unwrap();
@@ -155,7 +155,7 @@ fn a_prefix_goes_before_every_route() {
 
 #[test]
 fn the_token_is_sent_and_a_new_one_from_the_next_request_on() {
-    let (server, seen) = FakeServer::answering(&[&ok("{}"), &ok("{}"), &ok("{}")]);
+    let (server, seen) = FakeServer::responding(&[&ok("{}"), &ok("{}"), &ok("{}")]);
     let options = phantomdb::Options {
         base_url: server.url(),
         token: Some(Secret::new("first")),
@@ -200,7 +200,7 @@ fn long_conditions_and_large_bodies_arrive_whole() {
 
 #[test]
 fn lists_tables_and_counts_are_read_in_both_dialects() {
-    let (server, _) = FakeServer::answering(&[
+    let (server, _) = FakeServer::responding(&[
         &ok("{\"databases\":[\"a\",\"b\"]}"),
         &ok("{\"databases\":[{\"name\":\"a\"},{\"name\":\"b\"}]}"),
         &ok("{\"records\":[{\"id\":1},{\"id\":2,\"x\":\"y\"}]}"),
@@ -239,7 +239,7 @@ fn lists_tables_and_counts_are_read_in_both_dialects() {
 }
 
 #[test]
-fn chunked_empty_and_one_byte_at_a_time_answers_are_read() {
+fn chunked_empty_and_one_byte_at_a_time_responses_are_read() {
     let server = FakeServer::start(|listener| {
         let mut peer = Peer::accept(listener);
         peer.request();
@@ -268,7 +268,7 @@ fn chunked_empty_and_one_byte_at_a_time_answers_are_read() {
 
 #[test]
 fn a_transaction_marks_its_requests_and_ends_with_commit_or_rollback() {
-    let (server, seen) = FakeServer::answering(&[
+    let (server, seen) = FakeServer::responding(&[
         &response("201 Created", "{\"transaction_id\":\"t/1\"}"),
         &ok("{}"),
         &ok("{}"),
@@ -356,7 +356,7 @@ fn a_commit_of_unknown_outcome_says_so_and_ends_the_transaction() {
 #[test]
 fn a_begin_without_a_usable_id_is_a_protocol_error() {
     for body in ["{}", "{\"transaction_id\":null}", "{\"transaction_id\":\"a\\r\\nb\"}"] {
-        let (server, _) = FakeServer::answering(&[&ok(body)]);
+        let (server, _) = FakeServer::responding(&[&ok(body)]);
         let mut client = server.client();
         let begin = Request::begin_transaction(None).unwrap();
         let error = client.request(&begin, soon()).unwrap_err();

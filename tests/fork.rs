@@ -7,7 +7,7 @@ use std::time::Duration;
 use phantomdb::{AsyncPool, Options};
 
 /// Longer than a fork takes, so that a lock that is never free fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
 fn rule_20_a_fork_takes_each_lock_once() {
@@ -26,5 +26,5 @@ fn rule_20_a_fork_takes_each_lock_once() {
         pool.close().unwrap();
         sender.send(libc::WEXITSTATUS(status)).unwrap();
     });
-    assert_eq!(receiver.recv_timeout(PATIENCE), Ok(7), "the fork hangs, or its child fails");
+    assert_eq!(receiver.recv_timeout(WAIT_LIMIT), Ok(7), "the fork hangs, or its child fails");
 }

@@ -10,14 +10,14 @@ use phantomdb::{Code, LogLevel, Logger, Options, Pool, Request, Validation};
 use support::devserver::DevServer;
 
 /// Longer than anything here takes, so that a hang fails instead of passing late.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 fn options(server: &DevServer) -> Options {
     Options {
         base_url: server.url().to_owned(),
         min_connections: 0,
         max_connections: 2,
-        acquire_timeout: PATIENCE,
+        acquire_timeout: WAIT_LIMIT,
         ..Options::default()
     }
 }
@@ -42,7 +42,7 @@ fn figure_over(pool: &Pool, name: &str) -> u64 {
 /// Waits until the pool shows what is expected; the pool signals nothing outside, so this
 /// looks again and again, and fails after a long while.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_LIMIT;
     while !is_so() {
         assert!(Instant::now() < deadline, "never came to pass: {what}");
         thread::yield_now();
@@ -368,7 +368,7 @@ fn rule_19_close_from_within_a_callback_is_refused() {
     let pool = Arc::new(pool);
     pool_of_callback.set(pool.clone()).unwrap();
     let _leaked = pool.acquire().unwrap();
-    let codes = heard.recv_timeout(PATIENCE).unwrap();
+    let codes = heard.recv_timeout(WAIT_LIMIT).unwrap();
     assert_eq!(codes, (Code::WouldDeadlock, Code::WouldDeadlock));
     assert!(!pool.is_closed());
 }
@@ -385,7 +385,7 @@ fn rule_21_an_overdue_lease_is_reported_with_its_age_and_owner() {
     .unwrap();
     let lease = pool.acquire().unwrap();
     lease.set_owner("request 4711");
-    let (level, message) = heard.recv_timeout(PATIENCE).unwrap();
+    let (level, message) = heard.recv_timeout(WAIT_LIMIT).unwrap();
     assert_eq!(level, LogLevel::Warning);
     assert!(message.contains(" s ago by `request 4711` and not released"), "{message}");
     assert_eq!(pool.status().used, 1, "nothing is taken back");

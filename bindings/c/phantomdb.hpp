@@ -187,15 +187,15 @@ class busy : public error { using error::error; };
 class would_deadlock : public error { using error::error; };
 /// The operation does not fit the state of the connection: a commit with no transaction open.
 class invalid_state : public error { using error::error; };
-/// The server answered with an error; http_status() says which.
+/// The server responded with an error; http_status() says which.
 class http_error : public error { using error::error; };
 /// The server refused the credentials (401 or 403); an http_error, too.
 class unauthorized : public http_error { using http_error::http_error; };
-/// The server's answer is no valid HTTP or no valid JSON.
+/// The server's response is not valid HTTP or not valid JSON.
 class protocol_error : public error { using error::error; };
-/// The connection broke before the answer was complete.
+/// The connection broke before the response was complete.
 class connection_lost : public error { using error::error; };
-/// The server's answer is larger than options::max_response_bytes.
+/// The server's response is larger than options::max_response_bytes.
 class too_large : public error { using error::error; };
 /// The TLS settings are wrong, or the server's certificate was refused.
 class tls_error : public error { using error::error; };

@@ -36,15 +36,15 @@ pub enum phantomdb_code {
     /// The operation does not fit the state of the connection: a commit with no transaction
     /// open, say.
     PHANTOMDB_ERR_INVALID_STATE = -11,
-    /// The server answered with an error; `http_status` says which.
+    /// The server responded with an error; `http_status` says which.
     PHANTOMDB_ERR_HTTP = -12,
     /// The server refused the credentials (HTTP status 401 or 403).
     PHANTOMDB_ERR_UNAUTHORIZED = -13,
-    /// The server's answer is no valid HTTP or no valid JSON.
+    /// The server's response is not valid HTTP or not valid JSON.
     PHANTOMDB_ERR_PROTOCOL = -14,
     /// The connection broke before the response was complete.
     PHANTOMDB_ERR_CONNECTION_LOST = -15,
-    /// The server's answer is larger than `max_response_bytes`.
+    /// The server's response is larger than `max_response_bytes`.
     PHANTOMDB_ERR_TOO_LARGE = -16,
     /// The TLS settings are wrong, or the server's certificate was refused.
     PHANTOMDB_ERR_TLS = -17,

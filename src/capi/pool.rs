@@ -67,7 +67,7 @@ pub(super) fn find(pool: *mut phantomdb_pool) -> Result<Arc<AsyncPool>> {
 }
 
 fn unknown(pool: *mut phantomdb_pool) -> Error {
-    let what = if pool.is_null() { "is NULL" } else { "is no pool that this library made" };
+    let what = if pool.is_null() { "is NULL" } else { "is not a pool of this library" };
     Error::new(Code::InvalidHandle, format!("pool: the handle {what}"))
 }
 

@@ -514,7 +514,7 @@ impl Connection {
         let id = response.transaction_id().filter(|id| is_header_value(id));
         let id = id.map(str::to_owned).ok_or_else(|| {
             let tried = self.tried(request, target);
-            tried.malformed("the answer has no usable `transaction_id`", response.status())
+            tried.malformed("the response has no usable `transaction_id`", response.status())
         })?;
         let response = Response::of_transaction(&id);
         self.transaction = Some(id);

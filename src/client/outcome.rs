@@ -144,7 +144,7 @@ impl<'a> Tried<'a> {
                 .error(
                     Code::Protocol,
                     &format!(
-                        "the answer is compressed ({}), which was not asked for",
+                        "the response is compressed ({}), which was not asked for",
                         self.mask().excerpt(encoding.as_bytes())
                     ),
                 )
@@ -229,7 +229,7 @@ impl<'a> Tried<'a> {
 
     /// A body whose end did not come, or can't be trusted.
     pub(super) fn cut_short(&self) -> Error {
-        let why = "the server broke TLS off in the middle of its answer";
+        let why = "the server broke TLS off in the middle of its response";
         self.unless_it_reads(self.error(Code::ConnectionLost, why), true)
     }
 
@@ -257,7 +257,7 @@ impl<'a> Tried<'a> {
             Cause::GivenUp(response) => return self.status_error(&response),
             Cause::Cut => self.error(Code::Cancelled, "the request was interrupted"),
             Cause::TimedOut => {
-                let what = if report.received > 0 { "no complete answer" } else { "no answer" };
+                let what = if report.received > 0 { "no complete response" } else { "no response" };
                 Error::new(Code::Timeout, format!("Timeout: {}: {what} {bound}", self.what()))
             }
             Cause::Lost(error) => self.error(Code::ConnectionLost, &lost(error, report.received)),
@@ -318,19 +318,19 @@ fn unknown(error: Error) -> Error {
 
 fn lost(error: Option<std::io::Error>, received: u64) -> String {
     match (error, received) {
-        (None, 0) => "the server closed the connection without an answer".to_owned(),
-        (None, _) => "the server closed the connection in the middle of its answer".to_owned(),
+        (None, 0) => "the server closed the connection without a response".to_owned(),
+        (None, _) => "the server closed the connection in the middle of its response".to_owned(),
         (Some(error), 0) => {
-            format!("the connection broke before an answer came ({})", dial::plain(&error))
+            format!("the connection broke before a response came ({})", dial::plain(&error))
         }
         (Some(error), _) => {
-            format!("the connection broke in the middle of the answer ({})", dial::plain(&error))
+            format!("the connection broke in the middle of the response ({})", dial::plain(&error))
         }
     }
 }
 
 fn garbage(why: &str, beginning: &[u8], mask: &Mask) -> String {
-    let mut text = format!("the answer is no valid HTTP ({why})");
+    let mut text = format!("the response is not valid HTTP ({why})");
     if beginning.starts_with(&[0x15, 3]) || beginning.starts_with(&[0x16, 3]) {
         text.push_str("; the server speaks TLS: should base_url begin with https://?");
     } else if !beginning.is_empty() {

@@ -40,10 +40,10 @@ fn worded(event: &Event<Arc<Pooled>>) -> (LogLevel, String) {
         }
         Event::TurnedAway(true) => (
             LogLevel::Warning,
-            "The server answers GET /health with 503: it asks its clients to leave".to_owned(),
+            "The server responds to GET /health with 503: it asks its clients to leave".to_owned(),
         ),
         Event::TurnedAway(false) => {
-            (LogLevel::Info, "The server answers GET /health without 503 again".to_owned())
+            (LogLevel::Info, "The server responds to GET /health without 503 again".to_owned())
         }
         Event::OutageEnded { lasted } => (
             LogLevel::Info,

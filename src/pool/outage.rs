@@ -95,11 +95,11 @@ mod tests {
     #[test]
     fn rule_10_the_caller_learns_the_cause_and_when_to_retry() {
         let now = Instant::now();
-        let outage = Outage::after(None, &Error::new(Code::Timeout, "no answer"), now, 1.0);
+        let outage = Outage::after(None, &Error::new(Code::Timeout, "no response"), now, 1.0);
         let error = outage.error(now);
         assert_eq!(error.code(), Code::Unavailable);
         assert_eq!(error.retry_after(), Some(FIRST_DELAY));
-        assert!(error.message().contains("no answer"));
+        assert!(error.message().contains("no response"));
         let outage = Outage::after(None, &Error::new(Code::Tls, "expired"), now, 1.0);
         assert_eq!(outage.error(now).code(), Code::Tls);
     }

@@ -1,6 +1,6 @@
 /*
  * A program as it was written for the first release: it uses nothing that came later, and every
- * kind of thing that the header has. Its answers are the same with every later library.
+ * kind of thing that the header has. Its output is the same with every later library.
  */
 #include <inttypes.h>
 #include <phantomdb.h>

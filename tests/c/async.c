@@ -88,7 +88,7 @@ static void cancelled(phantomdb_ticket *ticket) {
     CHECK_OK(phantomdb_cancel(ticket, &error), &error);
 }
 
-static void an_answer_comes_to_its_callback(void) {
+static void a_response_comes_to_its_callback(void) {
     phantomdb_pool *pool = pool_of(server.url, 2);
     told it = {0};
     const char *arguments[] = {"async", "SELECT ? AS n", "[7]"};
@@ -450,33 +450,33 @@ static void a_close_need_not_wait(void) {
     EVENTUALLY(thread_count() == before);
 }
 
-static atomic_int farewell_has_begun, farewell_may_end, close_has_returned;
+static atomic_int closing_has_begun, closing_may_end, close_has_returned;
 
 static void on_close_slowly(const phantomdb_error *what, void *user_data) {
-    farewell_has_begun = 1;
-    EVENTUALLY(farewell_may_end);
+    closing_has_begun = 1;
+    EVENTUALLY(closing_may_end);
     on_close(what, user_data);
 }
 
 static void *close_meanwhile(void *user_data) {
-    told *farewell = user_data;
-    closed(farewell->pool);
-    CHECK_INT(farewell->times, 1);
+    told *closing = user_data;
+    closed(closing->pool);
+    CHECK_INT(closing->times, 1);
     close_has_returned = 1;
     return NULL;
 }
 
 static void rule_19_a_close_waits_for_the_callback_of_one_that_did_not(void) {
-    told farewell = {.pool = pool_of(server.url, 2)};
-    CHECK_OK(phantomdb_pool_close_async(farewell.pool, 0, on_close_slowly, &farewell, &error),
+    told closing = {.pool = pool_of(server.url, 2)};
+    CHECK_OK(phantomdb_pool_close_async(closing.pool, 0, on_close_slowly, &closing, &error),
              &error);
-    EVENTUALLY(farewell_has_begun);
+    EVENTUALLY(closing_has_begun);
     pthread_t closer;
-    pthread_create(&closer, NULL, close_meanwhile, &farewell);
+    pthread_create(&closer, NULL, close_meanwhile, &closing);
     /* All else is over, so that it would return at once. */
     for (int64_t until = now_ms() + 50; now_ms() < until && !close_has_returned;) look_again();
     CHECK(!close_has_returned);
-    farewell_may_end = 1;
+    closing_may_end = 1;
     pthread_join(closer, NULL);
     CHECK(close_has_returned);
 }
@@ -495,13 +495,13 @@ static void every_operation_is_told_with_its_arguments(void) {
 /* Random acquires, requests and cancels, from several threads and in callbacks. */
 enum { STRESS_THREADS = 8 };
 static phantomdb_pool *stressed;
-static atomic_llong owed;
+static atomic_llong pending;
 
 static void on_stress_result(phantomdb_result *result, const phantomdb_error *what, void *unused) {
     (void)unused;
     if (result != NULL) phantomdb_result_free(result);
     else CHECK_INT(what->code, PHANTOMDB_ERR_CANCELLED);
-    owed--;
+    pending--;
 }
 
 static void on_stress_acquire(phantomdb_connection *connection, const phantomdb_error *what,
@@ -509,14 +509,14 @@ static void on_stress_acquire(phantomdb_connection *connection, const phantomdb_
     phantomdb_error refusal;
     if (connection == NULL) {
         CHECK(what->code == PHANTOMDB_ERR_CANCELLED || what->code == PHANTOMDB_ERR_TIMEOUT);
-        owed--;
+        pending--;
         return;
     }
     if (user_data != NULL) {
         CHECK_OK(phantomdb_connection_run_async(connection, PHANTOMDB_HEALTH_CHECK, NULL, 0,
                                                 on_stress_result, NULL, NULL, &refusal), &refusal);
     } else {
-        owed--;
+        pending--;
     }
     released(stressed, connection);
 }
@@ -529,7 +529,7 @@ static void *stress(void *argument) {
         uint32_t choice = (uint32_t)(state >> 40);
         phantomdb_ticket *ticket = NULL;
         phantomdb_connection *connection = NULL;
-        owed++;
+        pending++;
         switch (choice % 4) {
         case 0:
             CHECK_OK(phantomdb_pool_run_async(stressed, PHANTOMDB_HEALTH_CHECK, NULL, 0,
@@ -544,15 +544,15 @@ static void *stress(void *argument) {
             if (phantomdb_pool_acquire_direct(stressed, choice % 3 == 0 ? 1 : 30000,
                                               on_stress_acquire, NULL, &connection, &ticket,
                                               &e) != PHANTOMDB_OK) {
-                owed--;
+                pending--;
                 CHECK_INT(e.code, PHANTOMDB_ERR_TIMEOUT);
             } else if (connection != NULL) {
-                owed--;
+                pending--;
                 released(stressed, connection);
             }
             break;
         default:
-            owed--;
+            pending--;
             if (CHECK_OK(phantomdb_pool_acquire(stressed, &connection, &e), &e)) {
                 released(stressed, connection);
             }
@@ -574,7 +574,7 @@ static void rule_06_nothing_is_lost_whatever_is_cancelled(void) {
         pthread_create(&threads[i], NULL, stress, (void *)(i + 1));
     }
     for (int i = 0; i < STRESS_THREADS; i++) pthread_join(threads[i], NULL);
-    EVENTUALLY(owed == 0);
+    EVENTUALLY(pending == 0);
     at_rest(stressed);
     CHECK(status_of(stressed).total <= 4);
     closed(stressed);
@@ -601,7 +601,7 @@ static void fresh(void (*test)(void), const char *name) {
 int main(void) {
     server = devserver_start(NULL);
     make_tables();
-    fresh(an_answer_comes_to_its_callback, "an answer comes to its callback");
+    fresh(a_response_comes_to_its_callback, "a response comes to its callback");
     fresh(an_error_comes_to_its_callback, "an error comes to its callback");
     fresh(what_can_not_be_asked_is_refused_at_once, "what can't be asked is refused at once");
     fresh(a_crowd_waits_without_threads, "a crowd waits without threads");

@@ -23,7 +23,7 @@ devserver server;
 phantomdb::options options_here() {
     phantomdb::options options(server.url);
     options.max_connections = 3;
-    options.acquire_timeout = std::chrono::milliseconds(PATIENCE_MS);
+    options.acquire_timeout = std::chrono::milliseconds(WAIT_LIMIT_MS);
     return options;
 }
 
@@ -219,10 +219,10 @@ void moves() {
     CHECK_HAS(THROWN(invalid_handle, pool.acquire()).what(), "pool");
     elsewhere = phantomdb::pool(options_here());
     pool = std::move(elsewhere);
-    phantomdb::result answer = pool.request("GET", "/health");
-    phantomdb::result moved = std::move(answer);
+    phantomdb::result response = pool.request("GET", "/health");
+    phantomdb::result moved = std::move(response);
     CHECK_HAS(text(moved.text()).c_str(), "healthy");
-    CHECK_HAS(THROWN(invalid_handle, answer.text()).what(), "result");
+    CHECK_HAS(THROWN(invalid_handle, response.text()).what(), "result");
 }
 
 void release_and_discard_by_hand() {
@@ -468,11 +468,11 @@ void closing() {
     phantomdb::options options = options_here();
     options.close_timeout = 0s;
     std::optional<phantomdb::lease> survivor;
-    std::optional<phantomdb::result> answer;
+    std::optional<phantomdb::result> response;
     {
         phantomdb::pool pool(options);
         survivor = pool.acquire();
-        answer = survivor->health_check();
+        response = survivor->health_check();
         pool.close();
         pool.close();
         CHECK_HAS(THROWN(closed_error, pool.acquire()).what(), "closed");
@@ -480,7 +480,7 @@ void closing() {
         THROWN(closed_error, pool.status());
     }
     THROWN(closed_error, survivor->health_check());
-    CHECK_HAS(text(answer->text()).c_str(), "healthy");
+    CHECK_HAS(text(response->text()).c_str(), "healthy");
     THROWN(closed_error, survivor->release());
 }
 

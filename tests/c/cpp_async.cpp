@@ -27,13 +27,13 @@ phantomdb::options options_for_url(const char *url, std::uint32_t connections = 
     phantomdb::options options(url);
     options.min_connections = 0;
     options.max_connections = connections;
-    options.acquire_timeout = std::chrono::milliseconds(PATIENCE_MS);
+    options.acquire_timeout = std::chrono::milliseconds(WAIT_LIMIT_MS);
     return options;
 }
 
 // Waits for one outcome; keeps what is told twice from passing unseen.
 template <class Value>
-class inbox {
+class receiver {
 public:
     auto put() {
         return [this](outcome<Value> it) {
@@ -44,7 +44,7 @@ public:
 
     outcome<Value> take() {
         auto future = promise_.get_future();
-        if (future.wait_for(std::chrono::milliseconds(PATIENCE_MS)) != std::future_status::ready) {
+        if (future.wait_for(std::chrono::milliseconds(WAIT_LIMIT_MS)) != std::future_status::ready) {
             check_fail(__FILE__, __LINE__, "the callback never ran");
             return outcome<Value>(::phantomdb_error{});
         }
@@ -58,9 +58,9 @@ private:
     std::promise<outcome<Value>> promise_;
 };
 
-// A step that waits for ever before it answers, and one that answers.
+// A step that never responds, and one that responds.
 constexpr fake_step holds = {"", 0, FAKE_HOLD, nullptr};
-constexpr fake_step answers = {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{\"status\":\"healthy\"}"};
+constexpr fake_step responds = {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{\"status\":\"healthy\"}"};
 
 template <class Expected, class Function>
 void throws(const char *said, Function &&function) {
@@ -83,28 +83,28 @@ void what_can_be_moved_and_what_copied() {
     CHECK(!std::is_copy_constructible_v<scoped_ticket>);
 }
 
-void an_answer_comes_to_its_callback() {
-    inbox<result> answer;
+void a_response_comes_to_its_callback() {
+    receiver<result> response;
     std::atomic<std::thread::id> where{};
     pool p(options_for_url(server.url));
     // It can't be copied, and so is moved.
     auto alone = std::make_unique<int>(7);
-    p.async([&, alone = std::move(alone), put = answer.put()](outcome<result> it) {
+    p.async([&, alone = std::move(alone), put = response.put()](outcome<result> it) {
          where = std::this_thread::get_id();
          CHECK_INT(*alone, 7);
          put(std::move(it));
      }).execute_query("async", "SELECT ? AS n", "[7]");
-    const result got = answer.take().value();
+    const result got = response.take().value();
     CHECK_INT(got[0]["n"].as<int>(), 7);
     CHECK(where.load() != std::this_thread::get_id());
     CHECK_INT(p.status().used, 0);
 }
 
 void an_error_comes_to_its_callback() {
-    inbox<result> answer;
+    receiver<result> response;
     pool p(options_for_url(server.url));
-    p.async(answer.put()).list_tables("no such database");
-    outcome<result> it = answer.take();
+    p.async(response.put()).list_tables("no such database");
+    outcome<result> it = response.take();
     CHECK(!it);
     CHECK_INT(it.code(), PHANTOMDB_ERR_HTTP);
     CHECK_INT(it.reason().http_status(), 404);
@@ -114,7 +114,7 @@ void an_error_comes_to_its_callback() {
 }
 
 void a_function_that_was_named_may_be_the_callback() {
-    inbox<result> one, other;
+    receiver<result> one, other;
     pool p(options_for_url(server.url));
     const std::function<void(outcome<result>)> done = one.put();
     p.async(done).health_check();
@@ -127,9 +127,9 @@ void a_function_that_was_named_may_be_the_callback() {
 void every_operation() {
     pool p(options_for_url(server.url));
     const auto comes_to = [](auto &&submit) {
-        inbox<result> answer;
-        submit(answer.put());
-        return answer.take().value();
+        receiver<result> response;
+        submit(response.put());
+        return response.take().value();
     };
 #define ON_POOL(...) \
     comes_to([&](auto done) { p.async(std::move(done)).__VA_ARGS__; })
@@ -162,14 +162,14 @@ void every_operation() {
 }
 
 void a_lease_comes_to_its_callback() {
-    inbox<lease> acquired;
+    receiver<lease> acquired;
     pool p(options_for_url(server.url, 1));
     p.acquire_async(acquired.put());
     {
         lease l = acquired.take().value();
         l.health_check();
         CHECK_INT(p.status().used, 1);
-        inbox<lease> late;
+        receiver<lease> late;
         p.acquire_async_for(20ms, late.put());
         THROWS(timeout_error, late.take().value());
     }
@@ -202,11 +202,11 @@ void requests_on_one_lease_take_turns() {
 }
 
 void tickets_cancel() {
-    const fake_step steps[] = {holds, answers};
+    const fake_step steps[] = {holds, responds};
     fake_server *fake = fake_server_start(steps, 2);
     {
-        inbox<result> cut, later;
-        inbox<lease> waiting;
+        receiver<result> cut, later;
+        receiver<lease> waiting;
         pool p(options_for_url(fake_server_url(fake), 1));
         const ticket of_request = p.async(cut.put()).health_check();
         EVENTUALLY(fake_server_requests(fake) == 1);
@@ -225,7 +225,7 @@ void tickets_cancel() {
 }
 
 void scoped_tickets_cancel_at_the_end_of_their_scope() {
-    inbox<lease> dropped, replaced, kept;
+    receiver<lease> dropped, replaced, kept;
     pool p(options_for_url(server.url, 1));
     lease held = p.acquire();
     { scoped_ticket it = p.acquire_async(dropped.put()); }
@@ -271,8 +271,8 @@ void callbacks_are_gone_when_they_have_run() {
 }
 
 void closing() {
-    inbox<void> over, again;
-    inbox<lease> waiting;
+    receiver<void> over, again;
+    receiver<lease> waiting;
     pool p(options_for_url(server.url, 1));
     lease held = p.acquire();
     p.acquire_async(waiting.put());
@@ -308,7 +308,7 @@ void an_exception_out_of_a_callback_ends_the_program() {
         std::set_terminate([] { _exit(42); });
         pool p(options_for_url(server.url));
         p.async([](outcome<result>) { throw 1; }).health_check();
-        sleep(PATIENCE_MS / 1000);
+        sleep(WAIT_LIMIT_MS / 1000);
         _exit(1);
     }
     int status = 0;
@@ -325,7 +325,7 @@ int main() {
         p.acquire().create_database("async");
     }
     check_run("what can be moved and what copied", what_can_be_moved_and_what_copied);
-    check_run("an answer comes to its callback", an_answer_comes_to_its_callback);
+    check_run("a response comes to its callback", a_response_comes_to_its_callback);
     check_run("an error comes to its callback", an_error_comes_to_its_callback);
     check_run("a function that was named may be the callback",
               a_function_that_was_named_may_be_the_callback);

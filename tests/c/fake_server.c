@@ -170,7 +170,7 @@ static void *accept_all(void *argument) {
     while (wait_for(server, server->listener, POLLIN, -1)) {
         int socket = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
         if (socket < 0) continue;
-        /* An answer sent in two pieces is not to wait for the client's acknowledgement. */
+        /* A response sent in two pieces is not to wait for the client's acknowledgement. */
         setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
         pthread_mutex_lock(&server->lock);
         visit *at = free_place(server);

@@ -1,4 +1,4 @@
-/* A server that misbehaves as it is told: it answers each request with the next step of a
+/* A server that misbehaves as it is told: it responds to each request with the next step of a
  * script, byte for byte, and the last step again and again. */
 #ifndef FAKE_SERVER_H
 #define FAKE_SERVER_H

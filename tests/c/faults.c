@@ -12,7 +12,7 @@
 
 enum { MOST_BYTES = 64 * 1024 };
 
-/* Short, since some faults last that long, but enough for an answer where valgrind is slow. */
+/* Short, since some faults last that long, but enough for a response where valgrind is slow. */
 static int64_t request_timeout_ms(void) {
     return 200 + slack_ms() / 10;
 }
@@ -74,7 +74,7 @@ static void meets(fake_step fault, outcome expected) {
     fake_server_stop(server);
 }
 
-/* An answer that is odd and must be taken all the same. */
+/* A response that is odd and must be taken all the same. */
 static void takes(fake_step odd, const char *text) {
     const fake_step steps[] = {odd, good};
     fake_server *server = fake_server_start(steps, 2);
@@ -159,7 +159,7 @@ static void silent_in_the_middle(void) {
 
 static void slow(void) {
     meets(then(ANNOUNCED("60000"), FAKE_DRIP),
-          (outcome){PHANTOMDB_ERR_TIMEOUT, 0, "no complete answer", true});
+          (outcome){PHANTOMDB_ERR_TIMEOUT, 0, "no complete response", true});
 }
 
 static void slow_in_its_headers(void) {
@@ -168,7 +168,7 @@ static void slow_in_its_headers(void) {
 }
 
 /* A new connection that is lost before its first response: the request fails, and an outage begins,
- * which is over once the server answers. */
+ * which is over once the server responds. */
 static void loses(fake_step fault, const char *part) {
     for (int writes = 0; writes < 2; writes++) {
         check_about("%s", writes ? "writing" : "reading");
@@ -198,12 +198,12 @@ static void resets(void) { loses(then(NULL, FAKE_RESET), "broke"); }
 
 static void half_a_body(void) {
     meets(then(ANNOUNCED("100") "{\"databases\":[", FAKE_CLOSE),
-          (outcome){PHANTOMDB_ERR_CONNECTION_LOST, 0, "in the middle of its answer", true});
+          (outcome){PHANTOMDB_ERR_CONNECTION_LOST, 0, "in the middle of its response", true});
 }
 
 static void half_a_chunk(void) {
     meets(then("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n{\"data", FAKE_CLOSE),
-          (outcome){PHANTOMDB_ERR_CONNECTION_LOST, 0, "in the middle of its answer", true});
+          (outcome){PHANTOMDB_ERR_CONNECTION_LOST, 0, "in the middle of its response", true});
 }
 
 static void garbage(void) {
@@ -291,7 +291,7 @@ static void redirect(void) {
           (outcome){PHANTOMDB_ERR_HTTP, 302, "https://elsewhere/db", false});
 }
 
-static void closes_after_each_answer(void) {
+static void closes_after_each_response(void) {
     takes(then("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"databases\":[\"a\"]}", FAKE_CLOSE),
           "[\"a\"]");
 }
@@ -354,7 +354,7 @@ int main(void) {
     check_run("down, and back", comes_back);
     check_run("no such host", no_such_host);
     check_run("silent", silent);
-    check_run("silent in the middle of an answer", silent_in_the_middle);
+    check_run("silent in the middle of a response", silent_in_the_middle);
     check_run("slow", slow);
     check_run("slow in its headers", slow_in_its_headers);
     check_run("closes without a word", closes_without_a_word);
@@ -377,7 +377,7 @@ int main(void) {
     check_run("invalid JSON", invalid_json);
     check_run("invalid UTF-8", invalid_utf8);
     check_run("a redirect", redirect);
-    check_run("closes after each answer", closes_after_each_answer);
+    check_run("closes after each response", closes_after_each_response);
     check_run("HTTP/1.0", http_1_0);
     check_run("chunks, and names as objects", chunks_and_names_as_objects);
     check_run("a request after the server closed the connection",

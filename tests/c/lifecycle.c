@@ -16,7 +16,7 @@ static phantomdb_pool *pool_of(uint32_t min, uint32_t max) {
     phantomdb_pool_options options = options_for(server.url);
     options.min_connections = min;
     options.max_connections = max;
-    options.acquire_timeout_ms = PATIENCE_MS;
+    options.acquire_timeout_ms = WAIT_LIMIT_MS;
     return new_pool(&options);
 }
 
@@ -365,7 +365,7 @@ typedef struct waiter {
 static void *wait_in_line(void *argument) {
     waiter *me = argument;
     phantomdb_connection *connection = acquired(me->all->pool);
-    /* There is one connection, so whoever has it is alone here. */
+    /* There is one connection, so the thread that has it is alone here. */
     me->all->order[me->all->served++] = me->number;
     released(me->all->pool, connection);
     return NULL;
@@ -425,7 +425,7 @@ static void waiters_fail_when_the_pool_closes(void) {
 
 static void close_waits_for_a_connection_to_come_back(void) {
     phantomdb_pool_options options = options_for(server.url);
-    options.close_timeout_ms = PATIENCE_MS;
+    options.close_timeout_ms = WAIT_LIMIT_MS;
     phantomdb_pool *pool = new_pool(&options);
     phantomdb_connection *held = acquired(pool);
     int64_t started = now_ms();
@@ -435,7 +435,7 @@ static void close_waits_for_a_connection_to_come_back(void) {
     use(held);
     released(pool, held);
     pthread_join(closer, NULL);
-    CHECK(now_ms() - started < PATIENCE_MS);
+    CHECK(now_ms() - started < WAIT_LIMIT_MS);
 }
 
 static void close_cuts_what_does_not_come_back(void) {
@@ -519,7 +519,7 @@ static void nothing_is_left_of_a_closed_pool(void) {
     int descriptors = descriptor_count();
     phantomdb_pool_options options = options_for(server.url);
     options.max_connections = 6;
-    options.idle_timeout_ms = PATIENCE_MS;
+    options.idle_timeout_ms = WAIT_LIMIT_MS;
     phantomdb_pool *pool = new_pool(&options);
     phantomdb_connection *connections[6];
     for (int i = 0; i < 6; i++) {

@@ -8,7 +8,7 @@
 #include "misuse_table.h"
 #include "support.h"
 
-/* An answer that every operation takes for a good one. */
+/* A response that every operation takes for a good one. */
 static const fake_step good = {
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n", 0, FAKE_KEEP,
     "{\"databases\":[\"d\"],\"tables\":[\"t\"],\"records\":[],\"columns\":[],\"rows\":[],"
@@ -334,7 +334,7 @@ static void handles_of_a_closed_pool(void) {
     }
 }
 
-static void text_that_is_no_utf8(void) {
+static void text_that_is_not_utf8(void) {
     for (size_t i = 0; i < misuse_row_count; i++) {
         for (int place = 0; place < MOST_ARGUMENTS; place++) {
             argument_kind kind = misuse_rows[i].arguments[place].kind;
@@ -483,7 +483,7 @@ int main(void) {
     check_run("NULL for each argument", null_for_each_argument);
     check_run("made-up handles, and those of other kinds", made_up_handles);
     check_run("handles of a closed pool", handles_of_a_closed_pool);
-    check_run("text that is no UTF-8", text_that_is_no_utf8);
+    check_run("text that is not UTF-8", text_that_is_not_utf8);
     check_run("releasing twice", releasing_twice);
     check_run("releasing to another pool", releasing_to_another_pool);
     check_run("using a released connection", using_a_released_connection);

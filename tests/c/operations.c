@@ -19,7 +19,7 @@ static phantomdb_error error;
 static void with_a_database(void) {
     phantomdb_pool_options options = options_for(server.url);
     options.max_connections = 3;
-    options.acquire_timeout_ms = PATIENCE_MS;
+    options.acquire_timeout_ms = WAIT_LIMIT_MS;
     pool = new_pool(&options);
     connection = acquired(pool);
     CHECK_OK(phantomdb_connection_create_database(connection, DATABASE, NULL, &error), &error);

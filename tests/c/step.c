@@ -14,7 +14,7 @@
 static devserver server;
 static phantomdb_error error;
 
-/* A request, and what it has come to. */
+/* A request and its outcome. */
 typedef struct request {
     phantomdb_connection *connection;
     phantomdb_step step;
@@ -24,7 +24,7 @@ typedef struct request {
     atomic_int finished;
 } request;
 
-static const fake_step answers = {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{}"};
+static const fake_step responds = {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{}"};
 static const fake_step holds = {NULL, 0, FAKE_HOLD, NULL};
 
 static phantomdb_pool *pool_of(const char *url) {
@@ -89,7 +89,7 @@ static phantomdb_connection *opened(phantomdb_pool *pool) {
     return connection;
 }
 
-static void an_answer_comes_step_by_step(void) {
+static void a_response_comes_step_by_step(void) {
     phantomdb_pool *pool = pool_of(server.url);
     phantomdb_connection *connection = opened(pool);
     int threads = thread_count();
@@ -132,7 +132,7 @@ static void an_answer_comes_step_by_step(void) {
 }
 
 static void one_at_a_time(void) {
-    const fake_step steps[] = {answers, holds};
+    const fake_step steps[] = {responds, holds};
     fake_server *fake = fake_server_start(steps, 2);
     phantomdb_pool *pool = pool_of(fake_server_url(fake));
     phantomdb_connection *connection = acquired(pool);
@@ -168,7 +168,7 @@ static void one_at_a_time(void) {
 }
 
 static void an_interrupted_request_is_ready_and_cancelled(void) {
-    const fake_step steps[] = {answers, holds, answers};
+    const fake_step steps[] = {responds, holds, responds};
     fake_server *fake = fake_server_start(steps, 3);
     phantomdb_pool *pool = pool_of(fake_server_url(fake));
     phantomdb_connection *connection = opened(pool);
@@ -190,7 +190,7 @@ static void an_interrupted_request_is_ready_and_cancelled(void) {
 }
 
 static void rule_03_a_request_is_over_when_its_time_is(void) {
-    const fake_step steps[] = {answers, holds};
+    const fake_step steps[] = {responds, holds};
     fake_server *fake = fake_server_start(steps, 2);
     phantomdb_pool_options options = options_for(fake_server_url(fake));
     options.request_timeout_ms = 60;
@@ -209,7 +209,7 @@ static void rule_03_a_request_is_over_when_its_time_is(void) {
 }
 
 static void a_release_ends_it_and_closes_its_socket(void) {
-    const fake_step steps[] = {answers, holds, answers};
+    const fake_step steps[] = {responds, holds, responds};
     fake_server *fake = fake_server_start(steps, 3);
     phantomdb_pool *pool = pool_of(fake_server_url(fake));
     phantomdb_connection *connection = opened(pool);
@@ -219,7 +219,7 @@ static void a_release_ends_it_and_closes_its_socket(void) {
     int duplicate = dup(it.step.descriptor);
     released(pool, connection);
     struct pollfd socket = {.fd = duplicate, .events = POLLIN};
-    CHECK_INT(poll(&socket, 1, PATIENCE_MS), 1);
+    CHECK_INT(poll(&socket, 1, WAIT_LIMIT_MS), 1);
     char byte;
     CHECK(read(duplicate, &byte, 1) <= 0);
     close(duplicate);
@@ -232,7 +232,7 @@ static void a_release_ends_it_and_closes_its_socket(void) {
 }
 
 static void rule_19_a_close_cuts_it(void) {
-    const fake_step steps[] = {answers, holds};
+    const fake_step steps[] = {responds, holds};
     fake_server *fake = fake_server_start(steps, 2);
     int descriptors = descriptor_count();
     phantomdb_pool *pool = pool_of(fake_server_url(fake));
@@ -268,7 +268,7 @@ static int watched(const request *it) {
 /* Also of sockets that have bytes which nobody will ever read. */
 static void a_watched_socket_tells_when_it_is_closed(void) {
     static const fake_step chatty = {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{}HTTP/1.1 408 No\r\n"};
-    const fake_step steps[] = {answers, answers, holds, answers, answers, chatty};
+    const fake_step steps[] = {responds, responds, holds, responds, responds, chatty};
     fake_server *fake = fake_server_start(steps, 6);
     phantomdb_pool *pool = pool_of(fake_server_url(fake));
     for (int i = 0; i < 2; i++) {
@@ -288,7 +288,7 @@ static void a_watched_socket_tells_when_it_is_closed(void) {
         CHECK_INT(last_closed, socket);
         /* The duplicates are the program's to close. */
         struct pollfd both[] = {{.fd = first, .events = POLLIN}, {.fd = second, .events = POLLIN}};
-        CHECK_INT(poll(both, 2, PATIENCE_MS), 2);
+        CHECK_INT(poll(both, 2, WAIT_LIMIT_MS), 2);
         close(first);
         close(second);
     }
@@ -312,7 +312,7 @@ static int interrupt(void *connection) {
 }
 
 static void a_request_can_be_waited_for_wherever_it_is(void) {
-    const fake_step steps[] = {answers, answers, holds, answers, holds};
+    const fake_step steps[] = {responds, responds, holds, responds, holds};
     fake_server *fake = fake_server_start(steps, 5);
     phantomdb_pool_options options = options_for(fake_server_url(fake));
     options.min_connections = options.max_connections = 1;
@@ -352,7 +352,7 @@ static void a_request_can_be_waited_for_wherever_it_is(void) {
 
 /* A program that watches sockets can go on where it has no descriptor left for that. */
 static void without_descriptors_a_request_is_finished_by_waiting_for_it(void) {
-    const fake_step steps[] = {answers, answers};
+    const fake_step steps[] = {responds, responds};
     fake_server *fake = fake_server_start(steps, 2);
     phantomdb_pool *pool = pool_of(fake_server_url(fake));
     phantomdb_connection *connection = opened(pool);
@@ -399,7 +399,7 @@ static void rule_15_a_socket_that_was_closed_is_replaced(void) {
     fake_server *fake = fake_server_start(steps, 3);
     phantomdb_pool *pool = pool_of(fake_server_url(fake));
     phantomdb_connection *connection = opened(pool);
-    /* Sent once, and answered by a close: it only reads, so it is sent again. */
+    /* Sent once, and the server closes: it only reads, so it is sent again. */
     request it = health_check(connection);
     CHECK_INT(it.step.state, PHANTOMDB_STEP_WAITS);
     carry_on(&it);
@@ -439,7 +439,7 @@ int main(void) {
     CHECK_OK(phantomdb_connection_create_database(connection, "step", NULL, &error), &error);
     released(pool, connection);
     closed(pool);
-    check_run("an answer comes step by step", an_answer_comes_step_by_step);
+    check_run("a response comes step by step", a_response_comes_step_by_step);
     check_run("one at a time", one_at_a_time);
     check_run("an interrupted request", an_interrupted_request_is_ready_and_cancelled);
     check_run("a request is over when its time is", rule_03_a_request_is_over_when_its_time_is);

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 /* Longer than anything here takes, so that a hang fails instead of passing late. */
-#define PATIENCE_MS 20000
+#define WAIT_LIMIT_MS 20000
 
 int64_t now_ms(void);
 
@@ -39,7 +39,7 @@ void look_again(void);
 /* Waits until a condition holds; a failed check if it never does. */
 #define EVENTUALLY(condition)                                                  \
     do {                                                                       \
-        int64_t until = now_ms() + PATIENCE_MS;                                \
+        int64_t until = now_ms() + WAIT_LIMIT_MS;                                \
         while (!(condition) && now_ms() < until) look_again();                 \
         check_true(__FILE__, __LINE__, "eventually " #condition, (condition)); \
     } while (0)
@@ -47,7 +47,7 @@ void look_again(void);
 /* The defaults for this server. */
 phantomdb_pool_options options_for(const char *url);
 
-/* The pool's numbers; all zero, and a failed check, if there are none to be had. */
+/* The pool's numbers; all zero, and a failed check, if they are not available. */
 phantomdb_status status_of(phantomdb_pool *pool);
 
 /* What must succeed: a failed check, and NULL, if it does not. */

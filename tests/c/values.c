@@ -24,7 +24,7 @@ static int32_t ask(int32_t operation, const char *body, phantomdb_result **resul
     fake_server *server = fake_server_start(&step, 1);
     phantomdb_pool_options options = options_for(fake_server_url(server));
     options.max_response_bytes = INT64_C(1) << 40;
-    options.request_timeout_ms = PATIENCE_MS;
+    options.request_timeout_ms = WAIT_LIMIT_MS;
     phantomdb_pool *pool = new_pool(&options);
     const char *arguments[] = {"d", "t"};
     uint64_t count = operation == PHANTOMDB_LIST_DATABASES || operation == PHANTOMDB_HEALTH_CHECK ? 0 : 2;
@@ -256,7 +256,7 @@ static void senseless_calls_are_refused(void) {
                PHANTOMDB_ERR_INVALID_HANDLE, &error, "result: ");
 }
 
-static void what_is_no_table_is_refused(void) {
+static void a_result_that_is_not_a_table_is_refused(void) {
     const char *const bodies[] = {"{\"columns\":[\"a\"],\"rows\":[[1,2]]}", "{\"columns\":[\"a\"],\"rows\":[null]}", "[1,2]",
                                   "{\"rows\":[[1,2]]}", "{\"columns\":[\"a\",\"b\"],\"rows\":[[1],{\"z\":3}]}"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
@@ -330,7 +330,7 @@ int main(void) {
     check_run("JSON is read piece by piece", json_is_read_piece_by_piece);
     check_run("lists are read at once", lists_are_read_at_once);
     check_run("senseless calls are refused", senseless_calls_are_refused);
-    check_run("what is no table is refused", what_is_no_table_is_refused);
+    check_run("a result that is not a table is refused", a_result_that_is_not_a_table_is_refused);
     check_run("where memory ends an error says so", where_memory_ends_an_error_says_so);
     return check_end();
 }

@@ -11,7 +11,7 @@ use crate::support::devserver::DevServer;
 use crate::support::fault_proxy::FaultProxy;
 
 /// Longer than anything here takes, so that a hang fails instead of passing late.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const WAIT_LIMIT: Duration = Duration::from_secs(20);
 /// What a busy machine may add to a time-out; every other time-out is longer than this.
 pub const SLACK: Duration = Duration::from_millis(1500);
 
@@ -21,11 +21,11 @@ pub fn patient(url: &str) -> Options {
         base_url: url.to_owned(),
         min_connections: 0,
         max_connections: 4,
-        acquire_timeout: PATIENCE,
-        request_timeout: PATIENCE,
-        connect_timeout: PATIENCE,
-        validation_timeout: PATIENCE,
-        close_timeout: PATIENCE,
+        acquire_timeout: WAIT_LIMIT,
+        request_timeout: WAIT_LIMIT,
+        connect_timeout: WAIT_LIMIT,
+        validation_timeout: WAIT_LIMIT,
+        close_timeout: WAIT_LIMIT,
         ..Options::default()
     }
 }
@@ -88,7 +88,7 @@ pub fn server_figure(pool: &Pool, name: &str) -> i64 {
 
 /// Waits for what nothing signals, and fails after a long while.
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_LIMIT;
     while !is_so() {
         assert!(Instant::now() < deadline, "never came to pass: {what}");
         thread::yield_now();

@@ -30,7 +30,7 @@ fn cut_in_the_body(end: End, why: &str) {
     says(&error, why);
     assert!(error.is_retriable());
     let after = proxy.counts();
-    assert_eq!(after.cuts - before.cuts, 1, "half an answer is no reason to send again");
+    assert_eq!(after.cuts - before.cuts, 1, "half a response must not make the client send again");
     proxy.set(Mode::Pass);
     assert_eq!(ids(&pool.request(&all).unwrap()).len(), ROWS as usize);
     is_sound(&pool);
@@ -38,12 +38,12 @@ fn cut_in_the_body(end: End, why: &str) {
 
 #[test]
 fn rule_13_a_reset_in_the_middle_of_a_body_fails_that_request_only() {
-    cut_in_the_body(End::Reset, "in the middle of the answer");
+    cut_in_the_body(End::Reset, "in the middle of the response");
 }
 
 #[test]
 fn rule_13_an_end_in_the_middle_of_a_body_fails_that_request_only() {
-    cut_in_the_body(End::Close, "in the middle of its answer");
+    cut_in_the_body(End::Close, "in the middle of its response");
 }
 
 /// Sends a request, and again when the pool says so, as long as nothing of it was sent: a new connection

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use phantomdb::{Code, Options, Pool, Request};
 
 use crate::common::{
-    PATIENCE, Secure, ask, is_sound, lasting, patient, promptly, says, server_figure,
+    Secure, WAIT_LIMIT, ask, is_sound, lasting, patient, promptly, says, server_figure,
 };
 use crate::support::devserver::DevServer;
 use crate::support::fault_proxy::{FaultProxy, Mode};
@@ -18,7 +18,7 @@ use crate::support::port;
 const SHORT: Duration = Duration::from_millis(250);
 
 /// A port whose listener accepts nothing and whose queue is full, so that the kernel drops what
-/// else comes: a host that does not answer.
+/// else comes: a host that does not respond.
 pub struct DeafHost {
     listener: TcpListener,
     _queued: Vec<TcpStream>,
@@ -140,7 +140,7 @@ fn rule_08_callers_get_returned_connections_while_a_handshake_hangs() {
             });
         }
     });
-    assert!(started.elapsed() < PATIENCE / 2, "they waited for the handshake");
+    assert!(started.elapsed() < WAIT_LIMIT / 2, "they waited for the handshake");
     assert!(secure.proxy.counts().dials_in_mode > 0, "no dial was under way");
     secure.proxy.reset_all();
     secure.proxy.set(Mode::Pass);
@@ -148,12 +148,12 @@ fn rule_08_callers_get_returned_connections_while_a_handshake_hangs() {
 }
 
 #[test]
-fn rule_03_a_host_that_does_not_answer_costs_connect_timeout() {
+fn rule_03_a_host_that_does_not_respond_costs_connect_timeout() {
     let host = DeafHost::new();
     let pool = Pool::new(Options { connect_timeout: SHORT, ..patient(&host.url()) }).unwrap();
     let error = lasting(SHORT, || pool.acquire()).unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
-    says(&error, "no answer");
+    says(&error, "no response");
     says(&error, &host.url());
     promptly(|| pool.close()).unwrap();
     assert_eq!(pool.status().total, 0);

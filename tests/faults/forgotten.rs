@@ -49,7 +49,7 @@ fn rule_14_ten_connections_gone_silent_cost_one_failure() {
 
 /// Programs have deadlines of their own, and cut what takes longer.
 #[test]
-fn rule_14_a_request_that_was_cut_unanswered_casts_suspicion_too() {
+fn rule_14_a_request_that_was_cut_without_a_response_casts_suspicion_too() {
     let server = DevServer::start();
     let proxy = FaultProxy::before(server.port());
     let pool = Pool::new(Options {

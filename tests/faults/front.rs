@@ -129,7 +129,7 @@ fn rule_10_a_front_with_tls_that_closes_before_its_first_response_is_an_outage()
     let is_front = |bytes: &u64| {
         secure.proxy.set(Mode::CutAfter { bytes: *bytes, end: End::Close });
         let pool = Pool::new(Options { min_connections: 1, ..secure.options() }).unwrap();
-        ask(&pool).is_err_and(|error| error.message().contains("without an answer"))
+        ask(&pool).is_err_and(|error| error.message().contains("without a response"))
     };
     let bytes = (500..3000).step_by(20).find(is_front).expect("the handshake ends before the cut");
     secure.proxy.set(Mode::CutAfter { bytes, end: End::Close });

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use phantomdb::{Code, Lease, Options, Pool, Request};
 
-use crate::common::{PATIENCE, Secure, is_sound, lasting, patient, promptly};
+use crate::common::{Secure, WAIT_LIMIT, is_sound, lasting, patient, promptly};
 use crate::dialing::DeafHost;
 use crate::support::devserver::DevServer;
 use crate::support::fault_proxy::{FaultProxy, Mode};
 
-/// Interrupts a request that can't end by itself before the test's patience does; again and
+/// Interrupts a request that can't end by itself before the test's wait limit does; again and
 /// again, since an interrupt before its beginning does nothing, and by the clock at once.
 fn is_interrupted_promptly(lease: &Lease, is_in_state: impl FnOnce()) {
     let is_over = AtomicBool::new(false);
@@ -24,7 +24,7 @@ fn is_interrupted_promptly(lease: &Lease, is_in_state: impl FnOnce()) {
         is_in_state();
         promptly(|| {
             let started = Instant::now();
-            while !is_over.load(Ordering::SeqCst) && started.elapsed() < PATIENCE {
+            while !is_over.load(Ordering::SeqCst) && started.elapsed() < WAIT_LIMIT {
                 lease.cancel();
                 thread::yield_now();
             }
@@ -34,7 +34,7 @@ fn is_interrupted_promptly(lease: &Lease, is_in_state: impl FnOnce()) {
 }
 
 #[test]
-fn rule_07_an_interrupt_reaches_a_request_that_waits_for_its_answer() {
+fn rule_07_an_interrupt_reaches_a_request_that_waits_for_its_response() {
     let server = DevServer::start();
     let proxy = FaultProxy::before(server.port());
     let pool = Pool::new(patient(&proxy.url())).unwrap();
@@ -51,11 +51,11 @@ fn rule_07_an_interrupt_reaches_a_request_that_waits_for_its_answer() {
 }
 
 #[test]
-fn rule_07_an_interrupt_reaches_a_request_in_the_middle_of_its_answer() {
+fn rule_07_an_interrupt_reaches_a_request_in_the_middle_of_its_response() {
     let server = DevServer::start();
     let proxy = FaultProxy::before(server.port());
     let pool = Pool::new(patient(&proxy.url())).unwrap();
-    proxy.set(Mode::Late { first: Duration::ZERO, later: PATIENCE });
+    proxy.set(Mode::Late { first: Duration::ZERO, later: WAIT_LIMIT });
     let lease = pool.acquire().unwrap();
     lease.request(&Request::list_databases()).unwrap();
     let received = proxy.counts().received;

@@ -1,4 +1,4 @@
-//! A server that takes only so many connections, and answers well on those that it has (rule 10).
+//! A server that takes a limited number of connections, and responds well on those (rule 10).
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use phantomdb::{Code, Error, Options, Pool, Request, Validation};
 
-use crate::common::{PATIENCE, eventually, patient, promptly, says};
+use crate::common::{WAIT_LIMIT, eventually, patient, promptly, says};
 use crate::support::port;
 
 const RESPONSE: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
@@ -24,7 +24,7 @@ struct Limited {
 }
 
 impl Limited {
-    /// Takes `limit` connections at a time, and answers each request after `time`. If `for_good`, it
+    /// Takes `limit` connections at a time, and responds to each request after `time`. If `for_good`, it
     /// takes no more than `limit` connections at all.
     fn start(limit: usize, time: Duration, for_good: bool) -> Limited {
         let listener = port::listener();
@@ -225,7 +225,7 @@ fn rule_10_a_server_that_is_gone_is_told_as_soon_as_no_lease_can_bring_a_connect
         promptly(|| waiter.join().unwrap()).unwrap_err()
     });
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
-    assert!(error.retry_after().unwrap() < PATIENCE);
+    assert!(error.retry_after().unwrap() < WAIT_LIMIT);
     let error = promptly(|| pool.acquire()).unwrap_err();
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     drop(lease);

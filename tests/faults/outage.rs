@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use phantomdb::{Code, Error, Options, Pool};
 
 use crate::common::{
-    PATIENCE, Secure, all_ids, ask, insert, is_sound, make_table, patient, server_figure,
+    Secure, WAIT_LIMIT, all_ids, ask, insert, is_sound, make_table, patient, server_figure,
 };
 use crate::support::devserver::DevServer;
 use crate::support::fault_proxy::Mode;
@@ -36,14 +36,14 @@ struct Record {
 }
 
 impl Record {
-    /// Waits for so many more acknowledged inserts, and says how long that took.
+    /// Waits for this many acknowledged inserts, and says how long that took.
     fn wait_for(&self, more: usize) -> Duration {
         let started = Instant::now();
         let seen = self.seen.lock().unwrap();
         let enough = seen.acknowledged.len() + more;
         let (_seen, timeout) = self
             .acknowledged
-            .wait_timeout_while(seen, PATIENCE, |seen| seen.acknowledged.len() < enough)
+            .wait_timeout_while(seen, WAIT_LIMIT, |seen| seen.acknowledged.len() < enough)
             .unwrap();
         assert!(!timeout.timed_out(), "no insert is acknowledged any more");
         started.elapsed()
@@ -145,7 +145,7 @@ fn rule_10_a_server_killed_and_restarted_under_load_loses_nothing_and_is_found_a
 }
 
 /// How many dials arrive during an outage in which so many callers ask all the time, and how
-/// many answers these get.
+/// many responses these get.
 fn dials_during_an_outage(callers: usize) -> (usize, usize) {
     let secure = Secure::start();
     let pool = Pool::new(Options { min_connections: 2, max_connections: MAX, ..secure.options() })

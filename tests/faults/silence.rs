@@ -35,7 +35,7 @@ fn rule_03_a_request_that_is_swallowed_ends_with_request_timeout() {
                 let error = error.unwrap_err();
                 assert_eq!(error.code(), Code::Timeout);
                 says(&error, "Timeout");
-                says(&error, "no answer");
+                says(&error, "no response");
                 assert!(error.is_retriable());
             });
         }

@@ -2,7 +2,7 @@
  * A pool and the children of its process (rule 20). Usage: fork PORT SCHEME [CA_FILE]
  *
  * Every process asks for the tables of a database that has its own number as its name and does
- * not exist: the answer, a 404, shows a round trip, and the relay sees on each connection whose
+ * not exist: the response, a 404, shows a round trip, and the relay sees on each connection whose
  * requests it carries.
  */
 #define _GNU_SOURCE
@@ -63,7 +63,7 @@ static bool ask(void) {
     return error.http_status == 404;
 }
 
-/* What a callback was told, for whoever waits for it. */
+/* What a callback was told, for the thread that waits for it. */
 struct told {
     pthread_mutex_t lock;
     pthread_cond_t told;

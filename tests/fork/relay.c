@@ -44,7 +44,7 @@ static void read_request(struct relay_connection *seen, struct link *link) {
     *end = '\0';
     int owner = 0;
     if (sscanf(link->head, "GET /databases/p%d/tables HTTP/1.1", &owner) != 1 ||
-        (seen->owner != 0 && seen->owner != owner) || seen->requests != seen->answers ||
+        (seen->owner != 0 && seen->owner != owner) || seen->requests != seen->responses ||
         size != link->length) {
         fprintf(stderr, "relay: of %d and %d: %.80s\n", seen->owner, owner, link->head);
         seen->spoiled = true;
@@ -103,7 +103,7 @@ static void from_server(struct relay *relay, unsigned number) {
         hang_up(link);
         return;
     }
-    if (seen->answers < seen->requests) seen->answers++;
+    if (seen->responses < seen->requests) seen->responses++;
     if (!forward(link->client, bytes, length)) hang_up(link);
 }
 

@@ -13,7 +13,7 @@ struct relay_connection {
     /* The process that the requests name; 0 without a request in plain text. */
     atomic_int owner;
     atomic_uint requests;
-    atomic_uint answers;
+    atomic_uint responses;
     atomic_ullong bytes;
     /* The client sent a FIN or a RST. */
     atomic_bool ended;

@@ -1,4 +1,4 @@
-"""A server that answers each request with something else by chance: tables, lists and objects of any values, changed
+"""A server that responds to each request with something else, by chance: tables, lists and objects of any values, changed
 bytes, wrong framing, ends in the middle. Prints its URL as the first line, and serves until its input ends.
 
     hostile.py SEED [values]    with `values`, HTTP is always right, so that more of it reaches the readers

@@ -11,11 +11,11 @@ use phantomdb::client::{CancelHandle, Connection, DialLimiter, Endpoint};
 use phantomdb::{Error, Options, Result};
 
 /// Longer than anything in these tests takes, so that a hang fails instead of passing late.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const WAIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A deadline that no test should meet.
 pub fn soon() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + WAIT_LIMIT
 }
 
 /// A server whose one thread does what a script says.
@@ -33,8 +33,8 @@ impl FakeServer {
         FakeServer { address, script }
     }
 
-    /// Serves one connection with these answers, one for each request, and gives the requests.
-    pub fn answering(responses: &[&str]) -> (FakeServer, Arc<Mutex<Vec<String>>>) {
+    /// Serves one connection with these responses, one for each request, and gives the requests.
+    pub fn responding(responses: &[&str]) -> (FakeServer, Arc<Mutex<Vec<String>>>) {
         let responses: Vec<String> =
             responses.iter().map(|response| (*response).to_owned()).collect();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -121,8 +121,8 @@ impl Peer {
     /// Waits for a connection.
     pub fn accept(listener: &TcpListener) -> Peer {
         let (stream, _) = listener.accept().expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_read_timeout(Some(WAIT_LIMIT)).expect("a time-out");
+        stream.set_write_timeout(Some(WAIT_LIMIT)).expect("a time-out");
         stream.set_nodelay(true).expect("no delay");
         Peer(stream)
     }
@@ -149,10 +149,10 @@ impl Peer {
 
     /// Sends bytes.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).expect("the client takes the answer");
+        self.0.write_all(bytes).expect("the client takes the response");
     }
 
-    /// Reads a request and answers it with a 200 and this JSON.
+    /// Reads a request and responds with a 200 and this JSON.
     pub fn serve(&mut self, json: &str) -> String {
         let request = self.request();
         self.send(ok(json).as_bytes());

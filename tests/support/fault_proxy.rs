@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::port;
 
 /// Longer than anything in these tests takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 /// What becomes of the connections that are accepted from now on.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +29,9 @@ pub enum Mode {
     HangUp,
     /// Nobody listens.
     Refuse,
-    /// They are ended after so many bytes of answers.
+    /// They are ended after so many bytes of responses.
     CutAfter { bytes: u64, end: End },
-    /// They are ended somewhere in their first so many bytes of requests and answers.
+    /// They are ended somewhere in their first so many bytes of requests and responses.
     CutWithin { bytes: u64 },
 }
 
@@ -191,7 +191,7 @@ impl FaultProxy {
                     && words.next() == Some(ESTABLISHED)
             })
         };
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + WAIT_LIMIT;
         while is_open() {
             assert!(Instant::now() < end, "{client} never heard of the end of its connection");
             thread::yield_now();
@@ -256,7 +256,7 @@ impl Shared {
     fn wait(&self, what: &str, is_so: impl Fn(&State) -> bool) {
         let (state, timeout) = self
             .changed
-            .wait_timeout_while(self.lock(), PATIENCE, |state| !is_so(state))
+            .wait_timeout_while(self.lock(), WAIT_LIMIT, |state| !is_so(state))
             .expect("nobody panics with it");
         assert!(!timeout.timed_out(), "never came to pass: {what}; {:?}", state.counts);
     }
@@ -329,7 +329,7 @@ struct Relay<'a> {
     mode: Mode,
     /// How many bytes it still carries, and how it ends then.
     left: Option<(u64, End)>,
-    has_answered: bool,
+    has_responded: bool,
     client_is_done: bool,
 }
 
@@ -358,7 +358,7 @@ impl<'a> Relay<'a> {
             poked,
             mode,
             left,
-            has_answered: false,
+            has_responded: false,
             client_is_done: false,
         }
     }
@@ -440,7 +440,7 @@ impl<'a> Relay<'a> {
             Ok(0) => return Some(End::Close),
             Ok(count) => count,
         };
-        let was_first = !std::mem::replace(&mut self.has_answered, true);
+        let was_first = !std::mem::replace(&mut self.has_responded, true);
         if let Mode::Late { first, later } = self.mode {
             let delay = if was_first { first } else { later };
             if wait_for([self.poked.as_raw_fd()], Some(delay)) == [true] {

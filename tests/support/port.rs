@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// What keeps the ports of this process from others that run beside it: whoever wants one binds
-/// the UDP port of the same number first, and keeps that until its end.
+/// What keeps the ports of this process from others that run beside it: a process that wants one
+/// binds the UDP port of the same number first, and keeps that until it ends.
 static CLAIMS: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
 
 /// Listens on a port that can be listened on again later.

@@ -75,7 +75,7 @@ const (
 	ErrHTTP Code = cabi.HTTP
 	// ErrUnauthorized: the server refused the credentials.
 	ErrUnauthorized Code = cabi.Unauthorized
-	// ErrProtocol: the server's answer is no valid HTTP or no valid JSON.
+	// ErrProtocol: the server's response is not valid HTTP or no valid JSON.
 	ErrProtocol Code = cabi.Protocol
 	// ErrConnectionLost: the connection broke before the answer was complete.
 	ErrConnectionLost Code = cabi.ConnectionLost

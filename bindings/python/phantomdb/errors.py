@@ -108,7 +108,7 @@ class InvalidStateError(PhantomDBError):
 
 
 class HTTPError(PhantomDBError):
-    """The server answered with an error; ``status`` says which."""
+    """The server responded with an error; ``status`` says which."""
 
     CODE = "HTTP"
 
@@ -120,19 +120,19 @@ class UnauthorizedError(HTTPError):
 
 
 class ProtocolError(PhantomDBError):
-    """The server's answer is no valid HTTP or no valid JSON."""
+    """The server's response is not valid HTTP or not valid JSON."""
 
     CODE = "PROTOCOL"
 
 
 class ConnectionLostError(PhantomDBError, ConnectionError):
-    """The connection broke before the answer was complete."""
+    """The connection broke before the response was complete."""
 
     CODE = "CONNECTION_LOST"
 
 
 class TooLargeError(PhantomDBError):
-    """The server's answer is larger than ``max_response_bytes``."""
+    """The server's response is larger than ``max_response_bytes``."""
 
     CODE = "TOO_LARGE"
 

@@ -254,7 +254,7 @@ impl Connection {
             return Err(Error::new(Code::Cancelled, "the request was interrupted"));
         }
         if is_silent(target) {
-            let error = Error::new(Code::Timeout, "Timeout: no answer");
+            let error = Error::new(Code::Timeout, "Timeout: no response");
             let since = clock::now();
             let is_proved = wire.is_proved;
             self.station.lay_aside(wire);

@@ -470,7 +470,7 @@ pub(in crate::client) fn check(text: &str) -> Result<Shape, String> {
                 shape.get_or_insert(token.shape());
                 if let Token::String(it) | Token::Key(it) = &token {
                     if it.is_escaped && has_unpaired_surrogate(bytes, it.content.clone()) {
-                        return Err("an unpaired surrogate is no character".to_owned());
+                        return Err("an unpaired surrogate is not a character".to_owned());
                     }
                 }
             }

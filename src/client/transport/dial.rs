@@ -59,7 +59,7 @@ impl Dial<'_> {
             Ok(addresses) => Ok(addresses),
             Err(NoAddress::Cut) => Err(self.cut()),
             Err(NoAddress::TimedOut) => {
-                Err(self.timed_out(&format!("the look-up of the name `{host}` gave no answer")))
+                Err(self.timed_out(&format!("the look-up of the name `{host}` gave no result")))
             }
             Err(NoAddress::Failed(why)) => Err(self.unavailable(&format!(
                 "the name `{host}` can't be resolved ({})",
@@ -88,7 +88,7 @@ impl Dial<'_> {
                 Err(error) => {
                     let why = if error.kind() == io::ErrorKind::TimedOut {
                         silent = true;
-                        "no answer".to_owned()
+                        "no response".to_owned()
                     } else {
                         refused |= error.kind() == io::ErrorKind::ConnectionRefused;
                         plain(&error)

@@ -171,7 +171,7 @@ impl Endpoint {
             return Ok(());
         }
         Uri::try_from(format!("{}{target}", self.url.prefix())).map(drop).map_err(|error| {
-            Error::invalid_argument("path", format_args!("makes no valid URL: {error}"))
+            Error::invalid_argument("path", format_args!("does not form a valid URL: {error}"))
         })
     }
 }
@@ -245,7 +245,7 @@ impl BaseUrl {
             return Err("is longer than 2000 characters".to_owned());
         }
         if Uri::try_from(text.as_str()).is_err() {
-            return Err("is no valid URL".to_owned());
+            return Err("is not a valid URL".to_owned());
         }
         let prefix_at = text.len() - path.len();
         Ok(BaseUrl { text, prefix_at, is_https, host, port })

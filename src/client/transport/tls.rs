@@ -68,7 +68,10 @@ impl Tls {
     /// Reads the files that the options name; errors name the option.
     pub(in crate::client) fn new(host: &str, options: &Options) -> Result<Tls> {
         let server = ServerName::try_from(host.to_owned()).map_err(|_| {
-            Error::invalid_argument("base_url", "the host is no name that a certificate can hold")
+            Error::invalid_argument(
+                "base_url",
+                "the host is not a name that a certificate can hold",
+            )
         })?;
         let identity = match (&options.tls_cert_file, &options.tls_key_file) {
             (Some(chain), Some(key)) => Some((chain.clone(), key.clone())),
@@ -225,7 +228,7 @@ fn read_certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'st
 fn described(error: rustls::pki_types::pem::Error) -> String {
     match error {
         rustls::pki_types::pem::Error::Io(error) => format!("can't be read: {error}"),
-        other => format!("is no valid PEM file: {other}"),
+        other => format!("is not a valid PEM file: {other}"),
     }
 }
 

@@ -448,7 +448,7 @@ impl World {
         }
         (entry.is_unproved, entry.is_probe) = (false, false);
         let is_silent = self.network.server == Server::Hanging;
-        let cause = Error::new(Code::Unavailable, "closed without an answer");
+        let cause = Error::new(Code::Unavailable, "closed without a response");
         let sign = match (is_answered, is_new, is_silent) {
             (true, ..) => {
                 if is_probe {

@@ -18,7 +18,7 @@ static void acquire(cJSON *command) {
                              ? phantomdb_pool_acquire(pool, &connection, &error)
                              : phantomdb_pool_acquire_timeout(pool, timeout, &connection, &error);
     if (code == PHANTOMDB_OK) keep_client(command, pool, connection);
-    else reply_error(command, &error);
+    else report_error(command, &error);
 }
 
 static void run(cJSON *command) {
@@ -33,7 +33,7 @@ static void run(cJSON *command) {
     } else {
         phantomdb_pool_run(on.pool, operation, arguments, count, &result, &error);
     }
-    reply_result(command, result, &error);
+    report_result(command, result, &error);
 }
 
 static void request(cJSON *command) {
@@ -48,7 +48,7 @@ static void request(cJSON *command) {
     } else {
         phantomdb_pool_request(on.pool, method, path, body, length, &result, &error);
     }
-    reply_result(command, result, &error);
+    report_result(command, result, &error);
 }
 
 static void close_pool(cJSON *command) {
@@ -57,7 +57,7 @@ static void close_pool(cJSON *command) {
     phantomdb_error error;
     if (timeout == NO_TIMEOUT) phantomdb_pool_close(pool, &error);
     else phantomdb_pool_close_timeout(pool, timeout, &error);
-    reply_outcome(command, &error);
+    report_outcome(command, &error);
 }
 
 static void *work(void *argument) {
@@ -72,7 +72,7 @@ static void *work(void *argument) {
         close_pool(command);
     } else if (is(command, "end")) {
         end_all();
-        reply_nothing(command);
+        report_nothing(command);
     } else if (!carry_out(command)) {
         fprintf(stderr, "there is no command %s\n", text_of(command, "do"));
         abort();

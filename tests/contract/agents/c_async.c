@@ -1,4 +1,4 @@
-/* The agent for C's calls that do not wait: one thread, and callbacks that reply. */
+/* The agent for C's calls that do not wait: one thread, and callbacks that report. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,15 +35,15 @@ static void on_connection(phantomdb_connection *connection, const phantomdb_erro
     phantomdb_pool *pool = ((call *)user_data)->pool;
     cJSON *command = end(user_data);
     if (error->code == PHANTOMDB_OK) keep_client(command, pool, connection);
-    else reply_error(command, error);
+    else report_error(command, error);
 }
 
 static void on_result(phantomdb_result *result, const phantomdb_error *error, void *user_data) {
-    reply_result(end(user_data), result, error);
+    report_result(end(user_data), result, error);
 }
 
 static void on_closed(const phantomdb_error *error, void *user_data) {
-    reply_outcome(end(user_data), error);
+    report_outcome(end(user_data), error);
 }
 
 /* Starts what the command says; false if it is another kind of command. */
@@ -81,14 +81,14 @@ static bool start(cJSON *command) {
         end(it);
         return false;
     }
-    if (code != PHANTOMDB_OK) reply_error(end(it), &error);
+    if (code != PHANTOMDB_OK) report_error(end(it), &error);
     return true;
 }
 
 static void cancel(cJSON *command) {
     phantomdb_error error;
     phantomdb_cancel(*ticket_of(number_of(command, "call", 0)), &error);
-    reply_outcome(command, &error);
+    report_outcome(command, &error);
 }
 
 int main(void) {
@@ -98,7 +98,7 @@ int main(void) {
             cancel(command);
         } else if (is(command, "end")) {
             end_all();
-            reply_nothing(command);
+            report_nothing(command);
         } else if (!start(command) && !carry_out(command)) {
             fprintf(stderr, "there is no command %s\n", text_of(command, "do"));
             abort();

@@ -11,13 +11,13 @@ template <class Request>
 void send(cJSON *command, Request &&request) {
     const std::string on = on_of(command);
     if (const auto lease = all.lease(on)) {
-        reply_json(command, std::string(request(*lease).text()).c_str());
+        report_json(command, std::string(request(*lease).text()).c_str());
         return;
     }
     phantomdb::lease lease = all.pool(on)->pool->acquire();
     const phantomdb::result result = request(lease);
     lease.release();
-    reply_json(command, std::string(result.text()).c_str());
+    report_json(command, std::string(result.text()).c_str());
 }
 
 void request(cJSON *command) {
@@ -27,7 +27,7 @@ void request(cJSON *command) {
     const auto lease = all.lease(on);
     const phantomdb::result result = lease ? lease->request(method, path, body)
                                            : all.pool(on)->pool->request(method, path, body);
-    reply_json(command, std::string(result.text()).c_str());
+    report_json(command, std::string(result.text()).c_str());
 }
 
 void acquire(cJSON *command) {
@@ -40,7 +40,7 @@ void close(cJSON *command) {
     const auto named = all.pool(on_of(command));
     if (const auto timeout = timeout_of(command)) named->pool->close_for(*timeout);
     else named->pool->close();
-    reply_nothing(command);
+    report_nothing(command);
 }
 
 void work(cJSON *command) try {
@@ -55,13 +55,13 @@ void work(cJSON *command) try {
         close(command);
     } else if (is(command, "end")) {
         all.end();
-        reply_nothing(command);
+        report_nothing(command);
     } else if (!carry_out(command)) {
         std::cerr << "there is no command " << text_of(command, "do") << '\n';
         std::abort();
     }
 } catch (const phantomdb::error &error) {
-    reply(command, error);
+    report(command, error);
 }
 
 } // namespace

@@ -17,7 +17,7 @@ cJSON *next_command(void) {
     }
     cJSON *command = cJSON_Parse(line);
     if (command == NULL) {
-        fprintf(stderr, "this is no JSON: %s\n", line);
+        fprintf(stderr, "this is not JSON: %s\n", line);
         abort();
     }
     return command;
@@ -53,8 +53,8 @@ int32_t operation_of(const cJSON *command, const char **arguments, uint64_t *cou
     return 0;
 }
 
-/* Sends the reply, which holds this member. */
-static void reply(cJSON *command, const char *name, cJSON *value) {
+/* Sends the report, which holds this member. */
+static void report(cJSON *command, const char *name, cJSON *value) {
     cJSON *line = cJSON_CreateObject();
     cJSON_AddNumberToObject(line, "id", (double)number_of(command, "id", 0));
     cJSON_AddItemToObject(line, name, value);
@@ -68,34 +68,34 @@ static void reply(cJSON *command, const char *name, cJSON *value) {
     cJSON_Delete(command);
 }
 
-void reply_nothing(cJSON *command) { reply(command, "ok", cJSON_CreateNull()); }
+void report_nothing(cJSON *command) { report(command, "ok", cJSON_CreateNull()); }
 
-void reply_json(cJSON *command, const char *text) { reply(command, "text", cJSON_CreateString(text)); }
+void report_json(cJSON *command, const char *text) { report(command, "text", cJSON_CreateString(text)); }
 
-void reply_text(cJSON *command, const char *text) { reply(command, "ok", cJSON_CreateString(text)); }
+void report_text(cJSON *command, const char *text) { report(command, "ok", cJSON_CreateString(text)); }
 
-void reply_error(cJSON *command, const phantomdb_error *error) {
+void report_error(cJSON *command, const phantomdb_error *error) {
     cJSON *value = cJSON_CreateObject();
     cJSON_AddStringToObject(value, "code", phantomdb_code_name(error->code));
     cJSON_AddNumberToObject(value, "status", error->http_status);
     cJSON_AddBoolToObject(value, "retriable", error->retriable);
     cJSON_AddNumberToObject(value, "retry_after", (double)error->retry_after_ms);
     cJSON_AddStringToObject(value, "message", error->message);
-    reply(command, "error", value);
+    report(command, "error", value);
 }
 
-void reply_outcome(cJSON *command, const phantomdb_error *error) {
-    if (error->code == PHANTOMDB_OK) reply_nothing(command);
-    else reply_error(command, error);
+void report_outcome(cJSON *command, const phantomdb_error *error) {
+    if (error->code == PHANTOMDB_OK) report_nothing(command);
+    else report_error(command, error);
 }
 
-void reply_result(cJSON *command, phantomdb_result *result, const phantomdb_error *error) {
+void report_result(cJSON *command, phantomdb_result *result, const phantomdb_error *error) {
     if (error->code != PHANTOMDB_OK) {
-        reply_error(command, error);
+        report_error(command, error);
         return;
     }
     const char *text = "";
     phantomdb_result_text(result, &text, NULL, NULL);
-    reply_json(command, text);
+    report_json(command, text);
     phantomdb_result_free(result);
 }

@@ -1,4 +1,4 @@
-/* What the agents for C and C++ share: the driver's commands, and the replies to them. */
+/* What the agents for C and C++ share: the driver's commands, and the reports to them. */
 #ifndef LINES_H
 #define LINES_H
 
@@ -13,7 +13,7 @@ extern "C" {
 
 enum { MOST_ARGUMENTS = 8 };
 
-/* The next command; NULL when there are no more. It is freed by what replies to it. */
+/* The next command; NULL when there are no more. It is freed by what reports to it. */
 cJSON *next_command(void);
 
 bool is(const cJSON *command, const char *what);
@@ -26,15 +26,15 @@ const char *on_of(const cJSON *command);
 /* The operation that `run` asks for, with its arguments. */
 int32_t operation_of(const cJSON *command, const char **arguments, uint64_t *count);
 
-void reply_nothing(cJSON *command);
+void report_nothing(cJSON *command);
 /* A text that is JSON, or may be. */
-void reply_json(cJSON *command, const char *text);
-void reply_text(cJSON *command, const char *text);
-void reply_error(cJSON *command, const phantomdb_error *error);
+void report_json(cJSON *command, const char *text);
+void report_text(cJSON *command, const char *text);
+void report_error(cJSON *command, const phantomdb_error *error);
 /* What a call without a value came to. */
-void reply_outcome(cJSON *command, const phantomdb_error *error);
-/* The answer, which it frees; or the error, if there is none. */
-void reply_result(cJSON *command, phantomdb_result *result, const phantomdb_error *error);
+void report_outcome(cJSON *command, const phantomdb_error *error);
+/* The result, which it frees; or the error, if there is none. */
+void report_result(cJSON *command, phantomdb_result *result, const phantomdb_error *error);
 
 #ifdef __cplusplus
 }

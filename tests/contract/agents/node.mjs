@@ -57,7 +57,7 @@ const things = new Map();
 /** What aborts the calls that are under way. */
 const controllers = new Map();
 
-const camelCase = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+const camelCase = (name) => name.replace(/_(.)/g, (_, initial) => initial.toUpperCase());
 
 /** Arguments that are values for this binding, and come as JSON. */
 const VALUES = new Set(['columns', 'row', 'data', 'parameters']);
@@ -150,16 +150,16 @@ function describe(error) {
 async function carryOut(command) {
   const controller = new AbortController();
   controllers.set(command.id, controller);
-  let reply;
+  let report;
   try {
     const value = await commands[command.do](command, { signal: controller.signal });
-    reply = `"ok":${stringify(value) ?? 'null'}`;
+    report = `"ok":${stringify(value) ?? 'null'}`;
   } catch (error) {
-    reply = `"error":${JSON.stringify(describe(error))}`;
+    report = `"error":${JSON.stringify(describe(error))}`;
   } finally {
     controllers.delete(command.id);
   }
-  process.stdout.write(`{"id":${command.id},${reply}}\n`);
+  process.stdout.write(`{"id":${command.id},${report}}\n`);
 }
 
 createInterface(process.stdin).on('line', (line) => carryOut(JSON.parse(line)));

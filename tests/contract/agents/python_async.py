@@ -8,7 +8,7 @@ import logging
 import sys
 from typing import Any
 
-from python_values import as_error, as_options, as_reply, as_seconds, as_value, as_values
+from python_values import as_error, as_options, as_report, as_seconds, as_value, as_values
 
 from phantomdb import CancelledError, PhantomDBError
 from phantomdb.aio import create_pool
@@ -38,14 +38,14 @@ class Agent:
     async def carry_out(self, command: dict[str, Any]) -> None:
         try:
             value = await getattr(self, f"do_{command['do']}")(command)
-            reply = {"ok": as_reply(command, value)}
+            report = {"ok": as_report(command, value)}
         except PhantomDBError as error:
-            reply = {"error": as_error(error)}
+            report = {"error": as_error(error)}
         except asyncio.CancelledError:
             message = "The task was cancelled"
-            reply = {"error": as_error(CancelledError(message))}
+            report = {"error": as_error(CancelledError(message))}
         self.tasks.pop(command["id"], None)
-        print(json.dumps({"id": command["id"], **reply}, default=str), flush=True)
+        print(json.dumps({"id": command["id"], **report}, default=str), flush=True)
 
     def find(self, command: dict[str, Any]) -> Any:
         return self.things[command.get("on", "pool")]

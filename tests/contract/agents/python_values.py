@@ -38,7 +38,7 @@ def as_values(operation: str, arguments: list[str | None]) -> list[Any]:
     return [as_value(it) if name in VALUES else it for name, it in zip(names, given)]
 
 
-def as_reply(command: dict[str, Any], value: Any) -> Any:
+def as_report(command: dict[str, Any], value: Any) -> Any:
     """Give what a command has come to."""
     if command.get("operation") == "execute_query":
         columns = value["columns"]

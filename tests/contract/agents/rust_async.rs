@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 struct Things {
     pools: HashMap<String, (Arc<AsyncPool>, Log)>,
     /// Each with its pool.
-    lanes: HashMap<String, (Arc<AsyncPool>, Arc<ConnectionQueue>)>,
+    queues: HashMap<String, (Arc<AsyncPool>, Arc<ConnectionQueue>)>,
     tickets: BTreeMap<u64, Arc<Ticket>>,
 }
 
@@ -84,11 +84,11 @@ fn carry_out(command: &Arc<Command>) -> Result<()> {
             keep(command, pool, lease);
         }
         "release" | "discard" => {
-            let (_, lane) = things().all().lanes.remove(on).ok_or_else(|| unknown(on))?;
+            let (_, queue) = things().all().queues.remove(on).ok_or_else(|| unknown(on))?;
             if command.word("do") == "discard" {
-                lane.lease().mark_discarded();
+                queue.lease().mark_discarded();
             }
-            drop(lane);
+            drop(queue);
             command.succeed(Value::Null);
         }
         "run" | "request" => send(command)?,
@@ -98,8 +98,8 @@ fn carry_out(command: &Arc<Command>) -> Result<()> {
             command.tell(ticket.map_or(Ok(()), |ticket| ticket.cancel()));
         }
         "interrupt" => {
-            let (_, lane) = things().all().lanes.get(on).cloned().ok_or_else(|| unknown(on))?;
-            lane.lease().cancel();
+            let (_, queue) = things().all().queues.get(on).cloned().ok_or_else(|| unknown(on))?;
+            queue.lease().cancel();
             command.succeed(Value::Null);
         }
         "status" => {
@@ -158,7 +158,10 @@ fn keep(command: &Command, pool: Arc<AsyncPool>, lease: Lease) {
     if let Some(owner) = command.text("owner") {
         lease.set_owner(owner);
     }
-    things().all().lanes.insert(command.word("as").to_owned(), (pool, ConnectionQueue::new(lease)));
+    things()
+        .all()
+        .queues
+        .insert(command.word("as").to_owned(), (pool, ConnectionQueue::new(lease)));
     command.succeed(Value::Null);
 }
 
@@ -173,9 +176,9 @@ fn send(command: &Arc<Command>) -> Result<()> {
         },
         Err(error) => of_callback.fail(&error),
     };
-    let lane = things().all().lanes.get(command.on()).cloned();
-    match lane {
-        Some((pool, lane)) => pool.run_on(&lane, request, &ticket, done),
+    let queue = things().all().queues.get(command.on()).cloned();
+    match queue {
+        Some((pool, queue)) => pool.run_on(&queue, request, &ticket, done),
         None => {
             let pool = things().pool(command.on())?;
             pool.run(request, &ticket, done)

@@ -1,4 +1,4 @@
-//! What the two agents for Rust share: commands, replies and options.
+//! What the two agents for Rust share: commands, reports and options.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

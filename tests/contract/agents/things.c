@@ -72,7 +72,7 @@ void keep_client(cJSON *command, phantomdb_pool *pool, phantomdb_connection *con
     const char *owner = text_of(command, "owner");
     if (owner != NULL) phantomdb_connection_set_owner(connection, owner, NULL);
     keep(text_of(command, "as"), (thing){.pool = pool, .connection = connection});
-    reply_nothing(command);
+    report_nothing(command);
 }
 
 typedef enum option_type { COUNT, TIME, SIZE, FLAG, TEXT, VALIDATION } option_type;
@@ -163,7 +163,7 @@ static void create(cJSON *command) {
     if (phantomdb_pool_create(&chosen, &pool, &error) == PHANTOMDB_OK) {
         keep(text_of(command, "as"), (thing){.pool = pool, .log = log});
     }
-    reply_outcome(command, &error);
+    report_outcome(command, &error);
 }
 
 static void tell_status(cJSON *command, phantomdb_pool *pool) {
@@ -171,14 +171,14 @@ static void tell_status(cJSON *command, phantomdb_pool *pool) {
     phantomdb_status now;
     phantomdb_status_init(&now, sizeof now);
     if (phantomdb_pool_status(pool, &now, &error) != PHANTOMDB_OK) {
-        reply_error(command, &error);
+        report_error(command, &error);
         return;
     }
     char text[256];
     snprintf(text, sizeof text,
              "{\"available\":%u,\"used\":%u,\"pending\":%u,\"total\":%u,\"min\":%u,\"max\":%u}",
              now.available, now.used, now.pending, now.total, now.min, now.max);
-    reply_json(command, text);
+    report_json(command, text);
 }
 
 static void tell_metrics(cJSON *command, phantomdb_pool *pool) {
@@ -186,11 +186,11 @@ static void tell_metrics(cJSON *command, phantomdb_pool *pool) {
     phantomdb_result *result;
     const char *text = "";
     if (phantomdb_pool_metrics(pool, &result, &error) != PHANTOMDB_OK) {
-        reply_error(command, &error);
+        report_error(command, &error);
         return;
     }
     phantomdb_result_text(result, &text, NULL, NULL);
-    reply_text(command, text);
+    report_text(command, text);
     phantomdb_result_free(result);
 }
 
@@ -198,7 +198,7 @@ static void tell_log(cJSON *command, journal *log) {
     pthread_mutex_lock(&log->lock);
     char *text = cJSON_PrintUnformatted(log->messages);
     pthread_mutex_unlock(&log->lock);
-    reply_json(command, text);
+    report_json(command, text);
     cJSON_free(text);
 }
 
@@ -212,39 +212,39 @@ bool carry_out(cJSON *command) {
     } else if (is(command, "try_acquire")) {
         phantomdb_connection *connection;
         if (phantomdb_pool_try_acquire(pool, &connection, &error) != PHANTOMDB_OK) {
-            reply_error(command, &error);
+            report_error(command, &error);
         } else {
             keep_client(command, pool, connection);
         }
     } else if (is(command, "release")) {
         phantomdb_pool_release(pool, on.connection, &error);
-        reply_outcome(command, &error);
+        report_outcome(command, &error);
     } else if (is(command, "discard")) {
         phantomdb_pool_discard(pool, on.connection, &error);
-        reply_outcome(command, &error);
+        report_outcome(command, &error);
     } else if (is(command, "interrupt")) {
         phantomdb_connection_interrupt(on.connection, &error);
-        reply_outcome(command, &error);
+        report_outcome(command, &error);
     } else if (is(command, "status")) {
         tell_status(command, pool);
     } else if (is(command, "stats")) {
         phantomdb_result *result;
         phantomdb_pool_stats_json(pool, &result, &error);
-        reply_result(command, result, &error);
+        report_result(command, result, &error);
     } else if (is(command, "metrics")) {
         tell_metrics(command, pool);
     } else if (is(command, "log")) {
         tell_log(command, on.log);
     } else if (is(command, "reset")) {
         phantomdb_pool_reset(pool, &error);
-        reply_outcome(command, &error);
+        report_outcome(command, &error);
     } else if (is(command, "resize")) {
         phantomdb_pool_resize(pool, (uint32_t)number_of(command, "min", 0),
                               (uint32_t)number_of(command, "max", 0), &error);
-        reply_outcome(command, &error);
+        report_outcome(command, &error);
     } else if (is(command, "set_token")) {
         phantomdb_pool_set_token(pool, text_of(command, "token"), &error);
-        reply_outcome(command, &error);
+        report_outcome(command, &error);
     } else {
         return false;
     }

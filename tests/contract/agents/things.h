@@ -17,10 +17,10 @@ typedef struct thing {
 /* What has this name; a released client keeps it. NULLs if nothing has. */
 thing find(const char *name);
 void keep(const char *name, thing named);
-/* Keeps a client under the name that the command gives it, and replies. */
+/* Keeps a client under the name that the command gives it, and reports. */
 void keep_client(cJSON *command, phantomdb_pool *pool, phantomdb_connection *connection);
 
-/* Carries out a command that does not wait, and replies; false if it is another. */
+/* Carries out a command that does not wait, and reports; false if it is another. */
 bool carry_out(cJSON *command);
 
 /* Closes each pool at once, and forgets all names. */

@@ -70,22 +70,22 @@ private:
 
 inline things all;
 
-/// Replies with an error.
-inline void reply(cJSON *command, const phantomdb::error &error) {
+/// Reports with an error.
+inline void report(cJSON *command, const phantomdb::error &error) {
     ::phantomdb_error told{};
     told.code = error.code();
     told.http_status = error.http_status();
     told.retriable = error.retriable();
     told.retry_after_ms = error.retry_after().count();
     std::snprintf(told.message, sizeof told.message, "%s", error.what());
-    reply_error(command, &told);
+    report_error(command, &told);
 }
 
-/// Keeps a lease under the name that the command gives it, and replies.
+/// Keeps a lease under the name that the command gives it, and reports.
 inline void keep_lease(cJSON *command, phantomdb::lease lease) {
     if (const char *owner = text_of(command, "owner")) lease.set_owner(owner);
     all.keep(text_of(command, "as"), std::move(lease));
-    reply_nothing(command);
+    report_nothing(command);
 }
 
 /// A text that may be missing.
@@ -156,7 +156,7 @@ inline void create(cJSON *command) {
     }
     made->pool = std::make_unique<phantomdb::pool>(options);
     all.keep(text_of(command, "as"), made);
-    reply_nothing(command);
+    report_nothing(command);
 }
 
 inline void tell_log(cJSON *command, named_pool &of) {
@@ -172,12 +172,12 @@ inline void tell_log(cJSON *command, named_pool &of) {
         }
     }
     char *text = cJSON_PrintUnformatted(list);
-    reply_json(command, text);
+    report_json(command, text);
     cJSON_free(text);
     cJSON_Delete(list);
 }
 
-/// Carries out a command that does not wait, and replies; false if it is another.
+/// Carries out a command that does not wait, and reports; false if it is another.
 inline bool carry_out(cJSON *command) {
     const std::string on = on_of(command);
     if (is(command, "create")) {
@@ -192,35 +192,35 @@ inline bool carry_out(cJSON *command) {
             none.code = PHANTOMDB_ERR_WOULD_BLOCK;
             none.retriable = true;
             reason.copy(none.message, sizeof none.message - 1);
-            reply_error(command, &none);
+            report_error(command, &none);
         }
     } else if (is(command, "release")) {
         all.lease(on)->release();
-        reply_nothing(command);
+        report_nothing(command);
     } else if (is(command, "discard")) {
         all.lease(on)->discard();
-        reply_nothing(command);
+        report_nothing(command);
     } else if (is(command, "interrupt")) {
         all.lease(on)->interrupt();
-        reply_nothing(command);
+        report_nothing(command);
     } else if (is(command, "status")) {
-        reply_json(command, all.pool(on)->pool->status_json().c_str());
+        report_json(command, all.pool(on)->pool->status_json().c_str());
     } else if (is(command, "stats")) {
-        reply_json(command, all.pool(on)->pool->stats_json().c_str());
+        report_json(command, all.pool(on)->pool->stats_json().c_str());
     } else if (is(command, "metrics")) {
-        reply_text(command, all.pool(on)->pool->metrics().c_str());
+        report_text(command, all.pool(on)->pool->metrics().c_str());
     } else if (is(command, "log")) {
         tell_log(command, *all.pool(on));
     } else if (is(command, "reset")) {
         all.pool(on)->pool->reset();
-        reply_nothing(command);
+        report_nothing(command);
     } else if (is(command, "resize")) {
         all.pool(on)->pool->resize(static_cast<std::uint32_t>(number_of(command, "min", 0)),
                                    static_cast<std::uint32_t>(number_of(command, "max", 0)));
-        reply_nothing(command);
+        report_nothing(command);
     } else if (is(command, "set_token")) {
         all.pool(on)->pool->set_token(optional_text(command, "token"));
-        reply_nothing(command);
+        report_nothing(command);
     } else {
         return false;
     }

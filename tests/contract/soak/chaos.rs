@@ -75,7 +75,7 @@ impl Chaos {
                 let later = milliseconds(100, &mut self.chance);
                 self.proxy.set(Mode::Late { first, later });
                 self.last(end, 500..4000);
-                "answers came late"
+                "responses came late"
             }
             3 => {
                 self.proxy.set(Mode::Silent);
@@ -102,7 +102,7 @@ impl Chaos {
                 self.proxy.set(Mode::CutAfter { bytes, end: end_of_each });
                 self.proxy.close_all();
                 self.last(end, 500..3000);
-                "answers broke off"
+                "responses broke off"
             }
             7 => {
                 self.proxy.freeze_all();

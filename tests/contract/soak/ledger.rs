@@ -43,7 +43,7 @@ fn found(url: &str, worker: &Worker) -> Result<HashMap<u64, u32>, String> {
     for start in (0..=worker.attempted()).step_by(PAGE as usize) {
         let bounds = format!("[{start},{}]", start + PAGE);
         let response = ask(url, Request::execute_query(DATABASE, &sql, Some(&bounds)))?;
-        let rows = response.get("rows").and_then(Json::list).ok_or("an answer has no rows")?;
+        let rows = response.get("rows").and_then(Json::list).ok_or("a response has no rows")?;
         for row in rows {
             let number = row.list().and_then(|cells| cells.first()).and_then(Json::number);
             *found.entry(number.ok_or("a row has no number")? as u64).or_default() += 1;

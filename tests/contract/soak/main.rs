@@ -18,7 +18,7 @@ use std::{env, fs};
 
 use chaos::Chaos;
 use gauge::Gauge;
-use phantomdb_contract::agent::PATIENCE;
+use phantomdb_contract::agent::WAIT_LIMIT;
 use phantomdb_contract::column;
 use worker::Worker;
 
@@ -105,7 +105,7 @@ fn run() -> Result<Vec<String>, String> {
         for worker in &mut workers {
             complaints.extend(worker.close().err());
         }
-        complaints.extend(chaos.still_open(PATIENCE));
+        complaints.extend(chaos.still_open(WAIT_LIMIT));
     }
     for worker in &workers {
         complaints.extend(ledger::check(&chaos.server_url(), worker)?);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use phantomdb_contract::agent::{Agent, PATIENCE, RawResponse};
+use phantomdb_contract::agent::{Agent, Report, WAIT_LIMIT};
 use phantomdb_contract::column::Column;
 use phantomdb_contract::json::Json;
 
@@ -14,7 +14,7 @@ use crate::ledger::{DATABASE, table};
 const AT_ONCE: usize = 8;
 const CONNECTIONS: usize = 4;
 
-/// What a call that failed is followed by: whoever writes is in no hurry while the server is away.
+/// The pause after a call that failed: a writer is in no hurry while the server is away.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How errors may be called that befall a pool whose server is in trouble.
@@ -62,7 +62,7 @@ impl Worker {
         if let Err(error) = agent.wait(id)?.outcome {
             return Err(format!("{name}: {error}"));
         }
-        agent.take_replies(Duration::ZERO)?;
+        agent.take_reports(Duration::ZERO)?;
         Ok(Worker {
             name,
             number,
@@ -126,14 +126,14 @@ impl Worker {
             if !goes_on && self.under_way.is_empty() {
                 return Ok(());
             }
-            let responses = self.agent.take_replies(PAUSE).map_err(|why| self.says(&why))?;
-            if !responses.is_empty() {
+            let reports = self.agent.take_reports(PAUSE).map_err(|why| self.says(&why))?;
+            if !reports.is_empty() {
                 heard = Instant::now();
-            } else if !self.under_way.is_empty() && heard.elapsed() > PATIENCE {
+            } else if !self.under_way.is_empty() && heard.elapsed() > WAIT_LIMIT {
                 return Err(self.says(&format!("{} calls never came back", self.under_way.len())));
             }
-            for (id, response) in responses {
-                if self.end(id, response)? {
+            for (id, report) in reports {
+                if self.end(id, report)? {
                     pause = Instant::now() + PAUSE;
                 }
             }
@@ -182,10 +182,10 @@ impl Worker {
     }
 
     /// Notes what a call came to; true if it failed.
-    fn end(&mut self, id: u64, response: RawResponse) -> Result<bool, String> {
+    fn end(&mut self, id: u64, report: Report) -> Result<bool, String> {
         let call =
-            self.under_way.remove(&id).ok_or_else(|| self.says("two replies to one call"))?;
-        match (response.outcome, call) {
+            self.under_way.remove(&id).ok_or_else(|| self.says("two reports to one call"))?;
+        match (report.outcome, call) {
             (Ok(_), Call::Insert(number)) => self.acknowledged.push(number),
             (Ok(_), Call::Acquire(name)) => {
                 let release = [("do", "release".into()), ("on", name.into())];

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use crate::json::Json;
 
 /// Longer than anything in the scenarios takes, so that a hang fails instead of passing late.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 /// What a command came to.
 #[derive(Clone, Debug)]
-pub struct RawResponse {
+pub struct Report {
     /// Its value, or the error's members.
     pub outcome: Result<Json, Json>,
-    /// Replies that came earlier have smaller numbers.
+    /// Reports that came earlier have smaller numbers.
     pub order: usize,
     /// When it came.
     pub at: Instant,
@@ -27,22 +27,22 @@ pub struct RawResponse {
 pub struct Agent {
     child: Child,
     input: Option<ChildStdin>,
-    inbox: Arc<Inbox>,
+    received: Arc<Received>,
     threads: Vec<JoinHandle<()>>,
     last: u64,
 }
 
 #[derive(Default)]
-struct Inbox {
+struct Received {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    responses: HashMap<u64, RawResponse>,
+    reports: HashMap<u64, Report>,
     count: usize,
-    /// Why no response will come any more.
+    /// Why no report will come any more.
     broken: Option<String>,
     complaints: String,
 }
@@ -57,15 +57,15 @@ impl Agent {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("the agent does not start: {error}"))?;
-        let inbox = Arc::new(Inbox::default());
+        let received = Arc::new(Received::default());
         let output = child.stdout.take().expect("it is piped");
         let complaints = child.stderr.take().expect("it is piped");
-        let (of_output, of_complaints) = (inbox.clone(), inbox.clone());
+        let (of_output, of_complaints) = (received.clone(), received.clone());
         let threads = vec![
-            thread::spawn(move || of_output.read_replies(BufReader::new(output))),
+            thread::spawn(move || of_output.read_reports(BufReader::new(output))),
             thread::spawn(move || of_complaints.read_complaints(BufReader::new(complaints))),
         ];
-        Ok(Agent { input: child.stdin.take(), child, inbox, threads, last: 0 })
+        Ok(Agent { input: child.stdin.take(), child, received, threads, last: 0 })
     }
 
     /// Sends a command; gives its number.
@@ -77,13 +77,13 @@ impl Agent {
         let input = self.input.as_mut().expect("it is open until the end");
         match writeln!(input, "{command}").and_then(|()| input.flush()) {
             Ok(()) => Ok(self.last),
-            Err(error) => Err(self.inbox.why_broken(&error.to_string())),
+            Err(error) => Err(self.received.why_broken(&error.to_string())),
         }
     }
 
-    /// The reply to a command, if there is one.
-    pub fn response(&self, id: u64) -> Option<RawResponse> {
-        self.inbox.state.lock().unwrap().responses.get(&id).cloned()
+    /// The report to a command, if there is one.
+    pub fn report(&self, id: u64) -> Option<Report> {
+        self.received.state.lock().unwrap().reports.get(&id).cloned()
     }
 
     /// The number of its process.
@@ -91,42 +91,42 @@ impl Agent {
         self.child.id()
     }
 
-    /// Waits for replies, for `timeout` at most; they are forgotten here.
-    pub fn take_replies(&self, timeout: Duration) -> Result<HashMap<u64, RawResponse>, String> {
+    /// Waits for reports, for `timeout` at most; they are forgotten here.
+    pub fn take_reports(&self, timeout: Duration) -> Result<HashMap<u64, Report>, String> {
         let (mut state, _) = self
-            .inbox
+            .received
             .changed
-            .wait_timeout_while(self.inbox.state.lock().unwrap(), timeout, |state| {
-                state.responses.is_empty() && state.broken.is_none()
+            .wait_timeout_while(self.received.state.lock().unwrap(), timeout, |state| {
+                state.reports.is_empty() && state.broken.is_none()
             })
             .unwrap();
-        if state.responses.is_empty() && state.broken.is_some() {
+        if state.reports.is_empty() && state.broken.is_some() {
             drop(state);
-            return Err(self.inbox.why_broken("the agent ended"));
+            return Err(self.received.why_broken("the agent ended"));
         }
-        Ok(std::mem::take(&mut state.responses))
+        Ok(std::mem::take(&mut state.reports))
     }
 
-    /// Waits for the response to a command.
-    pub fn wait(&self, id: u64) -> Result<RawResponse, String> {
+    /// Waits for the report to a command.
+    pub fn wait(&self, id: u64) -> Result<Report, String> {
         let (state, timeout) = self
-            .inbox
+            .received
             .changed
-            .wait_timeout_while(self.inbox.state.lock().unwrap(), PATIENCE, |state| {
-                !state.responses.contains_key(&id) && state.broken.is_none()
+            .wait_timeout_while(self.received.state.lock().unwrap(), WAIT_LIMIT, |state| {
+                !state.reports.contains_key(&id) && state.broken.is_none()
             })
             .unwrap();
-        if let Some(response) = state.responses.get(&id) {
-            return Ok(response.clone());
+        if let Some(report) = state.reports.get(&id) {
+            return Ok(report.clone());
         }
         drop(state);
-        let why = if timeout.timed_out() { "no reply came" } else { "the agent ended" };
-        Err(self.inbox.why_broken(why))
+        let why = if timeout.timed_out() { "no report came" } else { "the agent ended" };
+        Err(self.received.why_broken(why))
     }
 }
 
-impl Inbox {
-    fn read_replies(&self, output: impl BufRead) {
+impl Received {
+    fn read_reports(&self, output: impl BufRead) {
         let mut why = "the agent ended".to_owned();
         for line in output.lines() {
             let line = match line {
@@ -137,13 +137,13 @@ impl Inbox {
                 }
             };
             let at = Instant::now();
-            match read_reply(&line) {
+            match read_report(&line) {
                 Ok((id, outcome)) => {
                     let mut state = self.state.lock().unwrap();
                     state.count += 1;
                     let order = state.count;
-                    if state.responses.insert(id, RawResponse { outcome, order, at }).is_some() {
-                        state.broken = Some(format!("two replies to command {id}"));
+                    if state.reports.insert(id, Report { outcome, order, at }).is_some() {
+                        state.broken = Some(format!("two reports to command {id}"));
                     }
                 }
                 Err(error) => {
@@ -178,20 +178,16 @@ impl Inbox {
     }
 }
 
-fn read_reply(line: &str) -> Result<(u64, Result<Json, Json>), String> {
-    let response = Json::parse(line)?;
-    let id = response.get("id").and_then(Json::number).ok_or("no id")? as u64;
-    if let Some(text) = response.get("text").and_then(Json::text) {
+fn read_report(line: &str) -> Result<(u64, Result<Json, Json>), String> {
+    let report = Json::parse(line)?;
+    let id = report.get("id").and_then(Json::number).ok_or("no id")? as u64;
+    if let Some(text) = report.get("text").and_then(Json::text) {
         return Ok((id, Ok(Json::parse(text).unwrap_or_else(|_| text.into()))));
     }
-    if let Some(error) = response.get("error") {
+    if let Some(error) = report.get("error") {
         return Ok((id, Err(error.clone())));
     }
-    response
-        .get("ok")
-        .cloned()
-        .map(|value| (id, Ok(value)))
-        .ok_or("neither ok nor error".to_owned())
+    report.get("ok").cloned().map(|value| (id, Ok(value))).ok_or("neither ok nor error".to_owned())
 }
 
 impl Drop for Agent {

@@ -36,5 +36,5 @@ pub fn read_all(folder: &Path) -> Result<Vec<Column>, String> {
         let command = text("run").ok_or_else(|| format!("{name} has no command"))?;
         Ok(Column { language: Language { name, lacks }, command })
     };
-    agents.list().ok_or("agents.json is no list")?.iter().map(column).collect()
+    agents.list().ok_or("agents.json is not a list")?.iter().map(column).collect()
 }

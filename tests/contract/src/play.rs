@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::agent::{Agent, PATIENCE, RawResponse};
+use crate::agent::{Agent, Report, WAIT_LIMIT};
 use crate::devserver::DevServer;
 use crate::json::Json;
 use crate::pattern;
@@ -99,11 +99,11 @@ impl Play<'_> {
             }
             Action::Await(name) => {
                 let call = self.call(name)?;
-                let response = self.agent.wait(call.id)?;
-                self.judge(&response, call.since, &step.check)
+                let report = self.agent.wait(call.id)?;
+                self.judge(&report, call.since, &step.check)
             }
             Action::Until(command) => {
-                let wait_limit = Instant::now() + PATIENCE;
+                let wait_limit = Instant::now() + WAIT_LIMIT;
                 loop {
                     match self.carry_out(command, &step.check) {
                         Err(_) if Instant::now() < wait_limit => thread::sleep(PAUSE),
@@ -113,8 +113,8 @@ impl Play<'_> {
             }
             Action::Pending(names) => {
                 for name in names {
-                    if let Some(response) = self.agent.response(self.call(name)?.id) {
-                        return Err(format!("{name} is over: {}", shown(&response)));
+                    if let Some(report) = self.agent.report(self.call(name)?.id) {
+                        return Err(format!("{name} is over: {}", shown(&report)));
                     }
                 }
                 Ok(())
@@ -122,13 +122,13 @@ impl Play<'_> {
             Action::Order(names) => {
                 let mut orders = Vec::new();
                 for name in names {
-                    let response = self.agent.response(self.call(name)?.id);
-                    orders.push(response.ok_or_else(|| format!("{name} is not over"))?.order);
+                    let report = self.agent.report(self.call(name)?.id);
+                    orders.push(report.ok_or_else(|| format!("{name} is not over"))?.order);
                 }
                 if orders.is_sorted() {
                     return Ok(());
                 }
-                Err(format!("they ended in another order: as replies {orders:?}"))
+                Err(format!("they ended in another order: as reports {orders:?}"))
             }
             Action::Cancel(name) => {
                 let id = self.call(name)?.id;
@@ -157,21 +157,21 @@ impl Play<'_> {
             return pattern::check(&expected.clone().map_texts(&|text| self.fill_in(text)), &value);
         }
         let call = self.begin(command)?;
-        let response = self.agent.wait(call.id)?;
-        self.judge(&response, call.since, check)
+        let report = self.agent.wait(call.id)?;
+        self.judge(&report, call.since, check)
     }
 
     /// Tells the server something; gives what it has seen.
     fn order(&mut self, order: &str, command: &Json) -> Result<Json, String> {
         let command = command.clone().map_texts(&|text| self.fill_in(text));
         match (&mut self.host, order) {
-            (Host::Scripted(server), "answer") => {
+            (Host::Scripted(server), "respond") => {
                 let Json::Object(mut rule) = command else { unreachable!("commands are objects") };
                 rule.remove("do");
                 if let Some(name) = rule.keys().find(|it| !server::RULE.contains(&it.as_str())) {
                     return Err(format!("a rule has no {name}"));
                 }
-                server.response(Json::Object(rule));
+                server.respond(Json::Object(rule));
             }
             (Host::Scripted(server), "release") => {
                 let name = command.get("hold").and_then(Json::text).ok_or("release which hold?")?;
@@ -193,13 +193,8 @@ impl Play<'_> {
         Ok(Json::Null)
     }
 
-    fn judge(
-        &mut self,
-        response: &RawResponse,
-        since: Instant,
-        check: &Check,
-    ) -> Result<(), String> {
-        let value = match (&response.outcome, &check.error) {
+    fn judge(&mut self, report: &Report, since: Instant, check: &Check) -> Result<(), String> {
+        let value = match (&report.outcome, &check.error) {
             (Ok(value), None) => value,
             (Err(error), Some(expected)) => {
                 let expected = expected.clone().map_texts(&|text| self.fill_in(text));
@@ -216,7 +211,7 @@ impl Play<'_> {
         if let Some(expected) = &check.expect {
             pattern::check(&expected.clone().map_texts(&|text| self.fill_in(text)), value)?;
         }
-        let took = response.at.saturating_duration_since(since).as_secs_f64() * 1000.0;
+        let took = report.at.saturating_duration_since(since).as_secs_f64() * 1000.0;
         if check.at_least.is_some_and(|least| took < least) {
             return Err(format!("it took {took:.1} ms only"));
         }
@@ -234,15 +229,15 @@ impl Play<'_> {
     /// The agent closes what it has; every command is over then, and no socket is left.
     fn end(&mut self) -> Result<(), String> {
         let id = self.agent.send(Json::object([("do", "end".into())]))?;
-        let response = self.agent.wait(id).map_err(|why| format!("at the end: {why}"))?;
-        if let Err(error) = response.outcome {
+        let report = self.agent.wait(id).map_err(|why| format!("at the end: {why}"))?;
+        if let Err(error) = report.outcome {
             return Err(format!("at the end: {error}"));
         }
         for (name, call) in &self.calls {
             self.agent.wait(call.id).map_err(|why| format!("at the end, {name}: {why}"))?;
         }
         if let Host::Scripted(server) = &self.host {
-            let wait_limit = Instant::now() + PATIENCE;
+            let wait_limit = Instant::now() + WAIT_LIMIT;
             while server.figures().get("open") != Some(&Json::from(0)) {
                 if Instant::now() > wait_limit {
                     return Err("at the end: connections are left open".to_owned());
@@ -264,8 +259,8 @@ impl Play<'_> {
     }
 }
 
-fn shown(response: &RawResponse) -> String {
-    match &response.outcome {
+fn shown(report: &Report) -> String {
+    match &report.outcome {
         Ok(value) => value.to_string(),
         Err(error) => format!("error {error}"),
     }

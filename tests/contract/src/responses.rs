@@ -18,12 +18,12 @@ pub fn steps(file: &Path) -> Result<Vec<Step>, String> {
     // The first request opens a connection.
     let mut accepted = 1;
     steps.push(list(Json::Null, Check { repeat: 1, ..Check::default() }));
-    for row in table.list().ok_or_else(|| failed("is no list".to_owned()))? {
+    for row in table.list().ok_or_else(|| failed("is not a list".to_owned()))? {
         let name = row.get("name").ok_or_else(|| failed("a response has no name".to_owned()))?;
         let source = Json::object([("response", name.clone())]);
         let bytes = row.get("bytes").map(bytes).unwrap_or_default();
         let mut response = vec![
-            ("do", "server answer".into()),
+            ("do", "server respond".into()),
             ("path", "/databases".into()),
             ("times", 1_usize.into()),
             ("bytes", bytes.as_str().into()),

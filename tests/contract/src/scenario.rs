@@ -111,7 +111,7 @@ pub fn read_all(folder: &Path) -> Result<Vec<Scenario>, String> {
         let in_file = |why: String| format!("{}: {why}", path.display());
         let text = fs::read_to_string(&path).map_err(failed)?;
         let file = Json::parse(&text).map_err(in_file)?;
-        for source in file.list().ok_or_else(|| in_file("is no list".to_owned()))? {
+        for source in file.list().ok_or_else(|| in_file("is not a list".to_owned()))? {
             let scenario = read(folder, &subject, source).map_err(|why| {
                 in_file(format!("{}: {why}", source.get("name").unwrap_or(source)))
             })?;
@@ -165,7 +165,7 @@ fn texts(value: Option<&Json>) -> Vec<String> {
 }
 
 fn only(source: &Json, known: &[&[&str]]) -> Result<(), String> {
-    let Json::Object(members) = source else { return Err("is no object".to_owned()) };
+    let Json::Object(members) = source else { return Err("is not an object".to_owned()) };
     match members.keys().find(|name| !known.iter().any(|it| it.contains(&name.as_str()))) {
         Some(name) => Err(format!("{name} means nothing here")),
         None => Ok(()),
@@ -173,7 +173,7 @@ fn only(source: &Json, known: &[&[&str]]) -> Result<(), String> {
 }
 
 fn read_step(source: &Json) -> Result<Step, String> {
-    let Json::Object(members) = source else { return Err("is no object".to_owned()) };
+    let Json::Object(members) = source else { return Err("is not an object".to_owned()) };
     let mut chosen = ACTIONS.iter().filter(|name| members.contains_key(**name));
     let (Some(&kind), None) = (chosen.next(), chosen.next()) else {
         return Err(format!("does not have exactly one of {ACTIONS:?}"));

@@ -1,4 +1,4 @@
-//! A server that does what a scenario says: answers by rules, holds answers back, cuts, goes away.
+//! A server that does what a scenario says: responds by rules, holds responses back, cuts, goes away.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::agent::PATIENCE;
+use crate::agent::WAIT_LIMIT;
 use crate::json::Json;
 use crate::port;
 
@@ -107,13 +107,13 @@ impl Server {
         self.shared.wait(|state| state.streams.keys().all(|number| *number > last));
     }
 
-    /// From now on answers what the rule is for as it says, before all older rules.
-    pub fn response(&self, rule: Json) {
+    /// From now on responds by this rule, which comes before all older ones.
+    pub fn respond(&self, rule: Json) {
         let left = rule.get("times").and_then(Json::number).map(|times| times as u64);
         self.shared.lock().rules.push(Rule { spec: rule, left });
     }
 
-    /// Lets this many answers of the name go that are held back; all, now and later, if `None`.
+    /// Sends this many of the responses that are held back under this name; all, now and later, if `None`.
     pub fn release(&self, name: &str, count: Option<usize>) {
         let mut state = self.shared.lock();
         let permits = state.permits.entry(name.to_owned()).or_default();
@@ -247,7 +247,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits until it may answer; an error if the client is gone before.
+    /// Waits until it may respond; an error if the client is gone before.
     fn hold(&self, name: &str, stream: &TcpStream) -> io::Result<()> {
         let mut state = self.lock();
         *state.held.entry(name.to_owned()).or_default() += 1;
@@ -272,7 +272,7 @@ impl Shared {
 /// What the attempt gives in the end. A process that is just being started holds copies of all
 /// sockets for a moment, so that a listener may outlive its close.
 fn eventually<T>(attempt: impl Fn() -> Option<T>) -> T {
-    let wait_limit = Instant::now() + PATIENCE;
+    let wait_limit = Instant::now() + WAIT_LIMIT;
     loop {
         if let Some(value) = attempt() {
             return value;
@@ -292,7 +292,7 @@ fn is(wanted: Option<&Json>, actual: &str) -> bool {
     }
 }
 
-/// What a request is answered for which there is no rule.
+/// The response to a request for which there is no rule.
 fn usual(request: &Request) -> Json {
     let list = |name| Json::object([(name, vec!["alpha".into(), "beta".into()].into())]);
     match (request.method.as_str(), request.path.as_str()) {

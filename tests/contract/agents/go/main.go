@@ -98,12 +98,12 @@ func main() {
 			delete(all.cancels, it.ID)
 			all.lock.Unlock()
 			cancel()
-			reply(it.ID, value, err)
+			report(it.ID, value, err)
 		}()
 	}
 }
 
-func reply(id int64, value any, err error) {
+func report(id int64, value any, err error) {
 	line := map[string]any{"id": id, "ok": value}
 	var failure *phantomdb.Error
 	if errors.As(err, &failure) {
@@ -116,8 +116,8 @@ func reply(id int64, value any, err error) {
 		}}
 	} else if err != nil {
 		panic(err)
-	} else if answer, ok := value.(phantomdb.Answer); ok {
-		line = map[string]any{"id": id, "text": answer.String()}
+	} else if response, ok := value.(phantomdb.Answer); ok {
+		line = map[string]any{"id": id, "text": response.String()}
 	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

@@ -1,4 +1,4 @@
-//! Answers that are errors, or no answers: each gets its code and a message to act on, none
+//! Responses that are errors, or no responses: each gets its code and a message to act on, none
 //! hangs, and the connection works afterwards.
 
 mod support;
@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use phantomdb::client::{Connection, Request};
 use phantomdb::{Code, Error, Secret};
-use support::fake_server::{FakeServer, PATIENCE, Peer, client, is_done_with, ok, response, soon};
+use support::fake_server::{
+    FakeServer, Peer, WAIT_LIMIT, client, is_done_with, ok, response, soon,
+};
 
 /// What a client says to these bytes, after which the server hangs up; and that the client then
 /// works again.
@@ -101,7 +103,7 @@ fn statuses_and_their_bodies_become_clear_messages() {
 
 #[test]
 fn an_error_leaves_the_socket_in_use() {
-    let (server, _) = FakeServer::answering(&[
+    let (server, _) = FakeServer::responding(&[
         &response("404 OK", "{\"error\":\"no such table\"}"),
         "HTTP/1.1 500 x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
         &response("503 x", &"x".repeat(64 * 1024)),
@@ -164,10 +166,10 @@ fn garbage_is_a_protocol_error() {
     for (bytes, part) in [
         (&b"SSH-2.0-OpenSSH_9.2\r\n"[..], "SSH-2.0-OpenSSH_9.2"),
         (b"\x15\x03\x03\x00\x02\x02\x46\r\n", "should base_url begin with https://?"),
-        (b"HTTP/1.1 abc OK\r\n\r\n", "no valid HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nab", "no valid HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", "no valid HTTP"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "no valid HTTP"),
+        (b"HTTP/1.1 abc OK\r\n\r\n", "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nab", "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", "not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "not valid HTTP"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
             "compressed (gzip)",
@@ -184,7 +186,7 @@ fn garbage_is_a_protocol_error() {
 }
 
 #[test]
-fn half_an_answer_is_a_lost_connection() {
+fn half_a_response_is_a_lost_connection() {
     for bytes in [
         &b"HTTP/1.1 200 OK\r\nContent-Le"[..],
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"databases\":[\"a\"",
@@ -192,12 +194,12 @@ fn half_an_answer_is_a_lost_connection() {
     ] {
         let error = error_of(bytes);
         assert_eq!(error.code(), Code::ConnectionLost, "{error}");
-        assert!(error.message().contains("in the middle of its answer"), "{error}");
+        assert!(error.message().contains("in the middle of its response"), "{error}");
         assert!(error.is_retriable(), "a GET can be sent again");
     }
     let error = error_of(b"");
     assert_eq!(error.code(), Code::ConnectionLost, "{error}");
-    assert!(error.message().contains("closed the connection without an answer"), "{error}");
+    assert!(error.message().contains("closed the connection without a response"), "{error}");
 }
 
 #[test]
@@ -228,7 +230,7 @@ fn a_body_beyond_the_limit_is_refused_early() {
     );
     let exact = format!("{{\"databases\":[\"{}\"]}}", "x".repeat(100 - 18));
     assert_eq!(exact.len(), 100);
-    let (server, _) = FakeServer::answering(&[&ok(&exact), &ok(&exact)]);
+    let (server, _) = FakeServer::responding(&[&ok(&exact), &ok(&exact)]);
     let mut client = server.client_with(small);
     for _ in 0..2 {
         client.request(&Request::list_databases(), soon()).expect("exactly the limit is allowed");
@@ -292,7 +294,7 @@ fn a_flood_within_the_limit_ends_at_the_deadline() {
 }
 
 #[test]
-fn bytes_after_an_answer_close_the_socket() {
+fn bytes_after_a_response_close_the_socket() {
     let server = FakeServer::start(|listener| {
         let mut peer = Peer::accept(listener);
         peer.request();
@@ -302,7 +304,7 @@ fn bytes_after_an_answer_close_the_socket() {
     });
     let mut client = server.client();
     client.ping(soon()).unwrap();
-    assert!(is_done_with(&client), "the next answer would be the wrong one");
+    assert!(is_done_with(&client), "the next response would be the wrong one");
     client.ping(soon()).unwrap();
     server.join();
 }
@@ -340,9 +342,9 @@ fn a_silent_server_is_left_at_every_kind_of_deadline() {
             Peer::accept(listener).serve("{}");
         });
         let mut client = server.client_with(|options| options.request_timeout = limit);
-        let (error, took) = timed(&mut client, PATIENCE);
+        let (error, took) = timed(&mut client, WAIT_LIMIT);
         is_exact(took, limit);
-        let what = if starts.is_empty() { "no answer" } else { "no complete answer" };
+        let what = if starts.is_empty() { "no response" } else { "no complete response" };
         let ending = format!("{what} after 150 ms (request_timeout)");
         assert!(error.message().ends_with(&ending), "{error}");
         let short = Duration::from_millis(60);
@@ -525,7 +527,7 @@ fn rule_15_after_a_write_of_unknown_fate_retriable_is_false_and_the_text_says_so
     }
 }
 
-/// What a client makes of a 408 that comes over a kept connection, with a server that answers
+/// What a client makes of a 408 that comes over a kept connection, with a server that responds
 /// whatever it is sent on another; and how many requests there were after the first.
 fn given_up(second: &'static [u8], request: &Request) -> (phantomdb::Result<String>, usize) {
     let (done, is_done) = mpsc::channel();
@@ -561,7 +563,7 @@ fn given_up(second: &'static [u8], request: &Request) -> (phantomdb::Result<Stri
 }
 
 #[test]
-fn rule_15_a_408_that_crosses_a_request_is_no_answer_to_it() {
+fn rule_15_a_408_that_crosses_a_request_is_not_its_response() {
     let closing = &b"HTTP/1.1 408 x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"[..];
     let bare = &b"HTTP/1.0 408 x\r\n\r\n<html>408</html>"[..];
     let staying = &b"HTTP/1.1 408 x\r\nContent-Length: 2\r\n\r\n{}"[..];
@@ -724,7 +726,7 @@ fn the_token_that_a_request_carried_is_hidden_after_a_rotation_too() {
 
 #[test]
 fn debug_output_shows_no_data() {
-    let (server, _) = FakeServer::answering(&[&ok("{\"value\":\"from the server\"}")]);
+    let (server, _) = FakeServer::responding(&[&ok("{\"value\":\"from the server\"}")]);
     let mut client = server.client();
     let insert = Request::insert("d", "t", "{\"value\":\"to the server\"}").unwrap();
     let response = client.request(&insert, soon()).unwrap();
