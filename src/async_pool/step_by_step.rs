@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::connection_queue::ConnectionQueue;
 use super::request_task::safely;
-use crate::client::{Closed, Request, Response};
+use crate::client::{OnClose, Request, Response};
 use crate::error::{Code, Error, Result};
 use crate::os::locks::Mutex;
 use crate::os::threads;
@@ -132,7 +132,7 @@ impl ConnectionQueue {
     /// # Errors
     /// `InvalidState` without a request that waits; `Overloaded` with the system's reason, and the
     /// request goes on.
-    pub fn duplicate(&self, closed: Option<Closed>) -> Result<OwnedFd> {
+    pub fn duplicate(&self, closed: Option<OnClose>) -> Result<OwnedFd> {
         let place = self.stepped.0.lock();
         let Some((_, Stage::Underway(underway))) = &*place else {
             let why = "No request that was started on this connection waits for a socket";

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::connection_queue::Turns;
-use crate::client::{CancelHandle, Watch};
+use crate::client::{CancelHandle, Canceller};
 use crate::error::{Code, Error, Result};
 use crate::os::fork;
 use crate::os::locks::Mutex;
@@ -117,14 +117,14 @@ impl Ticket {
     }
 }
 
-impl Watch for Ticket {
-    fn begins(&self, cancel_handle: &CancelHandle) -> bool {
+impl Canceller for Ticket {
+    fn attach(&self, cancel_handle: &CancelHandle) -> bool {
         let mut state = self.state.lock();
         state.place = Place::InFlight(cancel_handle.clone());
         !state.is_cancelled
     }
 
-    fn ends(&self) {
+    fn detach(&self) {
         self.leave();
     }
 }

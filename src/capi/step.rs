@@ -15,7 +15,7 @@ use super::operation;
 use super::pool;
 use super::result::{self, phantomdb_result};
 use crate::async_pool::{ConnectionQueue, Pace, Wanted};
-use crate::client::{Closed, Request};
+use crate::client::{OnClose, Request};
 use crate::error::Result;
 use crate::os::threads;
 
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn phantomdb_connection_watch_socket(
     }
 }
 
-fn notice(closed: phantomdb_socket_callback, user_data: UserData) -> Option<Closed> {
+fn notice(closed: phantomdb_socket_callback, user_data: UserData) -> Option<OnClose> {
     let closed = closed?;
     Some(Box::new(move |socket| {
         // SAFETY: the program gave this function for this purpose, with this `user_data`.

@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io;
-use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::http::exchange::{RawResponse, says_length};
 use crate::client::http::fast_path::Head;
-use crate::client::http::flight::{Flight, Report};
+use crate::client::in_flight::{InFlight, Report, UnreadResponse};
 use crate::client::outcome::{self, Cause, Failed, Tried};
+use crate::client::progress::Progress;
 use crate::client::response::response::{Expected, Response, Unusable};
 use crate::client::response::stop::Stop;
 use crate::client::routes::{self, Kind, Request, only_reads};
@@ -21,7 +20,7 @@ use crate::client::transport::endpoint::{Endpoint, Token};
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::tls;
-use crate::client::watch::{Closed, Watch, Watched};
+use crate::client::watch::{Canceller, Watched};
 use crate::error::{Code, Error, Result};
 
 const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
@@ -49,46 +48,24 @@ pub struct Connection {
     sent: bool,
     /// What the last request carried.
     token: Arc<Token>,
-    /// Told of the next request.
-    watch: Option<Arc<dyn Watch>>,
-}
-
-/// A request under way that no thread waits for; see [`Connection::start`].
-pub struct Underway {
-    target: String,
-    bound: RequestDeadline,
-    flight: Flight,
-    watched: Watched,
-}
-
-/// A response that has come, and is too large to be read in passing; see [`Connection::read`]. Its
-/// request can be cut still.
-pub struct Unread {
-    target: String,
-    bound: RequestDeadline,
-    response: RawResponse,
-    watched: Watched,
-}
-
-/// How far a request has come that no thread waits for.
-#[expect(clippy::large_enum_variant, reason = "moved once, and an allocation costs more than that")]
-pub enum Progress {
-    /// It goes on, by [`Connection::resume`], when its socket is ready or its time is over.
-    Underway(Box<Underway>),
-    /// It needs a socket, and for that a thread that may wait: see [`Connection::request_again`].
-    /// With a time if it was sent once and its socket was closed: it is to be over by then.
-    NeedsThread(Option<Instant>),
-    /// Its response has come, and takes a while to be read, by [`Connection::read`].
-    Unread(Box<Unread>),
-    /// It is over, and this is what it came to.
-    Over(Result<Response>),
+    /// What may cancel the next request.
+    canceller: Option<Arc<dyn Canceller>>,
+    /// A request that no thread waits for is not over.
+    is_busy: bool,
 }
 
 impl Connection {
     /// A connection without a socket; nothing is sent before the first request.
     pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialLimiter>) -> Connection {
         let station = Station::new(endpoint, gate);
-        Connection { station, transaction: None, sent: false, token: Arc::default(), watch: None }
+        Connection {
+            station,
+            transaction: None,
+            sent: false,
+            token: Arc::default(),
+            canceller: None,
+            is_busy: false,
+        }
     }
 
     /// Opens the socket (leave to dial, name look-up, TCP, TLS) if there is none.
@@ -166,14 +143,14 @@ impl Connection {
             None if self.station.cutter.is_cut() => return Err(self.station.cancelled().into()),
             None => return Err(Cause::Lost(None).into()),
         };
-        let flight = self.with_head(request, target, |head| {
+        let in_flight = self.with_head(request, target, |head| {
             let wire = wire.take().expect("it is taken once");
-            Flight::new(&self.station, wire, head, None, bound)
+            InFlight::new(&self.station, wire, head, None, bound)
         });
         if let Some(wire) = wire {
             self.station.keep(wire);
         }
-        self.land(flight?, request, &bound)
+        self.land(&mut in_flight?, request, &bound)
     }
 
     /// Sends a request and waits for its response, until `deadline` or for `request_timeout`,
@@ -194,152 +171,153 @@ impl Connection {
         self.in_flight(|connection| connection.carry_out(request, &target, bound, false))
     }
 
-    /// As [`Connection::request`]; `watch` is told when it begins and ends, if it does begin.
-    /// `again` is what [`Progress::NeedsThread`] said.
+    /// As [`Connection::request`], for one that needs a thread: `retry_until` is what
+    /// [`Progress::NeedsThread`] said.
     ///
     /// # Errors
     ///
     /// As [`Connection::request`].
-    pub fn request_again(
+    pub fn request_blocking(
         &mut self,
         request: &Request,
         deadline: Instant,
-        again: Option<Instant>,
-        watch: Arc<dyn Watch>,
-    ) -> Result<Response> {
-        self.watch = Some(watch);
-        let outcome = self.request_here(request, deadline, again);
-        self.watch = None;
-        outcome
-    }
-
-    /// As [`Connection::request_again`], with nobody watching.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::request`].
-    pub fn request_here(
-        &mut self,
-        request: &Request,
-        deadline: Instant,
-        again: Option<Instant>,
+        retry_until: Option<Instant>,
+        canceller: Option<Arc<dyn Canceller>>,
     ) -> Result<Response> {
         let target = self.target(request)?;
-        let bound = self.bound(again.unwrap_or(deadline));
-        let fresh = again.is_some();
+        let bound = self.bound(retry_until.unwrap_or(deadline));
+        let fresh = retry_until.is_some();
+        self.canceller = canceller;
         self.in_flight(|connection| connection.carry_out(request, &target, bound, fresh))
     }
 
     /// Sends a request without waiting for its response, if there is a socket for it. The poller
-    /// tells when to go on with it; without one, whoever has the [`Underway::descriptor`] knows.
+    /// tells when to go on with it; without one, the program watches [`InFlight::descriptor`].
     pub fn start(
         &mut self,
         request: &Request,
         deadline: Instant,
-        watch: Option<Arc<dyn Watch>>,
+        canceller: Option<Arc<dyn Canceller>>,
         poller: Option<&Poller>,
     ) -> Progress {
         let target = match self.target(request) {
-            Ok(target) => target.into_owned(),
-            Err(error) => return Progress::Over(Err(error)),
+            Ok(target) => target,
+            Err(error) => return Progress::Done(Err(error)),
         };
-        let Some(wire) = self.station.kept_wire() else { return Progress::NeedsThread(None) };
+        let needs_thread = Progress::NeedsThread { retry_until: None };
+        let Some(wire) = self.station.kept_wire() else { return needs_thread };
         if poller.is_some_and(|poller| poller.watch(wire.socket()).is_err()) {
             self.station.keep(wire);
-            return Progress::NeedsThread(None);
+            return needs_thread;
         }
         self.sent = false;
         self.carry_token();
         self.station.cutter.begin();
-        let watched = Watched::begin(watch, || self.cancel_handle());
+        let watched = Watched::begin(canceller, || self.cancel_handle());
         let bound = self.bound(deadline);
         let mut wire = Some(wire);
-        let flight = if self.station.cutter.is_cut() {
+        let in_flight = if self.station.cutter.is_cut() {
             Err(self.station.cancelled())
         } else {
             self.with_head(request, &target, |head| {
                 let wire = wire.take().expect("it is taken once");
-                Flight::new(&self.station, wire, head, request.body.as_deref(), bound)
+                let body = request.body.as_deref();
+                Box::new(InFlight::new(&self.station, wire, head, body, bound))
             })
         };
         if let Some(wire) = wire {
             self.station.keep(wire);
         }
-        match flight {
-            Ok(flight) => {
-                let underway = Box::new(Underway { target, bound, flight, watched });
-                self.advance(request, underway)
+        match in_flight {
+            Ok(mut in_flight) => {
+                self.is_busy = true;
+                in_flight.set_watched(watched);
+                self.resume(request, in_flight)
             }
             Err(failed) => {
                 self.end_flight(watched);
-                Progress::Over(self.conclude(request, &target, Err(failed.into()), &bound))
+                Progress::Done(self.conclude(request, &target, Err(failed.into()), &bound))
             }
         }
     }
 
     /// Goes on with a request that [`Connection::start`] began.
-    pub fn resume(&mut self, request: &Request, underway: Box<Underway>) -> Progress {
-        self.advance(request, underway)
-    }
-
-    fn advance(&mut self, request: &Request, mut underway: Box<Underway>) -> Progress {
-        let flight = &mut underway.flight;
-        let outcome = match flight.advance(request.body.as_deref(), false) {
+    pub fn resume(&mut self, request: &Request, mut in_flight: Box<InFlight>) -> Progress {
+        let outcome = match in_flight.advance(request.body.as_deref(), false) {
             Some(outcome) => outcome,
-            None if flight.until() > Instant::now() => return Progress::Underway(underway),
-            None => flight.time_out(),
+            None if in_flight.until() > Instant::now() => return Progress::InFlight(in_flight),
+            None => in_flight.time_out(),
         };
-        let bound = underway.bound;
-        let outcome = self.note(&mut underway.flight, request, outcome, &bound);
-        let Underway { target, bound, flight, watched } = *underway;
+        let bound = *in_flight.bound();
+        let outcome = self.note(&mut in_flight, request, outcome, &bound);
+        let watched = in_flight.take_watched();
         // Gives the socket back, or closes it.
-        drop(flight);
+        drop(in_flight);
         let outcome = match outcome {
             Ok(response) if response.body.len() > READ_AT_ONCE => {
-                return Progress::Unread(Box::new(Unread { target, bound, response, watched }));
+                return Progress::Unread(Box::new(UnreadResponse { response, bound, watched }));
             }
             outcome => outcome,
         };
+        self.is_busy = false;
         let is_cut = self.end_flight(watched);
         match outcome {
             Err(failed) if !is_cut && self.is_sent_again(request, &failed, &bound, false) => {
-                Progress::NeedsThread(Some(bound.until))
+                Progress::NeedsThread { retry_until: Some(bound.until) }
             }
-            outcome => Progress::Over(self.conclude(request, &target, outcome, &bound)),
+            outcome => Progress::Done(self.conclude_started(request, outcome, &bound)),
         }
     }
 
-    /// Reads the response to a request that [`Connection::start`] began, until the request's time is
-    /// over or it is cut.
+    /// Reads the response to a request that [`Connection::start`] began, until the request's time
+    /// is over or it is cancelled.
     ///
     /// # Errors
     ///
     /// As [`Connection::request`].
-    pub fn read(&mut self, request: &Request, unread: Box<Unread>) -> Result<Response> {
-        let Unread { target, bound, response, watched } = *unread;
-        let outcome = self.conclude(request, &target, Ok(response), &bound);
+    pub fn read(&mut self, request: &Request, unread: Box<UnreadResponse>) -> Result<Response> {
+        let UnreadResponse { response, bound, watched } = *unread;
+        let outcome = self.conclude_started(request, Ok(response), &bound);
+        self.is_busy = false;
         self.end_flight(watched);
         outcome
     }
 
     /// Waits for the end of a request that [`Connection::start`] began.
-    pub fn finish(&mut self, request: &Request, underway: Box<Underway>) -> Result<Response> {
-        let Underway { target, bound, flight, watched } = *underway;
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request`].
+    pub fn finish(&mut self, request: &Request, mut in_flight: Box<InFlight>) -> Result<Response> {
+        let bound = *in_flight.bound();
+        let outcome = self.land(&mut in_flight, request, &bound);
+        let watched = in_flight.take_watched();
         // Gives the socket back, or closes it.
-        let outcome = self.land(flight, request, &bound);
-        let outcome = self.send_again(request, &target, bound, outcome, false);
-        let outcome = self.conclude(request, &target, outcome, &bound);
+        drop(in_flight);
+        let outcome = self.target(request).and_then(|target| {
+            let outcome = self.send_again(request, &target, bound, outcome, false);
+            self.conclude(request, &target, outcome, &bound)
+        });
+        self.is_busy = false;
         self.end_flight(watched);
         outcome
     }
 
-    /// Gives up a request that [`Connection::start`] began: its socket is of no use any more. An open
-    /// transaction stays open.
-    pub fn abandon(&mut self, underway: Box<Underway>) {
-        let Underway { mut flight, bound, watched, .. } = *underway;
-        self.tell_sign(Some(&Cause::Cut), &flight.take_report(), &bound);
-        drop(flight);
+    /// Gives up a request that [`Connection::start`] began: its socket is of no use any more. An
+    /// open transaction stays open.
+    pub fn abandon(&mut self, mut in_flight: Box<InFlight>) {
+        let bound = *in_flight.bound();
+        self.tell_sign(Some(&Cause::Cut), &in_flight.take_report(), &bound);
+        let watched = in_flight.take_watched();
+        // Gives the socket back, or closes it.
+        drop(in_flight);
+        self.is_busy = false;
         self.end_flight(watched);
+    }
+
+    /// Whether a request that [`Connection::start`] began is not over.
+    pub fn is_busy(&self) -> bool {
+        self.is_busy
     }
 
     /// The id of the open transaction, which every request of this connection belongs to.
@@ -402,7 +380,7 @@ impl Connection {
     /// Does what interrupters can cut.
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         self.station.cutter.begin();
-        let watched = Watched::begin(self.watch.take(), || self.cancel_handle());
+        let watched = Watched::begin(self.canceller.take(), || self.cancel_handle());
         let result = work(self);
         self.end_flight(watched);
         result
@@ -481,6 +459,18 @@ impl Connection {
     ) -> Result<Response> {
         let outcome = self.response(request, target, bound, fresh);
         self.conclude(request, target, outcome, &bound)
+    }
+
+    /// The same for a request that no thread waited for. Its target is what it was at the start:
+    /// the transaction does not change before the end.
+    fn conclude_started(
+        &mut self,
+        request: &Request,
+        outcome: std::result::Result<RawResponse, Failed>,
+        bound: &RequestDeadline,
+    ) -> Result<Response> {
+        let target = self.target(request)?;
+        self.conclude(request, &target, outcome, bound)
     }
 
     /// What the outcome means to the caller, and to the transaction.
@@ -649,24 +639,24 @@ impl Connection {
     ) -> std::result::Result<RawResponse, Failed> {
         let body = request.body.as_deref();
         self.carry_token();
-        let flight = self.with_head(request, target, |head| {
+        let mut in_flight = self.with_head(request, target, |head| {
             let wire = self.station.wire(&bound, fresh)?;
-            Ok::<_, Error>(Flight::new(&self.station, wire, head, body, bound))
+            Ok::<_, Error>(InFlight::new(&self.station, wire, head, body, bound))
         })??;
-        self.land(flight, request, &bound)
+        self.land(&mut in_flight, request, &bound)
     }
 
     /// Carries a request to its end.
     fn land(
         &mut self,
-        mut flight: Flight,
+        in_flight: &mut InFlight,
         request: &Request,
         bound: &RequestDeadline,
     ) -> std::result::Result<RawResponse, Failed> {
         let body = request.body.as_deref();
         loop {
-            if let Some(outcome) = flight.advance(body, true) {
-                return self.note(&mut flight, request, outcome, bound);
+            if let Some(outcome) = in_flight.advance(body, true) {
+                return self.note(in_flight, request, outcome, bound);
             }
         }
     }
@@ -674,15 +664,15 @@ impl Connection {
     /// Takes note of how far a request came.
     fn note(
         &mut self,
-        flight: &mut Flight,
+        in_flight: &mut InFlight,
         request: &Request,
         outcome: std::result::Result<RawResponse, Cause>,
         bound: &RequestDeadline,
     ) -> std::result::Result<RawResponse, Failed> {
-        let report = flight.take_report();
+        let report = in_flight.take_report();
         self.sent |= report.written > 0;
         self.tell_sign(outcome.as_ref().err(), &report, bound);
-        let is_closing = flight.is_closing();
+        let is_closing = in_flight.is_closing();
         outcome
             .and_then(|response| {
                 outcome::of_reply(response, &request.method, report.reused, is_closing)
@@ -765,57 +755,6 @@ impl Connection {
             headers: &headers[..count],
             length: says_length.then(|| request.body.as_ref().map_or(0, Vec::len)),
         }))
-    }
-}
-
-impl Underway {
-    /// The number of its socket, by which the poller tells of it.
-    pub fn socket(&self) -> usize {
-        self.flight.socket()
-    }
-
-    /// The descriptor of its socket, which stays the connection's: it is only to be watched. Whoever
-    /// duplicates it does not keep the connection open, because the socket is shut down when it
-    /// is closed.
-    pub fn descriptor(&self) -> RawFd {
-        self.flight.descriptor()
-    }
-
-    /// A duplicate of that descriptor, to be watched and closed by the program. `closed` is told
-    /// when the socket is closed.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    pub fn duplicate(&self, closed: Option<Closed>) -> io::Result<OwnedFd> {
-        self.flight.duplicate(closed)
-    }
-
-    /// Whether the request is not all sent, so that it goes on when the socket takes more of it.
-    pub fn is_sending(&self) -> bool {
-        self.flight.is_sending()
-    }
-
-    /// When its time is over.
-    pub fn until(&self) -> Instant {
-        self.bound.until
-    }
-
-    /// Whether it is to go on soon though the poller says nothing more of it.
-    pub fn is_ready(&self) -> bool {
-        self.flight.is_ready()
-    }
-}
-
-impl fmt::Debug for Unread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unread").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Underway {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Underway").finish_non_exhaustive()
     }
 }
 

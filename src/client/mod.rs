@@ -14,17 +14,22 @@
 mod connection;
 mod cutter;
 mod http;
+#[cfg_attr(shuttle, path = "model/in_flight.rs")]
+mod in_flight;
 mod operation;
 #[cfg(not(shuttle))]
 mod outcome;
+mod progress;
 mod response;
 mod routes;
 mod station;
 mod transport;
 mod watch;
 
-pub use connection::{Connection, Progress, Underway, Unread};
+pub use connection::Connection;
+pub use in_flight::{InFlight, UnreadResponse};
 pub use operation::{Operation, Parameter};
+pub use progress::Progress;
 pub use response::cell::{Cell, Kind, Number};
 pub(crate) use response::excerpt::one_line;
 pub use response::list::Names;
@@ -35,4 +40,4 @@ pub use routes::Request;
 pub use transport::dial_limiter::{CancelHandle, DialLimiter, SocketEvent};
 pub use transport::endpoint::Endpoint;
 pub use transport::poller::{Poller, Waker};
-pub use watch::{Closed, Watch};
+pub use watch::{Canceller, OnClose};

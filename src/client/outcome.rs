@@ -3,8 +3,8 @@
 use ureq_proto::http::{Method, StatusCode, header};
 
 use crate::client::http::exchange::RawResponse;
-use crate::client::http::flight::Report;
 use crate::client::http::retry_after::retry_after;
+use crate::client::in_flight::Report;
 use crate::client::response::mask::Mask;
 use crate::client::response::server_error;
 use crate::client::routes::only_reads;

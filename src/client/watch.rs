@@ -1,45 +1,47 @@
-//! Whoever wants to cut one request, and no other on the same connection.
+//! What may cancel one request, and no other on the same connection.
 
 use std::sync::Arc;
 
 use crate::client::transport::dial_limiter::CancelHandle;
 
-/// Told, with its number, that a socket is closed: on whichever thread closes it, which may hold
-/// locks. So it makes a note and wakes somebody, and nothing else.
-pub type Closed = Box<dyn FnOnce(usize) + Send>;
+/// Called with a socket's number when that is closed, on the thread that closes it, which may hold
+/// locks: so it makes a note and wakes a thread, and nothing else.
+pub type OnClose = Box<dyn FnOnce(usize) + Send>;
 
-/// Told when a request begins and when it ends.
-pub trait Watch: Send + Sync {
-    /// It begins: until [`Watch::ends`], the cancel_handle cuts this request and no other. False if
-    /// it is not wanted any more; then nothing is sent, and the request fails with `Cancelled`.
-    fn begins(&self, cancel_handle: &CancelHandle) -> bool;
+/// What may cancel one request.
+pub trait Canceller: Send + Sync {
+    /// The request begins: until [`Canceller::detach`], the handle cancels this request and no
+    /// other. False if it was cancelled already; then nothing is sent, and the request fails with
+    /// `Cancelled`.
+    fn attach(&self, handle: &CancelHandle) -> bool;
 
-    /// It ended, however it did.
-    fn ends(&self);
+    /// The request has ended.
+    fn detach(&self);
 }
 
-/// A request under way, whose end is told even if it is a panic.
-pub(super) struct Watched(Option<Arc<dyn Watch>>);
+/// What may cancel a request in flight, detached even if that ends in a panic.
+#[derive(Default)]
+pub(super) struct Watched(Option<Arc<dyn Canceller>>);
 
 impl Watched {
     pub(super) fn begin(
-        watch: Option<Arc<dyn Watch>>,
-        cancel_handle: impl FnOnce() -> CancelHandle,
+        canceller: Option<Arc<dyn Canceller>>,
+        handle: impl FnOnce() -> CancelHandle,
     ) -> Watched {
-        if let Some(watch) = &watch {
-            let cancel_handle = cancel_handle();
-            if !watch.begins(&cancel_handle) {
-                cancel_handle.cancel();
+        if let Some(canceller) = &canceller {
+            let handle = handle();
+            if !canceller.attach(&handle) {
+                handle.cancel();
             }
         }
-        Watched(watch)
+        Watched(canceller)
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        if let Some(watch) = &self.0 {
-            watch.ends();
+        if let Some(canceller) = &self.0 {
+            canceller.detach();
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::driver::Shared;
 use super::machine::{Condition, Fate, LeaseId, Lent};
 use crate::client::{
-    CancelHandle, Connection, Poller, Progress, Request, Response, Underway, Unread, Watch,
+    CancelHandle, Canceller, Connection, InFlight, Poller, Progress, Request, Response,
+    UnreadResponse as Unread,
 };
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result, UNKNOWN};
@@ -160,12 +161,12 @@ impl Lent for Arc<Pooled> {
 #[derive(Debug)]
 pub(crate) struct UnderwayRequest {
     client: Client,
-    request: Box<Underway>,
+    request: Box<InFlight>,
 }
 
 impl UnderwayRequest {
-    /// See [`Underway`].
-    pub(crate) fn request(&self) -> &Underway {
+    /// See [`InFlight`].
+    pub(crate) fn request(&self) -> &InFlight {
         &self.request
     }
 }
@@ -252,9 +253,11 @@ impl Lease {
         &self,
         request: &Request,
         again: Option<Instant>,
-        watch: Arc<dyn Watch>,
+        watch: Arc<dyn Canceller>,
     ) -> Result<Response> {
-        self.send(|connection, deadline| connection.request_again(request, deadline, again, watch))
+        self.send(|connection, deadline| {
+            connection.request_blocking(request, deadline, again, Some(watch))
+        })
     }
 
     fn send(
@@ -272,7 +275,7 @@ impl Lease {
     pub(crate) fn start(
         &self,
         request: &Request,
-        watch: Option<Arc<dyn Watch>>,
+        watch: Option<Arc<dyn Canceller>>,
         poller: Option<&Poller>,
     ) -> Sent {
         let mut place = match self.client() {
@@ -327,18 +330,20 @@ impl Lease {
         request: &Request,
         again: Option<Instant>,
     ) -> Result<Response> {
-        self.send(|connection, deadline| connection.request_here(request, deadline, again))
+        self.send(|connection, deadline| {
+            connection.request_blocking(request, deadline, again, None)
+        })
     }
 
     fn go_on(&self, client: Client, progress: Progress) -> Sent {
         match progress {
-            Progress::Underway(request) => Sent::Underway(UnderwayRequest { client, request }),
-            Progress::NeedsThread(again) => {
+            Progress::InFlight(request) => Sent::Underway(UnderwayRequest { client, request }),
+            Progress::NeedsThread { retry_until: again } => {
                 self.connection.put_back(client);
                 Sent::NeedsThread(again)
             }
             Progress::Unread(response) => Sent::Unread(UnreadResponse { client, response }),
-            Progress::Over(outcome) => {
+            Progress::Done(outcome) => {
                 let outcome = self.note(outcome);
                 self.connection.put_back(client);
                 Sent::Over(outcome)

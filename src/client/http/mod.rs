@@ -5,8 +5,6 @@ pub(super) mod buffers;
 #[cfg(not(shuttle))]
 pub(super) mod exchange;
 pub(super) mod fast_path;
-#[cfg(not(shuttle))]
-pub(super) mod flight;
 pub(super) mod framing;
 #[cfg(not(shuttle))]
 pub(super) mod retry_after;

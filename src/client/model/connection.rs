@@ -3,11 +3,11 @@
 //! The response to a request is the number of the socket that it went over. `GET /silence` is never
 //! answered, and the response to `GET /large` takes its time to be read; what begins a transaction, or ends one, is known by its path.
 
-use std::io;
-use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::client::in_flight::{InFlight, UnreadResponse};
+use crate::client::progress::Progress;
 use crate::client::response::mask::Mask;
 use crate::client::response::response::{Expected, Response};
 use crate::client::response::stop::Stop;
@@ -18,7 +18,7 @@ use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::wire::Wire;
-use crate::client::watch::{Closed, Watch, Watched};
+use crate::client::watch::{Canceller, Watched};
 use crate::error::{Code, Error, Result};
 use crate::model::server;
 use crate::os::clock;
@@ -26,31 +26,18 @@ use crate::os::clock;
 pub struct Connection {
     station: Arc<Station>,
     transaction: Option<String>,
-    watch: Option<Arc<dyn Watch>>,
-}
-
-pub struct Underway {
-    until: Instant,
-    wire: Wire,
-    watched: Watched,
-}
-
-pub struct Unread {
-    until: Instant,
-    response: Response,
-    watched: Watched,
-}
-
-pub enum Progress {
-    Underway(Box<Underway>),
-    NeedsThread(Option<Instant>),
-    Unread(Box<Unread>),
-    Over(Result<Response>),
+    canceller: Option<Arc<dyn Canceller>>,
+    is_busy: bool,
 }
 
 impl Connection {
     pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialLimiter>) -> Connection {
-        Connection { station: Station::new(endpoint, gate), transaction: None, watch: None }
+        Connection {
+            station: Station::new(endpoint, gate),
+            transaction: None,
+            canceller: None,
+            is_busy: false,
+        }
     }
 
     pub fn open(&mut self, deadline: Instant) -> Result<()> {
@@ -82,74 +69,67 @@ impl Connection {
         self.conclude(request, response)
     }
 
-    pub fn request_again(
+    pub fn request_blocking(
         &mut self,
         request: &Request,
         deadline: Instant,
-        again: Option<Instant>,
-        watch: Arc<dyn Watch>,
+        retry_until: Option<Instant>,
+        canceller: Option<Arc<dyn Canceller>>,
     ) -> Result<Response> {
-        self.watch = Some(watch);
-        let outcome = self.request(request, again.unwrap_or(deadline));
-        self.watch = None;
-        outcome
-    }
-
-    pub fn request_here(
-        &mut self,
-        request: &Request,
-        deadline: Instant,
-        again: Option<Instant>,
-    ) -> Result<Response> {
-        self.request(request, again.unwrap_or(deadline))
+        self.canceller = canceller;
+        self.request(request, retry_until.unwrap_or(deadline))
     }
 
     pub fn start(
         &mut self,
         request: &Request,
         deadline: Instant,
-        watch: Option<Arc<dyn Watch>>,
+        canceller: Option<Arc<dyn Canceller>>,
         poller: Option<&Poller>,
     ) -> Progress {
-        let Some(wire) = self.station.kept_wire() else { return Progress::NeedsThread(None) };
+        let Some(wire) = self.station.kept_wire() else {
+            return Progress::NeedsThread { retry_until: None };
+        };
         if let Some(poller) = poller {
             poller.watch(wire.socket()).expect("it always can");
         }
         self.station.cutter.begin();
         server::begin_flight();
-        let watched = Watched::begin(watch, || self.cancel_handle());
+        let watched = Watched::begin(canceller, || self.cancel_handle());
         if self.station.cutter.is_cut() {
             self.station.keep(wire);
             self.end_flight(watched);
-            return Progress::Over(Err(self.station.cancelled()));
+            return Progress::Done(Err(self.station.cancelled()));
         }
         if !is_silent(&request.target) {
             wire.socket().become_ready();
         }
         let timeout = self.station.endpoint.request_timeout;
         let until = RequestDeadline::request(deadline, timeout, "request_timeout").until;
-        Progress::Underway(Box::new(Underway { until, wire, watched }))
+        self.is_busy = true;
+        Progress::InFlight(Box::new(InFlight { until, wire, watched }))
     }
 
-    pub fn resume(&mut self, request: &Request, underway: Box<Underway>) -> Progress {
-        let is_over = underway.until <= clock::now();
-        if is_silent(&request.target) && !is_over && !underway.wire.socket().is_cut() {
-            return Progress::Underway(underway);
+    pub fn resume(&mut self, request: &Request, in_flight: Box<InFlight>) -> Progress {
+        let is_over = in_flight.until <= clock::now();
+        if is_silent(&request.target) && !is_over && !in_flight.wire.socket().is_cut() {
+            return Progress::InFlight(in_flight);
         }
-        let Underway { wire, watched, until } = *underway;
+        let InFlight { wire, watched, until } = *in_flight;
         let outcome = self.response(wire, &request.target);
         let outcome = match outcome {
             Ok(response) if is_large(&request.target) => {
-                return Progress::Unread(Box::new(Unread { until, response, watched }));
+                return Progress::Unread(Box::new(UnreadResponse { until, response, watched }));
             }
             outcome => outcome,
         };
+        self.is_busy = false;
         self.end_flight(watched);
-        Progress::Over(self.conclude(request, outcome))
+        Progress::Done(self.conclude(request, outcome))
     }
 
-    pub fn read(&mut self, request: &Request, unread: Box<Unread>) -> Result<Response> {
-        let Unread { until, response, watched } = *unread;
+    pub fn read(&mut self, request: &Request, unread: Box<UnreadResponse>) -> Result<Response> {
+        let UnreadResponse { until, response, watched } = *unread;
         let stop = Stop::at(until, &self.station.cutter);
         let mut outcome = Ok(response);
         for _ in 0..3 {
@@ -162,25 +142,32 @@ impl Connection {
                 break;
             }
         }
+        self.is_busy = false;
         self.end_flight(watched);
         self.conclude(request, outcome)
     }
 
-    pub fn finish(&mut self, request: &Request, underway: Box<Underway>) -> Result<Response> {
-        let Underway { wire, watched, until } = *underway;
+    pub fn finish(&mut self, request: &Request, in_flight: Box<InFlight>) -> Result<Response> {
+        let InFlight { wire, watched, until } = *in_flight;
         shuttle::thread::yield_now();
         if is_silent(&request.target) {
             wire.socket().hang(until);
         }
         let outcome = self.response(wire, &request.target);
+        self.is_busy = false;
         self.end_flight(watched);
         self.conclude(request, outcome)
     }
 
-    pub fn abandon(&mut self, underway: Box<Underway>) {
-        let Underway { wire, watched, .. } = *underway;
+    pub fn abandon(&mut self, in_flight: Box<InFlight>) {
+        let InFlight { wire, watched, .. } = *in_flight;
         self.station.lay_aside(wire);
+        self.is_busy = false;
         self.end_flight(watched);
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.is_busy
     }
 
     pub fn transaction(&self) -> Option<&str> {
@@ -222,7 +209,7 @@ impl Connection {
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         self.station.cutter.begin();
         server::begin_flight();
-        let watched = Watched::begin(self.watch.take(), || self.cancel_handle());
+        let watched = Watched::begin(self.canceller.take(), || self.cancel_handle());
         let result = work(self);
         self.end_flight(watched);
         result
@@ -299,32 +286,6 @@ fn is_silent(target: &str) -> bool {
     target == "/silence"
 }
 
-impl Underway {
-    pub fn socket(&self) -> usize {
-        self.wire.socket().number
-    }
-
-    pub fn until(&self) -> Instant {
-        self.until
-    }
-
-    pub fn is_ready(&self) -> bool {
-        false
-    }
-
-    pub fn descriptor(&self) -> RawFd {
-        -1
-    }
-
-    pub fn duplicate(&self, _closed: Option<Closed>) -> io::Result<OwnedFd> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub fn is_sending(&self) -> bool {
-        false
-    }
-}
-
 impl Drop for Connection {
     fn drop(&mut self) {
         self.station.discard_all();
@@ -334,17 +295,5 @@ impl Drop for Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for Unread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unread").finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for Underway {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Underway").finish_non_exhaustive()
     }
 }

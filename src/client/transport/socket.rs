@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::watch::Closed;
+use crate::client::watch::OnClose;
 use crate::os::fork;
 use crate::os::locks::Mutex;
 
@@ -59,7 +59,7 @@ pub(in crate::client) struct Socket {
 
 /// Who is told when a socket is closed.
 #[derive(Default)]
-struct Notices(Mutex<Vec<Closed>>);
+struct Notices(Mutex<Vec<OnClose>>);
 
 impl fmt::Debug for Notices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,12 +156,12 @@ impl Socket {
         self.as_raw_fd()
     }
 
-    /// A duplicate of the descriptor, for the program to watch and to close. `closed` is told when
+    /// A duplicate of the descriptor, for the program to watch and to close. `on_close` is called when
     /// the socket itself is closed, whatever the peer had sent by then.
-    pub(in crate::client) fn duplicate(&self, closed: Option<Closed>) -> io::Result<OwnedFd> {
+    pub(in crate::client) fn duplicate(&self, on_close: Option<OnClose>) -> io::Result<OwnedFd> {
         let duplicate = self.stream().try_clone()?;
         self.is_lent.store(true, Ordering::Relaxed);
-        self.closed.0.lock().extend(closed);
+        self.closed.0.lock().extend(on_close);
         Ok(duplicate.into())
     }
 

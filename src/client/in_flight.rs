@@ -1,8 +1,9 @@
-//! A request under way on a socket: what is still to be sent of it, and what has come in.
+//! A request in flight over a socket: what is still to be sent of it, and what has come in.
 //!
-//! The socket is the flight's own until that ends. It goes back to the connection only if the
+//! The socket is the request's own until that ends. It goes back to the connection only if the
 //! exchange ended with nothing left over; every other end closes it.
 
+use std::fmt;
 use std::io;
 use std::mem;
 use std::os::fd::{OwnedFd, RawFd};
@@ -16,7 +17,7 @@ use crate::client::outcome::Cause;
 use crate::client::station::Station;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::wire::{Broken, Received, Wait, Wire};
-use crate::client::watch::Closed;
+use crate::client::watch::{OnClose, Watched};
 
 /// How often it receives before it lets others have their turn, if it may not wait.
 const TURN: usize = 16;
@@ -38,8 +39,12 @@ pub(in crate::client) struct Report {
     pub(in crate::client) beginning: Vec<u8>,
 }
 
-/// A request and its response on their way.
-pub(in crate::client) struct Flight {
+/// A request in flight over a socket. If no thread waits for it, it goes on by
+/// [`Connection::resume`]; see [`Connection::start`].
+///
+/// [`Connection::resume`]: crate::client::Connection::resume
+/// [`Connection::start`]: crate::client::Connection::start
+pub struct InFlight {
     station: Arc<Station>,
     /// There until the drop.
     wire: Option<Wire>,
@@ -55,21 +60,33 @@ pub(in crate::client) struct Flight {
     is_ready: bool,
     is_complete: bool,
     ended_well: bool,
+    /// What cancels it, if no thread waits for it.
+    watched: Watched,
 }
 
-impl Flight {
+/// A response that has come, and is too large to be read in passing: [`Connection::read`] reads
+/// it. Its request can still be cancelled.
+///
+/// [`Connection::read`]: crate::client::Connection::read
+pub struct UnreadResponse {
+    pub(super) response: RawResponse,
+    pub(super) bound: RequestDeadline,
+    pub(super) watched: Watched,
+}
+
+impl InFlight {
     /// A request that is to go over this socket. Nothing is sent yet.
-    pub(in crate::client) fn new(
+    pub(super) fn new(
         station: &Arc<Station>,
         mut wire: Wire,
         head: &Head,
         body: Option<&[u8]>,
         bound: RequestDeadline,
-    ) -> Flight {
+    ) -> InFlight {
         wire.buffers.prepare(head.size(), body.map_or(0, <[u8]>::len));
         let limit = station.endpoint.max_response_bytes;
         let exchange = Exchange::begin(head, body, &mut wire.buffers, limit);
-        Flight {
+        InFlight {
             station: station.clone(),
             report: Report { reused: wire.is_kept(), is_first: !wire.used, ..Report::default() },
             wire: Some(wire),
@@ -82,53 +99,75 @@ impl Flight {
             is_ready: false,
             is_complete: false,
             ended_well: false,
+            watched: Watched::default(),
         }
     }
 
+    /// Has it cancelled by this.
+    pub(super) fn set_watched(&mut self, watched: Watched) {
+        self.watched = watched;
+    }
+
+    pub(super) fn take_watched(&mut self) -> Watched {
+        mem::take(&mut self.watched)
+    }
+
     /// What has become of it so far.
-    pub(in crate::client) fn take_report(&mut self) -> Report {
+    pub(super) fn take_report(&mut self) -> Report {
         mem::take(&mut self.report)
     }
 
-    /// When it is to be over.
-    pub(in crate::client) fn until(&self) -> Instant {
+    /// By when it must be over.
+    pub(super) fn bound(&self) -> &RequestDeadline {
+        &self.bound
+    }
+
+    /// When its time is over.
+    pub fn until(&self) -> Instant {
         self.bound.until
     }
 
     /// Whether the server meant its response to be the last on the socket, or did not read all of
     /// the request.
-    pub(in crate::client) fn is_closing(&self) -> bool {
+    pub(super) fn is_closing(&self) -> bool {
         !self.exchange.may_go_on() || self.wire.as_ref().is_none_or(Wire::is_half_sent)
     }
 
-    /// The number of the socket that it goes over.
-    pub(in crate::client) fn socket(&self) -> usize {
+    /// The number of the socket that it goes over, by which the poller tells of it.
+    pub fn socket(&self) -> usize {
         self.wire.as_ref().map_or(0, |wire| wire.socket().number)
     }
 
-    /// The descriptor of that socket, for others to watch.
-    pub(in crate::client) fn descriptor(&self) -> RawFd {
+    /// The descriptor of that socket, which stays the connection's: it is only to be watched. A
+    /// duplicate of it does not keep the connection open, because the socket is shut down when it is
+    /// closed.
+    pub fn descriptor(&self) -> RawFd {
         self.wire.as_ref().map_or(-1, |wire| wire.socket().lend())
     }
 
-    /// A duplicate of it; `closed` is told when the socket is closed.
-    pub(in crate::client) fn duplicate(&self, closed: Option<Closed>) -> io::Result<OwnedFd> {
+    /// A duplicate of that descriptor, to be watched and closed by the program. `on_close` is called
+    /// when the socket is closed.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn duplicate(&self, on_close: Option<OnClose>) -> io::Result<OwnedFd> {
         let Some(wire) = &self.wire else { return Err(io::ErrorKind::NotConnected.into()) };
-        wire.socket().duplicate(closed)
+        wire.socket().duplicate(on_close)
     }
 
-    /// Whether the request is not all sent.
-    pub(in crate::client) fn is_sending(&self) -> bool {
+    /// Whether the request is not all sent, so that it goes on when the socket takes more of it.
+    pub fn is_sending(&self) -> bool {
         !self.is_sent
     }
 
-    /// Whether there is more to do though the socket will not become ready once more for it.
-    pub(in crate::client) fn is_ready(&self) -> bool {
+    /// Whether there is more to do though the poller will say nothing more of the socket.
+    pub fn is_ready(&self) -> bool {
         self.is_ready
     }
 
     /// Gives up waiting. Of an error's explanation whatever came is good enough.
-    pub(in crate::client) fn time_out(&mut self) -> Result<RawResponse, Cause> {
+    pub(super) fn time_out(&mut self) -> Result<RawResponse, Cause> {
         match self.exchange.is_of_error().then(|| self.exchange.give_up()).flatten() {
             Some(response) if !self.station.cutter.is_cut() => Ok(response),
             _ => Err(self.cause(Broken::TimedOut)),
@@ -137,7 +176,7 @@ impl Flight {
 
     /// Sends and receives until the response is complete; or, if it may not wait, as much as can be
     /// done now: `None` means that there is more to do when the socket is ready.
-    pub(in crate::client) fn advance(
+    pub(super) fn advance(
         &mut self,
         body: Option<&[u8]>,
         may_wait: bool,
@@ -227,8 +266,8 @@ impl Flight {
                         return Err(self.cause(Broken::Overflow));
                     }
                 }
-                Ok(Some(Received::End)) => return self.end(false),
-                Ok(Some(Received::RaggedEnd)) => return self.end(true),
+                Ok(Some(Received::End)) => return self.end_of_input(false),
+                Ok(Some(Received::RaggedEnd)) => return self.end_of_input(true),
                 // The status says what matters; of its explanation whatever came is good enough.
                 Err(_) if self.exchange.is_of_error() => {
                     return Ok(self.exchange.give_up());
@@ -239,7 +278,7 @@ impl Flight {
         Ok(None)
     }
 
-    fn end(&mut self, ragged: bool) -> Result<Option<RawResponse>, Cause> {
+    fn end_of_input(&mut self, ragged: bool) -> Result<Option<RawResponse>, Cause> {
         if self.exchange.is_of_error() {
             return Ok(self.exchange.give_up());
         }
@@ -300,7 +339,7 @@ fn slice(wait: Wait) -> usize {
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let Some(mut wire) = self.wire.take() else { return };
         if self.ended_well {
@@ -314,5 +353,17 @@ impl Drop for Flight {
         } else {
             self.station.discard(wire);
         }
+    }
+}
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFlight").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for UnreadResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnreadResponse").finish_non_exhaustive()
     }
 }
