@@ -45,6 +45,8 @@ typedef struct texts {
     PyObject *holders[MOST_TEXTS];
     uint64_t count;
 } texts;
+/* A str as bytes of UTF-8 without a NUL; NULL with an exception set. */
+PyObject *text_bytes(PyObject *value, const char *name);
 /* Adds a str, or NULL for None. */
 bool texts_add(texts *all, PyObject *value, const char *name);
 /* Adds the arguments of an operation. */
@@ -75,13 +77,8 @@ bool milliseconds_of(PyObject *seconds, const char *name, int64_t *milliseconds)
 bool timeout_of(PyObject *seconds, int64_t *milliseconds);
 
 /* options.c */
-enum { MOST_OPTION_TEXTS = 8 };
-typedef struct option_texts {
-    PyObject *holders[MOST_OPTION_TEXTS];
-    int count;
-} option_texts;
-bool options_read(PyObject *given, phantomdb_pool_options *into, option_texts *held);
-void option_texts_free(option_texts *held);
+/* Gives what holds the texts of the options; NULL with an exception set. */
+PyObject *options_read(PyObject *given, phantomdb_pool_options *into);
 /* A number of connections. */
 bool count_of(PyObject *value, const char *name, uint32_t *count);
 PyObject *options_default(PyObject *module, PyObject *unused);

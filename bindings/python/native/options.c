@@ -1,51 +1,14 @@
-/* The options of a pool, from a dict. */
-#include <stddef.h>
+/* The options of a pool, from a dict: which there are, the table of the library says. */
+#include <stdio.h>
 #include <string.h>
 
 #include "native.h"
 
-typedef enum option_type { COUNT, SIZE, TIME, FLAG, TEXT, VALIDATION } option_type;
-
-typedef struct option {
-    const char *name;
-    option_type type;
-    size_t offset;
-} option;
-
-#define OPTION(name, type, member) {name, type, offsetof(phantomdb_pool_options, member)}
-
-/* All but `log`, which pool.c deals with. */
-static const option options[] = {
-    OPTION("base_url", TEXT, base_url),
-    OPTION("token", TEXT, token),
-    OPTION("min_connections", COUNT, min_connections),
-    OPTION("max_connections", COUNT, max_connections),
-    OPTION("acquire_timeout", TIME, acquire_timeout_ms),
-    OPTION("idle_timeout", TIME, idle_timeout_ms),
-    OPTION("max_lifetime", TIME, max_lifetime_ms),
-    OPTION("validation", VALIDATION, validation),
-    OPTION("validate_after", TIME, validate_after_ms),
-    OPTION("validation_timeout", TIME, validation_timeout_ms),
-    OPTION("max_waiters", COUNT, max_waiters),
-    OPTION("max_connecting", COUNT, max_connecting),
-    OPTION("request_timeout", TIME, request_timeout_ms),
-    OPTION("connect_timeout", TIME, connect_timeout_ms),
-    OPTION("close_timeout", TIME, close_timeout_ms),
-    OPTION("leak_threshold", TIME, leak_threshold_ms),
-    OPTION("preconnect", FLAG, preconnect),
-    OPTION("tls_ca_file", TEXT, tls_ca_file),
-    OPTION("tls_cert_file", TEXT, tls_cert_file),
-    OPTION("tls_key_file", TEXT, tls_key_file),
-    OPTION("max_response_bytes", SIZE, max_response_bytes),
-};
-enum { OPTIONS = sizeof options / sizeof *options };
-
-static const char *const validations[] = {
-    [PHANTOMDB_VALIDATION_SOCKET] = "socket",
-    [PHANTOMDB_VALIDATION_PING] = "ping",
-    [PHANTOMDB_VALIDATION_NONE] = "none",
-};
-enum { VALIDATIONS = sizeof validations / sizeof *validations };
+/* Whether an option can be read here. One that a newer library has, and phantomdb.h did not, can't. */
+static bool is_known(const phantomdb_option_info *option) {
+    return option->type <= PHANTOMDB_OPTION_FILE &&
+           option->offset + option->size <= sizeof(phantomdb_pool_options);
+}
 
 static bool refuse_type(const char *name, const char *wanted, PyObject *value) {
     PyErr_Format(PyExc_TypeError, "%s: must be %s, not %R", name, wanted, Py_TYPE(value));
@@ -73,70 +36,83 @@ bool count_of(PyObject *value, const char *name, uint32_t *count) {
     return true;
 }
 
-static bool read_validation(const option *wanted, PyObject *value, int32_t *validation) {
-    if (!PyUnicode_Check(value)) return refuse_type(wanted->name, "str", value);
-    for (int32_t i = 0; i < VALIDATIONS; i++) {
-        if (PyUnicode_CompareWithASCIIString(value, validations[i]) != 0) continue;
-        *validation = i;
-        return true;
+static bool read_choice(const phantomdb_option_info *option, PyObject *value, int32_t *number) {
+    if (!PyUnicode_Check(value)) return refuse_type(option->name, "str", value);
+    char names[256] = "";
+    for (uint32_t i = 0; i < option->choice_count; i++) {
+        const char *name = option->choices[i];
+        if (PyUnicode_CompareWithASCIIString(value, name) == 0) {
+            *number = (int32_t)i;
+            return true;
+        }
+        size_t end = strlen(names);
+        snprintf(names + end, sizeof names - end, "%s'%s'", i == 0 ? "" : ", ", name);
     }
-    raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: is none of 'socket', 'ping' and 'none'",
-               wanted->name);
+    raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: must be one of %s", option->name, names);
     return false;
 }
 
-static bool read_one(const option *wanted, PyObject *value, phantomdb_pool_options *into,
-                     option_texts *held) {
-    void *place = (char *)into + wanted->offset;
-    unsigned long long number = 0;
-    texts one = {.count = 0};
-    switch (wanted->type) {
-    case COUNT: return count_of(value, wanted->name, place);
-    case SIZE:
-        if (!read_number(wanted->name, value, UINT64_MAX, &number)) return false;
-        *(uint64_t *)place = number;
-        return true;
-    case TIME: return milliseconds_of(value, wanted->name, place);
-    case FLAG:
-        if (!PyBool_Check(value)) return refuse_type(wanted->name, "bool", value);
-        *(int32_t *)place = value == Py_True;
-        return true;
-    case VALIDATION: return read_validation(wanted, value, place);
-    case TEXT:
-        if (!texts_add(&one, value, wanted->name)) return false;
-        held->holders[held->count++] = one.holders[0];
-        *(const char **)place = one.values[0];
-        return true;
+/* A text, or the path of a file. What has it is added to the list `held`. */
+static bool read_text(const phantomdb_option_info *option, PyObject *value, const char **text,
+                      PyObject *held) {
+    PyObject *path = NULL;
+    if (option->type == PHANTOMDB_OPTION_FILE) {
+        path = PyOS_FSPath(value);
+        if (path == NULL) return false;
+        value = path;
     }
-    return false;
+    PyObject *bytes = text_bytes(value, option->name);
+    Py_XDECREF(path);
+    if (bytes == NULL) return false;
+    *text = PyBytes_AsString(bytes);
+    bool is_held = PyList_Append(held, bytes) == 0;
+    Py_DECREF(bytes);
+    return is_held;
 }
 
-bool options_read(PyObject *given, phantomdb_pool_options *into, option_texts *held) {
-    held->count = 0;
+static bool read_option(const phantomdb_option_info *option, PyObject *value, void *member,
+                        PyObject *held) {
+    unsigned long long number;
+    switch (option->type) {
+    case PHANTOMDB_OPTION_COUNT: return count_of(value, option->name, member);
+    case PHANTOMDB_OPTION_SIZE:
+        if (!read_number(option->name, value, UINT64_MAX, &number)) return false;
+        *(uint64_t *)member = number;
+        return true;
+    case PHANTOMDB_OPTION_TIME: return milliseconds_of(value, option->name, member);
+    case PHANTOMDB_OPTION_FLAG:
+        if (!PyBool_Check(value)) return refuse_type(option->name, "bool", value);
+        *(int32_t *)member = value == Py_True;
+        return true;
+    case PHANTOMDB_OPTION_CHOICE: return read_choice(option, value, member);
+    default: return read_text(option, value, member, held);
+    }
+}
+
+PyObject *options_read(PyObject *given, phantomdb_pool_options *into) {
+    uint64_t count = 0;
+    const phantomdb_option_info *table = phantomdb_option_table(&count);
+    PyObject *held = PyList_New(0);
     phantomdb_pool_options_init(into, sizeof *into);
-    for (int i = 0; i < OPTIONS; i++) {
-        PyObject *value = PyDict_GetItemString(given, options[i].name);
+    for (uint64_t i = 0; held != NULL && i < count; i++) {
+        if (!is_known(&table[i])) continue;
+        PyObject *value = PyDict_GetItemString(given, table[i].name);
         /* None stands for the default. */
         if (value == NULL || value == Py_None) continue;
-        if (!read_one(&options[i], value, into, held)) return false;
+        if (!read_option(&table[i], value, (char *)into + table[i].offset, held)) Py_CLEAR(held);
     }
-    return true;
+    return held;
 }
 
-void option_texts_free(option_texts *held) {
-    for (int i = 0; i < held->count; i++) Py_XDECREF(held->holders[i]);
-}
-
-static PyObject *value_of(const option *wanted, const phantomdb_pool_options *from) {
-    const void *place = (const char *)from + wanted->offset;
-    const char *text = NULL;
-    switch (wanted->type) {
-    case COUNT: return PyLong_FromUnsignedLong(*(const uint32_t *)place);
-    case SIZE: return PyLong_FromUnsignedLongLong(*(const uint64_t *)place);
-    case TIME: return PyFloat_FromDouble((double)*(const int64_t *)place / 1000);
-    case FLAG: return PyBool_FromLong(*(const int32_t *)place);
-    case VALIDATION: text = validations[*(const int32_t *)place]; break;
-    case TEXT: text = *(const char *const *)place; break;
+static PyObject *default_of(const phantomdb_option_info *option) {
+    int64_t number = option->default_number;
+    const char *text = option->default_text;
+    switch (option->type) {
+    case PHANTOMDB_OPTION_TIME: return PyFloat_FromDouble((double)number / 1000);
+    case PHANTOMDB_OPTION_FLAG: return PyBool_FromLong((long)number);
+    case PHANTOMDB_OPTION_CHOICE: text = option->choices[number]; break;
+    case PHANTOMDB_OPTION_COUNT:
+    case PHANTOMDB_OPTION_SIZE: return PyLong_FromLongLong(number);
     }
     if (text != NULL) return PyUnicode_FromString(text);
     Py_RETURN_NONE;
@@ -145,12 +121,13 @@ static PyObject *value_of(const option *wanted, const phantomdb_pool_options *fr
 PyObject *options_default(PyObject *module, PyObject *unused) {
     (void)module;
     (void)unused;
-    phantomdb_pool_options defaults;
-    phantomdb_pool_options_init(&defaults, sizeof defaults);
+    uint64_t count = 0;
+    const phantomdb_option_info *table = phantomdb_option_table(&count);
     PyObject *made = PyDict_New();
-    for (int i = 0; made != NULL && i < OPTIONS; i++) {
-        PyObject *value = value_of(&options[i], &defaults);
-        if (value == NULL || PyDict_SetItemString(made, options[i].name, value) < 0) Py_CLEAR(made);
+    for (uint64_t i = 0; made != NULL && i < count; i++) {
+        if (!is_known(&table[i])) continue;
+        PyObject *value = default_of(&table[i]);
+        if (value == NULL || PyDict_SetItemString(made, table[i].name, value) < 0) Py_CLEAR(made);
         Py_XDECREF(value);
     }
     return made;

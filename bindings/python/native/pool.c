@@ -62,11 +62,10 @@ static PyObject *pool_open(PyObject *self, PyObject *arguments) {
         return NULL;
     }
     phantomdb_pool_options options;
-    option_texts held;
-    PyObject *done = options_read(given, &options, &held)
-                         ? create(it, &options, (PyTypeObject *)client_type, logs)
-                         : NULL;
-    option_texts_free(&held);
+    PyObject *held = options_read(given, &options);
+    if (held == NULL) return NULL;
+    PyObject *done = create(it, &options, (PyTypeObject *)client_type, logs);
+    Py_DECREF(held);
     return done;
 }
 

@@ -3,6 +3,22 @@
 
 #include "native.h"
 
+PyObject *text_bytes(PyObject *value, const char *name) {
+    if (!PyUnicode_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "%s: must be str, not %R", name, Py_TYPE(value));
+        return NULL;
+    }
+    PyObject *bytes = PyUnicode_AsUTF8String(value);
+    if (bytes == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeError)) return NULL;
+        PyErr_Clear();
+        return raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: is no valid Unicode", name);
+    }
+    if (strlen(PyBytes_AsString(bytes)) == (size_t)PyBytes_Size(bytes)) return bytes;
+    Py_DECREF(bytes);
+    return raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: holds a NUL character", name);
+}
+
 bool texts_add(texts *all, PyObject *value, const char *name) {
     if (all->count == MOST_TEXTS) {
         raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "arguments: are too many");
@@ -12,25 +28,10 @@ bool texts_add(texts *all, PyObject *value, const char *name) {
     all->holders[at] = NULL;
     all->values[at] = NULL;
     if (value != Py_None) {
-        if (!PyUnicode_Check(value)) {
-            PyErr_Format(PyExc_TypeError, "%s: must be str, not %R", name, Py_TYPE(value));
-            return false;
-        }
-        PyObject *bytes = PyUnicode_AsUTF8String(value);
-        if (bytes == NULL) {
-            if (!PyErr_ExceptionMatches(PyExc_UnicodeError)) return false;
-            PyErr_Clear();
-            raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: is no valid Unicode", name);
-            return false;
-        }
-        const char *text = PyBytes_AsString(bytes);
-        if (strlen(text) != (size_t)PyBytes_Size(bytes)) {
-            Py_DECREF(bytes);
-            raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: holds a NUL character", name);
-            return false;
-        }
+        PyObject *bytes = text_bytes(value, name);
+        if (bytes == NULL) return false;
         all->holders[at] = bytes;
-        all->values[at] = text;
+        all->values[at] = PyBytes_AsString(bytes);
     }
     all->count++;
     return true;

@@ -77,9 +77,6 @@ class BasePool(_native.Pool):
         and a text: ``logging.getLogger("db").log`` fits.
         """
         options = dict(locals())
-        for name in ("tls_ca_file", "tls_cert_file", "tls_key_file"):
-            if options[name] is not None:
-                options[name] = os.fspath(options[name])
         if log is not None and not callable(log):
             raise TypeError(f"log: must be callable, not {type(log)!r}")
         before, self._log = self._log, log

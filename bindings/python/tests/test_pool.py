@@ -23,7 +23,7 @@ def test_options_that_make_no_sense_are_refused_by_their_name():
         ({"acquire_timeout": 0}, "acquire_timeout: must be more than zero"),
         ({"acquire_timeout": float("nan")}, "acquire_timeout: is no time"),
         ({"idle_timeout": float("inf")}, "idle_timeout: is no time"),
-        ({"validation": "maybe"}, "validation: is none of 'socket'"),
+        ({"validation": "maybe"}, "validation: must be one of 'socket', 'ping', 'none'"),
         ({"base_url": "ftp://x"}, "base_url:"),
         ({"token": "two words"}, "token:"),
         ({"tls_key_file": "key.pem"}, "tls_key_file: needs tls_cert_file"),

@@ -70,6 +70,22 @@ def test_the_defaults_in_the_signature_are_the_library_s():
     assert inspect.signature(aio.create_pool) == inspect.signature(phantomdb.create_pool)
 
 
+#: How an option is annotated whose default is of this type.
+ANNOTATIONS = {bool: "bool", int: "int", float: "float", str: "str"}
+
+
+def test_the_types_in_the_signature_are_the_library_s():
+    for name, default in phantomdb.default_options().items():
+        given = inspect.signature(PhantomDBConnectionPool.__init__).parameters[name]
+        if default is not None:
+            wanted = ANNOTATIONS[type(default)]
+        else:
+            wanted = "str | os.PathLike[str]" if name.endswith("_file") else "str"
+        optional = "" if given.default is not None else " | None"
+        assert given.annotation == wanted + optional, name
+        assert re.search(rf"\b{name}\b", PhantomDBConnectionPool.__init__.__doc__), name
+
+
 def test_every_option_of_the_header_is_there():
     header = (ROOT / "include/phantomdb.h").read_text()
     body = re.search(
