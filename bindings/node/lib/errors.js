@@ -6,11 +6,10 @@ const native = require('./native.js');
 const names = new Map(native.codes.map(({ code, name }) => [code, name]));
 
 const camelCase = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
-const snakeCase = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** What options and arguments are called here, by the names that the core gives them. */
 const named = new Map([
-  ...native.options.map((name) => [snakeCase(name), name]),
+  ...native.options.map(({ name }) => [name, camelCase(name)]),
   ...native.operations.flatMap((it) => it.arguments).map((name) => [name, camelCase(name)]),
 ]);
 
@@ -63,4 +62,4 @@ function invalid(name, why) {
   return new PhantomDBError(`${name}: ${why}`, { code: 'INVALID_ARGUMENT' });
 }
 
-module.exports = { PhantomDBError, aborted, detailsFrom, errorFrom, invalid };
+module.exports = { PhantomDBError, aborted, camelCase, detailsFrom, errorFrom, invalid };

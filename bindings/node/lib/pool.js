@@ -5,20 +5,15 @@ const calls = require('./calls.js');
 const { Client, create, takeFrom } = require('./client.js');
 const { PhantomDBError, invalid } = require('./errors.js');
 const { IS_POOL, Operations, TARGET } = require('./operations.js');
+const { count, time, valuesOf, withDefaults } = require('./options.js');
 
 /** What `acquire` in native/functions.c returns instead of a client. */
 const WAITS = -1;
 /** PHANTOMDB_POOL_TIMEOUT: the pool's own. */
 const POOL_TIMEOUT = -1;
-/** 365 days, in milliseconds. */
-const LONGEST = 365 * 24 * 60 * 60 * 1000;
-/** What fits into the 32 bits that counts have in the core. */
-const MOST = 2 ** 32 - 1;
 /** By the numbers of phantomdb_log_level. */
 const LOG_LEVELS = ['info', 'warning'];
 const LOG = Symbol('log');
-
-const known = new Set([...native.options, 'log']);
 
 /** Pools with a log, by their numbers. */
 const logging = new Map();
@@ -46,12 +41,9 @@ async function close(pool, timeout, keep) {
   return calls.promise(id, () => undefined, keep);
 }
 
-function milliseconds(name, time) {
-  if (time === undefined || time === null) return POOL_TIMEOUT;
-  if (typeof time !== 'number' || !(time >= 0 && time <= LONGEST)) {
-    throw invalid(name, 'must be a time in milliseconds between 0 and 365 days');
-  }
-  return Math.ceil(time);
+function timeoutOf(options) {
+  const timeout = options?.timeout ?? undefined;
+  return timeout === undefined ? POOL_TIMEOUT : time('timeout', timeout);
 }
 
 /** Whose a client is, checked as far as it can be before anything happens. */
@@ -74,19 +66,12 @@ class Pool extends Operations {
     super();
     if (typeof options !== 'object' || options === null)
       throw invalid('options', 'must be an object');
-    for (const name of Object.keys(options)) {
-      if (!known.has(name)) throw invalid(name, 'is no option of a pool');
-    }
+    const values = valuesOf(options);
     const log = options.log ?? undefined;
-    if (log !== undefined && typeof log !== 'function') throw invalid('log', 'must be a function');
-    const number = native.createPool(options, log !== undefined);
+    const number = native.createPool(values, log !== undefined);
     calls.check(number);
     this.#number = number;
-    this.#options = { ...native.defaults };
-    for (const name of Object.keys(native.defaults)) {
-      if (options[name] !== undefined && options[name] !== null)
-        this.#options[name] = options[name];
-    }
+    this.#options = withDefaults(options);
     if (log !== undefined) {
       this.#log = log;
       logging.set(number, new WeakRef(this));
@@ -158,11 +143,8 @@ class Pool extends Operations {
   }
 
   resize(minConnections, maxConnections) {
-    for (const [name, count] of Object.entries({ minConnections, maxConnections })) {
-      if (!Number.isInteger(count) || count < 0 || count > MOST) {
-        throw invalid(name, 'must be a whole number, and in range');
-      }
-    }
+    count('minConnections', minConnections);
+    count('maxConnections', maxConnections);
     calls.check(native.resize(this.#number, minConnections, maxConnections));
     Object.assign(this.#options, { minConnections, maxConnections });
   }
@@ -172,7 +154,7 @@ class Pool extends Operations {
   }
 
   async close(options) {
-    const timeout = milliseconds('timeout', options?.timeout);
+    const timeout = timeoutOf(options);
     this.#isClosing = true;
     await close(this.#number, timeout, this);
     this.#remains.isClosed = true;
@@ -205,7 +187,7 @@ class Pool extends Operations {
   /** A client, if one is free; else a promise of one. */
   #acquire(options) {
     const signal = calls.signalOf(options, this.#number);
-    const timeout = milliseconds('timeout', options?.timeout);
+    const timeout = timeoutOf(options);
     const owner = ownerOf(options);
     const id = calls.reserve();
     const client = native.acquire(this.#number, timeout, id, signal !== undefined);

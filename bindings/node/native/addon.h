@@ -167,11 +167,19 @@ void numbered_drop(numbered *list, uint32_t number);
 void numbered_free(numbered *list);
 
 /* options.c */
-enum { MOST_TEXTS = 8 };
-bool options_read(napi_env env, environment *it, napi_value object, phantomdb_pool_options *options, char **texts);
-napi_value options_table(napi_env env);
-/* Counts, times and texts that are not given. */
-napi_value options_defaults(napi_env env);
+/* The options of a pool, with the texts that they point to. */
+typedef struct pool_options {
+    phantomdb_pool_options all;
+    char **texts;
+    uint64_t count;
+} pool_options;
+/* Whether JavaScript can set it. It can't if the library is newer than phantomdb.h, and only the library
+ * has it. */
+bool option_is_known(const phantomdb_option_info *option);
+/* The values of those that are known, in the order of the library's table; undefined is the default. To be
+ * freed, also if this fails. */
+bool options_read(napi_env env, environment *it, napi_value values, pool_options *into);
+void options_free(pool_options *options);
 
 /* functions.c */
 bool functions_define(napi_env env, environment *it, napi_value object);

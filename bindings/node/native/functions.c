@@ -119,12 +119,11 @@ static napi_value last_error(napi_env env, napi_callback_info info) {
     return text_to(env, error->message, strlen(error->message));
 }
 
-/* createPool(options, logs): its number, or FAILS. */
+/* createPool(values of the options, logs): its number, or FAILS. */
 static napi_value create_pool(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
     environment *it = all.it;
-    phantomdb_pool_options options;
-    char *texts[MOST_TEXTS] = {NULL};
+    pool_options options = {.texts = NULL};
     uint32_t number = 0;
     pool_entry *entry = calloc(1, sizeof *entry);
     bool is_made = false;
@@ -136,18 +135,18 @@ static napi_value create_pool(napi_env env, napi_callback_info info) {
     entry->env = it;
     if (numbered_put(&it->pools, entry, NULL, &number)) {
         entry->number = number;
-        if (options_read(env, it, all.values[0], &options, texts)) {
+        if (options_read(env, it, all.values[0], &options)) {
             if (flag_at(&all, 1)) {
-                options.log = on_log;
-                options.log_user_data = entry;
+                options.all.log = on_log;
+                options.all.log_user_data = entry;
             }
-            is_made = phantomdb_pool_create(&options, &entry->pool, &it->error) == PHANTOMDB_OK;
+            is_made = phantomdb_pool_create(&options.all, &entry->pool, &it->error) == PHANTOMDB_OK;
         }
         if (!is_made) numbered_drop(&it->pools, number);
     } else {
         no_memory(it, "a pool");
     }
-    for (int i = 0; i < MOST_TEXTS; i++) free(texts[i]);
+    options_free(&options);
     if (is_made) return number_to(env, (int32_t)number);
     pool_entry_free(entry);
     return number_to(env, FAILS);

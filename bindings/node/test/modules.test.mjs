@@ -74,7 +74,6 @@ test('each code of the library is told of in the types', () => {
   const types = readFileSync(path.join(here, '../types/pool.d.ts'), 'utf8');
   const native = require('../lib/native.js');
   for (const { name } of native.codes.slice(1)) assert.ok(types.includes(`\`${name}\``), name);
-  for (const name of native.options) assert.match(types, new RegExp(`^  ${name}\\?: `, 'm'));
   const operations = readFileSync(path.join(here, '../types/operations.d.ts'), 'utf8');
   for (const { name } of native.operations) {
     const method = name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
@@ -84,4 +83,43 @@ test('each code of the library is told of in the types', () => {
       name,
     );
   }
+});
+
+test('the types tell each option of the library, with its type and its default, and no other', () => {
+  const types = readFileSync(path.join(here, '../types/pool.d.ts'), 'utf8');
+  const header = readFileSync(path.join(here, '../../../include/phantomdb.h'), 'utf8');
+  const { options } = require('../lib/options.js');
+  const [, body] = types.match(/^export interface PoolOptions \{\n(.*?)^\}/ms);
+  const told = [...body.matchAll(/ {2}\/\*\* (.*?) \*\/\n {2}(\w+)\?: (.*);\n/g)];
+  assert.equal(told.map(([member]) => member).join(''), body);
+  assert.deepEqual(
+    told.map(([, , property]) => property).sort(),
+    options.map(({ property }) => property).sort(),
+  );
+  const kinds = [...header.matchAll(/^ {4}PHANTOMDB_OPTION_([A-Z]+) = (\d+),$/gm)];
+  const typeOf = {
+    COUNT: 'number',
+    SIZE: 'number',
+    TIME: 'number',
+    FLAG: 'boolean',
+    TEXT: 'string',
+    FILE: 'string',
+  };
+  for (const [, comment, property, type] of told) {
+    const option = options.find((each) => each.property === property);
+    const [, kind] = kinds.find(([, , number]) => Number(number) === option.type);
+    if (kind === 'LOG') continue;
+    if (kind === 'CHOICE') {
+      const [, union] = types.match(new RegExp(`^export type ${type} = (.*);$`, 'm'));
+      assert.equal(union, option.choices.map((choice) => `'${choice}'`).join(' | '));
+    } else {
+      assert.equal(type, typeOf[kind], property);
+    }
+    // Texts without a default say it in words; a flag is off unless it is given.
+    const ours = kind === 'CHOICE' ? option.choices[option.default] : option.default;
+    if (ours === undefined || kind === 'FLAG') continue;
+    const [, theirs] = comment.replaceAll('`', '').match(/\bDefault (\d+|'.*?')/) ?? [];
+    assert.equal(theirs, typeof ours === 'number' ? `${ours}` : `'${ours}'`, property);
+  }
+  assert.match(types, /Times are in milliseconds/);
 });

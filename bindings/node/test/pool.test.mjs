@@ -41,22 +41,22 @@ test('the library has an option of each name in phantomdb.h, and no other', (t) 
   }
   assert.throws(
     () => createPool({ maxConnection: 5 }),
-    failure('INVALID_ARGUMENT', 'maxConnection: is no option'),
+    failure('INVALID_ARGUMENT', 'maxConnection: is not an option'),
   );
 });
 
 test('options that make no sense are refused by their name', () => {
   const refused = [
     [{ maxConnections: 0 }, 'maxConnections: 0 is not between'],
-    [{ maxConnections: 1.5 }, 'maxConnections: is no whole number'],
-    [{ maxConnections: '5' }, 'maxConnections: is no number'],
+    [{ maxConnections: 1.5 }, 'maxConnections: must be a whole number'],
+    [{ maxConnections: '5' }, 'maxConnections: must be a number'],
     [{ minConnections: 11 }, 'minConnections: 11 is more than maxConnections (10)'],
-    [{ acquireTimeout: -1 }, 'acquireTimeout: is no time'],
+    [{ acquireTimeout: -1 }, 'acquireTimeout: must be a time in milliseconds'],
     [{ acquireTimeout: 0 }, 'acquireTimeout: must be more than zero'],
-    [{ acquireTimeout: Number.NaN }, 'acquireTimeout: is no time'],
-    [{ idleTimeout: Number.POSITIVE_INFINITY }, 'idleTimeout: is no time'],
-    [{ validation: 'maybe' }, "validation: is none of 'socket'"],
-    [{ preconnect: 1 }, 'preconnect: is neither'],
+    [{ acquireTimeout: Number.NaN }, 'acquireTimeout: must be a time'],
+    [{ idleTimeout: Number.POSITIVE_INFINITY }, 'idleTimeout: must be a time'],
+    [{ validation: 'maybe' }, "validation: must be one of 'socket', 'ping', 'none'"],
+    [{ preconnect: 1 }, 'preconnect: must be true or false'],
     [{ baseUrl: 'ftp://x' }, 'baseUrl:'],
     [{ baseUrl: 7 }, 'baseUrl: must be a string'],
     [{ token: 'two words' }, 'token:'],
