@@ -30,15 +30,15 @@ type PhantomDB = Client
 func New(baseURL string) (*Client, error) {
 	options := &cabi.Options{}
 	if baseURL != "" {
-		options.BaseURL = &baseURL
+		options.SetText("base_url", baseURL)
 	}
 	return Connect(options)
 }
 
 // Connect is for package pool.
 func Connect(options *cabi.Options) (*Client, error) {
-	one := uint32(1)
-	options.MinConnections, options.MaxConnections = &one, &one
+	options.SetNumber("min_connections", 1)
+	options.SetNumber("max_connections", 1)
 	pool, forget, err := options.Create()
 	if err != nil {
 		return nil, Wrap(err)

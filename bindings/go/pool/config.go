@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/phantomdb/libphantomdb/bindings/go/internal/cabi"
@@ -97,36 +99,42 @@ func (l LogLevel) String() string {
 	return "info"
 }
 
+// options are those that are set, by the names that the library's table has for them.
 func (c *Config) options() (*cabi.Options, error) {
-	var read reader
-	options := &cabi.Options{
-		BaseURL:           text(c.BaseURL),
-		Token:             text(c.Token),
-		TLSCAFile:         text(c.TLSCAFile),
-		TLSCertFile:       text(c.TLSCertFile),
-		TLSKeyFile:        text(c.TLSKeyFile),
-		MinConnections:    read.count("MinConnections", c.MinConnections),
-		MaxConnections:    read.count("MaxConnections", c.MaxConnections),
-		MaxConnecting:     read.count("MaxConnecting", c.MaxConnecting),
-		MaxWaiters:        read.count("MaxWaiters", c.MaxWaiters),
-		AcquireTimeout:    read.time("AcquireTimeout", c.AcquireTimeout),
-		IdleTimeout:       read.time("IdleTimeout", c.IdleTimeout),
-		MaxLifetime:       read.time("MaxLifetime", c.MaxLifetime),
-		ValidateAfter:     read.time("ValidateAfter", c.ValidateAfter),
-		ValidationTimeout: read.time("ValidationTimeout", c.ValidationTimeout),
-		RequestTimeout:    read.time("RequestTimeout", c.RequestTimeout),
-		ConnectTimeout:    read.time("ConnectTimeout", c.ConnectTimeout),
-		CloseTimeout:      read.time("CloseTimeout", c.CloseTimeout),
-		LeakThreshold:     read.time("LeakThreshold", c.LeakThreshold),
-		MaxResponseBytes:  read.size("MaxResponseBytes", c.MaxResponseBytes),
-		Preconnect:        c.Preconnect,
+	options := &cabi.Options{}
+	for _, option := range cabi.OptionTable() {
+		field, found := fieldOf(option.Name)
+		if !found {
+			continue
+		}
+		value := reflect.ValueOf(c).Elem().FieldByIndex(field.Index)
+		if value.IsZero() {
+			continue
+		}
+		switch value := value.Interface().(type) {
+		case string:
+			options.SetText(option.Name, value)
+		case bool:
+			options.SetNumber(option.Name, 1)
+		case Validation:
+			options.SetNumber(option.Name, int64(value)-1)
+		case func(level LogLevel, message string):
+			options.Log = func(level int, message string) { value(LogLevel(level), message) }
+		default:
+			number, err := numberOf(field.Name, value)
+			if err != nil {
+				return nil, err
+			}
+			options.SetNumber(option.Name, number)
+		}
 	}
-	if c.Validation != 0 {
-		validation := int32(c.Validation) - 1
-		options.Validation = &validation
-	}
-	if log := c.Log; log != nil {
-		options.Log = func(level int, message string) { log(LogLevel(level), message) }
-	}
-	return options, read.err
+	return options, nil
+}
+
+// fieldOf finds the field for an option of the library: BaseURL is base_url.
+func fieldOf(option string) (reflect.StructField, bool) {
+	name := strings.ReplaceAll(option, "_", "")
+	return reflect.TypeOf(Config{}).FieldByNameFunc(func(field string) bool {
+		return strings.EqualFold(field, name)
+	})
 }

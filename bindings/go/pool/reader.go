@@ -9,23 +9,34 @@ import (
 	"github.com/phantomdb/libphantomdb/bindings/go/phantomdb"
 )
 
-// reader reads the numbers of a Config, and keeps the first error.
-type reader struct{ err error }
-
-// number gives nil for a default.
-func (r *reader) number(name string, value, most int64) *int64 {
-	switch {
-	case value == 0:
-		return nil
-	case value == None:
-		value = 0
-	case value < 0 || value > most:
-		if r.err == nil {
-			r.err = outOfRange(name, value)
+// numberOf is what the library takes for a number or a time of a Config, which is not 0.
+func numberOf(name string, value any) (int64, error) {
+	switch value := value.(type) {
+	case int:
+		return inRangeOrNone(name, int64(value), math.MaxInt32)
+	case int64:
+		return inRangeOrNone(name, value, math.MaxInt64)
+	case time.Duration:
+		number, err := inRangeOrNone(name, int64(value), math.MaxInt64)
+		milliseconds := time.Duration(number).Milliseconds()
+		// A part of a millisecond counts as one.
+		if time.Duration(milliseconds)*time.Millisecond < time.Duration(number) {
+			milliseconds++
 		}
-		return nil
+		return milliseconds, err
 	}
-	return &value
+	panic(fmt.Sprintf("%s: a Config has no fields of type %T", name, value))
+}
+
+// inRangeOrNone gives 0 for None.
+func inRangeOrNone(name string, value, most int64) (int64, error) {
+	if value == None {
+		return 0, nil
+	}
+	if value < 0 || value > most {
+		return 0, outOfRange(name, value)
+	}
+	return value, nil
 }
 
 func outOfRange(name string, value int64) error {
@@ -42,66 +53,15 @@ func inRange(name string, value int) error {
 	return nil
 }
 
-func (r *reader) count(name string, value int) *uint32 {
-	number := r.number(name, int64(value), math.MaxInt32)
-	if number == nil {
-		return nil
-	}
-	count := uint32(*number)
-	return &count
-}
-
-func (r *reader) size(name string, value int64) *uint64 {
-	number := r.number(name, value, math.MaxInt64)
-	if number == nil {
-		return nil
-	}
-	size := uint64(*number)
-	return &size
-}
-
-// time gives milliseconds, of which a part counts as one.
-func (r *reader) time(name string, value time.Duration) *int64 {
-	number := r.number(name, int64(value), math.MaxInt64)
-	if number == nil {
-		return nil
-	}
-	milliseconds := value.Milliseconds()
-	if *number > 0 && time.Duration(milliseconds)*time.Millisecond < value {
-		milliseconds++
-	}
-	if *number == 0 {
-		milliseconds = 0
-	}
-	return &milliseconds
-}
-
-func text(value string) *string {
-	if value == "" {
-		return nil
-	}
-	return &value
-}
-
 // named calls the option that an error is about as the Config does.
 func named(err error) error {
 	failure, ok := err.(*phantomdb.Error)
 	if !ok {
 		return err
 	}
-	option, why, found := strings.Cut(failure.Message, ": ")
-	if !found {
-		return err
+	option, why, _ := strings.Cut(failure.Message, ": ")
+	if field, found := fieldOf(option); found {
+		failure.Message = field.Name + ": " + why
 	}
-	var field strings.Builder
-	for _, word := range strings.Split(option, "_") {
-		switch {
-		case word == "url", word == "tls", word == "ca":
-			field.WriteString(strings.ToUpper(word))
-		case word != "":
-			field.WriteString(strings.ToUpper(word[:1]) + word[1:])
-		}
-	}
-	failure.Message = field.String() + ": " + why
 	return failure
 }

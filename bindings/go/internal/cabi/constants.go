@@ -55,6 +55,18 @@ const (
 	ValidationNone   = C.PHANTOMDB_VALIDATION_NONE
 )
 
+// The types of options, as in phantomdb.h.
+const (
+	OptionCount  = C.PHANTOMDB_OPTION_COUNT
+	OptionSize   = C.PHANTOMDB_OPTION_SIZE
+	OptionTime   = C.PHANTOMDB_OPTION_TIME
+	OptionFlag   = C.PHANTOMDB_OPTION_FLAG
+	OptionChoice = C.PHANTOMDB_OPTION_CHOICE
+	OptionText   = C.PHANTOMDB_OPTION_TEXT
+	OptionFile   = C.PHANTOMDB_OPTION_FILE
+	OptionLog    = C.PHANTOMDB_OPTION_LOG
+)
+
 // The levels of the log, as in phantomdb.h.
 const (
 	LogInfo    = C.PHANTOMDB_LOG_INFO

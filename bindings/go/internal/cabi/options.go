@@ -14,19 +14,61 @@ import (
 // Log is told of what happens to a pool.
 type Log func(level int, message string)
 
-// Options are a pool's, as in phantomdb.h; nil is the default.
+// OptionInfo is an option of a pool, as the library knows it.
+type OptionInfo struct {
+	Name, Unit    string
+	Type          int32
+	Choices       []string
+	DefaultNumber int64
+	DefaultText   string
+	offset        uintptr
+}
+
+// OptionTable lists the options of a pool, as the library knows them. One that a newer library has, and
+// phantomdb.h did not, is not among them.
+func OptionTable() []OptionInfo {
+	var count C.uint64_t
+	first := C.phantomdb_option_table(&count)
+	var infos []OptionInfo
+	for _, option := range unsafe.Slice(first, int(count)) {
+		if option._type > OptionLog || option.offset+option.size > C.sizeof_phantomdb_pool_options {
+			continue
+		}
+		info := OptionInfo{
+			Name: C.GoString(option.name), Unit: C.GoString(option.unit), Type: int32(option._type),
+			DefaultNumber: int64(option.default_number), DefaultText: C.GoString(option.default_text),
+			offset: uintptr(option.offset),
+		}
+		for _, name := range unsafe.Slice(option.choices, int(option.choice_count)) {
+			info.Choices = append(info.Choices, C.GoString(name))
+		}
+		infos = append(infos, info)
+	}
+	return infos
+}
+
+// Options are a pool's, by their names in the table; what is not set has its default.
 type Options struct {
-	BaseURL, Token, TLSCAFile, TLSCertFile, TLSKeyFile *string
+	numbers map[string]int64
+	texts   map[string]string
+	// Log is told of what happens to the pool, if there is one.
+	Log Log
+}
 
-	MinConnections, MaxConnections, MaxConnecting, MaxWaiters *uint32
+// SetNumber sets what is no text: a time in milliseconds, a flag as 0 or 1, a choice as its number.
+func (o *Options) SetNumber(name string, number int64) {
+	if o.numbers == nil {
+		o.numbers = map[string]int64{}
+	}
+	o.numbers[name] = number
+}
 
-	AcquireTimeout, IdleTimeout, MaxLifetime, ValidateAfter, ValidationTimeout, RequestTimeout,
-	ConnectTimeout, CloseTimeout, LeakThreshold *int64
-
-	MaxResponseBytes *uint64
-	Validation       *int32
-	Preconnect       bool
-	Log              Log
+// SetText sets a text or the path of a file.
+func (o *Options) SetText(name, text string) {
+	if o.texts == nil {
+		o.texts = map[string]string{}
+	}
+	o.texts[name] = text
 }
 
 // Create makes a pool. The function is to be called once, when the pool is closed.
@@ -40,44 +82,19 @@ func (o *Options) Create() (Pool, func(), error) {
 	}
 	var c C.phantomdb_pool_options
 	C.phantomdb_pool_options_init(&c, C.sizeof_phantomdb_pool_options)
-	texts := []struct {
-		name  string
-		text  *string
-		place **C.char
-	}{
-		{"base_url", o.BaseURL, &c.base_url},
-		{"token", o.Token, &c.token},
-		{"tls_ca_file", o.TLSCAFile, &c.tls_ca_file},
-		{"tls_cert_file", o.TLSCertFile, &c.tls_cert_file},
-		{"tls_key_file", o.TLSKeyFile, &c.tls_key_file},
-	}
-	for _, it := range texts {
-		if it.text == nil {
-			continue
+	for _, option := range OptionTable() {
+		member := unsafe.Add(unsafe.Pointer(&c), option.offset)
+		if number, isSet := o.numbers[option.Name]; isSet {
+			option.setNumber(member, number)
 		}
-		if err := checkText(it.name, *it.text); err != nil {
-			return 0, nil, err
+		if text, isSet := o.texts[option.Name]; isSet {
+			if err := checkText(option.Name, text); err != nil {
+				return 0, nil, err
+			}
+			place := (**C.char)(member)
+			*place = C.CString(text)
+			defer freeText(*place)
 		}
-		*it.place = C.CString(*it.text)
-		defer freeText(*it.place)
-	}
-	set(&c.min_connections, o.MinConnections)
-	set(&c.max_connections, o.MaxConnections)
-	set(&c.max_connecting, o.MaxConnecting)
-	set(&c.max_waiters, o.MaxWaiters)
-	set(&c.acquire_timeout_ms, o.AcquireTimeout)
-	set(&c.idle_timeout_ms, o.IdleTimeout)
-	set(&c.max_lifetime_ms, o.MaxLifetime)
-	set(&c.validate_after_ms, o.ValidateAfter)
-	set(&c.validation_timeout_ms, o.ValidationTimeout)
-	set(&c.request_timeout_ms, o.RequestTimeout)
-	set(&c.connect_timeout_ms, o.ConnectTimeout)
-	set(&c.close_timeout_ms, o.CloseTimeout)
-	set(&c.leak_threshold_ms, o.LeakThreshold)
-	set(&c.max_response_bytes, o.MaxResponseBytes)
-	set(&c.validation, o.Validation)
-	if o.Preconnect {
-		c.preconnect = 1
 	}
 	forget := func() {}
 	if o.Log != nil {
@@ -93,9 +110,16 @@ func (o *Options) Create() (Pool, func(), error) {
 	return Pool(outcome.value), forget, nil
 }
 
-func set[T, C ~int32 | ~uint32 | ~int64 | ~uint64](place *C, value *T) {
-	if value != nil {
-		*place = C(*value)
+func (o *OptionInfo) setNumber(member unsafe.Pointer, number int64) {
+	switch o.Type {
+	case OptionCount:
+		*(*C.uint32_t)(member) = C.uint32_t(number)
+	case OptionSize:
+		*(*C.uint64_t)(member) = C.uint64_t(number)
+	case OptionTime:
+		*(*C.int64_t)(member) = C.int64_t(number)
+	case OptionFlag, OptionChoice:
+		*(*C.int32_t)(member) = C.int32_t(number)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -393,41 +395,32 @@ func set(config *pool.Config, of *named, name string, value json.RawMessage) {
 	validations := map[string]pool.Validation{
 		"socket": pool.ValidateSocket, "ping": pool.ValidatePing, "none": pool.ValidateNone,
 	}
-	texts := map[string]*string{
-		"base_url": &config.BaseURL, "token": &config.Token, "tls_ca_file": &config.TLSCAFile,
-		"tls_cert_file": &config.TLSCertFile, "tls_key_file": &config.TLSKeyFile,
+	field := reflect.ValueOf(config).Elem().FieldByNameFunc(func(field string) bool {
+		return strings.EqualFold(field, strings.ReplaceAll(name, "_", ""))
+	})
+	if !field.IsValid() {
+		panic(fmt.Sprintf("there is no option %s", name))
 	}
-	counts := map[string]*int{
-		"min_connections": &config.MinConnections, "max_connections": &config.MaxConnections,
-		"max_connecting": &config.MaxConnecting, "max_waiters": &config.MaxWaiters,
-	}
-	times := map[string]*time.Duration{
-		"acquire_timeout": &config.AcquireTimeout, "idle_timeout": &config.IdleTimeout,
-		"max_lifetime": &config.MaxLifetime, "validate_after": &config.ValidateAfter,
-		"validation_timeout": &config.ValidationTimeout, "request_timeout": &config.RequestTimeout,
-		"connect_timeout": &config.ConnectTimeout, "close_timeout": &config.CloseTimeout,
-		"leak_threshold": &config.LeakThreshold,
-	}
-	switch {
-	case texts[name] != nil:
-		*texts[name] = text
-	case counts[name] != nil:
-		*counts[name] = count
-	case times[name] != nil:
-		*times[name] = span
-	case name == "max_response_bytes":
-		config.MaxResponseBytes = int64(count)
-	case name == "validation":
-		config.Validation = validations[text]
-	case name == "preconnect":
-		config.Preconnect = value[0] == 't'
-	case name == "log":
-		config.Log = func(level pool.LogLevel, message string) {
+	switch field := field.Addr().Interface().(type) {
+	case *string:
+		*field = text
+	case *int:
+		*field = count
+	case *int64:
+		*field = int64(count)
+	case *time.Duration:
+		*field = span
+	case *bool:
+		*field = value[0] == 't'
+	case *pool.Validation:
+		*field = validations[text]
+	case *func(pool.LogLevel, string):
+		*field = func(level pool.LogLevel, message string) {
 			of.lock.Lock()
 			defer of.lock.Unlock()
 			of.messages = append(of.messages, [2]string{level.String(), message})
 		}
 	default:
-		panic(fmt.Sprintf("there is no option %s", name))
+		panic(fmt.Sprintf("the option %s is a %T", name, field))
 	}
 }
