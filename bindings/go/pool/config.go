@@ -102,30 +102,37 @@ func (l LogLevel) String() string {
 // options are those that are set, by the names that the library's table has for them.
 func (c *Config) options() (*cabi.Options, error) {
 	options := &cabi.Options{}
+	names := map[string]string{}
 	for _, option := range cabi.OptionTable() {
-		field, found := fieldOf(option.Name)
+		if field, found := fieldOf(option.Name); found {
+			names[field.Name] = option.Name
+		}
+	}
+	config := reflect.ValueOf(c).Elem()
+	for index := 0; index < config.NumField(); index++ {
+		field := config.Type().Field(index).Name
+		if config.Field(index).IsZero() {
+			continue
+		}
+		option, found := names[field]
 		if !found {
-			continue
+			return nil, invalid(field, "this libphantomdb does not know the option; link a newer one")
 		}
-		value := reflect.ValueOf(c).Elem().FieldByIndex(field.Index)
-		if value.IsZero() {
-			continue
-		}
-		switch value := value.Interface().(type) {
+		switch value := config.Field(index).Interface().(type) {
 		case string:
-			options.SetText(option.Name, value)
+			options.SetText(option, value)
 		case bool:
-			options.SetNumber(option.Name, 1)
+			options.SetNumber(option, 1)
 		case Validation:
-			options.SetNumber(option.Name, int64(value)-1)
+			options.SetNumber(option, int64(value)-1)
 		case func(level LogLevel, message string):
 			options.Log = func(level int, message string) { value(LogLevel(level), message) }
 		default:
-			number, err := numberOf(field.Name, value)
+			number, err := numberOf(field, value)
 			if err != nil {
 				return nil, err
 			}
-			options.SetNumber(option.Name, number)
+			options.SetNumber(option, number)
 		}
 	}
 	return options, nil

@@ -40,10 +40,11 @@ func inRangeOrNone(name string, value, most int64) (int64, error) {
 }
 
 func outOfRange(name string, value int64) error {
-	return &phantomdb.Error{
-		Code:    phantomdb.ErrInvalidArgument,
-		Message: fmt.Sprintf("%s: %d is out of range", name, value),
-	}
+	return invalid(name, fmt.Sprintf("%d is out of range", value))
+}
+
+func invalid(name, why string) error {
+	return &phantomdb.Error{Code: phantomdb.ErrInvalidArgument, Message: name + ": " + why}
 }
 
 func inRange(name string, value int) error {
