@@ -77,6 +77,10 @@ class BasePool(_native.Pool):
         and a text: ``logging.getLogger("db").log`` fits.
         """
         options = dict(locals())
+        defaults = _native.default_options()
+        for name in options.keys() - defaults.keys() - {"self", "log"}:
+            if options[name] is not None:
+                raise TypeError(f"{name}: this libphantomdb does not know the option")
         if log is not None and not callable(log):
             raise TypeError(f"log: must be callable, not {type(log)!r}")
         before, self._log = self._log, log
@@ -85,7 +89,7 @@ class BasePool(_native.Pool):
         except BaseException:
             self._log = before
             raise
-        for name, value in _native.default_options().items():
+        for name, value in defaults.items():
             if name in _SHOWN:
                 setattr(self, name, value if options[name] is None else options[name])
 

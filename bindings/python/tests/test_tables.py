@@ -70,6 +70,15 @@ def test_the_defaults_in_the_signature_are_the_library_s():
     assert inspect.signature(aio.create_pool) == inspect.signature(phantomdb.create_pool)
 
 
+def test_an_option_that_the_library_does_not_know_is_refused(monkeypatch):
+    older = phantomdb.default_options()
+    del older["leak_threshold"]
+    monkeypatch.setattr(_native, "default_options", lambda: older)
+    phantomdb.create_pool().close()
+    with pytest.raises(TypeError, match="leak_threshold: this libphantomdb does not know"):
+        phantomdb.create_pool(leak_threshold=1)
+
+
 #: How an option is annotated whose default is of this type.
 ANNOTATIONS = {bool: "bool", int: "int", float: "float", str: "str"}
 
