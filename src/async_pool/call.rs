@@ -1,9 +1,9 @@
-//! An asynchronous call: its ticket, and the callback that is owed to it.
+//! An asynchronous call: its ticket, and the callback that is pending to it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::thread_group::Owed;
+use super::dispatcher::PendingCallback;
 use super::ticket::Ticket;
 use crate::error::{Code, Error, Result};
 use crate::os::threads;
@@ -12,16 +12,16 @@ use crate::os::threads;
 pub struct Call<T> {
     ticket: Arc<Ticket>,
     done: Box<dyn FnOnce(Result<T>) + Send>,
-    owed: Owed,
+    pending: PendingCallback,
 }
 
 impl<T> Call<T> {
     pub fn new(
         ticket: &Arc<Ticket>,
-        owed: Owed,
+        pending: PendingCallback,
         done: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Self {
-        Call { ticket: ticket.clone(), done: Box::new(done), owed }
+        Call { ticket: ticket.clone(), done: Box::new(done), pending }
     }
 
     pub fn ticket(&self) -> &Arc<Ticket> {
@@ -35,11 +35,11 @@ impl<T> Call<T> {
 
     /// Runs the callback, on this thread.
     pub fn complete(self, outcome: Result<T>) {
-        let Call { ticket, done, owed } = self;
+        let Call { ticket, done, pending } = self;
         ticket.leave();
         // Whose panic it is, is not known here, and others wait for this thread.
         let _ = catch_unwind(AssertUnwindSafe(|| threads::call_back(|| done(outcome))));
-        drop(owed);
+        drop(pending);
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::call::{Call, cancelled};
+use super::dispatcher::Dispatcher;
 use super::request_task::RequestTask;
 use super::step_by_step::Stepped;
-use super::thread_group::ThreadGroup;
 use super::ticket::Ticket;
 use crate::client::{Request, Response};
 use crate::os::locks::Mutex;
@@ -41,7 +41,7 @@ struct Queue {
     /// One of them is being carried out, or its callback runs.
     is_served: bool,
     /// Who tells those that are cancelled.
-    crew: Option<Arc<ThreadGroup>>,
+    dispatcher: Option<Arc<Dispatcher>>,
 }
 
 impl ConnectionQueue {
@@ -102,21 +102,21 @@ impl ConnectionQueue {
     /// `again` is of a request that was sent before; see there.
     pub(super) fn submit(
         self: &Arc<Self>,
-        crew: &Arc<ThreadGroup>,
+        dispatcher: &Arc<Dispatcher>,
         request: Request,
         again: Option<Instant>,
         call: Call<Response>,
     ) {
         let ticket = call.ticket().clone();
-        let errand = RequestTask::in_lane(self.clone(), request, again, call);
+        let task = RequestTask::in_lane(self.clone(), request, again, call);
         let turns = self.turns();
         let mut queue = turns.0.lock();
         if !mem::replace(&mut queue.is_served, true) {
             drop(queue);
-            return crew.carry_out(errand);
+            return dispatcher.carry_out(task);
         }
-        queue.waiting.push_back(errand);
-        queue.crew = Some(crew.clone());
+        queue.waiting.push_back(task);
+        queue.dispatcher = Some(dispatcher.clone());
         drop(queue);
         if !ticket.wait_in(turns) {
             turns.withdraw(&ticket);
@@ -134,12 +134,12 @@ impl Turns {
     /// Takes a call that is cancelled out of the queue, if its turn has not come.
     pub fn withdraw(&self, ticket: &Arc<Ticket>) {
         let mut queue = self.0.lock();
-        let at = queue.waiting.iter().position(|errand| Arc::ptr_eq(errand.ticket(), ticket));
+        let at = queue.waiting.iter().position(|task| Arc::ptr_eq(task.ticket(), ticket));
         let withdrawn = at.and_then(|at| queue.waiting.remove(at));
-        let crew = queue.crew.clone();
+        let dispatcher = queue.dispatcher.clone();
         drop(queue);
-        if let (Some(errand), Some(crew)) = (withdrawn, crew) {
-            crew.complete(errand.into_call(), Err(cancelled()));
+        if let (Some(task), Some(dispatcher)) = (withdrawn, dispatcher) {
+            dispatcher.complete(task.into_call(), Err(cancelled()));
         }
     }
 

@@ -1,19 +1,19 @@
 //! Calls that don't wait: what they come to is told to a callback.
 //!
-//! An [`AsyncPool`] is a pool with a `crew`: threads that carry requests out and run callbacks, the
+//! An [`AsyncPool`] is a pool with a `dispatcher`: threads that carry requests out and run callbacks, the
 //! `reactor` above all, which serves many sockets at once. A [`Ticket`] cancels one call. Waiting
 //! for a connection takes no thread: the pool's queue holds whoever waits. A [`ConnectionQueue`] is a lease
 //! with the requests that wait for their turn on it.
 
 mod call;
 mod connection_queue;
+mod dispatcher;
 mod inline;
 #[cfg(all(test, shuttle))]
 mod model;
 mod reactor;
 mod request_task;
 mod step_by_step;
-mod thread_group;
 mod ticket;
 
 use std::cell::{Cell, OnceCell};
@@ -26,8 +26,8 @@ use crate::error::Result;
 use crate::os::per_process::PerProcess;
 use crate::pool::{Lease, Pool, Started, Withdrawal};
 use call::Call;
+use dispatcher::Dispatcher;
 use request_task::RequestTask;
-use thread_group::ThreadGroup;
 
 pub use connection_queue::ConnectionQueue;
 pub use step_by_step::{Pace, Wanted};
@@ -57,7 +57,7 @@ pub use ticket::Ticket;
 #[derive(Debug)]
 pub struct AsyncPool {
     pool: Pool,
-    crew: PerProcess<Arc<ThreadGroup>>,
+    dispatcher: PerProcess<Arc<Dispatcher>>,
 }
 
 impl AsyncPool {
@@ -66,7 +66,7 @@ impl AsyncPool {
     /// # Errors
     /// As [`Pool::new`].
     pub fn new(options: Options) -> Result<AsyncPool> {
-        Ok(AsyncPool { pool: Pool::new(options)?, crew: PerProcess::new(Arc::default()) })
+        Ok(AsyncPool { pool: Pool::new(options)?, dispatcher: PerProcess::new(Arc::default()) })
     }
 
     /// The pool, for the calls that wait, and for its numbers.
@@ -85,10 +85,10 @@ impl AsyncPool {
         ticket: &Arc<Ticket>,
         done: impl FnOnce(Result<Lease>) + Send + 'static,
     ) -> Result<()> {
-        let crew = self.crew();
-        let call = Call::new(ticket, crew.owe_with_reactor()?, done);
-        let crew = crew.clone();
-        self.start(timeout, call, move |call, outcome| crew.complete(call, outcome));
+        let dispatcher = self.dispatcher();
+        let call = Call::new(ticket, dispatcher.expect_callback_of_reactor()?, done);
+        let dispatcher = dispatcher.clone();
+        self.start(timeout, call, move |call, outcome| dispatcher.complete(call, outcome));
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl AsyncPool {
         let prepared = OnceCell::new();
         let started = self.pool.start_acquire(timeout, || {
             let (ticket, done) = prepare();
-            let call = Call::new(&ticket, self.crew().owe(), done);
+            let call = Call::new(&ticket, self.dispatcher().expect_callback(), done);
             let _ = prepared.set(ticket);
             Box::new(move |outcome| {
                 call.leave_queue();
@@ -142,12 +142,12 @@ impl AsyncPool {
         ticket: &Arc<Ticket>,
         done: impl FnOnce(Result<Response>) + Send + 'static,
     ) -> Result<()> {
-        let crew = self.crew();
-        let call = Call::new(ticket, crew.owe_with_reactor()?, done);
-        let crew = crew.clone();
+        let dispatcher = self.dispatcher();
+        let call = Call::new(ticket, dispatcher.expect_callback_of_reactor()?, done);
+        let dispatcher = dispatcher.clone();
         self.start(None, call, move |call, lease| match lease {
-            Ok(lease) => crew.carry_out(RequestTask::on_lease(lease, request, call)),
-            Err(error) => crew.complete(call, Err(error)),
+            Ok(lease) => dispatcher.carry_out(RequestTask::on_lease(lease, request, call)),
+            Err(error) => dispatcher.complete(call, Err(error)),
         });
         Ok(())
     }
@@ -166,9 +166,9 @@ impl AsyncPool {
         done: impl FnOnce(Result<Response>) + Send + 'static,
     ) -> Result<()> {
         lane.lease().check_process()?;
-        let crew = self.crew();
-        let call = Call::new(ticket, crew.owe_with_reactor()?, done);
-        lane.submit(crew, request, None, call);
+        let dispatcher = self.dispatcher();
+        let call = Call::new(ticket, dispatcher.expect_callback_of_reactor()?, done);
+        lane.submit(dispatcher, request, None, call);
         Ok(())
     }
 
@@ -183,10 +183,10 @@ impl AsyncPool {
         done: impl FnOnce(Result<Response>) + Send + 'static,
     ) -> Result<()> {
         lane.lease().check_process()?;
-        let crew = self.crew();
-        let owed = crew.owe_with_reactor()?;
+        let dispatcher = self.dispatcher();
+        let pending = dispatcher.expect_callback_of_reactor()?;
         let (request, again) = lane.stepped.take_for_a_thread()?;
-        lane.submit(crew, request, again, Call::new(ticket, owed, done));
+        lane.submit(dispatcher, request, again, Call::new(ticket, pending, done));
         Ok(())
     }
 
@@ -205,12 +205,12 @@ impl AsyncPool {
     /// As [`AsyncPool::close`].
     pub fn close_within(&self, timeout: Duration) -> Result<()> {
         self.pool.close_within(timeout)?;
-        self.crew().close();
+        self.dispatcher().close();
         Ok(())
     }
 
-    fn crew(&self) -> &Arc<ThreadGroup> {
-        self.crew.own(|_| Arc::default())
+    fn dispatcher(&self) -> &Arc<Dispatcher> {
+        self.dispatcher.own(|_| Arc::default())
     }
 
     /// Starts an acquire whose outcome, whenever it comes, is dealt with by `deal`.
@@ -251,6 +251,6 @@ impl AsyncPool {
 
 impl Drop for AsyncPool {
     fn drop(&mut self) {
-        self.crew().dismiss();
+        self.dispatcher().begin_close();
     }
 }

@@ -9,8 +9,8 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::dispatcher::{Dispatcher, Next, ReactorTask};
 use super::request_task::{RequestTask, Step};
-use super::thread_group::{Next, Task, ThreadGroup};
 use crate::client::Poller;
 use crate::os::clock;
 use crate::pool::UnderwayRequest;
@@ -28,7 +28,7 @@ type Requests = HashMap<usize, (Box<RequestTask>, UnderwayRequest)>;
 type Deadline = (Instant, usize);
 
 pub struct Reactor {
-    crew: Arc<ThreadGroup>,
+    dispatcher: Arc<Dispatcher>,
     poller: Poller,
     underway: Requests,
     /// Of each that is under way. In their order, because all last as long (`request_timeout`);
@@ -41,9 +41,9 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    pub fn new(crew: Arc<ThreadGroup>, poller: Poller) -> Reactor {
+    pub fn new(dispatcher: Arc<Dispatcher>, poller: Poller) -> Reactor {
         Reactor {
-            crew,
+            dispatcher,
             poller,
             underway: HashMap::new(),
             deadlines: VecDeque::new(),
@@ -55,8 +55,8 @@ impl Reactor {
     pub fn run(mut self) {
         let mut was_busy = false;
         loop {
-            match self.crew.next(self.underway.len()) {
-                Next::Leave => return,
+            match self.dispatcher.next(self.underway.len()) {
+                Next::End => return,
                 Next::Do(tasks) => {
                     if mem::replace(&mut was_busy, true) {
                         // Tasks that never end are not to keep sockets waiting.
@@ -68,7 +68,7 @@ impl Reactor {
                     was_busy = false;
                     let leaves_at = linger.map(|linger| clock::now() + linger);
                     self.serve(leaves_at);
-                    if leaves_at.is_some_and(|at| at <= clock::now()) && self.crew.may_leave() {
+                    if leaves_at.is_some_and(|at| at <= clock::now()) && self.dispatcher.may_end() {
                         return;
                     }
                 }
@@ -76,17 +76,17 @@ impl Reactor {
         }
     }
 
-    fn do_task(&mut self, task: Task) {
+    fn do_task(&mut self, task: ReactorTask) {
         match task {
-            Task::Complete(complete) => complete(),
-            Task::Begin(errand) => {
-                let step = errand.start(&self.crew, &self.poller);
+            ReactorTask::Complete(complete) => complete(),
+            ReactorTask::Start(task) => {
+                let step = task.start(&self.dispatcher, &self.poller);
                 if let Some(begun) = self.note(step) {
                     self.forget_deadlines();
                     self.deadlines.push_back(begun);
                 }
             }
-            Task::Finish(errand, job) => errand.finish(&self.crew, job, None),
+            ReactorTask::Finish(task, job) => task.finish(&self.dispatcher, job, || ()),
         }
     }
 
@@ -132,24 +132,24 @@ impl Reactor {
 
     fn resume(&mut self, socket: usize) {
         // Of a socket without a request the poller may tell too: the server has closed it, say.
-        if let Some((errand, request)) = self.underway.remove(&socket) {
-            let step = errand.resume(&self.crew, request);
+        if let Some((task, request)) = self.underway.remove(&socket) {
+            let step = task.resume(&self.dispatcher, request);
             self.note(step);
         }
     }
 
     fn note(&mut self, step: Step) -> Option<Deadline> {
         match step {
-            Step::Underway(errand, request) => {
+            Step::Underway(task, request) => {
                 let (until, socket) = (request.request().until(), request.request().socket());
                 if request.request().is_ready() {
                     self.unfinished.push(socket);
                 }
-                self.underway.insert(socket, (errand, request));
+                self.underway.insert(socket, (task, request));
                 Some((until, socket))
             }
-            Step::NeedsThread(errand, job) => {
-                self.crew.help(errand, job);
+            Step::NeedsThread(task, job) => {
+                self.dispatcher.help(task, job);
                 None
             }
             Step::Over => None,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::call::{Call, cancelled};
 use super::connection_queue::ConnectionQueue;
-use super::thread_group::{InRequest, ThreadGroup};
+use super::dispatcher::Dispatcher;
 use super::ticket::Ticket;
 use crate::client::{Poller, Request, Response};
 use crate::error::{Code, Error, Result};
@@ -28,7 +28,7 @@ enum On {
     ConnectionQueue(Arc<ConnectionQueue>),
 }
 
-/// How far an errand has come that no thread waits for.
+/// How far a request task has come that no thread waits for.
 pub enum Step {
     /// It goes on when its socket is ready, or its time is over.
     Underway(Box<RequestTask>, UnderwayRequest),
@@ -37,7 +37,7 @@ pub enum Step {
     Over,
 }
 
-/// What of an errand would hold others up.
+/// What of a request task would hold others up.
 pub enum Job {
     /// All of it, since a socket has to be opened; with a time if it was sent before, over one that was
     /// closed, and is to be over by then.
@@ -72,9 +72,9 @@ impl RequestTask {
     }
 
     /// Begins it without waiting, if that can be done.
-    pub fn start(self: Box<Self>, crew: &Arc<ThreadGroup>, poller: &Poller) -> Step {
+    pub fn start(self: Box<Self>, dispatcher: &Arc<Dispatcher>, poller: &Poller) -> Step {
         if !self.ticket().is_wanted() {
-            self.end(crew, None, Err(cancelled()));
+            self.end(dispatcher, || (), Err(cancelled()));
             return Step::Over;
         }
         if self.again.is_some() {
@@ -83,16 +83,20 @@ impl RequestTask {
         }
         let watch = self.ticket().clone();
         let sent = safely(|| self.lease().start(&self.request, Some(watch), Some(poller)));
-        self.step(crew, sent)
+        self.step(dispatcher, sent)
     }
 
     /// Goes on with it.
-    pub fn resume(self: Box<Self>, crew: &Arc<ThreadGroup>, underway: UnderwayRequest) -> Step {
+    pub fn resume(
+        self: Box<Self>,
+        dispatcher: &Arc<Dispatcher>,
+        underway: UnderwayRequest,
+    ) -> Step {
         let sent = safely(|| self.lease().resume(&self.request, underway));
-        self.step(crew, sent)
+        self.step(dispatcher, sent)
     }
 
-    fn step(self: Box<Self>, crew: &Arc<ThreadGroup>, sent: Result<Sent>) -> Step {
+    fn step(self: Box<Self>, dispatcher: &Arc<Dispatcher>, sent: Result<Sent>) -> Step {
         let outcome = match sent {
             Ok(Sent::Underway(request)) => return Step::Underway(self, request),
             Ok(Sent::NeedsThread(again)) => return Step::NeedsThread(self, Job::CarryOut(again)),
@@ -100,16 +104,16 @@ impl RequestTask {
             Ok(Sent::Over(outcome)) => outcome,
             Err(panic) => Err(panic),
         };
-        self.end(crew, None, outcome);
+        self.end(dispatcher, || (), outcome);
         Step::Over
     }
 
     /// Does what is left of it, however long that takes.
     pub fn finish(
         self: Box<Self>,
-        crew: &Arc<ThreadGroup>,
+        dispatcher: &Arc<Dispatcher>,
         job: Job,
-        in_request: Option<InRequest>,
+        before_release: impl FnOnce(),
     ) {
         let outcome = match job {
             // It is under way still, and whoever cancels it meanwhile cuts it.
@@ -120,7 +124,7 @@ impl RequestTask {
             }
             Job::CarryOut(_) => Ok(Err(cancelled())),
         };
-        self.end(crew, in_request, outcome.unwrap_or_else(Err));
+        self.end(dispatcher, before_release, outcome.unwrap_or_else(Err));
     }
 
     fn lease(&self) -> &Lease {
@@ -134,12 +138,12 @@ impl RequestTask {
     /// connection free. What comes next on it has to wait until the callback has run.
     fn end(
         self,
-        crew: &Arc<ThreadGroup>,
-        in_request: Option<InRequest>,
+        dispatcher: &Arc<Dispatcher>,
+        before_release: impl FnOnce(),
         outcome: Result<Response>,
     ) {
         let RequestTask { on, call, .. } = self;
-        drop(in_request);
+        before_release();
         let turns = match on {
             On::Lease(lease) => {
                 drop(lease);
@@ -149,7 +153,7 @@ impl RequestTask {
         };
         call.complete(outcome);
         if let Some(next) = turns.and_then(|turns| turns.next()) {
-            crew.carry_out(next);
+            dispatcher.carry_out(next);
         }
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! Under the model checker (`--cfg shuttle`) the threads are its own; see `model`.
 
+mod group;
 #[cfg(not(shuttle))]
 mod plain;
 
 use std::cell::Cell;
-use std::mem;
 
 #[cfg(shuttle)]
 use shuttle::thread_local;
@@ -16,17 +16,9 @@ pub use crate::model::threads::{JoinHandle, Uncancelled, spawn};
 #[cfg(not(shuttle))]
 pub use plain::{JoinHandle, Uncancelled, spawn};
 
-use crate::error::{Code, Error, Result};
+pub use group::{Busy, IDLE_TIME, Next, ThreadCount, ThreadGroup, Work};
 
-/// Joins those that have nothing left to do: only who has joined a thread knows that it is gone.
-pub fn join_finished(threads: &mut Vec<JoinHandle>) {
-    let (ended, rest): (Vec<_>, _) =
-        mem::take(threads).into_iter().partition(JoinHandle::is_finished);
-    *threads = rest;
-    for thread in ended {
-        let _ = thread.join();
-    }
-}
+use crate::error::{Code, Error, Result};
 
 thread_local! {
     /// How many callbacks of the program this thread is in.

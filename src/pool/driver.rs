@@ -10,7 +10,7 @@ use super::lease::Pooled;
 use super::machine::{Event, LeaseId, Machine};
 use super::stats::Stats;
 use super::status::Status;
-use super::workers::Workers;
+use super::workers::Threads;
 use crate::client::{Connection, Endpoint};
 use crate::config::Options;
 use crate::os::clock;
@@ -18,7 +18,7 @@ use crate::os::fork;
 use crate::os::locks::atomic::{AtomicBool, Ordering};
 use crate::os::locks::{Condvar, Mutex, MutexGuard};
 use crate::os::random;
-use crate::os::threads;
+use crate::os::threads::{ThreadGroup, Uncancelled};
 
 /// The machine of a real pool.
 pub type PoolMachine = Machine<Arc<Pooled>, Arc<Pending>>;
@@ -26,7 +26,7 @@ pub type PoolMachine = Machine<Arc<Pooled>, Arc<Pending>>;
 /// What the lock guards.
 pub struct Core {
     pub machine: PoolMachine,
-    pub workers: Workers,
+    pub threads: Threads,
     /// What the log is to be told, by the housekeeper.
     pub events: Vec<Event<Arc<Pooled>>>,
 }
@@ -47,7 +47,7 @@ pub struct Shared {
     pub(super) job_ready: Condvar,
     /// Signals the housekeeper that its alarm moved.
     pub(super) alarm_moved: Condvar,
-    pub(super) threads: Mutex<Vec<threads::JoinHandle>>,
+    pub(super) threads: ThreadGroup,
 }
 
 impl fmt::Debug for Shared {
@@ -70,13 +70,13 @@ impl Shared {
                 options,
                 generation: fork::generation(),
                 stats: machine.stats().clone(),
-                core: Mutex::new(Core { machine, workers: Workers::default(), events: Vec::new() }),
+                core: Mutex::new(Core { machine, threads: Threads::default(), events: Vec::new() }),
                 is_closed: AtomicBool::new(false),
                 dial_ended: Condvar::new(),
                 drained: Condvar::new(),
                 job_ready: Condvar::new(),
                 alarm_moved: Condvar::new(),
-                threads: Mutex::new(Vec::new()),
+                threads: ThreadGroup::default(),
             }
         });
         shared.carry_out(shared.lock());
@@ -129,9 +129,9 @@ impl Shared {
     pub fn step_untimed<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine) -> R) -> R {
         let mut core = self.lock();
         let outcome = event(&mut core.machine);
-        let Core { machine, workers, .. } = &*core;
+        let Core { machine, threads, .. } = &*core;
         // Mostly nothing follows.
-        if machine.has_effects() || machine.is_closing() || workers.are_too_few() {
+        if machine.has_effects() || machine.is_closing() || threads.are_too_few() {
             self.carry_out(core);
         }
         outcome
@@ -141,15 +141,15 @@ impl Shared {
     pub fn carry_out(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) {
         // It may start and join threads and wake others, also for an acquire or a release that costs
         // nothing else.
-        let _uncancelled = threads::Uncancelled::begin();
-        let Core { machine, workers, events } = &mut *core;
+        let _uncancelled = Uncancelled::begin();
+        let Core { machine, threads, events } = &mut *core;
         let mut effects = machine.take_effects();
         let is_closing = machine.is_closing();
         if self.options.log.is_some() {
             events.append(&mut effects.events);
         }
         let has_events = !events.is_empty();
-        let new_threads = workers.reserve_threads(machine, &self.options, has_events);
+        let missing = threads.reserve(machine, &self.options, has_events);
         drop(core);
         for _ in 0..effects.new_jobs {
             self.job_ready.notify_one();
@@ -165,9 +165,7 @@ impl Shared {
             self.job_ready.notify_all();
             self.alarm_moved.notify_all();
         }
-        if !new_threads.is_empty() {
-            self.spawn(new_threads);
-        }
+        self.start_threads(missing);
         self.look_at(effects.peeks);
         // Last, because it may lead to the program, which may take its time.
         for (pending, delivery) in effects.deliveries {
@@ -232,7 +230,7 @@ impl Shared {
         }
         let mut core = self.lock();
         while !core.machine.is_drained() {
-            core = match core.take_orphan() {
+            core = match core.take_job_without_worker() {
                 Some(job) => {
                     drop(core);
                     self.do_job(job);
@@ -249,15 +247,11 @@ impl Shared {
     /// Waits until the pool's threads are gone; they end by themselves once it is drained.
     fn join_threads(&self) {
         let mut core = self.lock();
-        while !core.workers.are_gone() {
+        while !core.threads.are_gone() {
             core = self.drained.wait(core);
         }
         drop(core);
-        // Under the lock, so that of two closes neither returns while the other still joins.
-        for thread in self.threads.lock().drain(..) {
-            // A panic of the thread was reported where it happened.
-            let _ = thread.join();
-        }
+        self.threads.join();
     }
 
     /// A thread of the pool ended, or could not be started, and the lock says so.

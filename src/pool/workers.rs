@@ -1,7 +1,7 @@
 //! The threads of a pool: workers for what may block, and a housekeeper for what is due.
 //!
-//! Threads start when there is something for them to do, and workers end when there has been
-//! nothing for a while: a pool that nobody uses has no threads.
+//! Threads start when there is something for them to do, and end when there has been nothing for a
+//! while: a pool that nobody uses has no threads.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,16 +10,13 @@ use std::time::Duration;
 
 use super::driver::{Core, PoolMachine, Shared};
 use super::lease::Pooled;
-use super::machine::{Condition, Job, Task};
+use super::machine::{Condition, Event, Job, Task};
 use crate::config::{MAX_DURATION, Options};
 use crate::error::{Code, Error, Result};
 use crate::os::clock;
-use crate::os::threads;
+use crate::os::locks::{Condvar, MutexGuard};
+use crate::os::threads::{Busy, Next, ThreadCount, Work};
 
-/// How long a worker without a job stays.
-const WORKER_LINGER: Duration = Duration::from_secs(10);
-/// How long a housekeeper stays for whom nothing will be due.
-const HOUSEKEEPER_LINGER: Duration = Duration::from_secs(10);
 /// Workers beside those that dial, for rolling back, validating and closing.
 const SPARE_WORKERS: usize = 8;
 /// How long rolling back a forgotten transaction may take.
@@ -27,27 +24,36 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the pool knows of its threads; guarded by the pool's lock.
 #[derive(Debug, Default)]
-pub struct Workers {
-    running: usize,
-    /// Of them, those that have not looked for a job yet.
-    starting: usize,
-    /// Of them, those that wait for a job.
-    idle: usize,
-    has_housekeeper: bool,
+pub struct Threads {
+    workers: ThreadCount,
+    housekeeper: ThreadCount,
     /// One could not be started.
     are_too_few: bool,
 }
 
-/// A thread that is to be started.
+/// Threads that are to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Worker,
-    Housekeeper,
+pub struct Missing {
+    workers: usize,
+    housekeepers: usize,
 }
 
-impl Workers {
+/// Dials, validates, rolls back and closes.
+#[derive(Clone)]
+struct Worker(Arc<Shared>);
+
+/// Does what is due, and tells the log what happened.
+#[derive(Clone)]
+struct Housekeeper(Arc<Shared>);
+
+enum Chore {
+    Log(Vec<Event<Arc<Pooled>>>),
+    Tick,
+}
+
+impl Threads {
     pub fn are_gone(&self) -> bool {
-        self.running == 0 && !self.has_housekeeper
+        self.workers.is_zero() && self.housekeeper.is_zero()
     }
 
     /// Whether the next event is to try again to start a thread.
@@ -55,110 +61,145 @@ impl Workers {
         self.are_too_few
     }
 
-    /// Counts in, and names, the threads that are missing.
-    pub fn reserve_threads(
+    /// Counts in the threads that are missing.
+    pub fn reserve(
         &mut self,
         machine: &PoolMachine,
         options: &Options,
         has_events: bool,
-    ) -> Vec<Role> {
-        let mut roles = Vec::new();
+    ) -> Missing {
         self.are_too_few = false;
         let most = options.max_connecting as usize + SPARE_WORKERS;
-        while self.running < most && machine.waiting_jobs() > self.idle + self.starting {
-            self.running += 1;
-            self.starting += 1;
-            roles.push(Role::Worker);
-        }
         let is_due = has_events || (machine.alarm().is_some() && !machine.is_drained());
-        if !self.has_housekeeper && is_due {
-            self.has_housekeeper = true;
-            roles.push(Role::Housekeeper);
+        Missing {
+            workers: self.workers.reserve(machine.waiting_jobs(), most),
+            housekeepers: self.housekeeper.reserve(usize::from(is_due), 1),
         }
-        roles
     }
 }
 
 impl Shared {
-    /// Starts threads that [`Workers::reserve_threads`] counted in.
-    pub(super) fn spawn(self: &Arc<Self>, roles: Vec<Role>) {
-        for role in roles {
-            let shared = self.clone();
-            let (name, run): (_, fn(&Arc<Shared>)) = match role {
-                Role::Worker => ("phantomdb-work", work),
-                Role::Housekeeper => ("phantomdb-keep", keep_house),
-            };
-            // From before the start, so that a thread that ends at once is joined by a close too.
-            let mut threads = self.threads.lock();
-            match threads::spawn(name, move || run(&shared)) {
-                Ok(thread) => {
-                    threads::join_finished(&mut threads);
-                    threads.push(thread);
-                }
-                // No thread to be had: the next event on the pool tries again.
-                Err(_) => {
-                    drop(threads);
-                    let mut core = self.lock();
-                    match role {
-                        Role::Worker => {
-                            core.workers.running -= 1;
-                            core.workers.starting -= 1;
-                        }
-                        Role::Housekeeper => core.workers.has_housekeeper = false,
-                    }
-                    core.workers.are_too_few = true;
-                    drop(core);
-                    self.note_thread_end();
-                }
-            }
+    /// Starts threads that [`Threads::reserve`] counted in.
+    pub(super) fn start_threads(self: &Arc<Self>, missing: Missing) {
+        if missing.workers > 0 {
+            self.threads.start(&Worker(self.clone()), missing.workers);
+        }
+        if missing.housekeepers > 0 {
+            self.threads.start(&Housekeeper(self.clone()), missing.housekeepers);
         }
     }
 
     pub(super) fn do_job(self: &Arc<Self>, job: Job<Arc<Pooled>>) {
         let slot = job.slot;
-        let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(self, job)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| do_task(self, job)))
             .unwrap_or_else(|_| Err(Error::new(Code::Panic, "A worker of the pool panicked")));
         self.step(|machine, now| machine.job_done(slot, outcome, now));
+    }
+
+    /// The system refused a thread: the next event on the pool tries again.
+    fn note_refusal(&self, mut core: MutexGuard<'_, Core>) {
+        core.threads.are_too_few = true;
+        drop(core);
+        self.note_thread_end();
     }
 }
 
 impl Core {
-    /// A job that no worker is there for, because the system has no thread to be had.
-    pub(super) fn take_orphan(&mut self) -> Option<Job<Arc<Pooled>>> {
-        if self.workers.running > 0 {
-            return None;
-        }
-        self.machine.next_job()
+    /// A job for the caller to do, because the system refuses threads and there is no worker.
+    pub(super) fn take_job_without_worker(&mut self) -> Option<Job<Arc<Pooled>>> {
+        if self.threads.workers.is_zero() { self.machine.next_job() } else { None }
     }
 }
 
-fn work(shared: &Arc<Shared>) {
-    let mut core = shared.lock();
-    core.workers.starting -= 1;
-    loop {
-        if let Some(job) = core.machine.next_job() {
-            drop(core);
-            shared.do_job(job);
-            core = shared.lock();
-            continue;
-        }
-        if core.machine.is_drained() {
-            break;
-        }
-        core.workers.idle += 1;
-        let (guard, is_over) = shared.job_ready.wait_until(core, clock::now() + WORKER_LINGER);
-        core = guard;
-        core.workers.idle -= 1;
-        if is_over && core.machine.waiting_jobs() == 0 {
-            break;
+impl Work for Worker {
+    const NAME: &'static str = "phantomdb-work";
+    type State = Core;
+    type Job = Job<Arc<Pooled>>;
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.0.lock()
+    }
+
+    fn signal(&self) -> &Condvar {
+        &self.0.job_ready
+    }
+
+    fn count(core: &mut Core) -> &mut ThreadCount {
+        &mut core.threads.workers
+    }
+
+    fn next(core: &mut Core) -> Next<Self::Job> {
+        match core.machine.next_job() {
+            Some(job) => Next::Do(job),
+            None if core.machine.is_drained() => Next::End,
+            None => Next::Idle,
         }
     }
-    core.workers.running -= 1;
-    drop(core);
-    shared.note_thread_end();
+
+    fn run(&self, job: Self::Job, _: &mut Busy<'_, Self>) {
+        self.0.do_job(job);
+    }
+
+    fn refused(&self, core: MutexGuard<'_, Core>) {
+        self.0.note_refusal(core);
+    }
+
+    fn ended(&self) {
+        self.0.note_thread_end();
+    }
 }
 
-fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
+impl Work for Housekeeper {
+    const NAME: &'static str = "phantomdb-keep";
+    type State = Core;
+    type Job = Chore;
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.0.lock()
+    }
+
+    fn signal(&self) -> &Condvar {
+        &self.0.alarm_moved
+    }
+
+    fn count(core: &mut Core) -> &mut ThreadCount {
+        &mut core.threads.housekeeper
+    }
+
+    fn next(core: &mut Core) -> Next<Chore> {
+        if !core.events.is_empty() {
+            return Next::Do(Chore::Log(mem::take(&mut core.events)));
+        }
+        match core.machine.alarm() {
+            _ if core.machine.is_drained() => Next::End,
+            None => Next::Idle,
+            Some(alarm) if clock::now() < alarm => Next::WaitUntil(alarm),
+            Some(_) => Next::Do(Chore::Tick),
+        }
+    }
+
+    fn run(&self, chore: Chore, _: &mut Busy<'_, Self>) {
+        match chore {
+            Chore::Log(events) => self.0.log(events),
+            Chore::Tick => {
+                let mut core = self.0.lock();
+                core.machine.note_sleep(clock::slept(), clock::now());
+                core.machine.tick(clock::now());
+                self.0.carry_out(core);
+            }
+        }
+    }
+
+    fn refused(&self, core: MutexGuard<'_, Core>) {
+        self.0.note_refusal(core);
+    }
+
+    fn ended(&self) {
+        self.0.note_thread_end();
+    }
+}
+
+fn do_task(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
     let options = shared.options();
     let within = |timeout: Duration| clock::now() + timeout;
     let mut pinged = None;
@@ -167,8 +208,8 @@ fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
         Task::Dial => connection.open(within(MAX_DURATION)),
         Task::Probe => {
             connection.open(within(MAX_DURATION))?;
-            let answered = connection.ping(within(options.validation_timeout));
-            pinged = Some(answered.inspect_err(|_| connection.close(Duration::ZERO))?);
+            let status = connection.ping(within(options.validation_timeout));
+            pinged = Some(status.inspect_err(|_| connection.close(Duration::ZERO))?);
             Ok(())
         }
         Task::RollBack => {
@@ -192,42 +233,4 @@ fn carry_out(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
         job.connection.note_answer();
     }
     Ok(Condition { pinged, ..job.connection.condition() })
-}
-
-fn keep_house(shared: &Arc<Shared>) {
-    let mut core = shared.lock();
-    loop {
-        if !core.events.is_empty() {
-            let events = mem::take(&mut core.events);
-            drop(core);
-            shared.log(events);
-            core = shared.lock();
-            continue;
-        }
-        if core.machine.is_drained() {
-            break;
-        }
-        match core.machine.alarm() {
-            None => {
-                let (guard, is_over) =
-                    shared.alarm_moved.wait_until(core, clock::now() + HOUSEKEEPER_LINGER);
-                core = guard;
-                if is_over && core.machine.alarm().is_none() && core.events.is_empty() {
-                    break;
-                }
-            }
-            Some(alarm) if clock::now() < alarm => {
-                core = shared.alarm_moved.wait_until(core, alarm).0;
-            }
-            Some(_) => {
-                core.machine.note_sleep(clock::slept(), clock::now());
-                core.machine.tick(clock::now());
-                shared.carry_out(core);
-                core = shared.lock();
-            }
-        }
-    }
-    core.workers.has_housekeeper = false;
-    drop(core);
-    shared.note_thread_end();
 }
