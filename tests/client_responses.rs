@@ -704,8 +704,8 @@ fn the_token_that_a_request_carried_is_hidden_after_a_rotation_too() {
         ..phantomdb::Options::default()
     };
     let endpoint = std::sync::Arc::new(phantomdb::client::Endpoint::new(&options).unwrap());
-    let gate = std::sync::Arc::new(support::fake_server::OpenGate::default());
-    let mut client = Connection::new(endpoint.clone(), gate);
+    let limiter = std::sync::Arc::new(support::fake_server::NoLimit::default());
+    let mut client = Connection::new(endpoint.clone(), limiter);
     for next in [Some("second-token-of-mine"), None] {
         std::thread::scope(|scope| {
             let failed =

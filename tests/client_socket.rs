@@ -8,10 +8,10 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{CancelHandle, Connection, DialLimiter, Endpoint, Request};
+use phantomdb::client::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint, Request};
 use phantomdb::{Code, Error, Options, Result};
 use support::fake_server::{
-    FakeServer, OpenGate, Peer, WAIT_LIMIT, assert_nobody_waits, client, is_done_with, ok, soon,
+    FakeServer, NoLimit, Peer, WAIT_LIMIT, assert_nobody_waits, client, is_done_with, ok, soon,
 };
 
 fn insert() -> Request {
@@ -46,9 +46,9 @@ fn one_socket_serves_many_requests_and_the_gate_sees_one_dial() {
         assert_nobody_waits(listener);
     });
     let options = Options { base_url: server.url(), ..Options::default() };
-    let gate = Arc::new(OpenGate::default());
+    let limiter = Arc::new(NoLimit::default());
     let endpoint = Arc::new(Endpoint::new(&options).unwrap());
-    let mut client = Connection::new(endpoint, gate.clone());
+    let mut client = Connection::new(endpoint, limiter.clone());
     client.open(soon()).unwrap();
     let opened = client.opened_at().unwrap();
     client.open(soon()).unwrap();
@@ -60,19 +60,16 @@ fn one_socket_serves_many_requests_and_the_gate_sees_one_dial() {
     assert_eq!(client.opened_at(), Some(opened));
     drop(client);
     server.join();
-    assert_eq!(gate.entered.load(Ordering::SeqCst), 1);
-    assert_eq!(*gate.left.lock().unwrap(), [Ok(())]);
+    assert_eq!(limiter.permits.load(Ordering::SeqCst), 1);
+    assert_eq!(*limiter.outcomes.lock().unwrap(), [Ok(())]);
 }
 
 #[test]
-fn the_gate_learns_of_failures_and_its_own_error_is_returned() {
+fn the_limiter_learns_of_failures_and_its_own_error_is_returned() {
     struct Shut;
     impl DialLimiter for Shut {
-        fn enter(&self, _: Instant, _: &CancelHandle) -> Result<()> {
+        fn permit(&self, _: Instant, _: &CancelHandle) -> Result<Option<DialPermit>> {
             Err(Error::new(Code::Overloaded, "not now"))
-        }
-        fn leave(&self, _: std::result::Result<(), &Error>) {
-            panic!("nobody entered");
         }
         fn wake(&self) {}
     }
@@ -82,10 +79,10 @@ fn the_gate_learns_of_failures_and_its_own_error_is_returned() {
     assert_eq!(client.ping(soon()).unwrap_err().message(), "not now");
     assert_eq!(client.open(soon()).unwrap_err().message(), "not now");
 
-    let gate = Arc::new(OpenGate::default());
-    let mut client = Connection::new(endpoint, gate.clone());
+    let limiter = Arc::new(NoLimit::default());
+    let mut client = Connection::new(endpoint, limiter.clone());
     let error = client.ping(soon()).unwrap_err();
-    assert_eq!(*gate.left.lock().unwrap(), [Err(error)]);
+    assert_eq!(*limiter.outcomes.lock().unwrap(), [Err(error)]);
 }
 
 #[test]
@@ -337,42 +334,39 @@ fn an_interrupt_for_good_also_refuses_what_comes_later() {
 }
 
 #[test]
-fn an_interrupt_reaches_the_gate() {
+fn a_cancel_reaches_a_request_that_waits_for_a_permit() {
     #[derive(Default)]
     struct Waiting {
-        entered: std::sync::Mutex<bool>,
+        is_asked: std::sync::Mutex<bool>,
         change: std::sync::Condvar,
     }
     impl DialLimiter for Waiting {
-        fn enter(&self, _: Instant, cut: &CancelHandle) -> Result<()> {
-            let mut entered = self.entered.lock().unwrap();
-            *entered = true;
+        fn permit(&self, _: Instant, request: &CancelHandle) -> Result<Option<DialPermit>> {
+            let mut is_asked = self.is_asked.lock().unwrap();
+            *is_asked = true;
             self.change.notify_all();
-            while !cut.is_cut() {
-                entered = self.change.wait(entered).unwrap();
+            while !request.is_cut() {
+                is_asked = self.change.wait(is_asked).unwrap();
             }
             Err(Error::new(Code::Timeout, "any error"))
         }
-        fn leave(&self, _: std::result::Result<(), &Error>) {
-            unreachable!()
-        }
         fn wake(&self) {
-            let _entered = self.entered.lock().unwrap();
+            let _is_asked = self.is_asked.lock().unwrap();
             self.change.notify_all();
         }
     }
     let options = Options { base_url: "http://127.0.0.1:1".into(), ..Options::default() };
     let endpoint = Arc::new(Endpoint::new(&options).unwrap());
-    let gate = Arc::new(Waiting::default());
-    let mut client = Connection::new(endpoint, gate.clone());
+    let limiter = Arc::new(Waiting::default());
+    let mut client = Connection::new(endpoint, limiter.clone());
     let cancel_handle = client.cancel_handle();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| client.open(soon()).unwrap_err());
-        let mut entered = gate.entered.lock().unwrap();
-        while !*entered {
-            entered = gate.change.wait(entered).unwrap();
+        let mut is_asked = limiter.is_asked.lock().unwrap();
+        while !*is_asked {
+            is_asked = limiter.change.wait(is_asked).unwrap();
         }
-        drop(entered);
+        drop(is_asked);
         cancel_handle.cancel();
         assert_eq!(waiting.join().unwrap().code(), Code::Cancelled);
     });

@@ -162,8 +162,8 @@ fn the_token_is_sent_and_a_new_one_from_the_next_request_on() {
         ..phantomdb::Options::default()
     };
     let endpoint = std::sync::Arc::new(phantomdb::client::Endpoint::new(&options).unwrap());
-    let gate = std::sync::Arc::new(support::fake_server::OpenGate::default());
-    let mut client = phantomdb::client::Connection::new(endpoint.clone(), gate);
+    let limiter = std::sync::Arc::new(support::fake_server::NoLimit::default());
+    let mut client = phantomdb::client::Connection::new(endpoint.clone(), limiter);
     client.ping(soon()).unwrap();
     endpoint.set_token(Some(Secret::new("second"))).unwrap();
     client.ping(soon()).unwrap();

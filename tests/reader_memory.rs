@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{CancelHandle, Connection, DialLimiter, Endpoint};
-use phantomdb::{Code, Error, Options, Request, Response, Result};
+use phantomdb::client::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint};
+use phantomdb::{Code, Options, Request, Response, Result};
 
 /// Counts what is allocated, and can refuse what is large.
 struct Counting;
@@ -54,14 +54,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-struct Open;
+struct NoLimit;
 
-impl DialLimiter for Open {
-    fn enter(&self, _deadline: Instant, _cut: &CancelHandle) -> Result<()> {
-        Ok(())
+impl DialLimiter for NoLimit {
+    fn permit(&self, _: Instant, _: &CancelHandle) -> Result<Option<DialPermit>> {
+        Ok(Some(DialPermit::new(|_| ())))
     }
-
-    fn leave(&self, _outcome: std::result::Result<(), &Error>) {}
 
     fn wake(&self) {}
 }
@@ -101,7 +99,7 @@ fn ask(request: &Request, head: &'static str, body: &Arc<Vec<u8>>) -> Result<Res
     let (base_url, server) = serve(head, body.clone());
     let options = Options { base_url, max_response_bytes: 1 << 40, ..Options::default() };
     let endpoint = Arc::new(Endpoint::new(&options).expect("the options are good"));
-    let mut connection = Connection::new(endpoint, Arc::new(Open));
+    let mut connection = Connection::new(endpoint, Arc::new(NoLimit));
     let outcome = connection.request(request, Instant::now() + Duration::from_secs(60));
     drop(connection);
     server.join().expect("the server ends");

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use phantomdb::client::{
-    CancelHandle, Connection, DialLimiter, Endpoint, JsonToken, Poller, Progress, Table, Watch,
+    CancelHandle, Connection, DialLimiter, DialPermit, Endpoint, JsonToken, Poller, Progress, Table,
+    Watch,
 };
 use phantomdb::{Code, Error, Options, Request, Response, Result, Secret};
 
@@ -31,11 +32,9 @@ const MOST_PIECES: usize = 12;
 struct Closed;
 
 impl DialLimiter for Closed {
-    fn enter(&self, _deadline: Instant, _cut: &CancelHandle) -> Result<()> {
+    fn permit(&self, _: Instant, _: &CancelHandle) -> Result<Option<DialPermit>> {
         Err(Error::new(Code::Unavailable, "there is no network here"))
     }
-
-    fn leave(&self, _outcome: std::result::Result<(), &Error>) {}
 
     fn wake(&self) {}
 }

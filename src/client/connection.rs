@@ -15,7 +15,7 @@ use crate::client::response::stop::Stop;
 use crate::client::routes::{self, Kind, Request, only_reads};
 use crate::client::station::Station;
 use crate::client::transport::dial;
-use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, SocketEvent};
+use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
 use crate::client::transport::endpoint::{Endpoint, Token};
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;
@@ -56,8 +56,8 @@ pub struct Connection {
 
 impl Connection {
     /// A connection without a socket; nothing is sent before the first request.
-    pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialLimiter>) -> Connection {
-        let station = Station::new(endpoint, gate);
+    pub fn new(endpoint: Arc<Endpoint>, dial_limiter: Arc<dyn DialLimiter>) -> Connection {
+        let station = Station::new(endpoint, dial_limiter);
         Connection {
             station,
             transaction: None,
@@ -68,11 +68,11 @@ impl Connection {
         }
     }
 
-    /// Opens the socket (leave to dial, name look-up, TCP, TLS) if there is none.
+    /// Opens the socket (permit, name look-up, TCP, TLS) if there is none.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Timeout`, `Tls`, `Cancelled`, or what the gate returned.
+    /// `Unavailable`, `Timeout`, `Tls`, `Cancelled`, or what the limiter returned.
     pub fn open(&mut self, deadline: Instant) -> Result<()> {
         if self.station.with_wire(|_| ()).is_some() {
             return Ok(());
@@ -80,6 +80,26 @@ impl Connection {
         self.in_flight(|connection| {
             let station = &connection.station;
             let wire = station.dial(&RequestDeadline::caller(deadline))?;
+            station.keep(wire);
+            Ok(())
+        })
+    }
+
+    /// Opens the socket (name look-up, TCP, TLS) if there is none, with the permit of somebody who
+    /// decided that it is to be opened now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::open`].
+    pub fn open_with(&mut self, permit: DialPermit, deadline: Instant) -> Result<()> {
+        if self.station.with_wire(|_| ()).is_some() {
+            permit.give_back(Ok(()));
+            return Ok(());
+        }
+        self.in_flight(|connection| {
+            let station = &connection.station;
+            let bound = RequestDeadline::caller(deadline);
+            let wire = station.dial_with(permit, &bound)?;
             station.keep(wire);
             Ok(())
         })
@@ -164,7 +184,7 @@ impl Connection {
     /// `Timeout`, `Unavailable`, `ConnectionLost`, `Tls`, `Protocol`, `TooLarge`, `Cancelled`;
     /// `Http` and `Unauthorized` with the server's status and reason; `InvalidState` for a
     /// `begin_transaction` while one is open, or a commit or rollback that does not fit the open
-    /// one; or what the gate returned.
+    /// one; or what the limiter of dials returned.
     pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Response> {
         let target = self.target(request)?;
         let bound = self.bound(deadline);
@@ -612,7 +632,7 @@ impl Connection {
     }
 
     /// Whether a request that failed is sent once more: once on a new socket, and besides, while the
-    /// gate would have it wait for one.
+    /// limiter would have it wait for one.
     fn is_sent_again(
         &self,
         request: &Request,
@@ -627,7 +647,7 @@ impl Connection {
         (!was_sent_again && failed.may_be_sent_again(reads))
             || (failed.was_lost_unheard(reads)
                 && !bound.left().is_zero()
-                && self.station.may_enter_gate_again())
+                && self.station.may_ask_for_permit_again())
     }
 
     fn exchange(
@@ -680,7 +700,7 @@ impl Connection {
             .map_err(|cause| Failed { cause, report })
     }
 
-    /// Tells the gate what the end of a request shows of its socket, if that is anything new.
+    /// Tells the pool what the end of a request shows of its socket, if that is anything new.
     fn tell_sign(&self, cause: Option<&Cause>, report: &Report, bound: &RequestDeadline) {
         let station = &self.station;
         match cause {

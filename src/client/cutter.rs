@@ -21,7 +21,7 @@ pub(super) struct CancelState {
 struct State {
     in_flight: bool,
     for_good: bool,
-    at_gate: bool,
+    waits_for_permit: bool,
     socket: Option<Arc<Socket>>,
     lookup: Option<Arc<LookUp>>,
 }
@@ -50,7 +50,7 @@ impl CancelState {
         self.state.lock().for_good = true;
     }
 
-    /// Cuts what is in flight; true if that waits at the gate, which is to be woken then.
+    /// Cuts what is in flight; true if that waits for a permit to dial, and is to be woken there.
     pub(super) fn cut(&self) -> bool {
         let mut state = self.state.lock();
         if !state.in_flight {
@@ -63,7 +63,7 @@ impl CancelState {
         if let Some(lookup) = state.lookup.take() {
             lookup.tell(Event::Cut);
         }
-        state.at_gate
+        state.waits_for_permit
     }
 
     pub(super) fn is_in_flight(&self) -> bool {
@@ -74,8 +74,8 @@ impl CancelState {
         self.cut.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_at_gate(&self, at_gate: bool) {
-        self.state.lock().at_gate = at_gate;
+    pub(super) fn set_waits_for_permit(&self, waits: bool) {
+        self.state.lock().waits_for_permit = waits;
     }
 
     /// The socket that a cut is to wake from now on.

@@ -37,7 +37,7 @@ pub use response::response::Response;
 pub use response::table::{Cells, Table};
 pub use response::tokens::{JsonString, JsonToken, Tokens};
 pub use routes::Request;
-pub use transport::dial_limiter::{CancelHandle, DialLimiter, SocketEvent};
+pub use transport::dial_limiter::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
 pub use transport::endpoint::Endpoint;
 pub use transport::poller::{Poller, Waker};
 pub use watch::{Canceller, OnClose};

@@ -1,12 +1,11 @@
 //! What a connection, its request under way and its interrupters share.
 
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::cutter::CancelState;
 use crate::client::transport::dial;
-use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, SocketEvent};
+use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
 use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::wire::Wire;
@@ -21,7 +20,7 @@ const REPLACE_LINGER: Duration = Duration::from_millis(50);
 /// What a connection, its request under way and its interrupters share.
 pub(super) struct Station {
     pub(super) endpoint: Arc<Endpoint>,
-    gate: Arc<dyn DialLimiter>,
+    dial_limiter: Arc<dyn DialLimiter>,
     pub(super) cutter: CancelState,
     state: Mutex<State>,
 }
@@ -33,15 +32,13 @@ struct State {
     /// A socket that a request left in a state that nobody can trust. It is open still, so that
     /// it can be closed with a farewell, and the server doesn't count it beside its successor.
     spent: Option<Wire>,
-    /// The gate gave it the socket of another connection, or tried to.
-    was_given: bool,
 }
 
 impl Station {
-    pub(super) fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialLimiter>) -> Arc<Station> {
+    pub(super) fn new(endpoint: Arc<Endpoint>, dial_limiter: Arc<dyn DialLimiter>) -> Arc<Station> {
         Arc::new(Station {
             endpoint,
-            gate,
+            dial_limiter,
             cutter: CancelState::default(),
             state: Mutex::default(),
         })
@@ -50,7 +47,7 @@ impl Station {
     /// Wakes whatever the request in flight waits for.
     pub(super) fn cancel(&self) {
         if self.cutter.cut() {
-            self.gate.wake();
+            self.dial_limiter.wake();
         }
     }
 
@@ -89,46 +86,47 @@ impl Station {
         Some(wire)
     }
 
-    /// Opens a socket; asks the gate first and tells it afterwards. The gate may have a socket of
-    /// another connection instead.
+    /// Opens a socket as soon as the limiter permits it, or takes the one that the limiter has.
     pub(super) fn dial(self: &Arc<Station>, bound: &RequestDeadline) -> Result<Wire> {
         self.finish_spent(REPLACE_LINGER.min(bound.left() / 2));
         loop {
-            self.pass_gate(bound)?;
-            if mem::take(&mut self.state.lock().was_given) {
+            let Some(permit) = self.wait_for_permit(bound)? else {
                 match self.kept_wire() {
                     Some(wire) => return Ok(wire),
                     None if self.cutter.is_cut() => return Err(self.cancelled()),
                     None => continue,
                 }
-            }
-            match self.dial_once(bound) {
+            };
+            match self.dial_with(permit, bound) {
                 Err(error)
                     if error.code() != Code::Cancelled
                         && !bound.left().is_zero()
-                        && self.may_enter_gate_again() => {}
+                        && self.may_ask_for_permit_again() => {}
                 outcome => return outcome,
             }
         }
     }
 
-    fn pass_gate(self: &Arc<Station>, bound: &RequestDeadline) -> Result<()> {
+    fn wait_for_permit(self: &Arc<Station>, bound: &RequestDeadline) -> Result<Option<DialPermit>> {
         let cancel_handle = CancelHandle::new(Arc::clone(self));
-        self.cutter.set_at_gate(true);
-        let entered = if self.cutter.is_cut() {
+        self.cutter.set_waits_for_permit(true);
+        let permit = if self.cutter.is_cut() {
             Err(self.cancelled())
         } else {
-            self.gate.enter(bound.until, &cancel_handle)
+            self.dial_limiter.permit(bound.until, &cancel_handle)
         };
-        self.cutter.set_at_gate(false);
-        entered.map_err(|error| if self.cutter.is_cut() { self.cancelled() } else { error })
+        self.cutter.set_waits_for_permit(false);
+        permit.map_err(|error| if self.cutter.is_cut() { self.cancelled() } else { error })
     }
 
-    fn dial_once(self: &Arc<Station>, bound: &RequestDeadline) -> Result<Wire> {
-        let mut pass = Pass { gate: &*self.gate, told: false };
+    /// Opens a socket and gives the permit back.
+    pub(super) fn dial_with(&self, permit: DialPermit, bound: &RequestDeadline) -> Result<Wire> {
         let bound = bound.at_most(self.endpoint.connect_timeout, "connect_timeout");
-        let dialled = dial::dial(&self.endpoint, &self.cutter, &bound);
-        pass.leave(dialled.as_ref().map(drop));
+        let dialled = match self.cutter.is_cut() {
+            true => Err(self.cancelled()),
+            false => dial::dial(&self.endpoint, &self.cutter, &bound),
+        };
+        permit.give_back(dialled.as_ref().map(drop));
         dialled
     }
 
@@ -147,19 +145,18 @@ impl Station {
         false
     }
 
-    /// Whether the gate would have a request wait for a socket, instead of failing.
-    pub(super) fn may_enter_gate_again(&self) -> bool {
-        !self.cutter.is_cut() && self.gate.may_enter_again()
+    /// Whether the limiter would have a request wait for a socket, instead of failing.
+    pub(super) fn may_ask_for_permit_again(&self) -> bool {
+        !self.cutter.is_cut() && self.dial_limiter.may_ask_again()
     }
 
-    /// Tells the gate what a request showed of its socket.
-    pub(super) fn note(&self, sign: SocketEvent<'_>) {
-        self.gate.note(sign);
+    /// Tells the pool what a request showed of its socket.
+    pub(super) fn note(&self, event: SocketEvent<'_>) {
+        self.dial_limiter.note(event);
     }
 
     /// Takes the kept socket of a connection that nobody uses.
     pub(super) fn take_socket_of(&self, other: &Station) {
-        self.state.lock().was_given = true;
         let Some(wire) = other.take_wire() else { return };
         other.cutter.forget_socket();
         if self.cutter.watch_socket(wire.socket()).is_ok() {
@@ -228,26 +225,5 @@ impl Station {
     /// Looks at the kept socket, or changes it.
     pub(super) fn with_wire<T>(&self, look: impl FnOnce(&mut Wire) -> T) -> Option<T> {
         self.state.lock().wire.as_mut().map(look)
-    }
-}
-
-/// The leave to dial, given back even if dialling panics.
-struct Pass<'a> {
-    gate: &'a dyn DialLimiter,
-    told: bool,
-}
-
-impl Pass<'_> {
-    fn leave(&mut self, outcome: std::result::Result<(), &Error>) {
-        self.told = true;
-        self.gate.leave(outcome);
-    }
-}
-
-impl Drop for Pass<'_> {
-    fn drop(&mut self) {
-        if !self.told {
-            self.leave(Err(&Error::new(Code::Panic, "dialling ended in a panic")));
-        }
     }
 }

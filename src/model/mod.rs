@@ -1,7 +1,7 @@
 //! What stands in for the operating system and the server under the model checker.
 //!
 //! `--cfg shuttle` replaces the locks, atomics, threads and clock below the pool, and the HTTP
-//! and sockets below its connections, and nothing else: the pool, and the gate, the station and
+//! and sockets below its connections, and nothing else: the pool, and the dial limiter, the station and
 //! the cutter of its connections, are the shipped code. The scenarios are in `pool::model`.
 //!
 //! Shuttle runs every thread of a scenario as a coroutine of the one thread that called it, so

@@ -1,45 +1,47 @@
-//! Bounds the dials of lease holders together with the pool's own (rule 9).
+//! Permits for the dials of lease holders, which count together with the pool's own (rule 9).
+//!
+//! Only the holder of a lease whose connection has no socket asks for a permit here. Workers dial
+//! because the machine decided so, and bring their permit along.
 
 use std::sync::Weak;
 use std::time::Instant;
 
 use super::driver::Shared;
-use super::machine::DialPermit;
-use crate::client::{CancelHandle, DialLimiter, SocketEvent};
+use super::machine::DialDecision;
+use crate::client::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
 use crate::error::{Code, Error, Result};
 use crate::os::clock;
 
-/// The gate of one slot's connection.
-#[derive(Debug)]
+/// Limits the dials of one slot's connection.
+#[derive(Clone, Debug)]
 pub struct SlotDialLimiter {
     pub shared: Weak<Shared>,
     pub slot: usize,
 }
 
 impl DialLimiter for SlotDialLimiter {
-    fn enter(&self, deadline: Instant, cut: &CancelHandle) -> Result<()> {
+    fn permit(&self, deadline: Instant, request: &CancelHandle) -> Result<Option<DialPermit>> {
         let shared = self.shared.upgrade().ok_or_else(Error::closed)?;
         let mut core = shared.lock();
         let (mut has_waited, mut is_over) = (false, false);
-        // The machine counted the dials of workers when it asked for them.
-        while !core.machine.is_dialed_by_worker(self.slot) {
+        let permit = loop {
             match core.machine.begin_lease_dial(self.slot, has_waited, clock::now()) {
-                DialPermit::Granted => break,
+                DialDecision::Dial => break Some(self.counted_permit()),
                 // Under the lock, so that nobody finds the socket in neither place.
-                DialPermit::Take(other) => {
-                    cut.take_socket(other.cancel_handle());
-                    break;
+                DialDecision::TakeSocket(other) => {
+                    request.take_socket(other.cancel_handle());
+                    break None;
                 }
-                DialPermit::Refused(error) => {
+                DialDecision::Refuse(error) => {
                     shared.carry_out(core);
                     return Err(error);
                 }
-                DialPermit::Wait => has_waited = true,
+                DialDecision::Wait => has_waited = true,
             }
-            if cut.is_cut() || is_over {
+            if request.is_cut() || is_over {
                 let now = clock::now();
-                let error = match cut.is_cut() {
-                    true => interrupted(),
+                let error = match request.is_cut() {
+                    true => cancelled(),
                     false => core.machine.dial_timeout_error(now),
                 };
                 core.machine.give_up_lease_dial(self.slot, now);
@@ -52,9 +54,9 @@ impl DialLimiter for SlotDialLimiter {
                 continue;
             }
             (core, is_over) = shared.wait_for_dial_end(core, deadline);
-        }
+        };
         shared.carry_out(core);
-        Ok(())
+        Ok(permit)
     }
 
     fn wake(&self) {
@@ -63,27 +65,28 @@ impl DialLimiter for SlotDialLimiter {
         }
     }
 
-    fn leave(&self, outcome: std::result::Result<(), &Error>) {
-        let Some(shared) = self.shared.upgrade() else { return };
-        shared.step(|machine, now| {
-            if !machine.is_dialed_by_worker(self.slot) {
-                machine.end_lease_dial(self.slot, outcome.err(), now);
-            }
-        });
-    }
-
-    fn may_enter_again(&self) -> bool {
+    fn may_ask_again(&self) -> bool {
         let Some(shared) = self.shared.upgrade() else { return false };
-        let core = shared.lock();
-        !core.machine.is_dialed_by_worker(self.slot) && core.machine.may_wait_to_dial(clock::now())
+        shared.lock().machine.may_wait_to_dial(clock::now())
     }
 
-    fn note(&self, sign: SocketEvent<'_>) {
+    fn note(&self, event: SocketEvent<'_>) {
         let Some(shared) = self.shared.upgrade() else { return };
-        shared.step(|machine, now| machine.note_sign(self.slot, sign, now));
+        shared.step(|machine, now| machine.note_sign(self.slot, event, now));
     }
 }
 
-fn interrupted() -> Error {
+impl SlotDialLimiter {
+    /// The permit for a dial that the machine has counted.
+    fn counted_permit(&self) -> DialPermit {
+        let SlotDialLimiter { shared, slot } = self.clone();
+        DialPermit::new(move |outcome| {
+            let Some(shared) = shared.upgrade() else { return };
+            shared.step(|machine, now| machine.end_lease_dial(slot, outcome.err(), now));
+        })
+    }
+}
+
+fn cancelled() -> Error {
     Error::new(Code::Cancelled, "Interrupted while waiting to open the connection")
 }

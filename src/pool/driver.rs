@@ -61,8 +61,8 @@ impl Shared {
         let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
             let shared = shared.clone();
             let make = move |slot| {
-                let gate = Arc::new(SlotDialLimiter { shared: shared.clone(), slot });
-                Arc::new(Pooled::new(Connection::new(endpoint.clone(), gate)))
+                let limiter = Arc::new(SlotDialLimiter { shared: shared.clone(), slot });
+                Arc::new(Pooled::new(Connection::new(endpoint.clone(), limiter)))
             };
             let mut machine = Machine::new(options.clone(), clock::now(), seed(), make);
             machine.note_sleep(clock::slept(), clock::now());

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::driver::{Core, PoolMachine, Shared};
 use super::lease::Pooled;
 use super::machine::{Condition, Event, Job, Task};
+use crate::client::DialPermit;
 use crate::config::{MAX_DURATION, Options};
 use crate::error::{Code, Error, Result};
 use crate::os::clock;
@@ -205,9 +206,9 @@ fn do_task(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
     let mut pinged = None;
     job.connection.with_connection(|connection| match job.task {
         // The client knows `connect_timeout`, and names it when it passes.
-        Task::Dial => connection.open(within(MAX_DURATION)),
+        Task::Dial => connection.open_with(job_permit(), within(MAX_DURATION)),
         Task::Probe => {
-            connection.open(within(MAX_DURATION))?;
+            connection.open_with(job_permit(), within(MAX_DURATION))?;
             let status = connection.ping(within(options.validation_timeout));
             pinged = Some(status.inspect_err(|_| connection.close(Duration::ZERO))?);
             Ok(())
@@ -233,4 +234,9 @@ fn do_task(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
         job.connection.note_answer();
     }
     Ok(Condition { pinged, ..job.connection.condition() })
+}
+
+/// The machine counted the dial when it made the job, and learns of its end as the job's.
+fn job_permit() -> DialPermit {
+    DialPermit::new(|_| ())
 }

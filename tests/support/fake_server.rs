@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{CancelHandle, Connection, DialLimiter, Endpoint};
+use phantomdb::client::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint};
 use phantomdb::{Error, Options, Result};
 
 /// Longer than anything in these tests takes, so that a hang fails instead of passing late.
@@ -84,26 +84,25 @@ pub fn client(url: &str, change: impl FnOnce(&mut Options)) -> Connection {
     let mut options = Options { base_url: url.to_owned(), ..Options::default() };
     change(&mut options);
     let endpoint = Endpoint::new(&options).expect("the options are good");
-    Connection::new(Arc::new(endpoint), Arc::new(OpenGate::default()))
+    Connection::new(Arc::new(endpoint), Arc::new(NoLimit::default()))
 }
 
-/// Lets every dial pass, and counts.
+/// Permits every dial, and counts.
 #[derive(Default)]
-pub struct OpenGate {
-    /// How many dials began.
-    pub entered: AtomicU32,
+pub struct NoLimit {
+    /// How many dials were permitted.
+    pub permits: AtomicU32,
     /// How each ended.
-    pub left: Mutex<Vec<std::result::Result<(), Error>>>,
+    pub outcomes: Arc<Mutex<Vec<std::result::Result<(), Error>>>>,
 }
 
-impl DialLimiter for OpenGate {
-    fn enter(&self, _deadline: Instant, _cut: &CancelHandle) -> Result<()> {
-        self.entered.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    fn leave(&self, outcome: std::result::Result<(), &Error>) {
-        self.left.lock().unwrap().push(outcome.map_err(Clone::clone));
+impl DialLimiter for NoLimit {
+    fn permit(&self, _: Instant, _: &CancelHandle) -> Result<Option<DialPermit>> {
+        self.permits.fetch_add(1, Ordering::SeqCst);
+        let outcomes = self.outcomes.clone();
+        Ok(Some(DialPermit::new(move |outcome| {
+            outcomes.lock().unwrap().push(outcome.map_err(Clone::clone));
+        })))
     }
 
     fn wake(&self) {}

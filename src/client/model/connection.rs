@@ -13,7 +13,7 @@ use crate::client::response::response::{Expected, Response};
 use crate::client::response::stop::Stop;
 use crate::client::routes::{Kind, Request};
 use crate::client::station::Station;
-use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, SocketEvent};
+use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
 use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;
@@ -31,9 +31,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(endpoint: Arc<Endpoint>, gate: Arc<dyn DialLimiter>) -> Connection {
+    pub fn new(endpoint: Arc<Endpoint>, dial_limiter: Arc<dyn DialLimiter>) -> Connection {
         Connection {
-            station: Station::new(endpoint, gate),
+            station: Station::new(endpoint, dial_limiter),
             transaction: None,
             canceller: None,
             is_busy: false,
@@ -47,6 +47,20 @@ impl Connection {
         self.in_flight(|connection| {
             let station = &connection.station;
             let wire = station.dial(&RequestDeadline::caller(deadline))?;
+            station.keep(wire);
+            Ok(())
+        })
+    }
+
+    pub fn open_with(&mut self, permit: DialPermit, deadline: Instant) -> Result<()> {
+        if self.is_open() {
+            permit.give_back(Ok(()));
+            return Ok(());
+        }
+        self.in_flight(|connection| {
+            let station = &connection.station;
+            let bound = RequestDeadline::caller(deadline);
+            let wire = station.dial_with(permit, &bound)?;
             station.keep(wire);
             Ok(())
         })

@@ -1,11 +1,11 @@
-//! What others do to a connection: allow its dials, and cut its requests.
+//! What others do to a connection: permit its dials, and cancel its requests.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::station::Station;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// What a request showed of the socket that it went over.
 #[derive(Clone, Copy, Debug)]
@@ -30,35 +30,70 @@ pub enum SocketEvent<'a> {
     },
 }
 
-/// Asked before each dial and told after it, so that a pool can bound its dials and learn of
-/// outages. Called on the thread that makes the request, with no lock of the connection held.
+/// Permits the dials of requests that find no socket, so that a pool can limit them. Called on
+/// the thread that makes the request, with no lock of the connection held.
 pub trait DialLimiter: Send + Sync {
-    /// Waits until a dial is allowed, but not beyond `deadline`, and returns (with any error) as
-    /// soon as `cut.is_cut()`. It may give the connection a socket instead, by
-    /// [`CancelHandle::take_socket`]; then there is no dial.
+    /// Waits for the permit to dial, until `deadline` at the latest, and returns (with any error)
+    /// as soon as `request.is_cut()`. `None` if it gave the connection an open socket instead, by
+    /// [`CancelHandle::take_socket`].
     ///
     /// # Errors
     ///
-    /// Whatever it returns is what the request returns; [`DialLimiter::leave`] is not called then.
-    fn enter(&self, deadline: Instant, cut: &CancelHandle) -> Result<()>;
+    /// The request fails with the error that it returns.
+    fn permit(&self, deadline: Instant, request: &CancelHandle) -> Result<Option<DialPermit>>;
 
-    /// Told what came of each dial that was allowed, once.
-    fn leave(&self, outcome: std::result::Result<(), &Error>);
-
-    /// Called when a request was interrupted that waits in [`DialLimiter::enter`]: on the
-    /// interrupting thread, with no lock held, after `is_cut` became true. To wake the right wait
-    /// without a race, take the lock that it checks `is_cut` under, and notify.
+    /// Called when a request is cancelled that waits in [`DialLimiter::permit`]: on the cancelling
+    /// thread, with no lock held, after `is_cut` became true. To wake the right wait without a
+    /// race, take the lock under which it checks `is_cut`, and notify.
     fn wake(&self);
 
-    /// Asked after a dial that failed: whether the request asks to [`DialLimiter::enter`] once more,
-    /// instead of failing.
-    fn may_enter_again(&self) -> bool {
+    /// Asked after a dial that failed: whether the request asks for another permit instead of
+    /// failing.
+    fn may_ask_again(&self) -> bool {
         false
     }
 
     /// Told what a request showed of its socket.
-    fn note(&self, sign: SocketEvent<'_>) {
-        let _ = sign;
+    fn note(&self, event: SocketEvent<'_>) {
+        let _ = event;
+    }
+}
+
+/// The permit for one dial. It goes back to its issuer with the outcome of the dial, even if the
+/// dial panics.
+pub struct DialPermit(Option<TakeBack>);
+
+type TakeBack = Box<dyn FnOnce(std::result::Result<(), &Error>) + Send>;
+
+impl DialPermit {
+    /// A permit whose issuer is called once, with the outcome of the dial.
+    pub fn new(
+        take_back: impl FnOnce(std::result::Result<(), &Error>) + Send + 'static,
+    ) -> DialPermit {
+        DialPermit(Some(Box::new(take_back)))
+    }
+
+    /// Gives it back.
+    pub(in crate::client) fn give_back(mut self, outcome: std::result::Result<(), &Error>) {
+        self.end(outcome);
+    }
+
+    fn end(&mut self, outcome: std::result::Result<(), &Error>) {
+        if let Some(take_back) = self.0.take() {
+            take_back(outcome);
+        }
+    }
+}
+
+impl Drop for DialPermit {
+    fn drop(&mut self) {
+        self.end(Err(&Error::new(Code::Panic, "dialling ended in a panic")));
+    }
+}
+
+impl fmt::Debug for DialPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DialPermit").finish_non_exhaustive()
     }
 }
 
@@ -100,7 +135,7 @@ impl CancelHandle {
         self.0.probe()
     }
 
-    /// Takes the socket of another connection, which nobody uses. For [`DialLimiter::enter`].
+    /// Takes the socket of another connection, which nobody uses. For [`DialLimiter::permit`].
     pub fn take_socket(&self, other: &CancelHandle) {
         self.0.take_socket_of(&other.0);
     }

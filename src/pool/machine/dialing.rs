@@ -53,11 +53,6 @@ impl<C: Lent, W> Machine<C, W> {
         self.balance(now);
     }
 
-    /// Whether a worker (and not the holder of a lease) opens this slot.
-    pub fn is_dialed_by_worker(&self, slot: usize) -> bool {
-        self.slots[slot].state == State::Dialing
-    }
-
     /// With validation or preconnect on, and in an outage, nobody gets a new connection before it
     /// is open, and so learns of an outage from the acquire.
     pub(super) fn dials_before_handing_out(&self) -> bool {

@@ -110,13 +110,14 @@ pub struct Job<C> {
 
 /// Whether the holder of a lease may open its connection now.
 #[derive(Debug)]
-pub enum DialPermit<C> {
-    Granted,
-    /// The socket of this connection, which nobody has any more, is its own now.
-    Take(C),
-    /// Ask again when a dial has ended.
+pub enum DialDecision<C> {
+    /// It dials; [`super::Machine::end_lease_dial`] is told the outcome.
+    Dial,
+    /// It has the socket of this connection, which nobody uses any more.
+    TakeSocket(C),
+    /// It asks again when a dial has ended.
     Wait,
-    Refused(Error),
+    Refuse(Error),
 }
 
 /// What the driver carries out after it let go of the lock.

@@ -11,51 +11,51 @@ use super::*;
 
 impl<C: Lent, W> Machine<C, W> {
     /// Whether the holder of a lease may open its connection now. A holder who got
-    /// [`DialPermit::Wait`] says so with `waited` when it asks again.
-    pub fn begin_lease_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialPermit<C> {
+    /// [`DialDecision::Wait`] says so with `waited` when it asks again.
+    pub fn begin_lease_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialDecision<C> {
         // It would not ask if it had one.
         self.note_socket(slot, false, CloseReason::Broken);
-        let permit = self.dial_permit(slot, waited, now);
-        match (&permit, waited) {
-            (DialPermit::Wait, false) => self.dial_queue.push_back(slot),
-            (DialPermit::Wait, true) | (_, false) => {}
+        let decision = self.decide_dial(slot, waited, now);
+        match (&decision, waited) {
+            (DialDecision::Wait, false) => self.dial_queue.push_back(slot),
+            (DialDecision::Wait, true) | (_, false) => {}
             (_, true) => self.leave_dial_queue(slot),
         }
-        if let (DialPermit::Wait, Some(at)) = (&permit, self.next_end_of_hope(now)) {
+        if let (DialDecision::Wait, Some(at)) = (&decision, self.next_end_of_hope(now)) {
             self.want_alarm(at);
         }
         self.balance(now);
-        permit
+        decision
     }
 
-    fn dial_permit(&mut self, slot: usize, waited: bool, now: Instant) -> DialPermit<C> {
+    fn decide_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialDecision<C> {
         if let Some(from) = self.slots[slot].promised.take() {
-            return DialPermit::Take(self.move_socket(from, slot));
+            return DialDecision::TakeSocket(self.move_socket(from, slot));
         }
         let mut limit = self.options.max_connecting as usize;
         if let Some(outage) = &self.outage {
             let (error, is_due) = (outage.error(now), outage.retry_at() <= now);
             if let Some(from) = self.idle_socket(now) {
-                return DialPermit::Take(self.move_socket(from, slot));
+                return DialDecision::TakeSocket(self.move_socket(from, slot));
             }
             if !is_due || self.dials_under_way() > 0 {
                 let has_hope = self.has_hope(now);
-                return if has_hope { DialPermit::Wait } else { DialPermit::Refused(error) };
+                return if has_hope { DialDecision::Wait } else { DialDecision::Refuse(error) };
             }
             limit = 1;
         }
         // Whoever asks first must not pass those that wait.
         let ahead = if waited { 0 } else { self.dial_queue.len() };
         if self.dials_under_way() + ahead >= limit {
-            return DialPermit::Wait;
+            return DialDecision::Wait;
         }
         self.lease_dials += 1;
         self.slots[slot].epoch = self.epoch;
         self.slots[slot].dialing_since = Some(now);
-        DialPermit::Granted
+        DialDecision::Dial
     }
 
-    /// A holder who got [`DialPermit::Wait`] gives up.
+    /// A holder who got [`DialDecision::Wait`] gives up.
     pub fn give_up_lease_dial(&mut self, slot: usize, now: Instant) {
         self.leave_dial_queue(slot);
         if let Some(from) = self.slots[slot].promised.take() {

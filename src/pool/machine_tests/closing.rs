@@ -105,8 +105,8 @@ fn rule_19_holders_who_wait_to_dial_are_woken() {
     let mut pool = Pool::new(|o| o.max_connecting = 1);
     pool.take();
     pool.take();
-    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
-    assert!(matches!(pool.begin_dial(false), DialPermit::Wait));
+    assert!(matches!(pool.begin_dial(false), DialDecision::Dial));
+    assert!(matches!(pool.begin_dial(false), DialDecision::Wait));
     pool.close();
     assert!(pool.effects.dial_ended);
     pool.end_dial(Some(refused()));

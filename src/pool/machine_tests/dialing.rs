@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn is_granted(permit: DialPermit<Link>) -> bool {
+fn is_granted(permit: DialDecision<Link>) -> bool {
     match permit {
-        DialPermit::Granted => true,
-        DialPermit::Wait => false,
-        DialPermit::Take(link) => panic!("the socket of {link}"),
-        DialPermit::Refused(error) => panic!("{error}"),
+        DialDecision::Dial => true,
+        DialDecision::Wait => false,
+        DialDecision::TakeSocket(link) => panic!("the socket of {link}"),
+        DialDecision::Refuse(error) => panic!("{error}"),
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::machine::{
-    Acquired, Condition, DialPermit, Effects, Fate, Grant, Job, LeaseId, Lent, Machine, Task,
+    Acquired, Condition, DialDecision, Effects, Fate, Grant, Job, LeaseId, Lent, Machine, Task,
 };
 use super::waiters::{Place, WaitLimit};
 use crate::client::SocketEvent;
@@ -235,11 +235,11 @@ impl Pool {
         self.job_done(&job, Err(error));
     }
 
-    fn begin_dial(&mut self, waited: bool) -> DialPermit<Link> {
+    fn begin_dial(&mut self, waited: bool) -> DialDecision<Link> {
         self.begin_dial_of(0, waited)
     }
 
-    fn begin_dial_of(&mut self, slot: usize, waited: bool) -> DialPermit<Link> {
+    fn begin_dial_of(&mut self, slot: usize, waited: bool) -> DialDecision<Link> {
         let permit = self.machine.begin_lease_dial(slot, waited, self.now);
         self.settle();
         permit
@@ -272,7 +272,7 @@ impl Pool {
                 Acquired::Granted(grant) => {
                     let slot = grant.lease.slot();
                     if !self.machine.is_opened(slot) {
-                        assert!(matches!(self.begin_dial_of(slot, false), DialPermit::Granted));
+                        assert!(matches!(self.begin_dial_of(slot, false), DialDecision::Dial));
                         self.end_dial_of(slot, None);
                         self.sign(&grant, SocketEvent::Proved);
                     }

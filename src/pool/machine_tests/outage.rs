@@ -7,7 +7,7 @@ use crate::config::Validation;
 fn in_outage(change: impl FnOnce(&mut Options)) -> Pool {
     let mut pool = Pool::new(change);
     let grant = pool.take();
-    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    assert!(matches!(pool.begin_dial(false), DialDecision::Dial));
     pool.end_dial(Some(refused()));
     pool.release(grant.lease, unopened());
     pool
@@ -29,7 +29,7 @@ fn rule_10_a_caller_learns_the_truth_at_once() {
     let error = pool.try_acquire().unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
     let permit = pool.begin_dial(false);
-    assert!(matches!(permit, DialPermit::Refused(error) if error.code() == Code::Unavailable));
+    assert!(matches!(permit, DialDecision::Refuse(error) if error.code() == Code::Unavailable));
     assert_eq!(pool.numbers(), (0, 0, 0, 2), "the minimum stays, but can't be handed out");
 }
 
@@ -39,7 +39,7 @@ fn rule_10_without_validation_callers_learn_the_truth_too() {
     pool.wait();
     assert_eq!(pool.refusals()[0].1.code(), Code::Unavailable);
     assert_eq!(pool.try_acquire().unwrap_err().code(), Code::Unavailable);
-    assert!(matches!(pool.begin_dial(false), DialPermit::Refused(_)));
+    assert!(matches!(pool.begin_dial(false), DialDecision::Refuse(_)));
     pool.pass_with_alarms(ms(60));
     pool.work(Task::Probe);
     assert_eq!(pool.machine.outage_retry_at(), None);
@@ -61,7 +61,7 @@ fn rule_10_one_probe_at_a_time_and_not_before_its_time() {
             pool.wait();
         }
         assert_eq!(pool.machine.waiting_jobs(), 1, "one probe, however many ask");
-        assert!(matches!(pool.begin_dial(false), DialPermit::Refused(_)));
+        assert!(matches!(pool.begin_dial(false), DialDecision::Refuse(_)));
         last = pool.now;
         pool.fail(Task::Dial);
         assert_eq!(pool.refusals().len(), 5);
@@ -99,7 +99,7 @@ fn rule_10_when_the_server_is_back_the_pool_is() {
 fn rule_10_callers_who_only_try_see_the_server_come_back() {
     let mut pool = Pool::new(|o| o.min_connections = 0);
     pool.try_acquire().unwrap();
-    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    assert!(matches!(pool.begin_dial(false), DialDecision::Dial));
     pool.end_dial(Some(refused()));
     assert_eq!(pool.try_acquire().unwrap_err().code(), Code::Unavailable);
     pool.pass_with_alarms(ms(60));
@@ -111,16 +111,16 @@ fn rule_10_callers_who_only_try_see_the_server_come_back() {
 fn rule_10_a_lease_holder_may_be_the_probe() {
     let mut pool = Pool::new(|_| {});
     let grant = pool.take();
-    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    assert!(matches!(pool.begin_dial(false), DialDecision::Dial));
     pool.end_dial(Some(refused()));
     pool.pass(ms(60));
-    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
-    assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Refused(_)));
+    assert!(matches!(pool.begin_dial(false), DialDecision::Dial));
+    assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Refuse(_)));
     pool.end_dial(None);
     assert!(pool.machine.outage_retry_at().is_some(), "nothing came over it yet");
     pool.sign(&grant, SocketEvent::Proved);
     assert_eq!(pool.machine.outage_retry_at(), None);
-    assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Granted));
+    assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Dial));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn rule_10_wrong_credentials_and_tls_settings_keep_their_code() {
 fn rule_10_an_interrupted_dial_is_no_outage() {
     let mut pool = Pool::new(|_| {});
     pool.take();
-    assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+    assert!(matches!(pool.begin_dial(false), DialDecision::Dial));
     pool.end_dial(Some(Error::new(Code::Cancelled, "interrupted")));
     assert_eq!(pool.machine.outage_retry_at(), None);
     pool.take();

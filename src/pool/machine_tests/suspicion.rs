@@ -104,7 +104,7 @@ fn rule_10_a_new_connection_that_is_lost_at_once_is_a_failed_dial() {
     for validation in [Validation::Socket, Validation::Ping, Validation::None] {
         let mut pool = Pool::new(|o| o.validation = validation);
         let grant = pool.take();
-        assert!(matches!(pool.begin_dial(false), DialPermit::Granted));
+        assert!(matches!(pool.begin_dial(false), DialDecision::Dial));
         pool.end_dial(None);
         pool.sign(&grant, SocketEvent::LostFresh(&refused()));
         assert!(matches!(pool.effects.events[..], [Event::OutageBegan(_)]));
@@ -128,8 +128,8 @@ fn rule_10_a_new_connection_that_is_lost_at_once_is_a_failed_dial() {
 fn rule_10_a_response_on_an_older_connection_ends_no_outage() {
     let mut pool = Pool::new(|_| {});
     let grants: Vec<_> = (0..2).map(|_| pool.take()).collect();
-    assert!(matches!(pool.begin_dial_of(0, false), DialPermit::Granted));
-    assert!(matches!(pool.begin_dial_of(1, false), DialPermit::Granted));
+    assert!(matches!(pool.begin_dial_of(0, false), DialDecision::Dial));
+    assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Dial));
     pool.end_dial_of(0, None);
     pool.end_dial_of(1, Some(refused()));
     pool.sign(&grants[0], SocketEvent::Proved);

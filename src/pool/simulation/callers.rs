@@ -6,7 +6,7 @@ use super::network::{Holder, Server};
 use super::world::{Event, World};
 use crate::client::SocketEvent;
 use crate::error::{Code, Error, Result};
-use crate::pool::machine::{Acquired, Condition, DialPermit, Fate, Grant, LeaseId};
+use crate::pool::machine::{Acquired, Condition, DialDecision, Fate, Grant, LeaseId};
 use crate::pool::machine_tests;
 use crate::pool::waiters::{Place, WaitLimit};
 
@@ -309,7 +309,7 @@ impl World {
     fn asks_to_dial(&mut self, number: u32, waited: bool) {
         let link = self.callers[number as usize].link;
         match self.machine.begin_lease_dial(self.slot_of(number), waited, self.now) {
-            DialPermit::Granted => {
+            DialDecision::Dial => {
                 self.tell(|| format!("caller {number} dials {link}"));
                 self.check_dial_start();
                 self.dials.by_leases += 1;
@@ -319,7 +319,7 @@ impl World {
                 let time = self.dial_time();
                 self.after(time, Event::LeaseDialEnds(number));
             }
-            DialPermit::Take(other) => {
+            DialDecision::TakeSocket(other) => {
                 self.tell(|| format!("caller {number} takes the socket of {other}"));
                 let is_needed = self.dials.failures > 0 || self.network.link(other).is_promised;
                 assert!(is_needed, "rule 10: a socket was taken without need");
@@ -328,7 +328,7 @@ impl World {
                 self.network.move_socket(other, link);
                 self.uses(number);
             }
-            DialPermit::Wait => {
+            DialDecision::Wait => {
                 self.tell(|| format!("caller {number} waits to dial {link}"));
                 self.dials.waiting_leases += usize::from(!waited);
                 let epoch = self.enter(number, Phase::WaitingToDial);
@@ -336,7 +336,7 @@ impl World {
                     self.callers[number as usize].deadline.saturating_duration_since(self.now);
                 self.after(left, Event::DialDeadline(number, epoch));
             }
-            DialPermit::Refused(error) => {
+            DialDecision::Refuse(error) => {
                 assert!(self.dials.failures > 0, "rule 10: {error}");
                 self.check_hope();
                 self.dials.waiting_leases -= usize::from(waited);
