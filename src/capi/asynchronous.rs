@@ -8,34 +8,34 @@ use std::time::Duration;
 use super::call::{UserData, call, call_at_once, output};
 use super::connection::{self, phantomdb_connection};
 use super::error::phantomdb_error;
-use super::farewell::Farewell;
-use super::handles::{Found, Kind, Table, number};
+use super::handles::{Found, number};
 use super::member::from_ms;
 use super::operation;
-use super::pool::{self, phantomdb_pool, too_many};
+use super::pending_close::PendingClose;
+use super::pool::{self, phantomdb_pool};
 use super::result::{self, phantomdb_result};
+use super::tables::{TICKETS, too_many};
 use crate::async_pool::Ticket;
 use crate::client::{Request, Response};
 use crate::error::{Code, Error, Result};
 use crate::os::threads::{self, Uncancelled};
 use crate::pool::Lease;
 
-pub(super) static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);
-
 /// An asynchronous call that is under way; what `phantomdb_cancel` needs.
 ///
 /// An asynchronous call returns at once, and tells its callback later what it has come to. What
 /// they have in common:
 ///
-/// - If the call returns `PHANTOMDB_OK`, its callback runs exactly once: on a thread of the library, never
-///   within the call, with no lock of the library held. It may run before the call has returned
-///   (`*ticket` is set by then). If the call returns an error, the callback never runs.
-/// - `error` of the callback is never NULL: its code is `PHANTOMDB_OK` on success. It is lent for the
-///   time of the callback. What else the callback is handed is its own, as if a waiting call had
-///   returned it, and NULL unless the code is `PHANTOMDB_OK`.
+/// - If the call returns `PHANTOMDB_OK`, its callback runs exactly once: on a thread of the
+///   library, never within the call, with no lock of the library held. It may run before the call
+///   has returned (`*ticket` is set by then). If the call returns an error, the callback never
+///   runs.
+/// - `error` of the callback is never NULL: its code is `PHANTOMDB_OK` on success. It is lent for
+///   the time of the callback. What else the callback is handed is its own, as if a waiting call
+///   had returned it, and NULL unless the code is `PHANTOMDB_OK`.
 /// - `user_data` is handed on as it is. Whatever it leads to must live until the callback has run.
-/// - `*ticket` names the call until its callback runs; it needs no freeing, and later is harmless. `ticket`
-///   may be NULL for a call that will not be cancelled.
+/// - `*ticket` names the call until its callback runs; it needs no freeing, and later is
+///   harmless. `ticket` may be NULL for a call that will not be cancelled.
 /// - Texts, bytes and arrays that are passed in are copied: they need to live only during the call.
 /// - In a callback nothing may wait: acquire, every request and close are refused there with
 ///   `PHANTOMDB_ERR_WOULD_DEADLOCK`. Asynchronous calls, `phantomdb_pool_try_acquire`,
@@ -43,12 +43,12 @@ pub(super) static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);
 ///   callback that takes its time holds up others: pass the work on.
 /// - A callback must return: no longjmp, no exception out of it, no end of its thread.
 ///
-/// While a call waits for a connection it takes no thread, and one thread of the pool serves all its
-/// requests in flight. A connection that has to be opened first, and a response of more than 64 KiB
-/// while it is read, take a thread of their own, of at most `max_connections`. These threads are kept
-/// for the next calls, and end when there was nothing to do for 10 seconds. In a forked child the calls
-/// of the parent do not exist: no callback of theirs runs, and their tickets are
-/// `PHANTOMDB_ERR_INVALID_HANDLE`.
+/// While a call waits for a connection it takes no thread, and one thread of the pool serves all
+/// its requests in flight. A connection that has to be opened first, and a response of more than
+/// 64 KiB while it is read, take a thread of their own, of at most `max_connections`. These
+/// threads are kept for the next calls, and end when there was nothing to do for 10 seconds. In a
+/// forked child the calls of the parent do not exist: no callback of theirs runs, and their
+/// tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
 ///
 /// `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
 /// `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
@@ -163,7 +163,7 @@ fn acquired(
     let (pool, user_data) = (number(pool), UserData(user_data));
     move |outcome| {
         drop(named);
-        let (connection, error) = told(outcome, |lease| pool::hand_out(pool, lease));
+        let (connection, error) = told(outcome, |lease| connection::hand_out(pool, lease));
         // SAFETY: the program gave this function for this purpose, with this `user_data`.
         unsafe { callback(connection, &raw const error, user_data.get()) };
     }
@@ -186,13 +186,14 @@ pub(super) fn answered(
 
 /// Acquires a connection without waiting for it.
 ///
-/// `timeout_ms` is how long the call may be under way, or `PHANTOMDB_POOL_TIMEOUT`. The callback is
-/// handed the connection, or the error that `phantomdb_pool_acquire` would have returned, or
-/// `PHANTOMDB_ERR_CANCELLED`. Callers are served in the order in which they came, those that wait in
-/// `phantomdb_pool_acquire` among them.
+/// `timeout_ms` is how long the call may be under way, or `PHANTOMDB_POOL_TIMEOUT`. The callback
+/// is handed the connection, or the error that `phantomdb_pool_acquire` would have returned, or
+/// `PHANTOMDB_ERR_CANCELLED`. Callers are served in the order in which they came, those that wait
+/// in `phantomdb_pool_acquire` among them.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
-/// `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`,
+/// `PHANTOMDB_ERR_CLOSED`; `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a
+/// descriptor; the message says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_acquire_async(
     pool: *mut phantomdb_pool,
@@ -224,11 +225,12 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_async(
 /// callback.) That saves a change of threads, and asks of the callback that it does nothing but
 /// note what it got: no lock may be taken in it that is held around calls of this library.
 ///
-/// Without a callback (NULL) nobody waits: `*connection` is NULL then unless one is free and as fit
-/// as when it was last used, and that counts as no acquire. For callers that do something else first.
+/// Without a callback (NULL) nobody waits: `*connection` is NULL then unless one is free and as
+/// fit as when it was last used, and that counts as no acquire. For callers that do something
+/// else first.
 ///
-/// Errors: as `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the call
-/// returned); the callback does not run after an error.
+/// Errors: as `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the
+/// call returned); the callback does not run after an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
     pool: *mut phantomdb_pool,
@@ -246,7 +248,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
             let connection = output("connection", connection)?;
             *connection = ptr::null_mut();
             let timeout = timeout(timeout_ms)?;
-            if let Some(ready) = pool::ready(pool) {
+            if let Some(ready) = connection::ready(pool) {
                 *connection = ready?;
                 return Ok(());
             }
@@ -263,7 +265,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
                 clear(ticket);
             })?;
             if let Some(lease) = lease {
-                *connection = pool::hand_out(number(pool), lease)?;
+                *connection = connection::hand_out(number(pool), lease)?;
             }
             Ok(())
         })
@@ -276,8 +278,9 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
 /// The callback is handed the response, or the error that `phantomdb_pool_run` would have returned,
 /// or `PHANTOMDB_ERR_CANCELLED`.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
-/// `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`,
+/// `PHANTOMDB_ERR_CLOSED`; `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a
+/// descriptor; the message says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_run_async(
     pool: *mut phantomdb_pool,
@@ -342,15 +345,16 @@ unsafe fn on_pool(
 ///
 /// Asynchronous requests on one connection run one after the other, in the order in which they
 /// were made. It may be released while they are under way: it is back when they are done. (A
-/// waiting request meanwhile gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one whose turn comes
-/// while a waiting one is in flight.)
+/// waiting request meanwhile gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one whose turn
+/// comes while a waiting one is in flight.)
 ///
 /// The callback is handed the response, or the error that `phantomdb_connection_run` would have
 /// returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the response was
 /// there first; a request in flight is cut then, and its connection opens itself anew.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
-/// `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`,
+/// `PHANTOMDB_ERR_CLOSED`; `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a
+/// descriptor; the message says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_run_async(
     connection: *mut phantomdb_connection,
@@ -412,8 +416,8 @@ unsafe fn on_connection(
     unsafe { with_ticket(ticket, make) }
 }
 
-/// Cancels an asynchronous call: its callback comes soon, with `PHANTOMDB_ERR_CANCELLED`, or with the
-/// result if that was there first. A request in flight is cut; what the server made of it is
+/// Cancels an asynchronous call: its callback comes soon, with `PHANTOMDB_ERR_CANCELLED`, or with
+/// the result if that was there first. A request in flight is cut; what the server made of it is
 /// unknown. Cancelling twice is fine, and so is cancelling a call whose callback has run or runs.
 ///
 /// Never waits, and may be called from any thread, in a callback too.
@@ -462,14 +466,14 @@ pub unsafe extern "C" fn phantomdb_pool_close_async(
         }
         let (timeout, callback) = (timeout(timeout_ms)?, given(callback)?);
         let (pool, user_data) = (number(pool), UserData(user_data));
-        let farewell = Farewell::new(pool);
+        let pending = PendingClose::new(pool);
         let run = move || {
             let outcome = pool::close(ptr::without_provenance_mut(pool), timeout);
             let error =
                 outcome.err().map_or_else(phantomdb_error::none, |it| phantomdb_error::of(&it));
             // SAFETY: the program gave this function for this purpose, with this `user_data`.
             threads::call_back(|| unsafe { callback(&raw const error, user_data.get()) });
-            drop(farewell);
+            drop(pending);
         };
         // Nobody joins it: when it calls back, all there was of the pool is gone.
         threads::spawn("phantomdb-close", run)

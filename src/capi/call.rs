@@ -16,8 +16,8 @@ thread_local! {
     static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs the body of a function, as [`call_at_once`], which may reach what is a cancellation point for
-/// `pthread_cancel`: `poll`, `write`, `close` and the like. The thread ends afterwards then.
+/// Runs the body of a function, as [`call_at_once`], which may reach what is a cancellation point
+/// for `pthread_cancel`: `poll`, `write`, `close` and the like. The thread ends afterwards then.
 ///
 /// # Safety
 /// As for [`call_at_once`].
@@ -28,8 +28,9 @@ pub unsafe fn call(error: *mut phantomdb_error, body: impl FnOnce() -> Result<()
 }
 
 /// Runs the body of a function: turns its outcome into a code and a filled or cleared `error`,
-/// and a panic into `PHANTOMDB_ERR_PANIC`. For bodies that make no system call that is a cancellation
-/// point, or see to that themselves: those that take no time, and would need twice as much.
+/// and a panic into `PHANTOMDB_ERR_PANIC`. For bodies that make no system call that is a
+/// cancellation point, or see to that themselves: those that take no time, and would need twice
+/// as much.
 ///
 /// # Safety
 /// `error` is NULL or points to a `phantomdb_error` that nobody else uses meanwhile.

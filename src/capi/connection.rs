@@ -1,32 +1,20 @@
-//! `phantomdb_connection` and its calls: the operations of a database.
+//! `phantomdb_connection`: to acquire and release a connection.
 
-use std::ffi::{c_char, c_void};
+use std::cell::Cell;
+use std::ffi::c_char;
+use std::ptr;
 use std::sync::Arc;
 
-use super::call::{call, text};
+use super::call::{call, call_at_once, output, text};
 use super::error::phantomdb_error;
-use super::handles::{Found, Kept, Kind, Table};
-use super::operation;
-use super::result::{self, phantomdb_result};
+use super::handles::{Found, number};
+use super::member::from_ms;
+use super::pool::{self, phantomdb_pool};
+use super::tables::{CONNECTIONS, LeaseEntry, POOLS, too_many};
 use crate::async_pool::ConnectionQueue;
-use crate::client::{Operation, Request};
 use crate::error::{Code, Error, Result};
-
-pub(super) static CONNECTIONS: Table<LeaseEntry> = Table::new(Kind::Connection);
-
-/// What the handle of a connection names.
-#[derive(Clone)]
-pub(super) struct LeaseEntry {
-    /// The number of the pool's handle.
-    pub pool: usize,
-    pub lane: Arc<ConnectionQueue>,
-}
-
-impl Kept for LeaseEntry {
-    fn address(&self) -> usize {
-        self.lane.address()
-    }
-}
+use crate::os::threads::Uncancelled;
+use crate::pool::{Lease, Pool};
 
 /// A connection that was acquired from a pool, and is yours until you release it.
 ///
@@ -40,11 +28,11 @@ impl Kept for LeaseEntry {
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
 /// used and released by another thread than the one that acquired it.
 ///
-/// What each operation below has in common: texts are UTF-8 and end with a NUL, and need to
-/// live only during the call. Names may hold any character; the library encodes them. JSON
-/// arguments are checked before anything is sent. On success `*result` is the response, to be freed
-/// with `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the response is of
-/// no interest. A call takes at most `request_timeout_ms`. Their errors:
+/// What each operation below has in common: texts are UTF-8 and end with a NUL, and need to live
+/// only during the call. Names may hold any character; the library encodes them. JSON arguments
+/// are checked before anything is sent. On success `*result` is the response, to be freed with
+/// `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the response is
+/// of no interest. A call takes at most `request_timeout_ms`. Their errors:
 ///
 /// - `PHANTOMDB_ERR_INVALID_ARGUMENT`: an argument can't be used; nothing was sent.
 /// - `PHANTOMDB_ERR_INVALID_HANDLE`: this connection was released, or never was one.
@@ -52,17 +40,22 @@ impl Kept for LeaseEntry {
 ///   table, 409 already there, 500 and so on; see `http_status`.
 /// - `PHANTOMDB_ERR_UNAUTHORIZED`: the token is missing or wrong.
 /// - `PHANTOMDB_ERR_UNAVAILABLE`, `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CONNECTION_LOST`,
-///   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: the way to the server. The
-///   connection may be used again: it opens itself anew.
+///   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: the way to the
+///   server. The connection may be used again: it opens itself anew.
 /// - `PHANTOMDB_ERR_OUT_OF_MEMORY`: there is no memory for the request or for what came.
 /// - `PHANTOMDB_ERR_CANCELLED`: it was interrupted. `PHANTOMDB_ERR_BUSY`: see above.
 ///   `PHANTOMDB_ERR_CLOSED`: the pool was closed.
 ///
-/// A request is sent again only if nothing of it reached the server, if it only reads, or if the server
-/// says that it did not wait for it (408) and closes the connection: an insert is never carried out
-/// twice. Whether you may send it again yourself is in `retriable` of the error.
+/// A request is sent again only if nothing of it reached the server, if it only reads, or if the
+/// server says that it did not wait for it (408) and closes the connection: an insert is never
+/// carried out twice. Whether you may send it again yourself is in `retriable` of the error.
 pub struct phantomdb_connection {
     _private: (),
+}
+
+thread_local! {
+    /// What is left of the last lease that ended on this thread, so that the next needs no memory.
+    static SPARE: Cell<Option<Arc<ConnectionQueue>>> = const { Cell::new(None) };
 }
 
 pub(super) fn find(connection: *mut phantomdb_connection) -> Result<LeaseEntry> {
@@ -81,299 +74,194 @@ pub(super) fn unknown(connection: *mut phantomdb_connection) -> Error {
     Error::new(Code::InvalidHandle, format!("connection: the handle {what}"))
 }
 
-/// Sends a request on a connection and gives the response to the caller.
+/// Waits for a connection, at most `acquire_timeout_ms`.
 ///
-/// # Safety
-/// `result` and `error` are NULL or valid.
-unsafe fn run(
-    connection: *mut phantomdb_connection,
-    result: *mut *mut phantomdb_result,
+/// On success `*connection` is yours until `phantomdb_pool_release` or `phantomdb_pool_discard`; on
+/// failure it is NULL. Callers are served in the order in which they came.
+///
+/// Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`; when the
+/// server can't be reached `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`,
+/// `PHANTOMDB_ERR_UNAUTHORIZED`) at once, with the root cause and `retry_after_ms`; but as long
+/// as a connection in use may come back, the call waits for that. A time-out says what the pool
+/// was doing: whom it was dialling, since when.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_acquire(
+    pool: *mut phantomdb_pool,
+    connection: *mut *mut phantomdb_connection,
     error: *mut phantomdb_error,
-    request: impl FnOnce() -> Result<Request>,
 ) -> i32 {
     // SAFETY: passed on to the caller.
+    unsafe { acquire(pool, connection, error, || Ok(Pool::acquire)) }
+}
+
+/// As `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
+/// connection only if one is free at once; a negative time is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_acquire_timeout(
+    pool: *mut phantomdb_pool,
+    timeout_ms: i64,
+    connection: *mut *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let prepare = || {
+        let timeout = from_ms("timeout_ms", timeout_ms)?;
+        Ok(move |pool: &Pool| pool.acquire_timeout(timeout))
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { acquire(pool, connection, error, prepare) }
+}
+
+/// Takes a connection if one is free. Never waits and never uses the network.
+///
+/// Errors: `PHANTOMDB_ERR_WOULD_BLOCK` if none is free; else as `phantomdb_pool_acquire`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_try_acquire(
+    pool: *mut phantomdb_pool,
+    connection: *mut *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { acquire(pool, connection, error, || Ok(Pool::try_acquire)) }
+}
+
+/// `prepare` looks at the arguments, before anything happens.
+///
+/// # Safety
+/// The pointers are NULL or valid.
+unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
+    pool: *mut phantomdb_pool,
+    connection: *mut *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+    prepare: impl FnOnce() -> Result<A>,
+) -> i32 {
+    // SAFETY: the caller promises that all pointers are NULL or valid.
     unsafe {
-        call(error, || {
-            result::response(result, || {
-                let entry = find(connection)?;
-                entry.lane.lease().request(&request()?)
-            })
+        call_at_once(error, || {
+            let output = output("connection", connection)?;
+            *output = ptr::null_mut();
+            let acquire = prepare()?;
+            if let Some(ready) = ready(pool) {
+                *output = ready?;
+                return Ok(());
+            }
+            let _uncancelled = Uncancelled::begin();
+            *output = hand_out(number(pool), acquire(pool::find(pool)?.pool())?)?;
+            Ok(())
         })
     }
 }
 
-/// Runs an operation on a connection and gives the response to the caller.
-///
-/// # Safety
-/// `result` and `error` are NULL or valid, the arguments NULL or texts.
-unsafe fn operate(
-    connection: *mut phantomdb_connection,
-    operation: Operation,
-    arguments: &[*const c_char],
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    // SAFETY: passed on to the caller.
-    unsafe { run(connection, result, error, || operation::request(operation, arguments)) }
-}
-
-/// Asks the server how it is: the response is an object whose `status` is "healthy" or "unhealthy".
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_health_check(
-    connection: *mut phantomdb_connection,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::HealthCheck, &[], result, error) }
-}
-
-/// Lists the databases: the response is a list of names.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_list_databases(
-    connection: *mut phantomdb_connection,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::ListDatabases, &[], result, error) }
-}
-
-/// Makes a database. HTTP status 409 if there is one of this name.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_create_database(
-    connection: *mut phantomdb_connection,
-    name: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [name];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::CreateDatabase, &arguments, result, error) }
-}
-
-/// Removes a database with all that is in it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_drop_database(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::DropDatabase, &arguments, result, error) }
-}
-
-/// Lists the tables of a database: the response is a list of names.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_list_tables(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::ListTables, &arguments, result, error) }
-}
-
-/// Makes a table. `columns` is a JSON array of objects with `name` and `type`, and where wanted
-/// `nullable`, `primaryKey`, `defaultValue`: `[{"name":"id","type":"integer","primaryKey":true}]`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_create_table(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    name: *const c_char,
-    columns: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database, name, columns];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::CreateTable, &arguments, result, error) }
-}
-
-/// Removes a table with all its rows.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_drop_table(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    table: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database, table];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::DropTable, &arguments, result, error) }
-}
-
-/// Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never carried out twice.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_insert(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    table: *const c_char,
-    row: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database, table, row];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::Insert, &arguments, result, error) }
-}
-
-/// Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the response is a
-/// table, with its columns in the server's order. A blank condition is refused.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_select(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    table: *const c_char,
-    condition: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database, table, condition];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::Select, &arguments, result, error) }
-}
-
-/// Changes the rows that fulfil an SQL condition, or all if `condition` is NULL. `data` is a JSON
-/// object of column to new value. A blank condition is refused.
-/// `phantomdb_result_affected_rows` says how many rows changed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_update(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    table: *const c_char,
-    data: *const c_char,
-    condition: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database, table, data, condition];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::Update, &arguments, result, error) }
-}
-
-/// Deletes the rows that fulfil an SQL condition. It is never optional: NULL or blank is refused
-/// before anything is sent, because on the wire such a delete would drop the table. Say "1=1"
-/// for all rows. `phantomdb_result_affected_rows` says how many went.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_delete(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    table: *const c_char,
-    condition: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database, table, condition];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::Delete, &arguments, result, error) }
-}
-
-/// Runs one SQL statement. `parameters` is a JSON array, one value for each `?` of the statement,
-/// or NULL. The response of a query is a table; `phantomdb_result_affected_rows` tells of other statements.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_execute_query(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    sql: *const c_char,
-    parameters: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database, sql, parameters];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::ExecuteQuery, &arguments, result, error) }
-}
-
-/// Begins a transaction, of one database or (`database` NULL) of whichever it touches first. Every
-/// request on this connection belongs to it until commit or rollback; releasing the connection
-/// rolls it back. The response is an object with the `transaction_id`.
-///
-/// `PHANTOMDB_ERR_INVALID_STATE` if one is open on this connection already.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_begin_transaction(
-    connection: *mut phantomdb_connection,
-    database: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [database];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::BeginTransaction, &arguments, result, error) }
-}
-
-/// Commits the transaction that is open on this connection. `transaction_id` is its id, or NULL,
-/// which means the same.
-///
-/// `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_commit_transaction(
-    connection: *mut phantomdb_connection,
-    transaction_id: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [transaction_id];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::CommitTransaction, &arguments, result, error) }
-}
-
-/// Rolls back the transaction that is open on this connection. `transaction_id` is its id, or NULL,
-/// which means the same.
-///
-/// `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_rollback_transaction(
-    connection: *mut phantomdb_connection,
-    transaction_id: *const c_char,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    let arguments = [transaction_id];
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { operate(connection, Operation::RollbackTransaction, &arguments, result, error) }
-}
-
-/// Runs an operation that is chosen by number: one of `phantomdb_operation`, with its
-/// `argument_count` texts. As the function of its name in all else.
-///
-/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for an unknown operation, or arguments that it does not take.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_run(
-    connection: *mut phantomdb_connection,
-    operation: i32,
-    arguments: *const *const c_char,
-    argument_count: u64,
-    result: *mut *mut phantomdb_result,
-    error: *mut phantomdb_error,
-) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        run(connection, result, error, || operation::numbered(operation, arguments, argument_count))
+/// The handle of a connection that is ready, if there is one.
+pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Result<*mut phantomdb_connection>> {
+    let mut lane = spare();
+    // Without a hold of one's own on the pool, since it takes no time; and into the place where the
+    // lease stays, since to move it there takes as long as to acquire it.
+    let is_acquired = POOLS.with(pool, |async_pool| lane.acquire_ready(async_pool.pool()));
+    if is_acquired == Some(true) {
+        Some(name(number(pool), lane))
+    } else {
+        keep_spare(lane);
+        None
     }
 }
 
-/// Sends a request that has no name here yet.
+/// Gives a lease of the pool with this number its handle.
+pub(super) fn hand_out(pool: usize, lease: Lease) -> Result<*mut phantomdb_connection> {
+    name(pool, spare().filled(lease))
+}
+
+fn name(pool: usize, lane: Arc<ConnectionQueue>) -> Result<*mut phantomdb_connection> {
+    CONNECTIONS.insert(LeaseEntry { pool, lane }).ok_or_else(|| too_many("connections"))
+}
+
+fn spare() -> Arc<ConnectionQueue> {
+    // A thread that ends may release after its spare is gone.
+    SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default()
+}
+
+fn keep_spare(lane: Arc<ConnectionQueue>) {
+    let _ = SPARE.try_with(|place| place.set(Some(lane)));
+}
+
+/// Gives a connection back. Never waits and never uses the network; it can't fail for a
+/// connection that you have.
 ///
-/// `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
-/// whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0.
+/// `connection` is gone afterwards, whatever this returns. A transaction that is still open on it
+/// is rolled back before anybody else gets it. If another thread has a request in flight on it,
+/// that request goes on, and the connection is back when it is done. A request that you carry on
+/// yourself (`phantomdb_step`) is given up.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a connection that was released already or is not of
+/// this pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile, which then took the
+/// connection back itself: nothing is left to do.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn phantomdb_connection_request(
+pub unsafe extern "C" fn phantomdb_pool_release(
+    pool: *mut phantomdb_pool,
     connection: *mut phantomdb_connection,
-    method: *const c_char,
-    path: *const c_char,
-    body: *const c_void,
-    body_length: u64,
-    result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
-    unsafe { run(connection, result, error, || operation::raw(method, path, body, body_length)) }
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call_at_once(error, || take_back(pool, connection).map(end)) }
+}
+
+/// Gives a connection back to be closed instead of reused. As `phantomdb_pool_release` in all else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_discard(
+    pool: *mut phantomdb_pool,
+    connection: *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe {
+        call(error, || {
+            let entry = take_back(pool, connection)?;
+            entry.lane.lease().mark_discarded();
+            end(entry);
+            Ok(())
+        })
+    }
+}
+
+fn take_back(
+    pool: *mut phantomdb_pool,
+    connection: *mut phantomdb_connection,
+) -> Result<LeaseEntry> {
+    let is_of_this_pool = |entry: &LeaseEntry| entry.pool == number(pool);
+    let Some(entry) = CONNECTIONS.remove(connection, is_of_this_pool) else {
+        pool::find(pool)?;
+        return Err(match CONNECTIONS.find(connection) {
+            Found::Live(_) => Error::new(
+                Code::InvalidHandle,
+                "connection: the handle belongs to another pool; release it there",
+            ),
+            _ => unknown(connection),
+        });
+    };
+    let lease = entry.lane.lease();
+    lease.check_process()?;
+    if lease.is_of_closed_pool() { Err(Error::closed()) } else { Ok(entry) }
+}
+
+/// Ends a lease, unless requests on it are under way still, which then do.
+fn end(entry: LeaseEntry) {
+    if let Some(spare) = entry.lane.emptied() {
+        keep_spare(spare);
+    }
+}
+
+/// Counts an acquire whose caller had given up before it began, so that the statistics have each
+/// acquire once. For bindings to languages in which a call may be cancelled before it is made. No
+/// connection is asked for.
+///
+/// It always fails: with `PHANTOMDB_ERR_CANCELLED`, or with `PHANTOMDB_ERR_INVALID_HANDLE` or
+/// `PHANTOMDB_ERR_CLOSED` for the pool.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_acquire_cancelled(
+    pool: *mut phantomdb_pool,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call(error, || Err(pool::find(pool)?.pool().acquire_cancelled())) }
 }
 
 /// Names who has the connection, for the report of a leak (`leak_threshold_ms`): the id of a
@@ -396,8 +284,8 @@ pub unsafe extern "C" fn phantomdb_connection_set_owner(
 }
 
 /// Cuts the request that another thread has in flight on this connection: it fails with
-/// `PHANTOMDB_ERR_CANCELLED`, and what the server made of it is unknown. With none in flight it does
-/// nothing. Safe from any thread; returns at once.
+/// `PHANTOMDB_ERR_CANCELLED`, and what the server made of it is unknown. With none in flight it
+/// does nothing. Safe from any thread; returns at once.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
 #[unsafe(no_mangle)]

@@ -1,7 +1,9 @@
 //! `phantomdb_error`, and the codes of it.
 
 use std::borrow::Cow;
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
+use std::ptr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::error::{Code, Error};
@@ -52,7 +54,8 @@ pub enum phantomdb_code {
     PHANTOMDB_ERR_TYPE = -18,
     /// A bug in this library, caught. The pool stays usable.
     PHANTOMDB_ERR_PANIC = -19,
-    /// There is not enough memory for the request, or for a response that `max_response_bytes` allows.
+    /// There is not enough memory for the request, or for a response that `max_response_bytes`
+    /// allows.
     PHANTOMDB_ERR_OUT_OF_MEMORY = -20,
 }
 
@@ -75,11 +78,11 @@ pub struct phantomdb_error {
     pub code: i32,
     /// The HTTP status that the server answered; 0 if it did not.
     pub http_status: i32,
-    /// In how many milliseconds a new try makes sense, as the library or the server (by Retry-After:
-    /// seconds or a date) says, a day at most; 0 if that is not known, or at once.
+    /// In how many milliseconds a new try makes sense, as the library or the server (by
+    /// Retry-After: seconds or a date) says, a day at most; 0 if that is not known, or at once.
     pub retry_after_ms: i64,
-    /// Whether the same call may succeed later, and is safe to repeat. After a write that may have been
-    /// carried out it is false, and the message says that this is not known.
+    /// Whether the same call may succeed later, and is safe to repeat. After a write that may
+    /// have been carried out it is false, and the message says that this is not known.
     pub retriable: bool,
     /// For later versions; zero.
     pub reserved: [u8; 23],
@@ -137,8 +140,8 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
 }
 
-/// The text in at most so many bytes. Its beginning says what was tried, and its end what that came to,
-/// so it is the middle that goes.
+/// The text in at most so many bytes. Its beginning says what was tried, and its end what that
+/// came to, so it is the middle that goes.
 fn fitting(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
@@ -169,6 +172,47 @@ pub struct phantomdb_code_info {
 unsafe impl Sync for phantomdb_code_info {}
 // SAFETY: as above.
 unsafe impl Send for phantomdb_code_info {}
+
+/// Every code with its name and text, `PHANTOMDB_OK` first, in the order of the numbers.
+///
+/// Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
+/// bindings, which take their constants from here or check them. Safe from any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_code_table(count: *mut u64) -> *const phantomdb_code_info {
+    let table = code_table();
+    // SAFETY: the caller promises that it is NULL or valid.
+    if let Some(count) = unsafe { count.as_mut() } {
+        *count = table.len() as u64;
+    }
+    table.as_ptr()
+}
+
+/// The name of a code, "TIMEOUT" for example, or NULL if there is no such code. Valid for ever.
+/// Safe from any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn phantomdb_code_name(code: i32) -> *const c_char {
+    code_table().iter().find(|info| info.code == code).map_or(ptr::null(), |info| info.name)
+}
+
+fn code_table() -> &'static [phantomdb_code_info] {
+    static TABLE: OnceLock<Vec<phantomdb_code_info>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let ok = (phantomdb_code::PHANTOMDB_OK as i32, "OK", "The call succeeded");
+        let failures = Code::ALL.iter().map(|code| (*code as i32, code.name(), code.text()));
+        std::iter::once(ok)
+            .chain(failures)
+            .map(|(code, name, text)| phantomdb_code_info {
+                code,
+                name: for_ever(name),
+                text: for_ever(text),
+            })
+            .collect()
+    })
+}
+
+fn for_ever(text: &str) -> *const c_char {
+    CString::new(text).expect("the texts of codes have no NUL").into_raw()
+}
 
 const _: () = {
     assert!(size_of::<phantomdb_error>() == 1024);

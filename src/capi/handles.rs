@@ -4,8 +4,8 @@
 //! So one that is NULL, made up, stale or of another kind is recognised, whatever happened to
 //! the thing it once named. A place whose guests can no longer be numbered is given up.
 //!
-//! A table has several parts with a lock each, and things are spread over them, so that threads seldom
-//! wait for each other here.
+//! A table has several parts with a lock each, and things are spread over them, so that threads
+//! seldom wait for each other here.
 
 use std::ptr;
 use std::sync::Arc;
@@ -66,8 +66,8 @@ struct Place<T> {
 
 /// What a table can keep.
 pub trait Kept: Clone {
-    /// Where it is. Things that are at one address one after the other, as those of one thread often
-    /// are, go to one part of the table.
+    /// Where it is. Things that are at one address one after the other, as those of one thread
+    /// often are, go to one part of the table.
     fn address(&self) -> usize;
 
     fn part(&self) -> usize {

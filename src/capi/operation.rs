@@ -134,9 +134,9 @@ pub(super) unsafe fn for_any_connection(
     unsafe { with_arguments(operation, arguments, count) }
 }
 
-/// Looks at the arguments of an operation as every function does that carries it out, and does nothing
-/// else: for programs that acquire a connection for it first, and are not to wait for one in vain.
-/// `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+/// Looks at the arguments of an operation as every function does that carries it out, and does
+/// nothing else: for programs that acquire a connection for it first, and are not to wait for one
+/// in vain. `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
 #[unsafe(no_mangle)]
@@ -150,8 +150,8 @@ pub unsafe extern "C" fn phantomdb_operation_check(
     unsafe { call(error, || numbered(operation, arguments, argument_count).map(drop)) }
 }
 
-/// The same for a request that has no name here. `method`, `path`, `body` and `body_length` are as for
-/// `phantomdb_connection_request`.
+/// The same for a request that has no name here. `method`, `path`, `body` and `body_length` are
+/// as for `phantomdb_connection_request`.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
 #[unsafe(no_mangle)]

@@ -22,8 +22,8 @@ pub enum phantomdb_validation {
     PHANTOMDB_VALIDATION_SOCKET = 0,
     /// Ask the server (`GET /health`): a round trip. Any HTTP response will do.
     PHANTOMDB_VALIDATION_PING = 1,
-    /// Do not check, unless another connection died: then, as with the other two, those that were idle
-    /// before are asked.
+    /// Do not check, unless another connection died: then, as with the other two, those that were
+    /// idle before are asked.
     PHANTOMDB_VALIDATION_NONE = 2,
 }
 
@@ -65,9 +65,9 @@ pub struct phantomdb_pool_options {
     /// The bearer token; NULL, the default, sends none. Never shown in any message.
     pub token: *const c_char,
     /// A PEM file with the certificates that may sign the server's; NULL, the default, means
-    /// those of the system. This and the files below are read again at a reset, and after a failure
-    /// of TLS. The environment (SSL_CERT_FILE, SSL_CERT_DIR) says where the system's are, except to a
-    /// program that is set-uid or has rights of its own otherwise.
+    /// those of the system. This and the files below are read again at a reset, and after a
+    /// failure of TLS. The environment (SSL_CERT_FILE, SSL_CERT_DIR) says where the system's are,
+    /// except to a program that is set-uid or has rights of its own otherwise.
     pub tls_ca_file: *const c_char,
     /// A PEM file with the client's certificate, for servers that want one. Default NULL.
     pub tls_cert_file: *const c_char,

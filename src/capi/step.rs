@@ -41,15 +41,15 @@ pub enum phantomdb_step_state {
 /// `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`,
 /// `_watch_socket`.
 ///
-/// No step waits. The one that gets the last of a response reads it, which of a large one takes a few
-/// milliseconds for each megabyte; one that sends or receives much does a part of it, and says (by
-/// `events` 0) that it can go on at once.
+/// No step waits. The one that gets the last of a response reads it, which of a large one takes a
+/// few milliseconds for each megabyte; one that sends or receives much does a part of it, and
+/// says (by `events` 0) that it can go on at once.
 ///
 /// While such a request is under way, another on the connection is refused with
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
 /// the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
-/// connection ends it too: its socket is closed, and an open transaction is rolled back. Closing the
-/// pool cuts it like any other request; so resume it, or release the connection.
+/// connection ends it too: its socket is closed, and an open transaction is rolled back. Closing
+/// the pool cuts it like any other request; so resume it, or release the connection.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct phantomdb_step {
@@ -104,8 +104,8 @@ impl phantomdb_step {
 /// Starts an operation on a connection, and sends of it what can be sent without waiting.
 /// `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
 ///
-/// On success `step` says how it goes on. If it is over, `*result` is the response, to be freed with
-/// `phantomdb_result_free`; otherwise it is NULL. After an error it is over.
+/// On success `step` says how it goes on. If it is over, `*result` is the response, to be freed
+/// with `phantomdb_result_free`; otherwise it is NULL. After an error it is over.
 ///
 /// Errors: as `phantomdb_connection_run`; `PHANTOMDB_ERR_BUSY` if one is under way already.
 #[unsafe(no_mangle)]
@@ -213,11 +213,11 @@ pub type phantomdb_socket_callback =
     Option<unsafe extern "C" fn(socket: u64, user_data: *mut c_void)>;
 
 /// Makes a duplicate of the descriptor of the socket that a request waits for
-/// (`PHANTOMDB_STEP_WAITS`), for the program to watch, for as many requests as the socket
-/// serves, and to close. The duplicate does not keep the connection open: when the library closes
-/// the socket, the duplicate becomes ready, and `closed` is called, exactly once for each call of this that
-/// returned `PHANTOMDB_OK`; it may be called before this has returned. `closed` may be NULL.
-/// In a forked child it is not called.
+/// (`PHANTOMDB_STEP_WAITS`), for the program to watch, for as many requests as the socket serves,
+/// and to close. The duplicate does not keep the connection open: when the library closes the
+/// socket, the duplicate becomes ready, and `closed` is called, exactly once for each call of
+/// this that returned `PHANTOMDB_OK`; it may be called before this has returned. `closed` may be
+/// NULL. In a forked child it is not called.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_STATE` if no request waits; `PHANTOMDB_ERR_OVERLOADED` if the
 /// system has no descriptor left: the request goes on, and can be finished by

@@ -6,7 +6,8 @@ use std::slice;
 
 use super::call::{call, output};
 use super::error::phantomdb_error;
-use super::result::{find, index, phantomdb_result};
+use super::reading::index;
+use super::result::{find, phantomdb_result};
 use crate::client::{Cell, JsonString, JsonToken, Kind, Number, Response};
 use crate::error::{Error, Result};
 
@@ -24,12 +25,13 @@ pub enum phantomdb_value_kind {
     PHANTOMDB_VALUE_BIG_INTEGER = 3,
     /// A number with a fraction or exponent: `number` is the nearest double.
     PHANTOMDB_VALUE_DOUBLE = 4,
-    /// A number with a fraction or exponent beyond every double, such as 1e400: `text` has it as it was
-    /// sent.
+    /// A number with a fraction or exponent beyond every double, such as 1e400: `text` has it as
+    /// it was sent.
     PHANTOMDB_VALUE_BIG_NUMBER = 5,
     /// A text: `text` has its characters.
     PHANTOMDB_VALUE_STRING = 6,
-    /// A JSON array or object in a cell: `text` has its JSON, and `phantomdb_result_read_json` reads it.
+    /// A JSON array or object in a cell: `text` has its JSON, and `phantomdb_result_read_json`
+    /// reads it.
     PHANTOMDB_VALUE_JSON = 7,
     /// An array begins. This and those below come from `phantomdb_result_read_json` alone.
     PHANTOMDB_VALUE_ARRAY = 8,
@@ -45,38 +47,40 @@ pub enum phantomdb_value_kind {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum phantomdb_value_flag {
-    /// `integer` is the value exactly: of a number that is whole, however it is spelled (5, 5.0, 5e0), and
-    /// that an int64_t holds; of true and false 1 and 0.
+    /// `integer` is the value exactly: of a number that is whole, however it is spelled (5, 5.0,
+    /// 5e0), and that an int64_t holds; of true and false 1 and 0.
     PHANTOMDB_VALUE_HAS_INTEGER = 1,
     /// `number` is the nearest double: of every number that is not beyond all of them.
     PHANTOMDB_VALUE_HAS_DOUBLE = 2,
-    /// A cell, a column or an item had unpaired surrogates (JSON can spell half a pair), which UTF-8 can't hold: each is
-    /// the character U+FFFD in `text`, and is an escape in JSON.
+    /// A cell, a column or an item had unpaired surrogates (JSON can spell half a pair), which
+    /// UTF-8 can't hold: each is the character U+FFFD in `text`, and is an escape in JSON.
     PHANTOMDB_VALUE_REPLACED = 4,
 }
 
-/// Stands for the whole result instead of a row and a column of it; see `phantomdb_result_read_json`.
+/// Stands for the whole result instead of a row and a column of it; see
+/// `phantomdb_result_read_json`.
 pub const PHANTOMDB_WHOLE: u64 = u64::MAX;
 
 /// A value of a result, as the functions give it that read many at once.
 ///
-/// These functions fill an array of yours with as many values as there are, or as there is room for, and
-/// say in `count` how many they are. `position` is where they begin, and then where the next call is
-/// to go on: begin with 0, and leave it alone. When `count` is 0, there are no more. So a program
-/// makes few calls for a result of any size, and gets each value with its type, its text and, of
-/// a number, its value:
+/// These functions fill an array of yours with as many values as there are, or as there is room
+/// for, and say in `count` how many they are. `position` is where they begin, and then where the
+/// next call is to go on: begin with 0, and leave it alone. When `count` is 0, there are no more.
+/// So a program makes few calls for a result of any size, and gets each value with its type, its
+/// text and, of a number, its value:
 ///
 ///     uint64_t position = 0;
 ///     uint64_t count = 0;
 ///     phantomdb_value values[256];
+///     int32_t code;
 ///     do {
-///         if (phantomdb_result_read_cells(result, &position, values, 256, &count, &error) != PHANTOMDB_OK) break;
+///         code = phantomdb_result_read_cells(result, &position, values, 256, &count, &error);
 ///         for (uint64_t i = 0; i < count; i++) use(&values[i]);
-///     } while (count > 0);
+///     } while (code == PHANTOMDB_OK && count > 0);
 ///
 /// Values of a result are read by column names once (`phantomdb_result_read_columns`), cells
-/// (`phantomdb_result_read_cells`), items of a list (`phantomdb_result_read_items`), and JSON of any shape
-/// (`phantomdb_result_read_json`).
+/// (`phantomdb_result_read_cells`), items of a list (`phantomdb_result_read_items`), and JSON of
+/// any shape (`phantomdb_result_read_json`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct phantomdb_value {
@@ -237,8 +241,9 @@ unsafe fn room<'a, T>(name: &str, array: *mut T, length: u64) -> Result<&'a mut 
     Ok(unsafe { slice::from_raw_parts_mut(array.cast(), length) })
 }
 
-/// The names of the columns of a table, each once and in order: of the kind `PHANTOMDB_VALUE_STRING`. Two may be
-/// equal. Texts are ended by a NUL and valid until the result is freed.
+/// The names of the columns of a table, each once and in order: of the kind
+/// `PHANTOMDB_VALUE_STRING`. Two may be equal. Texts are ended by a NUL and valid until the
+/// result is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_read_columns(
     result: *const phantomdb_result,
@@ -263,9 +268,10 @@ pub unsafe extern "C" fn phantomdb_result_read_columns(
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
-/// The cells of a table that the server sent, row by row, and by columns within a row. What it left out of
-/// a row is not among them (`phantomdb_result_cell_kind` says that it is null); a null that it sent is. There
-/// may be rows that have none. Texts are ended by a NUL and valid until the result is freed.
+/// The cells of a table that the server sent, row by row, and by columns within a row. What it
+/// left out of a row is not among them (`phantomdb_result_cell_kind` says that it is null); a
+/// null that it sent is. There may be rows that have none. Texts are ended by a NUL and valid
+/// until the result is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_read_cells(
     result: *const phantomdb_result,
@@ -287,8 +293,8 @@ pub unsafe extern "C" fn phantomdb_result_read_cells(
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
-/// The items of a list, in order: of the kind `PHANTOMDB_VALUE_STRING`. Texts are ended by a NUL and valid until the
-/// result is freed.
+/// The items of a list, in order: of the kind `PHANTOMDB_VALUE_STRING`. Texts are ended by a NUL
+/// and valid until the result is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_read_items(
     result: *const phantomdb_result,
@@ -311,19 +317,21 @@ pub unsafe extern "C" fn phantomdb_result_read_items(
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
-/// JSON of any shape, as a row of values: of an object `PHANTOMDB_VALUE_OBJECT`, then of each member
-/// `PHANTOMDB_VALUE_KEY` and its value, then `PHANTOMDB_VALUE_END`; of an array `PHANTOMDB_VALUE_ARRAY`, its values, `PHANTOMDB_VALUE_END`.
-/// No more than 128 arrays and objects are open at a time. Of members with the same name all come, the
-/// last of which counts.
+/// JSON of any shape, as a row of values: of an object `PHANTOMDB_VALUE_OBJECT`, then of each
+/// member `PHANTOMDB_VALUE_KEY` and its value, then `PHANTOMDB_VALUE_END`; of an array
+/// `PHANTOMDB_VALUE_ARRAY`, its values, `PHANTOMDB_VALUE_END`. No more than 128 arrays and
+/// objects are open at a time. Of members with the same name all come, the last of which counts.
 ///
-/// `row` and `column` name a cell of the kind `PHANTOMDB_VALUE_JSON`; if both are `PHANTOMDB_WHOLE`, the JSON is that of
-/// `phantomdb_result_text`. `PHANTOMDB_ERR_TYPE` if it is not JSON.
+/// `row` and `column` name a cell of the kind `PHANTOMDB_VALUE_JSON`; if both are
+/// `PHANTOMDB_WHOLE`, the JSON is that of `phantomdb_result_text`. `PHANTOMDB_ERR_TYPE` if it is
+/// not JSON.
 ///
-/// Strings with escapes are decoded into `buffer`, which has `buffer_size` bytes. Texts are valid until that is
-/// used again or the result is freed, and are not ended by a NUL. As many bytes as the JSON has are always
-/// enough; with fewer, the values that a call gives may be fewer than there is room for, and
-/// `PHANTOMDB_ERR_INVALID_ARGUMENT` says of a string that can't be decoded at all how many it needs, in `length` of the first
-/// value too; `position` is as it was then, and the call can be made again. If no string has an escape, `buffer` may be NULL.
+/// Strings with escapes are decoded into `buffer`, which has `buffer_size` bytes. Texts are valid
+/// until that is used again or the result is freed, and are not ended by a NUL. As many bytes as
+/// the JSON has are always enough; with fewer, the values that a call gives may be fewer than
+/// there is room for, and `PHANTOMDB_ERR_INVALID_ARGUMENT` says of a string that can't be decoded
+/// at all how many it needs, in `length` of the first value too; `position` is as it was then,
+/// and the call can be made again. If no string has an escape, `buffer` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_read_json(
     result: *const phantomdb_result,

@@ -1,0 +1,397 @@
+//! Requests: the operations of a database, by name and by number, on a connection and on a pool.
+
+use std::ffi::{c_char, c_void};
+
+use super::call::call;
+use super::connection::{self, phantomdb_connection};
+use super::error::phantomdb_error;
+use super::operation;
+use super::pool::{self, phantomdb_pool};
+use super::result::{self, phantomdb_result};
+use crate::client::{Operation, Request};
+use crate::error::Result;
+
+/// Sends a request on a connection and gives the response to the caller.
+///
+/// # Safety
+/// `result` and `error` are NULL or valid.
+unsafe fn run(
+    connection: *mut phantomdb_connection,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+    request: impl FnOnce() -> Result<Request>,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        call(error, || {
+            result::response(result, || {
+                let entry = connection::find(connection)?;
+                entry.lane.lease().request(&request()?)
+            })
+        })
+    }
+}
+
+/// Runs an operation on a connection and gives the response to the caller.
+///
+/// # Safety
+/// `result` and `error` are NULL or valid, the arguments NULL or texts.
+unsafe fn operate(
+    connection: *mut phantomdb_connection,
+    operation: Operation,
+    arguments: &[*const c_char],
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { run(connection, result, error, || operation::request(operation, arguments)) }
+}
+
+/// Asks the server how it is: the response is an object whose `status` is "healthy" or "unhealthy".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_health_check(
+    connection: *mut phantomdb_connection,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::HealthCheck, &[], result, error) }
+}
+
+/// Lists the databases: the response is a list of names.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_list_databases(
+    connection: *mut phantomdb_connection,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::ListDatabases, &[], result, error) }
+}
+
+/// Makes a database. HTTP status 409 if there is one of this name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_create_database(
+    connection: *mut phantomdb_connection,
+    name: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [name];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::CreateDatabase, &arguments, result, error) }
+}
+
+/// Removes a database with all that is in it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_drop_database(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::DropDatabase, &arguments, result, error) }
+}
+
+/// Lists the tables of a database: the response is a list of names.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_list_tables(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::ListTables, &arguments, result, error) }
+}
+
+/// Makes a table. `columns` is a JSON array of objects with `name` and `type`, and where wanted
+/// `nullable`, `primaryKey`, `defaultValue`: `[{"name":"id","type":"integer","primaryKey":true}]`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_create_table(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    name: *const c_char,
+    columns: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database, name, columns];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::CreateTable, &arguments, result, error) }
+}
+
+/// Removes a table with all its rows.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_drop_table(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    table: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database, table];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::DropTable, &arguments, result, error) }
+}
+
+/// Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never carried out
+/// twice.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_insert(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    table: *const c_char,
+    row: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database, table, row];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::Insert, &arguments, result, error) }
+}
+
+/// Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the response is a
+/// table, with its columns in the server's order. A blank condition is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_select(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    table: *const c_char,
+    condition: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database, table, condition];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::Select, &arguments, result, error) }
+}
+
+/// Changes the rows that fulfil an SQL condition, or all if `condition` is NULL. `data` is a JSON
+/// object of column to new value. A blank condition is refused.
+/// `phantomdb_result_affected_rows` says how many rows changed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_update(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    table: *const c_char,
+    data: *const c_char,
+    condition: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database, table, data, condition];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::Update, &arguments, result, error) }
+}
+
+/// Deletes the rows that fulfil an SQL condition. It is never optional: NULL or blank is refused
+/// before anything is sent, because on the wire such a delete would drop the table. Say "1=1"
+/// for all rows. `phantomdb_result_affected_rows` says how many went.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_delete(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    table: *const c_char,
+    condition: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database, table, condition];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::Delete, &arguments, result, error) }
+}
+
+/// Runs one SQL statement. `parameters` is a JSON array, one value for each `?` of the statement,
+/// or NULL. The response of a query is a table; `phantomdb_result_affected_rows` tells of other
+/// statements.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_execute_query(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    sql: *const c_char,
+    parameters: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database, sql, parameters];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::ExecuteQuery, &arguments, result, error) }
+}
+
+/// Begins a transaction, of one database or (`database` NULL) of whichever it touches first. Every
+/// request on this connection belongs to it until commit or rollback; releasing the connection
+/// rolls it back. The response is an object with the `transaction_id`.
+///
+/// `PHANTOMDB_ERR_INVALID_STATE` if one is open on this connection already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_begin_transaction(
+    connection: *mut phantomdb_connection,
+    database: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [database];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::BeginTransaction, &arguments, result, error) }
+}
+
+/// Commits the transaction that is open on this connection. `transaction_id` is its id, or NULL,
+/// which means the same.
+///
+/// `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_commit_transaction(
+    connection: *mut phantomdb_connection,
+    transaction_id: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [transaction_id];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::CommitTransaction, &arguments, result, error) }
+}
+
+/// Rolls back the transaction that is open on this connection. `transaction_id` is its id, or NULL,
+/// which means the same.
+///
+/// `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_rollback_transaction(
+    connection: *mut phantomdb_connection,
+    transaction_id: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let arguments = [transaction_id];
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { operate(connection, Operation::RollbackTransaction, &arguments, result, error) }
+}
+
+/// Runs an operation that is chosen by number: one of `phantomdb_operation`, with its
+/// `argument_count` texts. As the function of its name in all else.
+///
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for an unknown operation, or arguments that it does not take.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_run(
+    connection: *mut phantomdb_connection,
+    operation: i32,
+    arguments: *const *const c_char,
+    argument_count: u64,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        run(connection, result, error, || operation::numbered(operation, arguments, argument_count))
+    }
+}
+
+/// Sends a request that has no name here yet.
+///
+/// `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
+/// whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_request(
+    connection: *mut phantomdb_connection,
+    method: *const c_char,
+    path: *const c_char,
+    body: *const c_void,
+    body_length: u64,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { run(connection, result, error, || operation::raw(method, path, body, body_length)) }
+}
+
+/// Acquires a connection, runs one SQL statement on it and gives it back.
+///
+/// `parameters` is a JSON array, one value for each `?` of the statement, or NULL. On success
+/// `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
+/// `result` itself may be NULL.
+///
+/// Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_query(
+    pool: *mut phantomdb_pool,
+    database: *const c_char,
+    sql: *const c_char,
+    parameters: *const c_char,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            result::response(result, || {
+                let async_pool = pool::find(pool)?;
+                let arguments = [database, sql, parameters];
+                let request = operation::request(Operation::ExecuteQuery, &arguments)?;
+                async_pool.pool().request(&request)
+            })
+        })
+    }
+}
+
+/// Acquires a connection, runs one operation on it and gives it back.
+///
+/// `operation` is one of `phantomdb_operation`, `arguments` its `argument_count` texts. On success
+/// `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
+/// `result` itself may be NULL.
+///
+/// Errors: as `phantomdb_pool_acquire` and as the function of the operation's name;
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for an operation of transactions, which need a connection that
+/// you have.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_run(
+    pool: *mut phantomdb_pool,
+    operation: i32,
+    arguments: *const *const c_char,
+    argument_count: u64,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            result::response(result, || {
+                let async_pool = pool::find(pool)?;
+                let request = operation::for_any_connection(operation, arguments, argument_count)?;
+                async_pool.pool().request(&request)
+            })
+        })
+    }
+}
+
+/// Acquires a connection, sends one request on it and gives it back.
+///
+/// `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
+/// whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0. On success
+/// `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
+/// `result` itself may be NULL if the response is of no interest.
+///
+/// Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_request`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_pool_request(
+    pool: *mut phantomdb_pool,
+    method: *const c_char,
+    path: *const c_char,
+    body: *const c_void,
+    body_length: u64,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe {
+        call(error, || {
+            result::response(result, || {
+                let async_pool = pool::find(pool)?;
+                async_pool.pool().request(&operation::raw(method, path, body, body_length)?)
+            })
+        })
+    }
+}
