@@ -364,24 +364,7 @@ struct options {
     explicit options(std::string url) : options() { base_url = std::move(url); }
 
 private:
-    explicit options(const ::phantomdb_pool_options &from)
-        : base_url(from.base_url),
-          min_connections(from.min_connections),
-          max_connections(from.max_connections),
-          max_connecting(from.max_connecting),
-          max_waiters(from.max_waiters),
-          acquire_timeout(from.acquire_timeout_ms),
-          idle_timeout(from.idle_timeout_ms),
-          max_lifetime(from.max_lifetime_ms),
-          validation(static_cast<phantomdb::validation>(from.validation)),
-          validate_after(from.validate_after_ms),
-          validation_timeout(from.validation_timeout_ms),
-          request_timeout(from.request_timeout_ms),
-          connect_timeout(from.connect_timeout_ms),
-          close_timeout(from.close_timeout_ms),
-          leak_threshold(from.leak_threshold_ms),
-          preconnect(from.preconnect != 0),
-          max_response_bytes(from.max_response_bytes) {}
+    explicit options(const ::phantomdb_pool_options &from);
 
     static ::phantomdb_pool_options defaults() {
         ::phantomdb_pool_options filled;
@@ -392,6 +375,68 @@ private:
         return filled;
     }
 };
+
+namespace detail {
+
+/// Visits every option but log: its name, the member of options, and that of the C struct.
+template <class Options, class Given, class Visitor>
+void each_option(Options &options, Given &given, Visitor &&visit) {
+    visit("base_url", options.base_url, given.base_url);
+    visit("token", options.token, given.token);
+    visit("min_connections", options.min_connections, given.min_connections);
+    visit("max_connections", options.max_connections, given.max_connections);
+    visit("max_connecting", options.max_connecting, given.max_connecting);
+    visit("max_waiters", options.max_waiters, given.max_waiters);
+    visit("acquire_timeout", options.acquire_timeout, given.acquire_timeout_ms);
+    visit("idle_timeout", options.idle_timeout, given.idle_timeout_ms);
+    visit("max_lifetime", options.max_lifetime, given.max_lifetime_ms);
+    visit("validation", options.validation, given.validation);
+    visit("validate_after", options.validate_after, given.validate_after_ms);
+    visit("validation_timeout", options.validation_timeout, given.validation_timeout_ms);
+    visit("request_timeout", options.request_timeout, given.request_timeout_ms);
+    visit("connect_timeout", options.connect_timeout, given.connect_timeout_ms);
+    visit("close_timeout", options.close_timeout, given.close_timeout_ms);
+    visit("leak_threshold", options.leak_threshold, given.leak_threshold_ms);
+    visit("preconnect", options.preconnect, given.preconnect);
+    visit("tls_ca_file", options.tls_ca_file, given.tls_ca_file);
+    visit("tls_cert_file", options.tls_cert_file, given.tls_cert_file);
+    visit("tls_key_file", options.tls_key_file, given.tls_key_file);
+    visit("max_response_bytes", options.max_response_bytes, given.max_response_bytes);
+}
+
+/// Takes an option from the C struct.
+struct option_reader {
+    template <class To, class From>
+    void operator()(const char *, To &to, const From &from) const {
+        if constexpr (std::is_same_v<To, bool>) to = from != 0;
+        else if constexpr (!std::is_pointer_v<From>) to = static_cast<To>(from);
+        else if (from != nullptr) to = from;
+    }
+};
+
+/// Puts an option into the C struct, which points to the texts of the options then.
+struct option_writer {
+    template <class From, class To>
+    void operator()(const char *name, const From &from, To &to) const {
+        if constexpr (std::is_same_v<From, std::optional<std::string>>) {
+            to = nullptr;
+            if (from) (*this)(name, *from, to);
+        } else if constexpr (std::is_same_v<From, std::string>) {
+            const text checked(name, from);
+            to = from.c_str();
+        } else if constexpr (std::is_same_v<From, std::chrono::milliseconds>) {
+            to = from.count();
+        } else {
+            to = static_cast<To>(from);
+        }
+    }
+};
+
+} // namespace detail
+
+inline options::options(const ::phantomdb_pool_options &from) {
+    detail::each_option(*this, from, detail::option_reader());
+}
 
 /// The numbers of a pool at one moment: available, used, pending, total, min and max.
 using pool_status = ::phantomdb_status;
@@ -1648,37 +1693,11 @@ private:
     }
 
     static ::phantomdb_pool *create(const options &chosen, logger *log) {
-        const detail::text base_url("base_url", chosen.base_url);
-        const detail::text token("token", chosen.token);
-        const detail::text ca("tls_ca_file", chosen.tls_ca_file);
-        const detail::text cert("tls_cert_file", chosen.tls_cert_file);
-        const detail::text key("tls_key_file", chosen.tls_key_file);
-
         ::phantomdb_pool_options given;
         ::phantomdb_pool_options_init(&given, sizeof given);
-        given.base_url = base_url.get();
-        given.token = token.get();
-        given.tls_ca_file = ca.get();
-        given.tls_cert_file = cert.get();
-        given.tls_key_file = key.get();
-        given.min_connections = chosen.min_connections;
-        given.max_connections = chosen.max_connections;
-        given.max_connecting = chosen.max_connecting;
-        given.max_waiters = chosen.max_waiters;
-        given.validation = static_cast<std::int32_t>(chosen.validation);
-        given.acquire_timeout_ms = chosen.acquire_timeout.count();
-        given.idle_timeout_ms = chosen.idle_timeout.count();
-        given.max_lifetime_ms = chosen.max_lifetime.count();
-        given.validate_after_ms = chosen.validate_after.count();
-        given.validation_timeout_ms = chosen.validation_timeout.count();
-        given.request_timeout_ms = chosen.request_timeout.count();
-        given.connect_timeout_ms = chosen.connect_timeout.count();
-        given.close_timeout_ms = chosen.close_timeout.count();
-        given.leak_threshold_ms = chosen.leak_threshold.count();
+        detail::each_option(chosen, given, detail::option_writer());
         given.log = log == nullptr ? nullptr : pass_on;
         given.log_user_data = log;
-        given.max_response_bytes = chosen.max_response_bytes;
-        given.preconnect = chosen.preconnect ? 1 : 0;
 
         ::phantomdb_pool *made = nullptr;
         detail::call([&](auto *e) { return ::phantomdb_pool_create(&given, &made, e); });

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -102,6 +103,51 @@ void defaults_come_from_the_library() {
     CHECK(!options.preconnect && !options.token && !options.tls_ca_file);
     CHECK_TEXT(default_url_of_second_unit().c_str(), given.base_url);
     CHECK_VIEW(phantomdb::version(), ::phantomdb_version());
+}
+
+template <class Value>
+bool is_of_type(std::int32_t type) {
+    if (type == PHANTOMDB_OPTION_COUNT) return std::is_same_v<Value, std::uint32_t>;
+    if (type == PHANTOMDB_OPTION_SIZE) return std::is_same_v<Value, std::uint64_t>;
+    if (type == PHANTOMDB_OPTION_TIME) return std::is_same_v<Value, std::chrono::milliseconds>;
+    if (type == PHANTOMDB_OPTION_FLAG) return std::is_same_v<Value, bool>;
+    if (type == PHANTOMDB_OPTION_CHOICE) return std::is_same_v<Value, phantomdb::validation>;
+    if (type == PHANTOMDB_OPTION_FILE) return std::is_same_v<Value, std::optional<std::string>>;
+    return type == PHANTOMDB_OPTION_TEXT &&
+           (std::is_same_v<Value, std::string> || std::is_same_v<Value, std::optional<std::string>>);
+}
+
+void the_options_are_those_of_the_library() {
+    std::uint64_t count = 0;
+    const ::phantomdb_option_info *table = ::phantomdb_option_table(&count);
+    std::uint64_t visited = 0;
+    const phantomdb::options options;
+    ::phantomdb_pool_options given;
+    ::phantomdb_pool_options_init(&given, sizeof given);
+    phantomdb::detail::each_option(options, given, [&](const char *name, auto &value, auto &member) {
+        check_about("%s", name);
+        visited++;
+        const auto *option = table;
+        while (option < table + count && std::strcmp(option->name, name) != 0) option++;
+        CHECK(option < table + count);
+        if (option == table + count) return;
+        using type = std::remove_const_t<std::remove_reference_t<decltype(value)>>;
+        CHECK(is_of_type<type>(option->type));
+        const auto *place = reinterpret_cast<const char *>(&member);
+        CHECK_INT(place - reinterpret_cast<const char *>(&given), option->offset);
+        CHECK_INT(sizeof member, option->size);
+        if constexpr (std::is_same_v<type, std::chrono::milliseconds>) {
+            CHECK_INT(value.count(), option->default_number);
+        } else if constexpr (std::is_same_v<type, std::optional<std::string>>) {
+            CHECK(!value && option->default_text == nullptr);
+        } else if constexpr (std::is_same_v<type, std::string>) {
+            CHECK_TEXT(value.c_str(), option->default_text);
+        } else {
+            CHECK_INT(static_cast<std::int64_t>(value), option->default_number);
+        }
+    });
+    // All but log, which is a function.
+    CHECK_INT(visited, count - 1);
 }
 
 // Each option reaches the library: a senseless value of each is refused by name.
@@ -565,6 +611,7 @@ int main() {
     server = devserver_start(nullptr);
     check_run("what can be moved and what copied", what_can_be_moved_and_what_copied);
     check_run("defaults come from the library", defaults_come_from_the_library);
+    check_run("the options are those of the library", the_options_are_those_of_the_library);
     check_run("every option is passed on", every_option_is_passed_on);
     check_run("every code has its class", every_code_has_its_class);
     check_run("leases release themselves", leases_release_themselves);

@@ -75,55 +75,27 @@ void keep_client(cJSON *command, phantomdb_pool *pool, phantomdb_connection *con
     report_nothing(command);
 }
 
-typedef enum option_type { COUNT, TIME, SIZE, FLAG, TEXT, VALIDATION } option_type;
-
-static const struct {
-    const char *name;
-    option_type type;
-    size_t offset;
-} options[] = {
-#define OPTION(name, type) {#name, type, offsetof(phantomdb_pool_options, name)}
-#define TIME_OPTION(name) {#name, TIME, offsetof(phantomdb_pool_options, name##_ms)}
-    OPTION(base_url, TEXT),
-    OPTION(token, TEXT),
-    OPTION(tls_ca_file, TEXT),
-    OPTION(tls_cert_file, TEXT),
-    OPTION(tls_key_file, TEXT),
-    OPTION(min_connections, COUNT),
-    OPTION(max_connections, COUNT),
-    OPTION(max_connecting, COUNT),
-    OPTION(max_waiters, COUNT),
-    OPTION(max_response_bytes, SIZE),
-    OPTION(preconnect, FLAG),
-    OPTION(validation, VALIDATION),
-    TIME_OPTION(acquire_timeout),
-    TIME_OPTION(idle_timeout),
-    TIME_OPTION(max_lifetime),
-    TIME_OPTION(validate_after),
-    TIME_OPTION(validation_timeout),
-    TIME_OPTION(request_timeout),
-    TIME_OPTION(connect_timeout),
-    TIME_OPTION(close_timeout),
-    TIME_OPTION(leak_threshold),
-};
-
-static int32_t validation_of(const char *name) {
-    if (strcmp(name, "ping") == 0) return PHANTOMDB_VALIDATION_PING;
-    if (strcmp(name, "none") == 0) return PHANTOMDB_VALIDATION_NONE;
-    return PHANTOMDB_VALIDATION_SOCKET;
+static int32_t choice_of(const phantomdb_option_info *option, const char *name) {
+    int32_t choice = 0;
+    while (strcmp(option->choices[choice], name) != 0) choice++;
+    return choice;
 }
 
 static void set_option(phantomdb_pool_options *all, const cJSON *given) {
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        if (strcmp(options[i].name, given->string) != 0) continue;
-        void *place = (char *)all + options[i].offset;
-        switch (options[i].type) {
-        case COUNT: *(uint32_t *)place = (uint32_t)given->valuedouble; break;
-        case TIME: *(int64_t *)place = (int64_t)given->valuedouble; break;
-        case SIZE: *(uint64_t *)place = (uint64_t)given->valuedouble; break;
-        case FLAG: *(int32_t *)place = cJSON_IsTrue(given); break;
-        case TEXT: *(const char **)place = given->valuestring; break;
-        case VALIDATION: *(int32_t *)place = validation_of(given->valuestring); break;
+    uint64_t count = 0;
+    const phantomdb_option_info *table = phantomdb_option_table(&count);
+    for (uint64_t i = 0; i < count; i++) {
+        if (strcmp(table[i].name, given->string) != 0) continue;
+        void *member = (char *)all + table[i].offset;
+        switch (table[i].type) {
+        case PHANTOMDB_OPTION_COUNT: *(uint32_t *)member = (uint32_t)given->valuedouble; break;
+        case PHANTOMDB_OPTION_TIME: *(int64_t *)member = (int64_t)given->valuedouble; break;
+        case PHANTOMDB_OPTION_SIZE: *(uint64_t *)member = (uint64_t)given->valuedouble; break;
+        case PHANTOMDB_OPTION_FLAG: *(int32_t *)member = cJSON_IsTrue(given); break;
+        case PHANTOMDB_OPTION_CHOICE:
+            *(int32_t *)member = choice_of(&table[i], given->valuestring);
+            break;
+        default: *(const char **)member = given->valuestring;
         }
         return;
     }

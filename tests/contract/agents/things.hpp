@@ -102,41 +102,36 @@ inline std::optional<std::chrono::milliseconds> timeout_of(const cJSON *command)
     return std::chrono::milliseconds(timeout);
 }
 
-inline phantomdb::validation validation_of(const std::string &name) {
+inline phantomdb::validation validation_of(std::string_view name) {
     if (name == "ping") return phantomdb::validation::ping;
     return name == "none" ? phantomdb::validation::none : phantomdb::validation::socket;
 }
 
-inline void set_option(phantomdb::options &options, const std::string &name, const cJSON *given) {
-    const auto count = [&] { return static_cast<std::uint32_t>(given->valuedouble); };
-    const auto time = [&] {
-        return std::chrono::milliseconds(static_cast<std::int64_t>(given->valuedouble));
-    };
-    if (name == "base_url") options.base_url = given->valuestring;
-    else if (name == "token") options.token = given->valuestring;
-    else if (name == "tls_ca_file") options.tls_ca_file = given->valuestring;
-    else if (name == "tls_cert_file") options.tls_cert_file = given->valuestring;
-    else if (name == "tls_key_file") options.tls_key_file = given->valuestring;
-    else if (name == "validation") options.validation = validation_of(given->valuestring);
-    else if (name == "preconnect") options.preconnect = cJSON_IsTrue(given);
-    else if (name == "min_connections") options.min_connections = count();
-    else if (name == "max_connections") options.max_connections = count();
-    else if (name == "max_connecting") options.max_connecting = count();
-    else if (name == "max_waiters") options.max_waiters = count();
-    else if (name == "max_response_bytes") options.max_response_bytes = count();
-    else if (name == "acquire_timeout") options.acquire_timeout = time();
-    else if (name == "idle_timeout") options.idle_timeout = time();
-    else if (name == "max_lifetime") options.max_lifetime = time();
-    else if (name == "validate_after") options.validate_after = time();
-    else if (name == "validation_timeout") options.validation_timeout = time();
-    else if (name == "request_timeout") options.request_timeout = time();
-    else if (name == "connect_timeout") options.connect_timeout = time();
-    else if (name == "close_timeout") options.close_timeout = time();
-    else if (name == "leak_threshold") options.leak_threshold = time();
-    else {
-        std::cerr << "there is no option " << name << '\n';
-        std::abort();
+template <class Value>
+void set_value(Value &value, const cJSON *given) {
+    if constexpr (std::is_same_v<Value, bool>) value = cJSON_IsTrue(given);
+    else if constexpr (std::is_same_v<Value, phantomdb::validation>) {
+        value = validation_of(given->valuestring);
+    } else if constexpr (std::is_same_v<Value, std::chrono::milliseconds>) {
+        value = Value(static_cast<std::int64_t>(given->valuedouble));
+    } else if constexpr (std::is_integral_v<Value>) {
+        value = static_cast<std::uint32_t>(given->valuedouble);
+    } else {
+        value = given->valuestring;
     }
+}
+
+inline void set_option(phantomdb::options &options, std::string_view name, const cJSON *given) {
+    bool is_known = false;
+    phantomdb_pool_options unused{};
+    phantomdb::detail::each_option(options, unused, [&](std::string_view known, auto &value, auto &) {
+        if (known != name) return;
+        set_value(value, given);
+        is_known = true;
+    });
+    if (is_known) return;
+    std::cerr << "there is no option " << name << '\n';
+    std::abort();
 }
 
 inline void create(cJSON *command) {
