@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::http::exchange::{RawResponse, says_length};
-use crate::client::http::fast_path::Head;
+use crate::client::http::raw_response::RawResponse;
+use crate::client::http::request_head::{RequestHead, says_length};
 use crate::client::in_flight::{InFlight, Report, UnreadResponse};
 use crate::client::outcome::{self, Cause, Failed, Tried};
 use crate::client::progress::Progress;
@@ -738,7 +738,7 @@ impl Connection {
         &self,
         request: &Request,
         target: &str,
-        send: impl FnOnce(&Head) -> T,
+        send: impl FnOnce(&RequestHead) -> T,
     ) -> Result<T> {
         let endpoint = &self.station.endpoint;
         endpoint.check_target(target)?;
@@ -768,7 +768,7 @@ impl Connection {
             add("content-type", b"application/json");
         }
         let says_length = request.body.is_some() || says_length(&request.method);
-        Ok(send(&Head {
+        Ok(send(&RequestHead {
             method: &request.method,
             prefix: endpoint.prefix(),
             target,

@@ -58,7 +58,7 @@ impl CancelState {
         }
         self.cut.store(true, Ordering::Release);
         if let Some(socket) = &state.socket {
-            socket.cut();
+            socket.cancel();
         }
         if let Some(lookup) = state.lookup.take() {
             lookup.tell(Event::Cut);

@@ -11,13 +11,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::http::buffers::MAX_HEAD;
-use crate::client::http::exchange::{Exchange, RawResponse, Unfit};
-use crate::client::http::fast_path::Head;
+use crate::client::http::exchange::Exchange;
+use crate::client::http::raw_response::{RawResponse, ResponseError};
+use crate::client::http::request_head::RequestHead;
 use crate::client::outcome::Cause;
 use crate::client::station::Station;
 use crate::client::transport::request_deadline::RequestDeadline;
+use crate::client::transport::socket::OnClose;
 use crate::client::transport::wire::{Broken, Received, Wait, Wire};
-use crate::client::watch::{OnClose, Watched};
+use crate::client::watch::Watched;
 
 /// How often it receives before it lets others have their turn, if it may not wait.
 const TURN: usize = 16;
@@ -79,7 +81,7 @@ impl InFlight {
     pub(super) fn new(
         station: &Arc<Station>,
         mut wire: Wire,
-        head: &Head,
+        head: &RequestHead,
         body: Option<&[u8]>,
         bound: RequestDeadline,
     ) -> InFlight {
@@ -238,7 +240,7 @@ impl InFlight {
             match self.exchange.read(&mut wire.buffers) {
                 Ok(None) => {}
                 Ok(Some(response)) => return Ok(Some(self.land(response))),
-                Err(unfit) => return Err(self.unfit(unfit)),
+                Err(error) => return Err(self.cause_of(error)),
             }
             let received = match self.exchange.room() {
                 Ok(Some(room)) => {
@@ -246,7 +248,7 @@ impl InFlight {
                     wire.receive_into(&mut room[..most], wait)
                 }
                 Ok(None) => wire.receive(wait),
-                Err(unfit) => return Err(self.unfit(unfit)),
+                Err(error) => return Err(self.cause_of(error)),
             };
             if let Ok(Some(Received::Bytes(count))) = received {
                 self.exchange.fill(count);
@@ -285,7 +287,7 @@ impl InFlight {
         let Some(wire) = &self.wire else { return Err(Cause::Lost(None)) };
         match self.exchange.end(&wire.buffers) {
             Ok(response) => Ok(Some(RawResponse { ragged, ..response })),
-            Err(unfit) => Err(self.unfit(unfit)),
+            Err(error) => Err(self.cause_of(error)),
         }
     }
 
@@ -312,19 +314,19 @@ impl InFlight {
                 self.station.endpoint.note_tls_failure();
                 Cause::Tls(error)
             }
-            Broken::Overflow => self.unfit(Unfit::HeadTooLarge),
+            Broken::Overflow => self.cause_of(ResponseError::HeadTooLarge),
         }
     }
 
-    fn unfit(&mut self, unfit: Unfit) -> Cause {
-        let why = match unfit {
-            Unfit::CutShort => return Cause::Lost(None),
-            Unfit::TooLarge(announced) => return Cause::TooLarge(announced),
-            Unfit::NoMemory => return Cause::NoMemory,
-            Unfit::HeadTooLarge => "its headers are larger than 64 KiB".to_owned(),
-            Unfit::Garbage(why) => why,
+    fn cause_of(&mut self, error: ResponseError) -> Cause {
+        let why = match error {
+            ResponseError::CutShort => return Cause::Lost(None),
+            ResponseError::TooLarge(announced) => return Cause::TooLarge(announced),
+            ResponseError::OutOfMemory => return Cause::NoMemory,
+            ResponseError::HeadTooLarge => "its headers are larger than 64 KiB".to_owned(),
+            ResponseError::Malformed(why) => why,
         };
-        if let (true, Some(wire)) = (self.exchange.has_no_head(), &self.wire) {
+        if let (true, Some(wire)) = (self.exchange.is_in_head(), &self.wire) {
             self.report.beginning = wire.buffers.input().to_vec();
         }
         Cause::Garbage(why)

@@ -40,4 +40,5 @@ pub use routes::Request;
 pub use transport::dial_limiter::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
 pub use transport::endpoint::Endpoint;
 pub use transport::poller::{Poller, Waker};
-pub use watch::{Canceller, OnClose};
+pub use transport::socket::OnClose;
+pub use watch::Canceller;

@@ -2,7 +2,7 @@
 
 use ureq_proto::http::{Method, StatusCode, header};
 
-use crate::client::http::exchange::RawResponse;
+use crate::client::http::raw_response::RawResponse;
 use crate::client::http::retry_after::retry_after;
 use crate::client::in_flight::Report;
 use crate::client::response::mask::Mask;

@@ -6,7 +6,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq_proto::http::Method;
 
-use crate::client::http::body::Body;
+use crate::client::http::request_body::RequestBody;
 use crate::client::response::json::{self, Shape};
 use crate::client::response::response::Expected;
 use crate::error::{Error, Result};
@@ -75,7 +75,7 @@ impl Request {
     /// `InvalidArgument` for a name that is empty, `.`, `..` or holds a NUL.
     pub fn create_database(name: &str) -> Result<Request> {
         check_name("name", name)?;
-        let body = Body::default().json("{\"name\":")?.string(name)?.json("}")?;
+        let body = RequestBody::default().json("{\"name\":")?.string(name)?.json("}")?;
         Ok(Request::plain(Method::POST, "/databases", Some(body), Expected::Object))
     }
 
@@ -108,7 +108,7 @@ impl Request {
         let target = format!("/databases/{}/tables", segment("database", database)?);
         check_name("name", name)?;
         let columns = check_json("columns", columns_json, Shape::Array)?;
-        let body = Body::default().json("{\"name\":")?.string(name)?;
+        let body = RequestBody::default().json("{\"name\":")?.string(name)?;
         let body = body.json(",\"columns\":")?.json(columns)?.json("}")?;
         Request::checked(Method::POST, target, Some(body), Expected::Object)
     }
@@ -129,7 +129,7 @@ impl Request {
     /// `InvalidArgument` for such a name as above, or a row that is no JSON object.
     pub fn insert(database: &str, table: &str, row_json: &str) -> Result<Request> {
         let target = table_path(database, table)?;
-        let row = Body::default().json(check_json("row", row_json, Shape::Object)?)?;
+        let row = RequestBody::default().json(check_json("row", row_json, Shape::Object)?)?;
         Request::checked(Method::POST, target, Some(row), Expected::Object)
     }
 
@@ -163,7 +163,7 @@ impl Request {
     ) -> Result<Request> {
         let target = table_path(database, table)?;
         let data = check_json("data", data_json, Shape::Object)?;
-        let mut body = Body::default().json("{\"data\":")?.json(data)?;
+        let mut body = RequestBody::default().json("{\"data\":")?.json(data)?;
         if let Some(condition) = condition {
             check_condition(condition, "leave it out for all rows")?;
             body = body.json(",\"condition\":")?.string(condition)?;
@@ -200,7 +200,7 @@ impl Request {
         if sql.trim().is_empty() {
             return Err(Error::invalid_argument("sql", "is empty"));
         }
-        let mut body = Body::default().json("{\"query\":")?.string(sql)?;
+        let mut body = RequestBody::default().json("{\"query\":")?.string(sql)?;
         if let Some(parameters) = parameters_json {
             let parameters = check_json("parameters", parameters, Shape::Array)?;
             body = body.json(",\"parameters\":")?.json(parameters)?;
@@ -219,7 +219,7 @@ impl Request {
             None => None,
             Some(database) => {
                 check_name("database", database)?;
-                Some(Body::default().json("{\"database\":")?.string(database)?.json("}")?)
+                Some(RequestBody::default().json("{\"database\":")?.string(database)?.json("}")?)
             }
         };
         let target = "/transactions";
@@ -286,7 +286,7 @@ impl Request {
                 let text = std::str::from_utf8(bytes)
                     .map_err(|_| Error::invalid_argument("body", "is not UTF-8 text"))?;
                 json::check(text).map_err(|why| not_json("body", &why))?;
-                Some(Body::default().json(text)?)
+                Some(RequestBody::default().json(text)?)
             }
         };
         Request::checked(method, path.to_owned(), body, Expected::Anything)
@@ -295,17 +295,17 @@ impl Request {
     fn plain(
         method: Method,
         target: impl Into<Cow<'static, str>>,
-        body: Option<Body>,
+        body: Option<RequestBody>,
         expected: Expected,
     ) -> Request {
         let target = target.into();
-        Request { kind: Kind::Plain, method, target, body: body.map(Body::finish), expected }
+        Request { kind: Kind::Plain, method, target, body: body.map(RequestBody::finish), expected }
     }
 
     fn checked(
         method: Method,
         target: String,
-        body: Option<Body>,
+        body: Option<RequestBody>,
         expected: Expected,
     ) -> Result<Request> {
         let argument = match expected {

@@ -4,10 +4,6 @@ use std::sync::Arc;
 
 use crate::client::transport::dial_limiter::CancelHandle;
 
-/// Called with a socket's number when that is closed, on the thread that closes it, which may hold
-/// locks: so it makes a note and wakes a thread, and nothing else.
-pub type OnClose = Box<dyn FnOnce(usize) + Send>;
-
 /// What may cancel one request.
 pub trait Canceller: Send + Sync {
     /// The request begins: until [`Canceller::detach`], the handle cancels this request and no

@@ -1,4 +1,4 @@
-//! What the library has of the operating system. With `capi`, the only room with `unsafe`.
+//! What the library needs of the operating system. With `capi`, the only code with `unsafe`.
 
 pub mod clock;
 pub mod fork;
@@ -6,4 +6,5 @@ pub mod locks;
 pub mod per_process;
 pub mod privileges;
 pub mod random;
+pub mod socket;
 pub mod threads;

@@ -1,72 +1,29 @@
-//! The usual response, and how a request is written: what nearly every exchange is, in few
-//! instructions and no allocations.
+//! The fast path of a response's head: what nearly every response has, in few instructions and no
+//! allocations.
 //!
-//! A response is usual if it is a success of HTTP/1.1 that says how long its body is and keeps the
-//! connection. Any other is ureq-proto's to understand; see `exchange`.
+//! A success of HTTP/1.1 that says how long its body is and keeps the connection takes it. Any other
+//! response is ureq-proto's to understand; see `exchange`.
 
 use std::time::Duration;
 
 use httparse::{EMPTY_HEADER, Response, Status};
-use ureq_proto::http::{HeaderValue, Method, StatusCode};
+use ureq_proto::http::{Method, StatusCode};
 
-use crate::client::http::buffers::IoBuffers;
 use crate::client::http::framing::has_regular_lines;
 
-/// A response with more headers is not usual.
+/// A response with more headers does not take the fast path.
 const MAX_HEADERS: usize = 32;
-
-/// What is written before the body of a request.
-pub(in crate::client) struct Head<'a> {
-    pub(in crate::client) method: &'a Method,
-    /// What goes before the target, from the base URL.
-    pub(in crate::client) prefix: &'a str,
-    pub(in crate::client) target: &'a str,
-    pub(in crate::client) headers: &'a [(&'a str, &'a [u8])],
-    /// Of the body, if that is to be told.
-    pub(in crate::client) length: Option<usize>,
-}
-
-impl Head<'_> {
-    /// How many bytes it has, at most.
-    pub(in crate::client) fn size(&self) -> usize {
-        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
-        let line = self.method.as_str().len() + self.prefix.len() + self.target.len();
-        line + headers.sum::<usize>() + 64
-    }
-
-    /// Writes it; the buffers have room for [`Head::size`].
-    pub(in crate::client) fn write(&self, buffers: &mut IoBuffers) {
-        let mut write = |bytes: &[u8]| {
-            buffers.output()[..bytes.len()].copy_from_slice(bytes);
-            buffers.written(bytes.len());
-        };
-        for part in [self.method.as_str(), " ", self.prefix, self.target, " HTTP/1.1\r\n"] {
-            write(part.as_bytes());
-        }
-        for (name, value) in self.headers {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                write(part);
-            }
-        }
-        if let Some(length) = self.length {
-            write(b"content-length: ");
-            write(HeaderValue::from(length).as_bytes());
-            write(b"\r\n");
-        }
-        write(b"\r\n");
-    }
-}
 
 /// What the beginning of a response is.
 pub(in crate::client) enum Beginning {
-    /// The head of a usual response.
+    /// A head that takes the fast path.
     FastHead(FastHead),
-    /// Nothing speaks against it so far.
+    /// It may take the fast path, as far as it has come.
     Incomplete,
-    Unusual,
+    Slow,
 }
 
-/// The head of a usual response.
+/// A head that takes the fast path.
 pub(in crate::client) struct FastHead {
     pub(in crate::client) status: StatusCode,
     /// How many bytes the head has.
@@ -83,12 +40,12 @@ pub(in crate::client) fn look(method: &Method, input: &[u8]) -> Beginning {
     let size = match response.parse(input) {
         Ok(Status::Complete(size)) if has_regular_lines(&input[..size]) => size,
         Ok(Status::Partial) => return Beginning::Incomplete,
-        Ok(Status::Complete(_)) => return Beginning::Unusual,
-        Err(_) => return Beginning::Unusual,
+        Ok(Status::Complete(_)) => return Beginning::Slow,
+        Err(_) => return Beginning::Slow,
     };
     match read(method, &response, size) {
-        Some(usual) => Beginning::FastHead(usual),
-        None => Beginning::Unusual,
+        Some(head) => Beginning::FastHead(head),
+        None => Beginning::Slow,
     }
 }
 
@@ -161,13 +118,13 @@ pub(in crate::client) fn keep_alive_time(value: &[u8]) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn is_usual(method: Method, head: &str) -> bool {
+    fn is_fast(method: Method, head: &str) -> bool {
         matches!(look(&method, head.as_bytes()), Beginning::FastHead(_))
     }
 
     #[test]
-    fn what_is_not_usual_is_left_to_others() {
-        let get = |head: &str| is_usual(Method::GET, head);
+    fn what_the_fast_path_does_not_know_is_left_to_ureq_proto() {
+        let get = |head: &str| is_fast(Method::GET, head);
         assert!(get("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"));
         assert!(get("HTTP/1.1 201 Created\r\nConnection: Keep-Alive\r\ncontent-length:0\r\n\r\n"));
         for head in [
@@ -194,7 +151,7 @@ mod tests {
         ] {
             assert!(!get(head), "{head}");
         }
-        assert!(!is_usual(Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"));
+        assert!(!is_fast(Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"));
         let many = "x: y\r\n".repeat(MAX_HEADERS);
         assert!(!get(&format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{many}\r\n")));
         assert!(matches!(look(&Method::GET, b"HTTP/1.1 200 OK\r\nx:"), Beginning::Incomplete));

@@ -59,7 +59,7 @@ pub(in crate::client) fn check(input: &[u8]) -> Result<Option<Checked>, Doubt> {
         (Some(_), false) => Framing::Length,
         (None, false) => Framing::UntilClose,
     };
-    // These have no body, whatever their headers say; whoever wrote them may think otherwise.
+    // These have no body, whatever their headers say; their author may think otherwise.
     let says_body = match body {
         Framing::Chunked => status == 304 || status == 204 || is_interim,
         Framing::Length => is_interim || (status == 204 && fields.length != Some(0)),
@@ -143,14 +143,14 @@ impl Fields {
 /// Puts a body together that comes in chunks.
 #[derive(Debug)]
 pub(in crate::client) struct Chunks {
-    state: State,
+    step: ChunkStep,
     is_odd: bool,
     /// Bytes of trailers so far.
     trailers: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+enum ChunkStep {
     Size,
     Data(u64),
     /// After the data of a chunk.
@@ -162,30 +162,30 @@ enum State {
 
 /// Why a body can't be put together.
 #[derive(Debug)]
-pub(in crate::client) enum Broken {
+pub(in crate::client) enum FramingError {
     Doubt(Doubt),
-    NoMemory,
+    OutOfMemory,
 }
 
-impl From<TryReserveError> for Broken {
+impl From<TryReserveError> for FramingError {
     fn from(_: TryReserveError) -> Self {
-        Broken::NoMemory
+        FramingError::OutOfMemory
     }
 }
 
 impl Chunks {
     pub(in crate::client) fn new() -> Chunks {
-        Chunks { state: State::Size, is_odd: false, trailers: 0 }
+        Chunks { step: ChunkStep::Size, is_odd: false, trailers: 0 }
     }
 
     /// Whether all of it has come.
     pub(in crate::client) fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.step == ChunkStep::Over
     }
 
     /// Whether all data have come; some servers close without the empty line that ends it.
     pub(in crate::client) fn has_all_data(&self) -> bool {
-        matches!(self.state, State::Trailers | State::Over)
+        matches!(self.step, ChunkStep::Trailers | ChunkStep::Over)
     }
 
     /// Whether it was written in a way that others may read otherwise.
@@ -199,12 +199,12 @@ impl Chunks {
         input: &[u8],
         body: &mut Vec<u8>,
         most: u64,
-    ) -> Result<usize, Broken> {
+    ) -> Result<usize, FramingError> {
         let mut taken = 0;
         loop {
             let rest = &input[taken..];
-            match &mut self.state {
-                State::Data(left) => {
+            match &mut self.step {
+                ChunkStep::Data(left) => {
                     let room = most.saturating_sub(body.len() as u64).min(*left);
                     let count = rest.len().min(usize::try_from(room).unwrap_or(usize::MAX));
                     if count == 0 {
@@ -215,48 +215,48 @@ impl Chunks {
                     taken += count;
                     *left -= count as u64;
                     if *left == 0 {
-                        self.state = State::DataEnd;
+                        self.step = ChunkStep::DataEnd;
                     }
                 }
-                State::DataEnd => match rest {
+                ChunkStep::DataEnd => match rest {
                     [b'\r', b'\n', ..] => {
                         taken += 2;
-                        self.state = State::Size;
+                        self.step = ChunkStep::Size;
                     }
                     [] | [b'\r'] => return Ok(taken),
                     _ => return Err(doubt("a chunk is longer than it says")),
                 },
-                State::Size => {
+                ChunkStep::Size => {
                     let Some(line) = line(rest)? else { return Ok(taken) };
                     taken += line.len() + 2;
                     let (size, is_odd) = size(line)?;
                     self.is_odd |= is_odd;
-                    self.state = if size == 0 { State::Trailers } else { State::Data(size) };
+                    self.step = if size == 0 { ChunkStep::Trailers } else { ChunkStep::Data(size) };
                 }
-                State::Trailers => {
+                ChunkStep::Trailers => {
                     let Some(line) = line(rest)? else { return Ok(taken) };
                     taken += line.len() + 2;
                     self.trailers += line.len() + 2;
                     if line.is_empty() {
-                        self.state = State::Over;
+                        self.step = ChunkStep::Over;
                     } else if self.trailers > MAX_LINE {
                         return Err(doubt("its trailers are too long"));
                     } else {
                         self.is_odd |= is_odd_trailer(line)?;
                     }
                 }
-                State::Over => return Ok(taken),
+                ChunkStep::Over => return Ok(taken),
             }
         }
     }
 }
 
-fn doubt(why: &str) -> Broken {
-    Broken::Doubt(why.to_owned())
+fn doubt(why: &str) -> FramingError {
+    FramingError::Doubt(why.to_owned())
 }
 
 /// The first line without its end; `None` if that has not come.
-fn line(input: &[u8]) -> Result<Option<&[u8]>, Broken> {
+fn line(input: &[u8]) -> Result<Option<&[u8]>, FramingError> {
     let head = &input[..input.len().min(MAX_LINE)];
     let is_control = |byte: &u8| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f;
     match head.iter().position(is_control) {
@@ -271,7 +271,7 @@ fn line(input: &[u8]) -> Result<Option<&[u8]>, Broken> {
 }
 
 /// The size that a line says, and whether it says it oddly.
-fn size(line: &[u8]) -> Result<(u64, bool), Broken> {
+fn size(line: &[u8]) -> Result<(u64, bool), FramingError> {
     let written = line.split(|byte| *byte == b';').next().unwrap_or_default();
     let digits = written.trim_ascii_end();
     let text = std::str::from_utf8(digits).unwrap_or_default();
@@ -285,14 +285,14 @@ fn size(line: &[u8]) -> Result<(u64, bool), Broken> {
 }
 
 /// Whether a trailer says what only a head may say.
-fn is_odd_trailer(line: &[u8]) -> Result<bool, Broken> {
+fn is_odd_trailer(line: &[u8]) -> Result<bool, FramingError> {
     let colon = line.iter().position(|byte| *byte == b':').unwrap_or(0);
     let name = &line[..colon];
     if name.is_empty() || !name.iter().all(|byte| byte.is_ascii_graphic()) {
         return Err(doubt("a trailer is not a header"));
     }
     let framing: [&[u8]; 3] = [b"content-length", b"transfer-encoding", b"connection"];
-    Ok(framing.iter().any(|it| it.eq_ignore_ascii_case(name)))
+    Ok(framing.iter().any(|other| other.eq_ignore_ascii_case(name)))
 }
 
 #[cfg(test)]
@@ -305,8 +305,8 @@ mod tests {
             input.extend_from_slice(piece);
             match chunks.read(&input, &mut body, u64::MAX) {
                 Ok(taken) => drop(input.drain(..taken)),
-                Err(Broken::Doubt(why)) => return Err(why),
-                Err(Broken::NoMemory) => return Err("no memory".to_owned()),
+                Err(FramingError::Doubt(why)) => return Err(why),
+                Err(FramingError::OutOfMemory) => return Err("no memory".to_owned()),
             }
         }
         if chunks.is_over() && input.is_empty() {
@@ -370,7 +370,7 @@ mod tests {
 
     fn head(lines: &str) -> Result<(Framing, bool), Doubt> {
         check(format!("{lines}\r\n\r\n").as_bytes())
-            .map(|checked| checked.map(|it| (it.body, it.is_last)).expect("it is complete"))
+            .map(|checked| checked.map(|head| (head.body, head.is_last)).expect("it is complete"))
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Connection {
 
     pub fn resume(&mut self, request: &Request, in_flight: Box<InFlight>) -> Progress {
         let is_over = in_flight.until <= clock::now();
-        if is_silent(&request.target) && !is_over && !in_flight.wire.socket().is_cut() {
+        if is_silent(&request.target) && !is_over && !in_flight.wire.socket().is_cancelled() {
             return Progress::InFlight(in_flight);
         }
         let InFlight { wire, watched, until } = *in_flight;
@@ -250,7 +250,7 @@ impl Connection {
 
     /// What the server has said by now, if it ever does.
     fn response(&mut self, mut wire: Wire, target: &str) -> Result<Response> {
-        if wire.socket().is_cut() {
+        if wire.socket().is_cancelled() {
             self.station.lay_aside(wire);
             return Err(Error::new(Code::Cancelled, "the request was interrupted"));
         }

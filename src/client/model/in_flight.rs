@@ -6,8 +6,9 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::time::Instant;
 
 use crate::client::response::response::Response;
+use crate::client::transport::socket::OnClose;
 use crate::client::transport::wire::Wire;
-use crate::client::watch::{OnClose, Watched};
+use crate::client::watch::Watched;
 
 pub struct InFlight {
     pub(super) until: Instant,

@@ -36,7 +36,7 @@ fn connect(
     match becomes {
         Dial::Hangs if socket.hang(bound.until) => Err(cancelled()),
         Dial::Hangs => Err(Error::new(Code::Timeout, "Timeout: the dial hung")),
-        _ if socket.is_cut() => Err(cancelled()),
+        _ if socket.is_cancelled() => Err(cancelled()),
         Dial::Opens => Ok(Wire::new(socket, number)),
         Dial::Fails => Err(Error::new(Code::Unavailable, "the dial failed")),
     }
