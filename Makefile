@@ -157,8 +157,9 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 	@scripts/deb
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test --beside test-msrv lint test-rust test-model build test-header test-abi test-c test-counts test-sanitize test-fork \
-		test-node test-python test-go test-contract test-soak test-fuzz test-install test-packages test-docs test-demo
+	@scripts/test --beside test-msrv --beside 'test-model after:build devserver-release test-fuzz' \
+		lint test-rust build test-header test-abi test-c test-counts test-sanitize test-fork test-node test-python \
+		test-go test-contract test-soak test-install test-docs test-demo test-packages
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
@@ -166,8 +167,10 @@ lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the
 test-rust: $(SETUP_TEST) ## the Rust tests, of the library and of the development server
 	@cargo test --locked --workspace --all-features
 
-# In a folder of its own, because the flag changes every dependency.
+# In a folder of its own, because the flag changes every dependency. Optimised a little, because it
+# runs for longer than that takes.
 MODEL := RUSTFLAGS='--cfg shuttle' CARGO_TARGET_DIR='$(TARGET_DIR)/model' \
+	CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
 	cargo test --locked --package phantomdb --lib
 
 test-model: $(SETUP_TEST) ## the model checker on the pool's locking
