@@ -157,7 +157,7 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 	@scripts/deb
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test --beside test-msrv --beside 'test-model after:build devserver-release test-fuzz' \
+	@scripts/test --beside test-msrv --beside 'sanitized-library test-model after:build devserver-release test-fuzz' \
 		lint test-rust build test-header test-abi test-c test-counts test-sanitize test-fork test-node test-python \
 		test-go test-contract test-soak test-install test-docs test-demo test-packages
 
@@ -212,6 +212,10 @@ test-reproducible: $(SETUP_BUILD) build ## build the libraries again elsewhere: 
 
 test-c: $(SETUP_TEST) build devserver ## the C and C++ tests, also under valgrind
 	@BUILD_DIR='$(TARGET_DIR)/tests-c' tests/c/run
+
+.PHONY: sanitized-library
+sanitized-library: $(SETUP_TEST)
+	@tests/sanitize/library >/dev/null
 
 test-sanitize: $(SETUP_TEST) devserver $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) ## the C and C++ tests, and each native layer beside a hostile server, under sanitizers
 	@tests/sanitize/run
