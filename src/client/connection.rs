@@ -22,6 +22,7 @@ use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::tls;
 use crate::client::watch::{Canceller, Watched};
 use crate::error::{Code, Error, Result};
+use crate::os::threads::Uncancelled;
 
 const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
 const TRANSACTION: &str = "x-phantomdb-transaction";
@@ -780,6 +781,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // What closes a connection may write to it first.
+        let _uncancelled = Uncancelled::begin();
         // Interrupters keep the station alive; the sockets must not wait for them.
         self.station.discard_all();
     }

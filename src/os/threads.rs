@@ -13,6 +13,8 @@ use shuttle::thread_local;
 
 #[cfg(shuttle)]
 pub use crate::model::threads::{JoinHandle, Uncancelled, spawn};
+#[cfg(all(test, not(shuttle)))]
+pub use plain::cancel_this_thread;
 #[cfg(not(shuttle))]
 pub use plain::{JoinHandle, Uncancelled, spawn};
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::os::locks::Mutex;
 use crate::os::socket::{OsSocket, Readiness};
+use crate::os::threads::Uncancelled;
 
 /// The last stretch before a deadline is waited for with `poll`, which is exact to a millisecond;
 /// SO_RCVTIMEO is rounded up to the kernel's ticks (up to 10 ms).
@@ -65,6 +66,8 @@ static LAST_SOCKET: AtomicUsize = AtomicUsize::new(0);
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        // To close is a cancellation point, and the last to let go of a socket may be a lease.
+        let _uncancelled = Uncancelled::begin();
         // A duplicate would keep the connection open.
         let is_closed = self.os.close(*self.is_lent.get_mut());
         // In a forked child, the program's duplicates are the parent's, and so is what watches them.
@@ -240,5 +243,25 @@ impl Socket {
             }
         }
         false
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::os::threads::cancel_this_thread;
+
+    #[test]
+    fn a_cancelled_thread_may_be_the_last_to_let_go_of_a_socket() {
+        let closing = thread::spawn(|| {
+            let socket = Socket::new(&SocketAddr::from(([127, 0, 0, 1], 9))).unwrap();
+            cancel_this_thread();
+            drop(socket);
+            // What std does at the end of a thread is not to be cancelled either.
+            mem::forget(Uncancelled::begin());
+        });
+        closing.join().unwrap();
     }
 }

@@ -55,3 +55,10 @@ impl Drop for Uncancelled {
         unsafe { pthread_setcancelstate(self.0, &raw mut before) };
     }
 }
+
+/// The next cancellation point of this thread ends it.
+#[cfg(test)]
+pub fn cancel_this_thread() {
+    // SAFETY: it only marks the thread, which is there, since it is this one.
+    unsafe { libc::pthread_cancel(libc::pthread_self()) };
+}
