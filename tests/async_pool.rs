@@ -164,6 +164,7 @@ fn a_large_response_is_read_by_a_helper_and_delays_nobody() {
         }
         assert_eq!(helpers(), 0, "small responses need none");
         let response = run(&pool, large());
+        let read_since = Instant::now();
         let mut slowest = Duration::ZERO;
         let mut beside = 0;
         let response = loop {
@@ -178,8 +179,10 @@ fn a_large_response_is_read_by_a_helper_and_delays_nobody() {
         assert_eq!(response.unwrap().table().unwrap().column_count(), COLUMNS);
         assert_eq!(helpers(), 1);
         assert!(beside >= 50, "only {beside} requests were served meanwhile");
-        // Milliseconds on a quiet machine; the response takes seconds to read in a debug build.
-        assert!(slowest < Duration::from_millis(300), "one took {slowest:?}");
+        // Milliseconds on a quiet machine; the response takes seconds to read in a debug build, and
+        // longer on a machine that is busy.
+        let most = Duration::from_millis(300).max(read_since.elapsed() / 4);
+        assert!(slowest < most, "one took {slowest:?}; at most {most:?}");
         pool.close().unwrap();
         server.join();
     });

@@ -75,7 +75,7 @@ fn health_is_told_at_once_beside_large_queries() {
     times.sort();
     // All but a few, for other programs may have the processors.
     let most = times[times.len() * 9 / 10];
-    assert!(times.len() > 10 && most < Duration::from_millis(100), "{} {most:?}", times.len());
+    assert!(times.len() > 10 && most < Duration::from_millis(500), "{} {most:?}", times.len());
 }
 
 #[test]

@@ -381,7 +381,8 @@ mod tests {
             let text = text.repeat(1_000_000 / text.len());
             let start = std::time::Instant::now();
             mask.excerpt(text.as_bytes());
-            assert!(start.elapsed() < std::time::Duration::from_secs(1), "{text:.20}");
+            // Work that grows with the square of the length would take hours.
+            assert!(start.elapsed() < std::time::Duration::from_secs(20), "{text:.20}");
         }
     }
 }
