@@ -554,7 +554,7 @@ fn given_up(second: &'static [u8], request: &Request) -> (phantomdb::Result<Stri
     let outcome =
         client.request(request, soon()).and_then(|response| response.text().map(str::to_owned));
     if outcome.is_err() {
-        // Whoever waits for a second try hears that there is none.
+        // If it waits for a second try, it hears that there is none.
         drop(std::net::TcpStream::connect(server.address()).unwrap());
     }
     let requests = is_done.recv().unwrap();

@@ -32,19 +32,19 @@
 //     #include <iostream>
 //     #include <phantomdb.hpp>
 //
-//     using answer = phantomdb::outcome<phantomdb::result>;
+//     using outcome = phantomdb::outcome<phantomdb::result>;
 //
 //     int main(int argc, char **argv) try {
 //         phantomdb::options options;
 //         if (argc > 1) options.base_url = argv[1];
 //
 //         // Before the pool, so that they live until its last callback has run.
-//         std::promise<answer> databases, tables;
+//         std::promise<outcome> databases, tables;
 //         phantomdb::pool pool(options);
 //
 //         // Both are under way at once, on connections of their own.
-//         pool.async([&](answer it) { databases.set_value(std::move(it)); }).list_databases();
-//         pool.async([&](answer it) { tables.set_value(std::move(it)); }).list_tables("alpha");
+//         pool.async([&](outcome got) { databases.set_value(std::move(got)); }).list_databases();
+//         pool.async([&](outcome got) { tables.set_value(std::move(got)); }).list_tables("alpha");
 //
 //         const phantomdb::result names = databases.get_future().get().value();
 //         std::cout << "databases: " << names.text() << '\n';
@@ -77,7 +77,7 @@
 //
 // CALLS THAT DO NOT WAIT
 //
-// pool::async() and lease::async() take what is to be done with the answer, and give every
+// pool::async() and lease::async() take what is to be done with the outcome, and give every
 // operation in a form that returns at once: `pool.async(done).list_databases()`. pool::acquire_async()
 // and pool::close_async() are the others. `done` is any callable, which is moved into the call; it
 // may be one that can't be copied. It is called exactly once, on a thread of the library, with an
@@ -148,7 +148,7 @@ public:
         return name == nullptr ? "UNKNOWN" : name;
     }
 
-    /// The HTTP status that the server answered; 0 if it did not.
+    /// The HTTP status of the response; 0 if there was none.
     int http_status() const noexcept { return http_status_; }
 
     /// Whether the same call may succeed later, and is safe to repeat.
@@ -354,7 +354,7 @@ struct options {
     std::optional<std::string> tls_cert_file;
     /// A PEM file with the private key of tls_cert_file.
     std::optional<std::string> tls_key_file;
-    /// How large an answer's body may be, in bytes.
+    /// How large a response's body may be, in bytes.
     std::uint64_t max_response_bytes;
 
     /// The library's defaults.
@@ -500,7 +500,7 @@ public:
     /// std::optional of one of them, which is empty for a null.
     ///
     /// Throws type_error if it holds something else, a null, or a number out of T's range. Texts
-    /// are as text() gives them, but a null is no text.
+    /// are as text() gives them, but a null is not a text.
     template <class T>
     T as() const {
         if constexpr (detail::is_optional<T>::value) {
@@ -628,11 +628,11 @@ private:
     std::uint64_t index_;
 };
 
-/// An answer: JSON text that can be read as a table (rows of cells; an object is a table of one
+/// A result: JSON text that can be read as a table (rows of cells; an object is a table of one
 /// row) or as a list of names, with no JSON library.
 ///
-/// Owns the answer, and depends on neither the lease nor the pool that it came from. Reading a
-/// value of another type, or a result that is no table or no list, throws type_error; a row,
+/// Owns its data, and depends on neither the lease nor the pool that it came from. Reading a
+/// value of another type, or a result that is not a table or not a list, throws type_error; a row,
 /// column or item that does not exist, invalid_argument.
 class result {
     template <class Value, Value (*Read)(const ::phantomdb_result *, std::uint64_t)>
@@ -671,7 +671,7 @@ public:
     /// Exchanges two results.
     void swap(result &other) noexcept { std::swap(handle_, other.handle_); }
 
-    /// The answer as JSON.
+    /// The result as JSON.
     std::string_view text() const {
         const char *value = nullptr;
         std::uint64_t length = 0;
@@ -820,12 +820,12 @@ inline result::item_range result::items() const & { return {handle_, item_count(
 
 namespace detail {
 
-/// Calls what gives a result, and owns that.
+/// Calls a function that gives a result, which it owns.
 template <class Function>
-result answer(Function &&function) {
-    ::phantomdb_result *answered = nullptr;
-    call([&](auto *e) { return function(&answered, e); });
-    return result(answered);
+result result_of(Function &&function) {
+    ::phantomdb_result *given = nullptr;
+    call([&](auto *e) { return function(&given, e); });
+    return result(given);
 }
 
 /// The bytes of a body, which may be absent. One that is empty is there, whatever it points to.
@@ -1018,14 +1018,14 @@ public:
 
     /// Asks the server how it is: an object whose `status` is "healthy" or "unhealthy".
     result health_check() {
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_health_check(connection_, r, e);
         });
     }
 
     /// The names of the databases, as a list.
     result list_databases() {
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_list_databases(connection_, r, e);
         });
     }
@@ -1033,7 +1033,7 @@ public:
     /// Makes a database. http_error with status 409 if there is one of this name.
     result create_database(std::string_view name) {
         const detail::text n("name", name);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_create_database(connection_, n.get(), r, e);
         });
     }
@@ -1041,7 +1041,7 @@ public:
     /// Removes a database with all that is in it.
     result drop_database(std::string_view database) {
         const detail::text d("database", database);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_drop_database(connection_, d.get(), r, e);
         });
     }
@@ -1049,7 +1049,7 @@ public:
     /// The names of the tables of a database, as a list.
     result list_tables(std::string_view database) {
         const detail::text d("database", database);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_list_tables(connection_, d.get(), r, e);
         });
     }
@@ -1059,7 +1059,7 @@ public:
     result create_table(std::string_view database, std::string_view name,
                         std::string_view columns) {
         const detail::text d("database", database), n("name", name), c("columns", columns);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_create_table(connection_, d.get(), n.get(), c.get(), r,
                                                        e);
         });
@@ -1068,7 +1068,7 @@ public:
     /// Removes a table with all its rows.
     result drop_table(std::string_view database, std::string_view table) {
         const detail::text d("database", database), t("table", table);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_drop_table(connection_, d.get(), t.get(), r, e);
         });
     }
@@ -1076,7 +1076,7 @@ public:
     /// Adds one row: a JSON object of column to value. Never carried out twice.
     result insert(std::string_view database, std::string_view table, std::string_view row) {
         const detail::text d("database", database), t("table", table), o("row", row);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_insert(connection_, d.get(), t.get(), o.get(), r, e);
         });
     }
@@ -1085,7 +1085,7 @@ public:
     result select(std::string_view database, std::string_view table,
                   std::optional<std::string_view> condition = std::nullopt) {
         const detail::text d("database", database), t("table", table), c("condition", condition);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_select(connection_, d.get(), t.get(), c.get(), r, e);
         });
     }
@@ -1096,7 +1096,7 @@ public:
                   std::optional<std::string_view> condition = std::nullopt) {
         const detail::text d("database", database), t("table", table), o("data", data),
             c("condition", condition);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_update(connection_, d.get(), t.get(), o.get(), c.get(),
                                                  r, e);
         });
@@ -1107,17 +1107,17 @@ public:
     result delete_rows(std::string_view database, std::string_view table,
                        std::string_view condition) {
         const detail::text d("database", database), t("table", table), c("condition", condition);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_delete(connection_, d.get(), t.get(), c.get(), r, e);
         });
     }
 
-    /// Runs one SQL statement. `parameters` is a JSON array, one value for each `?`. The answer
+    /// Runs one SQL statement. `parameters` is a JSON array, one value for each `?`. The result
     /// of a query is a table; result::affected_rows() tells of other statements.
     result execute_query(std::string_view database, std::string_view sql,
                          std::optional<std::string_view> parameters = std::nullopt) {
         const detail::text d("database", database), s("sql", sql), p("parameters", parameters);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_execute_query(connection_, d.get(), s.get(), p.get(), r,
                                                         e);
         });
@@ -1127,7 +1127,7 @@ public:
     /// transaction does this, and rolls back by itself.
     result begin_transaction(std::optional<std::string_view> database = std::nullopt) {
         const detail::text d("database", database);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_begin_transaction(connection_, d.get(), r, e);
         });
     }
@@ -1135,7 +1135,7 @@ public:
     /// Commits the transaction that is open on this lease.
     result commit_transaction(std::optional<std::string_view> transaction_id = std::nullopt) {
         const detail::text i("transaction_id", transaction_id);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_commit_transaction(connection_, i.get(), r, e);
         });
     }
@@ -1143,7 +1143,7 @@ public:
     /// Rolls back the transaction that is open on this lease.
     result rollback_transaction(std::optional<std::string_view> transaction_id = std::nullopt) {
         const detail::text i("transaction_id", transaction_id);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_rollback_transaction(connection_, i.get(), r, e);
         });
     }
@@ -1153,7 +1153,7 @@ public:
     result request(std::string_view method, std::string_view path,
                    std::optional<std::string_view> body = std::nullopt) {
         const detail::text m("method", method), p("path", path);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_request(connection_, m.get(), p.get(),
                                                   detail::bytes(body), detail::length(body), r, e);
         });
@@ -1210,7 +1210,7 @@ public:
         else tell<lease>(*it, *reported);
     }
 
-    /// For answers.
+    /// For results.
     static void on_result(::phantomdb_result *owned, const ::phantomdb_error *reported,
                           void *user_data) noexcept {
         const std::unique_ptr<kept> it(static_cast<kept *>(user_data));
@@ -1240,7 +1240,7 @@ private:
 
 } // namespace detail
 
-/// The operations in their form that does not wait, with what is to be done with the answer:
+/// The operations in their form that does not wait, with what is to be done with the outcome:
 /// a callable that takes an outcome<result>. Made by pool::async() and lease::async(), and used at
 /// once, for one operation. What each operation does stands at lease.
 template <class Done>
@@ -1525,7 +1525,7 @@ public:
     result query(std::string_view database, std::string_view sql,
                  std::optional<std::string_view> parameters = std::nullopt) {
         const detail::text d("database", database), s("sql", sql), p("parameters", parameters);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_pool_query(handle_, d.get(), s.get(), p.get(), r, e);
         });
     }
@@ -1534,7 +1534,7 @@ public:
     result request(std::string_view method, std::string_view path,
                    std::optional<std::string_view> body = std::nullopt) {
         const detail::text m("method", method), p("path", path);
-        return detail::answer([&](auto **r, auto *e) {
+        return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_pool_request(handle_, m.get(), p.get(), detail::bytes(body),
                                             detail::length(body), r, e);
         });
@@ -1586,7 +1586,7 @@ public:
 
     /// The numbers of this moment as JSON.
     std::string status_json() const {
-        const result now = detail::answer(
+        const result now = detail::result_of(
             [&](auto **r, auto *e) { return ::phantomdb_pool_status_json(handle_, r, e); });
         return std::string(now.text());
     }
@@ -1594,14 +1594,14 @@ public:
     /// What the pool has done so far, as JSON: acquires by outcome, histograms of times,
     /// connections created and closed by reason.
     std::string stats_json() const {
-        const result now = detail::answer(
+        const result now = detail::result_of(
             [&](auto **r, auto *e) { return ::phantomdb_pool_stats_json(handle_, r, e); });
         return std::string(now.text());
     }
 
     /// The statistics and the status as OpenMetrics text, for Prometheus and its like.
     std::string metrics() const {
-        const result now = detail::answer(
+        const result now = detail::result_of(
             [&](auto **r, auto *e) { return ::phantomdb_pool_metrics(handle_, r, e); });
         return std::string(now.text());
     }
@@ -1628,7 +1628,7 @@ public:
 
     /// Closes the pool, and returns when nothing of it is left: no socket and no thread.
     ///
-    /// Whoever waits for a connection gets closed_error at once. Leases that are out have
+    /// Waiters get closed_error at once. Leases that are out have
     /// options::close_timeout to come back; then they are cut. Closing it again does nothing.
     void close() {
         detail::call([&](auto *e) { return ::phantomdb_pool_close(handle_, e); });

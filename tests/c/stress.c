@@ -13,7 +13,7 @@ static atomic_int in_hand;
 static atomic_int most_in_hand;
 static atomic_llong acquired_count;
 static atomic_llong timed_out_count;
-static atomic_llong answered_count;
+static atomic_llong response_count;
 static atomic_llong cancelled_count;
 
 /* The same threads make the same choices in every run, though not in the same order. */
@@ -56,7 +56,7 @@ static void use_it(phantomdb_connection *connection, uint64_t *state) {
                                                  &error);
     /* Somebody else's interrupt may hit it. */
     if (code == PHANTOMDB_ERR_CANCELLED) cancelled_count++;
-    else if (CHECK_OK(code, &error)) answered_count++;
+    else if (CHECK_OK(code, &error)) response_count++;
 }
 
 static void interrupt_somebody(uint64_t *state) {
@@ -105,7 +105,7 @@ static void nothing_is_lost(void) {
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     CHECK(most_in_hand <= CONNECTIONS);
     CHECK(acquired_count > 0);
-    CHECK_INT(acquired_count, answered_count + cancelled_count);
+    CHECK_INT(acquired_count, response_count + cancelled_count);
     at_rest(pool);
 
     /* Every connection that there may be can still be had. */

@@ -2,8 +2,8 @@
 //
 // A [Client] comes from a pool: see package
 // [github.com/phantomdb/libphantomdb/bindings/go/pool], which is where to begin. Here is what a
-// client and a pool can be asked ([Operations]), what they answer ([Rows], [Cell]) and how they
-// fail ([Error], [Code]).
+// client and a pool can do ([Operations]), what they return ([Rows], [Cell]) and how they fail
+// ([Error], [Code]).
 package phantomdb
 
 import "github.com/phantomdb/libphantomdb/bindings/go/internal/cabi"

@@ -12,7 +12,7 @@ import (
 type Error struct {
 	// Code says what it is.
 	Code Code
-	// Status is the HTTP status that the server answered, or 0.
+	// Status is the HTTP status of the response, or 0.
 	Status int
 	// Retriable says whether the same call may succeed later, and is safe to repeat. After a write
 	// that may have been carried out it is false, and the message says that this is not known.
@@ -71,19 +71,19 @@ const (
 	// ErrInvalidState: the operation does not fit the state of the connection: a commit with no
 	// transaction open, say.
 	ErrInvalidState Code = cabi.InvalidState
-	// ErrHTTP: the server answered with an error; Status says which.
+	// ErrHTTP: the server responded with an error; Status says which.
 	ErrHTTP Code = cabi.HTTP
 	// ErrUnauthorized: the server refused the credentials.
 	ErrUnauthorized Code = cabi.Unauthorized
-	// ErrProtocol: the server's response is not valid HTTP or no valid JSON.
+	// ErrProtocol: the server's response is not valid HTTP or not valid JSON.
 	ErrProtocol Code = cabi.Protocol
-	// ErrConnectionLost: the connection broke before the answer was complete.
+	// ErrConnectionLost: the connection broke before the response was complete.
 	ErrConnectionLost Code = cabi.ConnectionLost
-	// ErrTooLarge: the server's answer is larger than MaxResponseBytes.
+	// ErrTooLarge: the server's response is larger than MaxResponseBytes.
 	ErrTooLarge Code = cabi.TooLarge
 	// ErrTLS: the TLS settings are wrong, or the server's certificate was refused.
 	ErrTLS Code = cabi.TLS
-	// ErrType: a value of an answer has another type, or lies outside its range.
+	// ErrType: a value of a response has another type, or lies outside its range.
 	ErrType Code = cabi.Type
 	// ErrPanic: a bug in the library, caught. The pool stays usable.
 	ErrPanic Code = cabi.Panic

@@ -49,17 +49,17 @@ func (c Column) MarshalJSON() ([]byte, error) {
 	return json.Marshal(column)
 }
 
-// Answer is what the server says of an operation, as JSON: an object mostly.
-type Answer []byte
+// Response is the body of the response to an operation, as JSON: mostly an object.
+type Response []byte
 
-// Decode decodes the answer as [json.Unmarshal] does.
-func (a Answer) Decode(into any) error { return json.Unmarshal(a, into) }
+// Decode decodes the response as [json.Unmarshal] does.
+func (a Response) Decode(into any) error { return json.Unmarshal(a, into) }
 
-// String is the text of the answer.
-func (a Answer) String() string { return string(a) }
+// String is the text of the response.
+func (a Response) String() string { return string(a) }
 
 // HealthCheck asks the server how it is: an object whose status is "healthy" or "unhealthy".
-func (o Operations) HealthCheck(ctx context.Context) (Answer, error) {
+func (o Operations) HealthCheck(ctx context.Context) (Response, error) {
 	return o.text(ctx, cabi.HealthCheck)
 }
 
@@ -99,7 +99,7 @@ func (o Operations) DropTable(ctx context.Context, database, table string) error
 
 // Insert adds one row: anything that is an object as JSON, such as a struct with json tags or a map.
 // It is never carried out twice.
-func (o Operations) Insert(ctx context.Context, database, table string, row any) (Answer, error) {
+func (o Operations) Insert(ctx context.Context, database, table string, row any) (Response, error) {
 	text, err := written("row", row)
 	if err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func (o Operations) Exec(ctx context.Context, database, sql string, parameters .
 
 // Request sends a request that has no name here. The path begins with "/" and is sent as it is; the
 // body is anything that can be written as JSON, or nil for none.
-func (o Operations) Request(ctx context.Context, method, path string, body any) (Answer, error) {
+func (o Operations) Request(ctx context.Context, method, path string, body any) (Response, error) {
 	var text string
 	if body != nil {
 		var err error
@@ -201,7 +201,7 @@ func (o Operations) do(ctx context.Context, operation cabi.Operation, arguments 
 	return nil
 }
 
-func (o Operations) text(ctx context.Context, operation cabi.Operation, arguments ...*string) (Answer, error) {
+func (o Operations) text(ctx context.Context, operation cabi.Operation, arguments ...*string) (Response, error) {
 	result, err := o.run(ctx, operation, arguments...)
 	if err != nil {
 		return nil, Wrap(err)
@@ -263,7 +263,7 @@ func written(name string, value any) (string, error) {
 var marshalerType = reflect.TypeOf((*json.Marshaler)(nil)).Elem()
 
 // isUTF8 says whether all texts are UTF-8 in a value that can be written as JSON. What writes itself
-// answers for itself.
+// responses for itself.
 func isUTF8(value reflect.Value) bool {
 	if !value.IsValid() || value.Type().Implements(marshalerType) && value.Kind() != reflect.Struct {
 		return true

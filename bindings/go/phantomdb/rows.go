@@ -6,7 +6,7 @@ import (
 	"github.com/phantomdb/libphantomdb/bindings/go/internal/cabi"
 )
 
-// Rows is the answer to a query, all of it.
+// Rows is the response to a query, all of it.
 //
 // Its rows can be read at once into a slice of structs or maps ([Rows.All]), one by one
 // ([Rows.Row]), or cell by cell ([Rows.Cell]).
@@ -16,7 +16,7 @@ type Rows struct {
 	names map[string]int
 }
 
-// Row is one row of an answer.
+// Row is one row of a response.
 type Row struct {
 	rows  *Rows
 	index int

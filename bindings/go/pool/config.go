@@ -61,7 +61,7 @@ type Config struct {
 	TLSCertFile string
 	// TLSKeyFile is a PEM file with the private key of TLSCertFile.
 	TLSKeyFile string
-	// MaxResponseBytes is how large an answer may be. Default 64 MiB.
+	// MaxResponseBytes is how large a response may be. Default 64 MiB.
 	MaxResponseBytes int64
 	// Log is told of leaked clients, and of the beginning and the end of an outage. It is called on
 	// a thread of the library, one message at a time, and not after Close has returned. It must not

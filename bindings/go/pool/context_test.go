@@ -109,7 +109,7 @@ func TestCancellingARequestInFlight(t *testing.T) {
 		return err
 	})
 	<-holder.Gone
-	holder.Answer()
+	holder.Release()
 	// The client goes on, over another socket.
 	_, err := client.ListDatabases(background)
 	check(t, err)

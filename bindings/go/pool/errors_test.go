@@ -15,7 +15,7 @@ import (
 	"github.com/phantomdb/libphantomdb/bindings/go/pool"
 )
 
-// serveText answers every request with this JSON.
+// serveText responds to every request with this JSON.
 func serveText(text string) http.HandlerFunc {
 	return func(writer http.ResponseWriter, _ *http.Request) {
 		writer.Header().Set("Content-Type", "application/json")

@@ -56,10 +56,10 @@ func TestEveryOperation(t *testing.T) {
 	equal(t, tables, []string{"orders"})
 
 	price, paid := 2.25, true
-	answer, err := p.Insert(background, "shop", "orders", order{1, "a <b> & ü", &price, &paid})
+	response, err := p.Insert(background, "shop", "orders", order{1, "a <b> & ü", &price, &paid})
 	check(t, err)
-	if !strings.Contains(answer.String(), "message") {
-		t.Fatal(answer)
+	if !strings.Contains(response.String(), "message") {
+		t.Fatal(response)
 	}
 	for id := 2; id <= 4; id++ {
 		_, err = p.Insert(background, "shop", "orders", map[string]any{"id": id, "name": "more"})
@@ -93,10 +93,10 @@ func TestEveryOperation(t *testing.T) {
 	check(t, err)
 	equal(t, changed, int64(1))
 
-	answer, err = p.Request(background, "POST", "/databases/shop/query", map[string]string{"query": "SELECT 7 AS n"})
+	response, err = p.Request(background, "POST", "/databases/shop/query", map[string]string{"query": "SELECT 7 AS n"})
 	check(t, err)
 	var queried struct{ Rows [][]int }
-	check(t, answer.Decode(&queried))
+	check(t, response.Decode(&queried))
 	equal(t, queried.Rows, [][]int{{7}})
 
 	check(t, p.DropTable(background, "shop", "orders"))

@@ -1,7 +1,7 @@
 // Package pool is a pool of connections to a PhantomDB server, on libphantomdb.
 //
 // Callers are served in the order in which they came. A goroutine that waits, for a connection or
-// for an answer, takes no thread. Every call that may wait takes a context, whose end ends it at
+// for a response, takes no thread. Every call that may wait takes a context, whose end ends it at
 // once.
 package pool
 
@@ -163,7 +163,7 @@ func (p *Pool) Resize(minConnections, maxConnections int) error {
 // SetToken changes the bearer token of every request that starts afterwards; "" sends none.
 func (p *Pool) SetToken(token string) error { return named(phantomdb.Wrap(p.handle.SetToken(token))) }
 
-// Close closes the pool, and returns when nothing of it is left. Whoever waits gets [ErrClosed] at
+// Close closes the pool, and returns when nothing of it is left. Waiters get [ErrClosed] at
 // once; clients that are out have CloseTimeout to come back, and are then cut. Closing it again is
 // fine.
 func (p *Pool) Close() error { return p.close(context.Background(), cabi.PoolTimeout) }

@@ -158,7 +158,7 @@ func TestAClientServesOneRequestAtATime(t *testing.T) {
 	<-holder.Arrived
 	_, err := client.ListDatabases(background)
 	wantError(t, err, pool.ErrBusy)
-	holder.Answer()
+	holder.Release()
 	check(t, <-first)
 	_, err = client.ListDatabases(background)
 	check(t, err)
@@ -193,7 +193,7 @@ func TestDescriptorsGoWithTheirConnections(t *testing.T) {
 			return client.Discard()
 		}))
 	}
-	// The connection's own, the ones that say farewell, and those that nobody has looked for yet.
+	// The connection's own, the ones that are closing, and those that nobody has looked for yet.
 	if during := sockets(t) - before; during > 48 {
 		t.Errorf("%d descriptors for one connection", during)
 	}
@@ -203,7 +203,7 @@ func TestDescriptorsGoWithTheirConnections(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatTakesLongerThanADeadlineBefore(t *testing.T) {
+func TestAResponseThatTakesLongerThanADeadlineBefore(t *testing.T) {
 	url := support.Serve(t, func(writer http.ResponseWriter, request *http.Request) {
 		if request.URL.Path == "/slow" {
 			time.Sleep(200 * time.Millisecond)
@@ -230,7 +230,7 @@ func TestTheTimeoutOfARequest(t *testing.T) {
 		_, err := p.Insert(background, "a", "b", map[string]int{"c": 1})
 		wantError(t, err, pool.ErrTimeout, "Timeout")
 	}
-	holder.Answer()
+	holder.Release()
 	isWhole(t, p)
 }
 
@@ -242,14 +242,14 @@ func TestRequestsThatAreLargerThanASocketTakes(t *testing.T) {
 	})
 	p := newPool(t, pool.Config{BaseURL: url, MinConnections: 1, MaxConnections: 1})
 	for i := 0; i < 3; i++ {
-		answer, err := p.Request(background, "POST", "/", strings.Repeat("y", size))
+		response, err := p.Request(background, "POST", "/", strings.Repeat("y", size))
 		check(t, err)
 		var told struct {
 			Length int
 			Failed bool
 			Echo   string
 		}
-		check(t, answer.Decode(&told))
+		check(t, response.Decode(&told))
 		equal(t, []any{told.Length, told.Failed, len(told.Echo)}, []any{size + 2, false, size})
 	}
 }

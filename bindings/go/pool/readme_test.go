@@ -89,10 +89,10 @@ func theServerServes(t *testing.T, file string) {
 		go func() {
 			defer all.Done()
 			var names []string
-			answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+			response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
 			if err == nil {
-				err = json.NewDecoder(answer.Body).Decode(&names)
-				_ = answer.Body.Close()
+				err = json.NewDecoder(response.Body).Decode(&names)
+				_ = response.Body.Close()
 			}
 			if err != nil || len(names) != 2 {
 				t.Error(names, err)

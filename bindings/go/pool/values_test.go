@@ -26,8 +26,8 @@ func bigInt(digits string) *big.Int {
 	return value
 }
 
-// answered gives the rows of a response.
-func answered(t *testing.T, text string) *phantomdb.Rows {
+// rowsOf gives the rows of a response.
+func rowsOf(t *testing.T, text string) *phantomdb.Rows {
 	t.Helper()
 	p := newPool(t, pool.Config{BaseURL: support.Serve(t, serveText(text))})
 	rows, err := p.Query(background, "a", "SELECT 1")
@@ -38,7 +38,7 @@ func answered(t *testing.T, text string) *phantomdb.Rows {
 // valueOf gives one value of a response.
 func valueOf(t *testing.T, text string) phantomdb.Row {
 	t.Helper()
-	return answered(t, `{"columns":["v"],"rows":[[`+text+`]]}`).Row(0)
+	return rowsOf(t, `{"columns":["v"],"rows":[[`+text+`]]}`).Row(0)
 }
 
 func TestANumberIsGivenExactlyOrAsItsDigits(t *testing.T) {
@@ -71,7 +71,7 @@ func TestANumberIsGivenExactlyOrAsItsDigits(t *testing.T) {
 	for i, it := range cases {
 		texts[i] = it.json
 	}
-	rows := answered(t, `{"columns":["v"],"rows":[[`+strings.Join(texts, "],[")+`]]}`)
+	rows := rowsOf(t, `{"columns":["v"],"rows":[[`+strings.Join(texts, "],[")+`]]}`)
 	type row struct{ V any }
 	var all []row
 	check(t, rows.All(&all))
@@ -140,7 +140,7 @@ func TestWhatDoesNotFitLeavesItsDestinationAlone(t *testing.T) {
 		{`"x"`, ptr(netip.MustParseAddr("::7"))},
 	} {
 		t.Run(fmt.Sprintf("%s into %T", it.json, it.destination), func(t *testing.T) {
-			rows := answered(t, `{"columns":["v"],"rows":[[`+it.json+`]]}`)
+			rows := rowsOf(t, `{"columns":["v"],"rows":[[`+it.json+`]]}`)
 			pointer := reflect.ValueOf(it.destination)
 			before := fmt.Sprintf("%#v", deep(pointer.Elem()))
 			stays := func(err error) {
@@ -174,12 +174,12 @@ func TestWhatDoesNotFitLeavesItsDestinationAlone(t *testing.T) {
 	}
 }
 
-// counting answers as serveText, and counts.
+// counting responds as serveText, and counts.
 func counting(requests *atomic.Int64, text string) http.HandlerFunc {
-	answer := serveText(text)
+	response := serveText(text)
 	return func(writer http.ResponseWriter, request *http.Request) {
 		requests.Add(1)
-		answer(writer, request)
+		response(writer, request)
 	}
 }
 
@@ -194,7 +194,7 @@ func deep(value reflect.Value) any {
 }
 
 func TestARowThatDoesNotFitChangesNothing(t *testing.T) {
-	row := answered(t, `{"columns":["a","b","Half"],"rows":[[1,300,"x"]]}`).Row(0)
+	row := rowsOf(t, `{"columns":["a","b","Half"],"rows":[[1,300,"x"]]}`).Row(0)
 	a, b, half := int64(7), int8(7), "seven"
 	wantError(t, row.Scan(&a, &b, &half), pool.ErrType, `column "b"`)
 	equal(t, []any{a, b, half}, []any{int64(7), int8(7), "seven"})
@@ -247,7 +247,7 @@ func TestWhatFitsIsRead(t *testing.T) {
 }
 
 func TestHalfASurrogatePairIsReplacedAndToldOf(t *testing.T) {
-	row := answered(t, `{"columns":["a","b","c\ud800"],"rows":[["x\ud800y","�",1]]}`).Row(0)
+	row := rowsOf(t, `{"columns":["a","b","c\ud800"],"rows":[["x\ud800y","�",1]]}`).Row(0)
 	equal(t, row.At(0).Text(), "x\uFFFDy")
 	equal(t, []bool{row.At(0).IsReplaced(), row.At(1).IsReplaced(), row.At(2).IsReplaced()}, []bool{true, false, false})
 	equal(t, row.Map()["c\uFFFD"], int64(1))

@@ -28,7 +28,7 @@ class Client extends Session {
     create = (pool, number, owner) => new Client(pool, number, owner, create);
     takeFrom = (client, pool) => {
       if (client === null || typeof client !== 'object' || !(#number in client)) {
-        throw invalid('client', 'is no client of a pool');
+        throw invalid('client', 'is not a client of a pool');
       }
       if (client.#pool !== pool) {
         throw new PhantomDBError('client: belongs to another pool; release it there', {

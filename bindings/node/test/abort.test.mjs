@@ -94,7 +94,7 @@ test('a request in flight is cut, and its connection replaced', async (t) => {
   });
   const last = db.healthCheck();
   await held.holds(1);
-  held.answer({ status: 'healthy' });
+  held.respond({ status: 'healthy' });
   assert.deepEqual(await last, { status: 'healthy' });
 });
 
@@ -109,9 +109,9 @@ test('of requests that wait for their turn on a client just one is aborted', asy
     controller.abort('second');
     await assert.rejects(second, abortedBy('second'));
     await held.holds(1);
-    held.answer({ n: 1 });
+    held.respond({ n: 1 });
     await held.holds(1);
-    held.answer({ n: 3 });
+    held.respond({ n: 3 });
     assert.deepEqual(await Promise.all([first, third]), [{ n: 1 }, { n: 3 }]);
   });
 });
@@ -133,7 +133,7 @@ test('a signal that comes late does nothing, and is let go', async (t) => {
   };
   const called = db.healthCheck({ signal });
   await held.holds(1);
-  held.answer({ status: 'healthy' });
+  held.respond({ status: 'healthy' });
   assert.deepEqual(await called, { status: 'healthy' });
   controller.abort();
   assert.deepEqual(listeners, { added: 1, removed: 1 });
@@ -156,9 +156,9 @@ test('aborts at random lose no connection', async (t) => {
     }
   };
   let isOver = false;
-  const answering = (async () => {
+  const responding = (async () => {
     while (!isOver) {
-      while (held.waiting.length > 0) held.answer();
+      while (held.waiting.length > 0) held.respond();
       await new Promise((resolve) => setImmediate(resolve));
     }
   })();
@@ -166,7 +166,7 @@ test('aborts at random lose no connection', async (t) => {
     await Promise.all(Array.from({ length: 60 }, (_, n) => one(n)));
   }
   isOver = true;
-  await answering;
+  await responding;
   assert.ok(served >= 400 && aborted > 0, `${served} served, ${aborted} aborted`);
   assert.equal(db.getStatus().used, 0);
   const all = await Promise.all([db.acquire(), db.acquire(), db.acquire()]);
@@ -187,7 +187,7 @@ test('any number of calls share one listener on a signal, and Node.js has nothin
   await held.holds(4);
   assert.equal(getEventListeners(signal, 'abort').length, 1);
   // Some are over before the signal comes; the others end with it.
-  held.answer();
+  held.respond();
   await all[0];
   assert.equal(getEventListeners(signal, 'abort').length, 1);
   controller.abort('enough');

@@ -64,11 +64,11 @@ function copies() {
 /** A server that says what it was asked, a little later and in another order. */
 async function echo(t) {
   const waiting = [];
-  const answer = () => {
+  const respond = () => {
     for (const [url, response] of waiting.splice(0).reverse()) json(response, { url });
   };
   return server(t, (request, response) => {
-    if (waiting.length === 0) setImmediate(answer);
+    if (waiting.length === 0) setImmediate(respond);
     waiting.push([request.url, response]);
   });
 }

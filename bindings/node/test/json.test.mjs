@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import json from '../lib/json.js';
 
-test('what is no value has no JSON', () => {
+test('what is not a value has no JSON', () => {
   for (const value of [undefined, () => {}, Symbol('s')])
     assert.equal(json.stringify(value), undefined);
 });

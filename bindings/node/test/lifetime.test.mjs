@@ -35,9 +35,9 @@ test('process.exit in the middle of requests exits cleanly', async (t) => {
 });
 
 test('with one thread in libuv’s pool a crowd waits, and the event loop does not', async (t) => {
-  // Whatever waited for an answer on the event loop's thread would hold it up for so long.
-  const answerTime = 2;
-  const url = await server(t, (_, response) => setTimeout(() => json(response, {}), answerTime));
+  // Whatever waited for a response on the event loop's thread would hold it up for so long.
+  const responseTime = 2;
+  const url = await server(t, (_, response) => setTimeout(() => json(response, {}), responseTime));
   const told = JSON.parse(await printed('crowd.cjs', [url], { env: { UV_THREADPOOL_SIZE: '1' } }));
   assert.deepEqual([told.served, told.most], [1000, 2]);
   assert.ok(told.threads <= 8, `${told.threads} threads for 1000 callers`);

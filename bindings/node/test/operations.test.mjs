@@ -183,6 +183,6 @@ test('what can not be sent is refused by the name of its argument, and nothing i
   // A whole pair, and the replacement character itself, are as good as any.
   const sent = db.select('d', 't', "s = '🦜\ufffd'");
   await held.holds(1);
-  held.answer({ records: [] });
+  held.respond({ records: [] });
   assert.deepEqual(await sent, []);
 });

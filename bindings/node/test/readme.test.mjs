@@ -60,12 +60,12 @@ test('the server of the README serves, and ends when it is told', async (t) => {
   t.after(() => child.kill('SIGKILL'));
   const [line] = await once(createInterface(child.stdout), 'line');
   const address = `http://127.0.0.1:${line.replace('port ', '')}`;
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 50 }, () =>
-      fetch(address, { headers: { connection: 'close' } }).then((answer) => answer.json()),
+      fetch(address, { headers: { connection: 'close' } }).then((response) => response.json()),
     ),
   );
-  assert.deepEqual(answers, Array(50).fill([]));
+  assert.deepEqual(responses, Array(50).fill([]));
   child.kill('SIGTERM');
   assert.deepEqual(await ended, [0, null]);
 });

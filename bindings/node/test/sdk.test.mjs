@@ -44,7 +44,7 @@ test('a client without a pool is one connection, whose requests run in turn', as
   assert.ok(db instanceof PhantomDB);
   const all = [db.healthCheck(), db.listDatabases()];
   await held.holds(1);
-  held.answer({ status: 'healthy' });
+  held.respond({ status: 'healthy' });
   await held.holds(1);
   const lost = assert.rejects(all[1], failure('CLOSED', 'closed'));
   await db.close();

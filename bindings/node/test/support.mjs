@@ -29,11 +29,11 @@ export async function devserver(t, ...options) {
   return url;
 }
 
-/** An HTTP server that answers as `answer(request, response)` does; gives its URL. */
-export async function server(t, answer) {
+/** An HTTP server that responds as `respond(request, response)` does; gives its URL. */
+export async function server(t, respond) {
   const made = http.createServer((request, response) => {
     request.resume();
-    answer(request, response);
+    respond(request, response);
   });
   made.keepAliveTimeout = 600_000;
   made.listen(0, '127.0.0.1');
@@ -45,13 +45,13 @@ export async function server(t, answer) {
   return `http://127.0.0.1:${made.address().port}`;
 }
 
-/** Answers with a value as JSON. */
+/** Responds with a value as JSON. */
 export function json(response, value, status = 200) {
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(JSON.stringify(value));
 }
 
-/** A server that holds its answers back until it is told; `waiting` has the responses. */
+/** A server that holds its responses back until it is told; `waiting` has the responses. */
 export async function holdingServer(t) {
   const waiting = [];
   let arrived = () => {};
@@ -72,7 +72,7 @@ export async function holdingServer(t) {
     waiting,
     /** Waits until so many requests are held. */
     holds: (count) => until(() => waiting.length === count),
-    answer: (value = {}) => json(waiting.shift(), value),
+    respond: (value = {}) => json(waiting.shift(), value),
   };
 }
 

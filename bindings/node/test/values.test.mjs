@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { failure, pool, program, server } from './support.mjs';
 
-/** A pool whose server answers with this text, or with what a function makes of the request's path. */
-async function answering(t, text, type = 'application/json') {
+/** A pool whose server responds with this text, or with what a function makes of the request's path. */
+async function responding(t, text, type = 'application/json') {
   const url = await server(t, (request, response) => {
     response.writeHead(200, { 'content-type': type });
     response.end(typeof text === 'function' ? text(request.url) : text);
@@ -15,7 +15,7 @@ async function answering(t, text, type = 'application/json') {
 
 /** What this JSON is read as, by each way there is to read a value. */
 async function read(t, json) {
-  const db = await answering(t, (path) => {
+  const db = await responding(t, (path) => {
     if (path === '/whole') return json;
     if (path.endsWith('/query')) return `{"columns":["v"],"rows":[[${json}]]}`;
     if (path === '/health') return `{"v":${json}}`;
@@ -112,7 +112,7 @@ test('a column may be called __proto__, and no row gets another prototype', asyn
     `{"records":[{"__proto__":{"polluted":0},"constructor":0,"a":0},{"a":1},{"__proto__":{"polluted":2}}]}`,
   ];
   for (const table of tables) {
-    const db = await answering(t, table);
+    const db = await responding(t, table);
     for (const all of [(await db.query('d', 'SELECT')).rows, await db.select('d', 't')]) {
       for (const [n, row] of all.entries()) {
         assert.equal(Object.getPrototypeOf(row), Object.prototype);
@@ -135,7 +135,7 @@ test('a column may be called __proto__, and no row gets another prototype', asyn
 
 test('rows have what the server sent of them, and rowCount is what it says', async (t) => {
   const of = async (text) => {
-    const { columns, rows, rowCount, affectedRows } = await (await answering(t, text)).query(
+    const { columns, rows, rowCount, affectedRows } = await (await responding(t, text)).query(
       'd',
       'Q',
     );
@@ -154,14 +154,14 @@ test('rows have what the server sent of them, and rowCount is what it says', asy
     affectedRows: 4,
   });
   assert.deepEqual((await of('{"columns":["a","a"],"rows":[[1,2]]}')).rows, [{ a: 2 }]);
-  const found = await (await answering(t, '{"columns":["a"],"rows":[[1]]}')).query('d', 'Q');
+  const found = await (await responding(t, '{"columns":["a"],"rows":[[1]]}')).query('d', 'Q');
   assert.deepEqual(
     [found.records, found.results, found.affected_rows],
     [found.rows, found.rows, null],
   );
 });
 
-test('what is no table is refused', async (t) => {
+test('what is not a table is refused', async (t) => {
   for (const text of [
     '{"columns":["a"],"rows":[[1,2]]}',
     '{"columns":["a"],"rows":[null]}',
@@ -169,14 +169,14 @@ test('what is no table is refused', async (t) => {
     '{"rows":[[1,2]]}',
     '{"columns":["a","b"],"rows":[[1],{"z":3}]}',
   ]) {
-    const db = await answering(t, text);
+    const db = await responding(t, text);
     await assert.rejects(db.query('d', 'SELECT'), failure('PROTOCOL'), text);
     await assert.rejects(db.select('d', 't'), failure('PROTOCOL'), text);
   }
 });
 
-test('a response that is no JSON is its text', async (t) => {
-  const db = await answering(t, '# HELP é\n', 'text/plain');
+test('a response that is not JSON is its text', async (t) => {
+  const db = await responding(t, '# HELP é\n', 'text/plain');
   assert.equal(await db.request('GET', '/metrics'), '# HELP é\n');
 });
 
@@ -215,7 +215,7 @@ test('a large response of any shape holds nobody up, and is whole', async (t) =>
 test('deep, hostile and long data take linear time', async (t) => {
   const mark = `"\\u0001${'n'.repeat(200_000)}"`;
   const started = process.cpuUsage();
-  const db = await answering(t, (path) => {
+  const db = await responding(t, (path) => {
     if (path === '/marks') return `[1234567890123456,${mark},${mark}]`;
     if (path === '/long') return `["${'a'.repeat(8 * MIB)}",12345678901234567890]`;
     return `[${'1234567890123456789,'.repeat(100_000)}1]`;
@@ -228,7 +228,7 @@ test('deep, hostile and long data take linear time', async (t) => {
 });
 
 test('an abort ends a call whose response is being read', async (t) => {
-  const db = await answering(t, large.narrow());
+  const db = await responding(t, large.narrow());
   const controller = new AbortController();
   const { signal } = controller;
   let isOver = false;

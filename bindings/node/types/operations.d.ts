@@ -1,15 +1,15 @@
-import type { Answer, CallOptions, Column, QueryResult, Row } from './pool.js';
+import type { ResponseBody, CallOptions, Column, QueryResult, Row } from './pool.js';
 
 /** The operations that a pool (on a client taken for each) and a client have in common. */
 export abstract class Operations {
   /** Asks the server how it is: `status` is `'healthy'` or `'unhealthy'`. */
-  healthCheck(options?: CallOptions): Promise<Answer>;
+  healthCheck(options?: CallOptions): Promise<ResponseBody>;
   /** The names of the databases. */
   listDatabases(options?: CallOptions): Promise<string[]>;
   /** Makes a database; `HTTP` with status 409 if there is one of this name. */
-  createDatabase(name: string, options?: CallOptions): Promise<Answer>;
+  createDatabase(name: string, options?: CallOptions): Promise<ResponseBody>;
   /** Removes a database with all that is in it. */
-  dropDatabase(database: string, options?: CallOptions): Promise<Answer>;
+  dropDatabase(database: string, options?: CallOptions): Promise<ResponseBody>;
   /** The names of the tables of a database. */
   listTables(database: string, options?: CallOptions): Promise<string[]>;
   /** Makes a table. */
@@ -18,11 +18,11 @@ export abstract class Operations {
     name: string,
     columns: Column[],
     options?: CallOptions,
-  ): Promise<Answer>;
+  ): Promise<ResponseBody>;
   /** Removes a table with all its rows. */
-  dropTable(database: string, table: string, options?: CallOptions): Promise<Answer>;
+  dropTable(database: string, table: string, options?: CallOptions): Promise<ResponseBody>;
   /** Adds one row. Never carried out twice. */
-  insert(database: string, table: string, row: object, options?: CallOptions): Promise<Answer>;
+  insert(database: string, table: string, row: object, options?: CallOptions): Promise<ResponseBody>;
   /** The rows that fulfil an SQL condition, or all without one. A blank condition is refused. */
   select<R = Row>(
     database: string,
@@ -37,7 +37,7 @@ export abstract class Operations {
     data: object,
     condition?: string | null,
     options?: CallOptions,
-  ): Promise<Answer>;
+  ): Promise<ResponseBody>;
   /**
    * Deletes the rows that fulfil an SQL condition. It is never optional, because without one the
    * request would drop the table: say `'1=1'` for all rows.
@@ -47,7 +47,7 @@ export abstract class Operations {
     table: string,
     condition: string,
     options?: CallOptions,
-  ): Promise<Answer>;
+  ): Promise<ResponseBody>;
   /** Runs one SQL statement, with a value for each `?` of it. */
   executeQuery<R = Row>(
     database: string,
@@ -57,7 +57,7 @@ export abstract class Operations {
   ): Promise<QueryResult<R>>;
   /**
    * Sends a request that has no name here. `path` begins with `/` and is sent as it is; `body` is
-   * any value that can be written as JSON. Gives the answer's value, or its text if it is no JSON.
+   * any value that can be written as JSON. Gives the response's value, or its text if it is not JSON.
    */
   request(method: string, path: string, body?: unknown, options?: CallOptions): Promise<any>;
 }
@@ -70,7 +70,7 @@ export abstract class Session extends Operations {
    */
   beginTransaction(database?: string | null, options?: CallOptions): Promise<string>;
   /** Commits the open transaction; `id`, if it is given, must be its own. */
-  commitTransaction(id?: string | null, options?: CallOptions): Promise<Answer>;
+  commitTransaction(id?: string | null, options?: CallOptions): Promise<ResponseBody>;
   /** Rolls the open transaction back; `id`, if it is given, must be its own. */
-  rollbackTransaction(id?: string | null, options?: CallOptions): Promise<Answer>;
+  rollbackTransaction(id?: string | null, options?: CallOptions): Promise<ResponseBody>;
 }

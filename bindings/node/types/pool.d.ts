@@ -51,7 +51,7 @@ export interface PoolOptions {
   tlsCertFile?: string;
   /** A PEM file with the private key of `tlsCertFile`. */
   tlsKeyFile?: string;
-  /** How large an answer's body may be, in bytes. Default 67108864 (64 MiB). */
+  /** How large a response's body may be, in bytes. Default 67108864 (64 MiB). */
   maxResponseBytes?: number;
   /** Told of leaked clients, and of the beginning and the end of an outage. */
   log?: (level: 'info' | 'warning', message: string) => void;
@@ -172,13 +172,13 @@ export interface QueryResult<R = Row> {
   affectedRows: number | null;
 }
 
-/** What the server says of an operation that gives nothing else. */
-export type Answer = Record<string, any>;
+/** The object in the response to an operation that has no other result. */
+export type ResponseBody = Record<string, any>;
 
 /**
  * What went wrong. `name` is `'AbortError'` if an AbortSignal ended the call.
  *
- * Match on `code`; whoever must match on the message can rely on two words: `Timeout` in that of
+ * Match on `code`; if you must match on the message, rely on two words: `Timeout` in that of
  * `TIMEOUT`, and `closed` in that of `CLOSED`.
  */
 export class PhantomDBError extends Error {
@@ -190,7 +190,7 @@ export class PhantomDBError extends Error {
    * `TYPE`, `PANIC` or `OUT_OF_MEMORY`.
    */
   code: string;
-  /** The HTTP status, if the server answered one. */
+  /** The HTTP status, if there was a response. */
   status?: number;
   /**
    * Whether the same call may succeed later, and is safe to repeat. After a write that may have
@@ -288,7 +288,7 @@ export class Pool extends Operations implements AsyncDisposable {
   /** Changes the bearer token of every request that starts afterwards; null sends none. */
   setToken(token: string | null): void;
   /**
-   * Closes the pool; resolves when nothing of it is left. Whoever waits gets `CLOSED` at once;
+   * Closes the pool; resolves when nothing of it is left. Waiters get `CLOSED` at once;
    * clients that are out have `timeout` milliseconds (`closeTimeout` by default) to be released, and
    * are then cut. Closing it again is fine; a shorter time then hurries the first.
    */

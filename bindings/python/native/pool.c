@@ -127,7 +127,7 @@ static PyObject *pool_try_acquire(PyObject *self, PyObject *unused) {
 static PyObject *pool_client(PyObject *self, PyObject *handle) {
     phantomdb_connection *connection = PyLong_AsVoidPtr(handle);
     if (connection == NULL) {
-        if (!PyErr_Occurred()) raise_code(PHANTOMDB_ERR_INVALID_HANDLE, "That is no connection");
+        if (!PyErr_Occurred()) raise_code(PHANTOMDB_ERR_INVALID_HANDLE, "That is not a connection");
         return NULL;
     }
     connection_object *client = connection_new(pool_of(self));

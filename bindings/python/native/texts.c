@@ -12,7 +12,7 @@ PyObject *text_bytes(PyObject *value, const char *name) {
     if (bytes == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_UnicodeError)) return NULL;
         PyErr_Clear();
-        return raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: is no valid Unicode", name);
+        return raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: is not valid Unicode", name);
     }
     if (strlen(PyBytes_AsString(bytes)) == (size_t)PyBytes_Size(bytes)) return bytes;
     Py_DECREF(bytes);

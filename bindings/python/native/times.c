@@ -22,8 +22,8 @@ bool milliseconds_of(PyObject *seconds, const char *name, int64_t *milliseconds)
      * the binary fraction adds. */
     double time = ceil(given * 1000 - 1e-6);
     if (!(given >= 0) || !(time <= most)) {
-        raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: is no time in seconds between 0 and 365 days",
-                   name);
+        raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT,
+                   "%s: must be a time in seconds between 0 and 365 days", name);
         return false;
     }
     *milliseconds = given > 0 && time < 1 ? 1 : (int64_t)time;

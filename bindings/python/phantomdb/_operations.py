@@ -1,4 +1,4 @@
-"""What is asked of the server, and what its answers are made into."""
+"""The requests to the server, and what their responses become."""
 
 from __future__ import annotations
 
@@ -105,4 +105,4 @@ def to_body(value: object) -> bytes | None:
     try:
         return to_json("body", value).encode()
     except UnicodeEncodeError as error:
-        raise InvalidArgumentError("body: is no valid Unicode") from error
+        raise InvalidArgumentError("body: is not valid Unicode") from error

@@ -72,7 +72,7 @@ class BasePool(_native.Pool):
         leak_threshold: after how long a client that is not released is reported to ``log``.
         preconnect: whether to open ``min_connections`` at once, in the background.
         tls_ca_file, tls_cert_file, tls_key_file: PEM files: whom to trust, and what to show.
-        max_response_bytes: how large an answer may be.
+        max_response_bytes: how large a response may be.
         log: told of leaks and outages, on a thread of the library, with a level of ``logging``
         and a text: ``logging.getLogger("db").log`` fits.
         """

@@ -32,8 +32,8 @@ class Operations:
 
     async def health_check(self) -> dict[str, Any]:
         """Ask the server how it is: ``status`` is "healthy" or "unhealthy"."""
-        answer: dict[str, Any] = await self._ask(ops.HEALTH_CHECK)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.HEALTH_CHECK)
+        return response
 
     async def list_databases(self) -> list[str]:
         """List the names of the databases."""
@@ -42,14 +42,14 @@ class Operations:
 
     async def create_database(self, name: str) -> dict[str, Any]:
         """Make a database."""
-        answer: dict[str, Any] = await self._ask(ops.CREATE_DATABASE, name)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.CREATE_DATABASE, name)
+        return response
 
     @ops.also(database="name")
     async def drop_database(self, name: str) -> dict[str, Any]:
         """Remove a database with all that is in it."""
-        answer: dict[str, Any] = await self._ask(ops.DROP_DATABASE, name)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.DROP_DATABASE, name)
+        return response
 
     async def list_tables(self, database: str) -> list[str]:
         """List the names of the tables of a database."""
@@ -63,21 +63,21 @@ class Operations:
         ``primaryKey``, ``defaultValue``: ``[{"name": "id", "type": "integer"}]``.
         """
         text = ops.to_json("columns", columns)
-        answer: dict[str, Any] = await self._ask(ops.CREATE_TABLE, database, name, text)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.CREATE_TABLE, database, name, text)
+        return response
 
     @ops.also(table="name")
     async def drop_table(self, database: str, name: str) -> dict[str, Any]:
         """Remove a table with all its rows."""
-        answer: dict[str, Any] = await self._ask(ops.DROP_TABLE, database, name)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.DROP_TABLE, database, name)
+        return response
 
     @ops.also(row="data")
     async def insert(self, database: str, table: str, data: Row) -> dict[str, Any]:
         """Add one row: ``{"id": 1, "name": "Ada"}``. It is never carried out twice."""
         text = ops.to_row("row", data)
-        answer: dict[str, Any] = await self._ask(ops.INSERT, database, table, text)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.INSERT, database, table, text)
+        return response
 
     async def select(
         self, database: str, table: str, condition: str | None = None
@@ -91,16 +91,16 @@ class Operations:
     ) -> dict[str, Any]:
         """Change the rows that fulfil an SQL condition, or all."""
         text = ops.to_row("data", data)
-        answer: dict[str, Any] = await self._ask(ops.UPDATE, database, table, text, condition)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.UPDATE, database, table, text, condition)
+        return response
 
     async def delete(self, database: str, table: str, condition: str) -> dict[str, Any]:
         """Delete the rows that fulfil an SQL condition; "1=1" means all.
 
         It is never optional, because on the wire such a delete would drop the table.
         """
-        answer: dict[str, Any] = await self._ask(ops.DELETE, database, table, condition)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.DELETE, database, table, condition)
+        return response
 
     @ops.also(sql="query")
     async def execute_query(
@@ -112,8 +112,8 @@ class Operations:
         for the public SDK's users the same as ``results``, ``records`` and ``affected_rows``.
         """
         text = ops.to_optional_json("parameters", parameters)
-        answer: dict[str, Any] = await self._ask(ops.EXECUTE_QUERY, database, query, text)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.EXECUTE_QUERY, database, query, text)
+        return response
 
     async def request(self, method: str, path: str, body: object = None) -> Any:
         """Send a request that has no name here yet; ``body`` becomes JSON.
@@ -154,18 +154,18 @@ class PhantomDB(_native.Connection, Operations):
         Every request on this client belongs to it until commit or rollback; releasing the client
         rolls it back.
         """
-        answer = await self._ask(ops.BEGIN_TRANSACTION, database)
-        return str(answer["transaction_id"])
+        response = await self._ask(ops.BEGIN_TRANSACTION, database)
+        return str(response["transaction_id"])
 
     async def commit_transaction(self, transaction_id: str | None = None) -> dict[str, Any]:
         """Commit the transaction that is open on this client; there is no need to name it."""
-        answer: dict[str, Any] = await self._ask(ops.COMMIT_TRANSACTION, transaction_id)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.COMMIT_TRANSACTION, transaction_id)
+        return response
 
     async def rollback_transaction(self, transaction_id: str | None = None) -> dict[str, Any]:
         """Roll back the transaction that is open on this client; there is no need to name it."""
-        answer: dict[str, Any] = await self._ask(ops.ROLLBACK_TRANSACTION, transaction_id)
-        return answer
+        response: dict[str, Any] = await self._ask(ops.ROLLBACK_TRANSACTION, transaction_id)
+        return response
 
     @asynccontextmanager
     async def transaction(self, database: str | None = None) -> AsyncIterator[str]:
@@ -213,7 +213,7 @@ class _OwnPool(BasePool):
 class Pool(BasePool, Operations):
     """A pool of connections to one PhantomDB server, for any number of tasks and event loops.
 
-    Whoever finds no connection free waits, first come, first served. The operations of a client can
+    A caller that finds no connection free waits, first come, first served. The operations of a client can
     be called on the pool too, which takes a client for that request alone. ``release``, and what
     else does not wait, is called without ``await``.
     """
@@ -262,7 +262,7 @@ class Pool(BasePool, Operations):
     async def close(self, timeout: float | None = None) -> None:
         """Close the pool; when this returns, nothing of it is left. Twice is fine.
 
-        Whoever waits gets ``ClosedError``. Clients that are out have ``timeout`` seconds (else
+        Waiters get ``ClosedError``. Clients that are out have ``timeout`` seconds (else
         ``close_timeout``) to come back, and are then cut; release them as usual.
         """
         await mailroom().close(self, timeout)

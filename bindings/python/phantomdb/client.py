@@ -27,8 +27,8 @@ class Operations:
 
     def health_check(self) -> dict[str, Any]:
         """Ask the server how it is: ``status`` is "healthy" or "unhealthy"."""
-        answer: dict[str, Any] = self._run(ops.HEALTH_CHECK)
-        return answer
+        response: dict[str, Any] = self._run(ops.HEALTH_CHECK)
+        return response
 
     def list_databases(self) -> list[str]:
         """List the names of the databases."""
@@ -37,14 +37,14 @@ class Operations:
 
     def create_database(self, name: str) -> dict[str, Any]:
         """Make a database."""
-        answer: dict[str, Any] = self._run(ops.CREATE_DATABASE, name)
-        return answer
+        response: dict[str, Any] = self._run(ops.CREATE_DATABASE, name)
+        return response
 
     @ops.also(database="name")
     def drop_database(self, name: str) -> dict[str, Any]:
         """Remove a database with all that is in it."""
-        answer: dict[str, Any] = self._run(ops.DROP_DATABASE, name)
-        return answer
+        response: dict[str, Any] = self._run(ops.DROP_DATABASE, name)
+        return response
 
     def list_tables(self, database: str) -> list[str]:
         """List the names of the tables of a database."""
@@ -58,21 +58,21 @@ class Operations:
         ``primaryKey``, ``defaultValue``: ``[{"name": "id", "type": "integer"}]``.
         """
         text = ops.to_json("columns", columns)
-        answer: dict[str, Any] = self._run(ops.CREATE_TABLE, database, name, text)
-        return answer
+        response: dict[str, Any] = self._run(ops.CREATE_TABLE, database, name, text)
+        return response
 
     @ops.also(table="name")
     def drop_table(self, database: str, name: str) -> dict[str, Any]:
         """Remove a table with all its rows."""
-        answer: dict[str, Any] = self._run(ops.DROP_TABLE, database, name)
-        return answer
+        response: dict[str, Any] = self._run(ops.DROP_TABLE, database, name)
+        return response
 
     @ops.also(row="data")
     def insert(self, database: str, table: str, data: Row) -> dict[str, Any]:
         """Add one row: ``{"id": 1, "name": "Ada"}``. It is never carried out twice."""
         text = ops.to_row("row", data)
-        answer: dict[str, Any] = self._run(ops.INSERT, database, table, text)
-        return answer
+        response: dict[str, Any] = self._run(ops.INSERT, database, table, text)
+        return response
 
     def select(
         self, database: str, table: str, condition: str | None = None
@@ -86,16 +86,16 @@ class Operations:
     ) -> dict[str, Any]:
         """Change the rows that fulfil an SQL condition, or all."""
         text = ops.to_row("data", data)
-        answer: dict[str, Any] = self._run(ops.UPDATE, database, table, text, condition)
-        return answer
+        response: dict[str, Any] = self._run(ops.UPDATE, database, table, text, condition)
+        return response
 
     def delete(self, database: str, table: str, condition: str) -> dict[str, Any]:
         """Delete the rows that fulfil an SQL condition; "1=1" means all.
 
         It is never optional, because on the wire such a delete would drop the table.
         """
-        answer: dict[str, Any] = self._run(ops.DELETE, database, table, condition)
-        return answer
+        response: dict[str, Any] = self._run(ops.DELETE, database, table, condition)
+        return response
 
     @ops.also(sql="query")
     def execute_query(
@@ -107,8 +107,8 @@ class Operations:
         for the public SDK's users the same as ``results``, ``records`` and ``affected_rows``.
         """
         text = ops.to_optional_json("parameters", parameters)
-        answer: dict[str, Any] = self._run(ops.EXECUTE_QUERY, database, query, text)
-        return answer
+        response: dict[str, Any] = self._run(ops.EXECUTE_QUERY, database, query, text)
+        return response
 
     def request(self, method: str, path: str, body: object = None) -> Any:
         """Send a request that has no name here yet; ``body`` becomes JSON.
@@ -148,18 +148,18 @@ class PhantomDB(_native.Connection, Operations):
         Every request on this client belongs to it until commit or rollback; releasing the client
         rolls it back.
         """
-        answer = self._run(ops.BEGIN_TRANSACTION, database)
-        return str(answer["transaction_id"])
+        response = self._run(ops.BEGIN_TRANSACTION, database)
+        return str(response["transaction_id"])
 
     def commit_transaction(self, transaction_id: str | None = None) -> dict[str, Any]:
         """Commit the transaction that is open on this client; there is no need to name it."""
-        answer: dict[str, Any] = self._run(ops.COMMIT_TRANSACTION, transaction_id)
-        return answer
+        response: dict[str, Any] = self._run(ops.COMMIT_TRANSACTION, transaction_id)
+        return response
 
     def rollback_transaction(self, transaction_id: str | None = None) -> dict[str, Any]:
         """Roll back the transaction that is open on this client; there is no need to name it."""
-        answer: dict[str, Any] = self._run(ops.ROLLBACK_TRANSACTION, transaction_id)
-        return answer
+        response: dict[str, Any] = self._run(ops.ROLLBACK_TRANSACTION, transaction_id)
+        return response
 
     @contextmanager
     def transaction(self, database: str | None = None) -> Iterator[str]:

@@ -16,7 +16,7 @@ class PhantomDBError(Exception):
 
     #: The library's name for what is wrong: "TIMEOUT", "CLOSED", "HTTP" and so on.
     code: str | None
-    #: The HTTP status that the server answered; None if it did not.
+    #: The HTTP status of the response; None if there was none.
     status: int | None
     #: Whether the same call may succeed later, and is safe to repeat. After a write that may have
     #: been carried out it is False, and the message says that this is not known.
@@ -144,7 +144,7 @@ class TLSError(PhantomDBError):
 
 
 class TypeError(PhantomDBError, builtins.TypeError):  # noqa: A001
-    """A value of an answer has another type, or lies outside its range."""
+    """A value of a response has another type, or lies outside its range."""
 
     CODE = "TYPE"
 

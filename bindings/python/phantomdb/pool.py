@@ -19,7 +19,7 @@ __all__ = ["PhantomDB", "PhantomDBConnectionPool", "PhantomDBError", "create_poo
 class PhantomDBConnectionPool(BasePool, Operations):
     """A pool of connections to one PhantomDB server, safe for any number of threads.
 
-    Whoever finds no connection free waits, first come, first served, with the GIL released. The
+    A caller that finds no connection free waits, first come, first served, with the GIL released. The
     operations of a client can be called on the pool too, which takes a client for that request
     alone.
     """
@@ -67,7 +67,7 @@ class PhantomDBConnectionPool(BasePool, Operations):
     def close(self, timeout: float | None = None) -> None:
         """Close the pool; when this returns, nothing of it is left. Twice is fine.
 
-        Whoever waits gets ``ClosedError``. Clients that are out have ``timeout`` seconds (else
+        Waiters get ``ClosedError``. Clients that are out have ``timeout`` seconds (else
         ``close_timeout``) to come back, and are then cut; release them as usual.
         """
         self._close(timeout)

@@ -48,20 +48,20 @@ def url():
 
 
 class Server:
-    """An HTTP server that answers as ``answer(handler)`` does: (status, value).
+    """An HTTP server that responds as ``response(handler)`` says: (status, value).
 
     A value that is a str is a text; bytes and all else are JSON.
     """
 
-    def __init__(self, answer):
+    def __init__(self, response):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # Else the answer's two parts meet the client's delayed acknowledgement.
+            # Else the response's two parts meet the client's delayed acknowledgement.
             wbufsize = -1
 
             def handle_any(self):
                 self.body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                status, value = answer(self)
+                status, value = response(self)
                 data = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
                 if isinstance(value, str):
@@ -98,8 +98,8 @@ def serve():
     """Give a function that starts a Server."""
     servers = []
 
-    def start(answer):
-        servers.append(Server(answer))
+    def start(response):
+        servers.append(Server(response))
         return servers[-1].url
 
     yield start
@@ -108,16 +108,16 @@ def serve():
 
 
 class Holding:
-    """A server that holds its answers back until it is told."""
+    """A server that holds its responses back until it is told to send them."""
 
     def __init__(self, serve):
         self.changed = threading.Condition()
         self.waiting = 0
         self.let_go = 0
         self.is_over = False
-        self.url = serve(self.answer)
+        self.url = serve(self.response)
 
-    def answer(self, _):
+    def response(self, _):
         with self.changed:
             self.waiting += 1
             self.changed.notify_all()
@@ -140,7 +140,7 @@ class Holding:
 
 @pytest.fixture
 def holding(serve):
-    """Start a server that holds its answers back."""
+    """Start a server that holds its responses back."""
     it = Holding(serve)
     yield it
     with it.changed:

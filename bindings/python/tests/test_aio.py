@@ -42,8 +42,8 @@ def test_every_operation(url):
                 await db.insert("d", "t", {"n": 2**60 + 1, "s": None})
                 assert await db.select("d", "t", "n = 1") == [{"n": 1, "s": "ä😀"}]
                 assert (await db.update("d", "t", {"s": "x"}, "n > 1"))["count"] == 1
-                answer = await db.execute_query("d", "SELECT n, s FROM t WHERE n > ?", [1])
-                assert answer["rows"] == [{"n": 2**60 + 1, "s": "x"}]
+                response = await db.execute_query("d", "SELECT n, s FROM t WHERE n > ?", [1])
+                assert response["rows"] == [{"n": 2**60 + 1, "s": "x"}]
                 assert (await db.delete("d", "t", "1=1"))["count"] == 2
                 assert await db.request("GET", "/databases/d/tables") == {"tables": ["t"]}
                 await db.drop_table("d", "t")
@@ -153,11 +153,11 @@ def test_waiting_tasks_cost_no_thread_and_the_loop_goes_on(holding):
 def test_requests_on_one_client_run_in_turn(serve):
     seen = []
 
-    def answer(handler):
+    def response(handler):
         seen.append(handler.path)
         return 200, {}
 
-    url = serve(answer)
+    url = serve(response)
 
     async def test():
         async with aio.connect(url) as client:

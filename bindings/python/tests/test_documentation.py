@@ -166,9 +166,9 @@ def test_a_flask_application(url):
 
         def client(_):
             for _ in range(5):
-                with urllib.request.urlopen(address, timeout=60) as answer:
-                    assert answer.status == 200
-                    assert answer.read().startswith(b'{"databases":[')
+                with urllib.request.urlopen(address, timeout=60) as response:
+                    assert response.status == 200
+                    assert response.read().startswith(b'{"databases":[')
 
         run_in_threads(32, client)
         process.stdin.close()

@@ -254,8 +254,8 @@ def test_gunicorn_with_preload(url, tmp_path):
             # Until each has had a turn, which is not ours to give.
             while count < 20 or (len(seen) < 3 and time.monotonic() < end):
                 count += 1
-                with urllib.request.urlopen(address, timeout=60) as answer:
-                    process_id, databases = json.load(answer)
+                with urllib.request.urlopen(address, timeout=60) as response:
+                    process_id, databases = json.load(response)
                     assert databases == []
                     seen.add(process_id)
 

@@ -105,8 +105,8 @@ def work(number):
         # Who holds one does something else meanwhile.
         gevent.sleep(0.01)
         order.append(number)
-        answer = client.execute_query("d", "SELECT ? AS n", [number])
-        assert answer["rows"] == [{{"n": number}}], answer
+        response = client.execute_query("d", "SELECT ? AS n", [number])
+        assert response["rows"] == [{{"n": number}}], response
 pool.create_database("d")
 for _ in range(3):
     greenlets = [gevent.spawn(work, number) for number in range(20)]
@@ -178,17 +178,17 @@ def test_threads_have_hubs_of_their_own_and_forked_children_too(url):
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 pool = create_pool(url, 1, 2)
 pool.list_databases()
-answers = []
+responses = []
 def work():
     greenlets = [gevent.spawn(pool.health_check) for _ in range(5)]
     gevent.joinall(greenlets, raise_error=True)
-    answers.extend(it.value["status"] for it in greenlets)
+    responses.extend(it.value["status"] for it in greenlets)
 threads = [threading.Thread(target=work) for _ in range(3)]
 for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
-assert answers == ["healthy"] * 15, answers
+assert responses == ["healthy"] * 15, responses
 child = gevent.os.fork()
 if child == 0:
     pool.list_databases()

@@ -186,11 +186,11 @@ async def main():
     async def ask(number):
         pool = pools[number % 3]
         sql = f"SELECT {number} AS n"
-        answer = await (foreign(pool, "d", sql) if number % 2 else pool.execute_query("d", sql))
-        assert answer["rows"] == [{"n": number}], (number, answer)
+        response = await (foreign(pool, "d", sql) if number % 2 else pool.execute_query("d", sql))
+        assert response["rows"] == [{"n": number}], (number, response)
         async with pool.connection() as client:
-            answer = await client.execute_query("d", sql)
-            assert answer["rows"] == [{"n": number}], (number, answer)
+            response = await client.execute_query("d", sql)
+            assert response["rows"] == [{"n": number}], (number, response)
 
     tasks = [asyncio.ensure_future(ask(number)) for number in range(300)]
     # A reload while calls are under way.

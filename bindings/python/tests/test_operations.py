@@ -64,8 +64,8 @@ def test_rows(db, table):
 
 
 def test_queries(db, table):
-    answer = db.execute_query(table, "INSERT INTO t VALUES (?, ?), (?, ?)", [1, "a", 2, None])
-    assert answer["affectedRows"] == 2
+    response = db.execute_query(table, "INSERT INTO t VALUES (?, ?), (?, ?)", [1, "a", 2, None])
+    assert response["affectedRows"] == 2
     rows = [{"n": 1, "s": "a"}, {"n": 2, "s": None}]
     assert db.execute_query(table, "SELECT n, s FROM t WHERE n >= ? ORDER BY n", (1,)) == {
         "columns": ["n", "s"],
@@ -82,8 +82,8 @@ def test_by_keyword(db, table):
     db.insert(database=table, table="t", row={"n": 7})
     assert db.select(database=table, table="t", condition="n = 7") == [{"n": 7, "s": None}]
     sql = "SELECT n FROM t WHERE n = ?"
-    answer = db.execute_query(database=table, sql=sql, parameters=[7])
-    assert answer["rows"] == [{"n": 7}]
+    response = db.execute_query(database=table, sql=sql, parameters=[7])
+    assert response["rows"] == [{"n": 7}]
     with pytest.raises(TypeError, match="row and data are one argument"):
         db.insert(database=table, table="t", row={"n": 7}, data={"n": 8})
     with pytest.raises(TypeError, match="data"):
@@ -124,15 +124,15 @@ def test_what_can_not_be_sent_is_refused(db):
         (lambda: db.drop_table("d", ".."), "table"),
         (lambda: db.list_tables(""), "database"),
         (lambda: db.list_tables("a\0b"), "database: holds a NUL"),
-        (lambda: db.list_tables("\ud800"), "database: is no valid Unicode"),
+        (lambda: db.list_tables("\ud800"), "database: is not valid Unicode"),
         (lambda: db.insert("d", "t", {"n": float("nan")}), "row: can't be written as JSON"),
         (lambda: db.insert("d", "t", {"n": object()}), "row: can't be written as JSON"),
         (lambda: db.insert("d", "t", [1]), "row"),
         (lambda: db.update("d", "t", {"n": {1, 2}}), "data: can't be written as JSON"),
         (lambda: db.execute_query("d", "SELECT 1", {"a": 1}), "parameters"),
-        (lambda: db.insert("d", "t", {"s": "\ud800"}), "row: is no valid Unicode"),
+        (lambda: db.insert("d", "t", {"s": "\ud800"}), "row: is not valid Unicode"),
         (lambda: db.request("GET", "databases"), "path"),
-        (lambda: db.request("POST", "/", "\ud800"), "body: is no valid Unicode"),
+        (lambda: db.request("POST", "/", "\ud800"), "body: is not valid Unicode"),
         (lambda: db.request("POST", "/", {1j: 2}), "body: can't be written as JSON"),
     ]
     for call, words in refused:

@@ -19,10 +19,10 @@ def test_options_that_make_no_sense_are_refused_by_their_name():
         ({"min_connections": 11}, "min_connections: 11 is more than max_connections"),
         ({"max_connections": -1}, "max_connections: is out of range"),
         ({"max_connections": 2**64}, "max_connections: is out of range"),
-        ({"acquire_timeout": -1}, "acquire_timeout: is no time"),
+        ({"acquire_timeout": -1}, "acquire_timeout: must be a time"),
         ({"acquire_timeout": 0}, "acquire_timeout: must be more than zero"),
-        ({"acquire_timeout": float("nan")}, "acquire_timeout: is no time"),
-        ({"idle_timeout": float("inf")}, "idle_timeout: is no time"),
+        ({"acquire_timeout": float("nan")}, "acquire_timeout: must be a time"),
+        ({"idle_timeout": float("inf")}, "idle_timeout: must be a time"),
         ({"validation": "maybe"}, "validation: must be one of 'socket', 'ping', 'none'"),
         ({"base_url": "ftp://x"}, "base_url:"),
         ({"token": "two words"}, "token:"),
@@ -155,7 +155,7 @@ def test_a_time_out_says_so(make_pool):
             assert time.monotonic() - started >= (0.03 if timeout is None else timeout)
         with pytest.raises(TypeError, match="timeout: must be a number"):
             pool.acquire("long")
-        with pytest.raises(phantomdb.InvalidArgumentError, match="timeout: is no time"):
+        with pytest.raises(phantomdb.InvalidArgumentError, match="timeout: must be a time"):
             pool.acquire(-1)
 
 
@@ -255,11 +255,11 @@ def test_a_server_that_can_not_be_reached_is_named(make_pool):
 
 
 def test_what_the_server_refuses_has_its_status(serve, make_pool):
-    def answer(handler):
+    def response(handler):
         status = int(handler.path.split("/")[2])
         return status, {"code": "X", "message": f"refused {status}"}
 
-    pool = make_pool(serve(answer), token="hush-hush")
+    pool = make_pool(serve(response), token="hush-hush")
     for status in (400, 401, 403, 404, 409, 500):
         with pytest.raises(phantomdb.HTTPError, match=f"refused {status}") as raised:
             pool.request("GET", f"/x/{status}")
@@ -276,7 +276,7 @@ def test_what_the_server_refuses_has_its_status(serve, make_pool):
     )
 
 
-def test_broken_answers(serve, make_pool):
+def test_broken_responses(serve, make_pool):
     pool = make_pool(serve(lambda _: (200, b"{broken")), max_response_bytes=20)
     with pytest.raises(phantomdb.ProtocolError):
         pool.health_check()
@@ -288,11 +288,11 @@ def test_broken_answers(serve, make_pool):
 def test_the_token_as_it_is_at_each_request(serve, make_pool):
     seen = []
 
-    def answer(handler):
+    def response(handler):
         seen.append(handler.headers.get("authorization"))
         return 200, {}
 
-    pool = make_pool(serve(answer), token="one")
+    pool = make_pool(serve(response), token="one")
     pool.health_check()
     pool.set_token("two")
     pool.health_check()

@@ -68,8 +68,8 @@ def test_the_web_service(url):
         address = f"http://127.0.0.1:{process.stdout.readline().strip()}/databases"
 
         def ask(_):
-            with urllib.request.urlopen(address, timeout=60) as answer:
-                assert json.load(answer) == {"databases": []}
+            with urllib.request.urlopen(address, timeout=60) as response:
+                assert json.load(response) == {"databases": []}
 
         run_in_threads(32, ask)
         process.stdin.close()

@@ -105,7 +105,7 @@ os.set_blocking(write, False)
 signal.set_wakeup_fd(write)
 say('waits')
 say(client.health_check())
-# Whoever had a wake-up descriptor before was told, and has it again.
+# The wake-up descriptor of before was written to, and is set again.
 say(os.read(read, 10) == bytes([signal.SIGUSR1]), signal.set_wakeup_fd(-1) == write)
 pool.release(client)
 """
@@ -146,8 +146,8 @@ pool.release(client)
 
 def test_other_threads_wait_on(holding):
     program = f"""{BEGIN}
-answers = []
-thread = threading.Thread(target=lambda: answers.append(client.health_check()))
+responses = []
+thread = threading.Thread(target=lambda: responses.append(client.health_check()))
 thread.start()
 say('waits')
 try:
@@ -155,7 +155,7 @@ try:
 except KeyboardInterrupt:
     say('interrupted')
 thread.join()
-say(answers)
+say(responses)
 pool.release(client)
 """
     with python("-c", program, holding.url) as process:

@@ -507,13 +507,13 @@ print("whole")
 def test_every_allocation_may_fail_and_nothing_is_lost(serve):
     body = json.dumps({"records": [{"a": [1, {"b": "\n"}], "c": 2**70}]}).encode()
 
-    def answer(it):
+    def response(it):
         if it.path == "/databases/d/tables":
             return 200, {"tables": ["t"]}
         return 200, body
 
     program = f"import warnings\nwarnings.simplefilter('ignore')\n{FAILING}"
-    assert run_python(program, serve(answer)) == "whole\n"
+    assert run_python(program, serve(response)) == "whole\n"
 
 
 HALF_MADE = """

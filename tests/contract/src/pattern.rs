@@ -53,7 +53,7 @@ fn differs(place: &str, expected: &str, value: Option<&Json>, why: &str) -> Stri
     format!("{place}expected {expected}, got {value}{why}")
 }
 
-/// Letters and digits only, as the spellings of a name in all languages have them in common.
+/// ASCII letters and digits only: what the spellings of a name have in common in all languages.
 fn plain(name: &str) -> String {
     name.chars().filter(|it| *it != '_').flat_map(char::to_lowercase).collect()
 }

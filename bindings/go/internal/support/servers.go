@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// Serve starts a server that answers as the function does, and gives its URL.
-func Serve(t testing.TB, answer http.HandlerFunc) string {
-	server := httptest.NewServer(answer)
+// Serve starts a server that responds as the function does, and gives its URL.
+func Serve(t testing.TB, response http.HandlerFunc) string {
+	server := httptest.NewServer(response)
 	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
@@ -19,13 +19,13 @@ func Serve(t testing.TB, answer http.HandlerFunc) string {
 	return server.URL
 }
 
-// Listing answers every request with an empty list of databases.
+// Listing responds to every request with an empty list of databases.
 func Listing(writer http.ResponseWriter, _ *http.Request) {
 	writer.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(writer, `{"databases":[]}`)
 }
 
-// Holder is a server that holds its answers back until it is told.
+// Holder is a server that holds its responses back until it is told.
 type Holder struct {
 	URL string
 	// Arrived gets a value for each request.
@@ -54,13 +54,13 @@ func Hold(t testing.TB) *Holder {
 			holder.Gone <- struct{}{}
 		}
 	})
-	// Before the server is closed, which waits for its answers.
-	t.Cleanup(holder.Answer)
+	// Before the server is closed, which waits for its responses.
+	t.Cleanup(holder.Release)
 	return holder
 }
 
-// Answer lets it answer all that it holds, and whatever comes later.
-func (h *Holder) Answer() { h.once.Do(func() { close(h.release) }) }
+// Release lets it respond to everything that it holds, and to whatever comes later.
+func (h *Holder) Release() { h.once.Do(func() { close(h.release) }) }
 
 // Silent starts a server that takes connections and says nothing, and gives its address. The
 // channel gets a value for each of them.

@@ -32,7 +32,7 @@ async function losePools(url) {
 async function main(url) {
   const pool = createPool({ baseUrl: url, minConnections: 0, maxConnections: 2 });
   await loseClients(pool);
-  // Whoever waits is served as soon as the lost ones are found.
+  // Waiters are served as soon as the lost ones are found.
   const waiting = pool.use((client) => client.healthCheck());
   await until(() => pool.getStatus().used < 2);
   await waiting;
@@ -41,14 +41,14 @@ async function main(url) {
   assert.ok(warnings.some((warning) => warning.message.includes("'the forgetful'")));
   assert.equal(warnings[0].name, 'PhantomDBWarning');
   // A request holds on to its client and its pool.
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 20 }, async () => {
-      const answer = createPool({ baseUrl: url }).healthCheck();
+      const health = createPool({ baseUrl: url }).healthCheck();
       gc();
-      return answer;
+      return health;
     }),
   );
-  assert.equal(answers.length, 20);
+  assert.equal(responses.length, 20);
   const sockets = () => require('node:fs').readdirSync('/proc/self/fd').length;
   await losePools(url);
   await pool.close();

@@ -25,8 +25,8 @@ try:
     rows: list[dict[str, Any]] = client.select("shop", "orders", "paid = 0")
     client.insert("shop", "orders", {"id": 1, "paid": False})
     client.insert(database="shop", table="orders", data={"id": 1})
-    answer: dict[str, Any] = pool.query("shop", "SELECT ?", [1])
-    answer = client.execute_query(database="shop", query="SELECT ?", parameters=[1])
+    response: dict[str, Any] = pool.query("shop", "SELECT ?", [1])
+    response = client.execute_query(database="shop", query="SELECT ?", parameters=[1])
 except phantomdb.TimeoutError as error:
     seconds: float | None = error.retry_after
 except PhantomDBError as error:

@@ -118,7 +118,7 @@ func report(id int64, value any, err error) {
 		}}
 	} else if err != nil {
 		panic(err)
-	} else if response, ok := value.(phantomdb.Answer); ok {
+	} else if response, ok := value.(phantomdb.Response); ok {
 		line = map[string]any{"id": id, "text": response.String()}
 	}
 	var text bytes.Buffer
