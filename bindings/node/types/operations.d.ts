@@ -1,4 +1,4 @@
-import type { ResponseBody, CallOptions, Column, QueryResult, Row } from './pool.js';
+import type { CallOptions, Column, QueryResult, ResponseBody, Row } from './pool.js';
 
 /** The operations that a pool (on a client taken for each) and a client have in common. */
 export abstract class Operations {
@@ -22,7 +22,12 @@ export abstract class Operations {
   /** Removes a table with all its rows. */
   dropTable(database: string, table: string, options?: CallOptions): Promise<ResponseBody>;
   /** Adds one row. Never carried out twice. */
-  insert(database: string, table: string, row: object, options?: CallOptions): Promise<ResponseBody>;
+  insert(
+    database: string,
+    table: string,
+    row: object,
+    options?: CallOptions,
+  ): Promise<ResponseBody>;
   /** The rows that fulfil an SQL condition, or all without one. A blank condition is refused. */
   select<R = Row>(
     database: string,

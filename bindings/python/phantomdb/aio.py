@@ -213,9 +213,9 @@ class _OwnPool(BasePool):
 class Pool(BasePool, Operations):
     """A pool of connections to one PhantomDB server, for any number of tasks and event loops.
 
-    A caller that finds no connection free waits, first come, first served. The operations of a client can
-    be called on the pool too, which takes a client for that request alone. ``release``, and what
-    else does not wait, is called without ``await``.
+    A caller that finds no connection free waits, first come, first served. The pool has the
+    operations of a client too, and takes a client for each request. ``release``, and the other
+    calls that do not wait, are called without ``await``.
     """
 
     _client_type: ClassVar[type[_native.Connection]] = PhantomDB

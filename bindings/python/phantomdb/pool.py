@@ -19,9 +19,8 @@ __all__ = ["PhantomDB", "PhantomDBConnectionPool", "PhantomDBError", "create_poo
 class PhantomDBConnectionPool(BasePool, Operations):
     """A pool of connections to one PhantomDB server, safe for any number of threads.
 
-    A caller that finds no connection free waits, first come, first served, with the GIL released. The
-    operations of a client can be called on the pool too, which takes a client for that request
-    alone.
+    A caller that finds no connection free waits, first come, first served, with the GIL released.
+    The pool has the operations of a client too, and takes a client for each request.
     """
 
     _client_type: ClassVar[type[_native.Connection]] = PhantomDB
