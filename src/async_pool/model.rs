@@ -151,7 +151,7 @@ fn rule_06_requests_of_more_callers_than_connections_are_all_carried_out() {
 }
 
 #[test]
-fn rule_12_a_connection_whose_last_answer_was_told_is_free_when_it_is_released() {
+fn rule_12_a_connection_whose_last_response_was_delivered_is_free_when_it_is_released() {
     Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
         let callbacks = Callbacks::default();
         let lane = ConnectionQueue::new(pool.pool().acquire().expect("it is free"));
@@ -329,7 +329,7 @@ fn rule_07_requests_on_one_connection_run_in_turn_and_are_cancelled_alone() {
 }
 
 #[test]
-fn rule_06_direct_acquires_are_served_by_whoever_releases() {
+fn rule_06_direct_acquires_are_served_by_the_releasing_thread() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["at once", "passed on"]);
     explore.run_with(AsyncPool::new, |pool| {
         let callbacks = Callbacks::default();
@@ -467,7 +467,7 @@ fn rule_19_close_waits_for_a_thread_that_is_just_being_started() {
 }
 
 #[test]
-fn rule_19_close_cuts_requests_in_flight_and_in_lanes() {
+fn rule_19_close_cuts_requests_in_flight_and_in_queues() {
     Explore::with(0, 2, Validation::None).run_with(AsyncPool::new, |pool| {
         let callbacks = Callbacks::default();
         let is_closed = || {

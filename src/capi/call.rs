@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_utf8_is_refused_by_name() {
+    fn text_that_is_not_utf8_is_refused_by_name() {
         // SAFETY: ended by a NUL.
         let refused = unsafe { text("database", c"pr\xffod".as_ptr()) }.unwrap_err();
         assert_eq!(refused.message(), "database: is not UTF-8: byte 2 can't stand there");

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_leaves_takes_its_deadline_along() {
+    fn a_waiter_that_leaves_takes_its_deadline_along() {
         let mut waiters = Waiters::new();
         let now = Instant::now();
         let after = |ms| now + Duration::from_millis(ms);

@@ -82,7 +82,7 @@ fn rule_19_close_cuts_a_request_that_goes_step_by_step() {
 }
 
 #[test]
-fn two_threads_that_carry_on_one_request_have_one_answer() {
+fn two_threads_that_carry_on_one_request_have_one_response() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["answered", "too late"]);
     explore.run_with(AsyncPool::new, |pool| {
         let lane = opened(&pool);

@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_cut_out_of_the_answer() {
+    fn records_are_cut_out_of_the_response() {
         for body in
             [r#"{"x":[0],"records":[{"a": 1}],"y":2}"#, r#"{"rows": [{"a": 1}]}"#, r#"[{"a": 1}]"#]
         {
@@ -601,7 +601,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_quoted_briefly() {
+    fn what_is_not_json_is_quoted_briefly() {
         let why = malformed(Expected::Object, b"<html>\x1b[0m");
         assert!(why.starts_with("the response is not valid JSON (expected value"), "{why}");
         assert!(why.ends_with("<html>\u{fffd}[0m"), "{why}");

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Validation;
 
 #[test]
-fn rule_01_never_more_than_max_whoever_asks() {
+fn rule_01_never_more_than_max_for_any_callers() {
     let mut pool = Pool::new(|o| {
         o.max_connections = 3;
         o.max_connecting = 3;

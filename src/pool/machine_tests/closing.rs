@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Validation;
 
 #[test]
-fn rule_19_waiters_fail_at_once_and_so_does_whoever_comes_later() {
+fn rule_19_waiters_fail_at_once_and_so_do_later_callers() {
     let mut pool = Pool::new(|o| o.max_connections = 2);
     let grants = pool.take_opened(2);
     pool.wait();

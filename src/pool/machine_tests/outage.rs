@@ -160,7 +160,7 @@ fn rule_10_waiters_are_refused_when_the_last_lease_is_found_dead_or_lost() {
 }
 
 #[test]
-fn rule_10_a_lease_that_nobody_uses_is_no_hope_for_ever() {
+fn rule_10_an_unused_lease_gives_hope_only_for_a_while() {
     let mut pool = Pool::new(|o| o.request_timeout = ms(3000));
     let grants = pool.take_opened(1);
     let heard_at = pool.now;
@@ -204,7 +204,7 @@ fn rule_10_wrong_credentials_and_tls_settings_keep_their_code() {
 }
 
 #[test]
-fn rule_10_an_interrupted_dial_is_no_outage() {
+fn rule_10_an_interrupted_dial_begins_no_outage() {
     let mut pool = Pool::new(|_| {});
     pool.take();
     assert!(matches!(pool.begin_dial(false), DialDecision::Dial));

@@ -164,7 +164,7 @@ fn rule_14_a_dead_connection_is_replaced_by_the_next_idle_one() {
 }
 
 #[test]
-fn rule_14_whoever_found_a_dead_connection_keeps_its_place() {
+fn rule_14_a_caller_that_found_a_dead_connection_keeps_its_place() {
     let mut pool = Pool::new(|o| {
         o.max_connections = 1;
         o.min_connections = 0;
@@ -183,7 +183,7 @@ fn rule_14_whoever_found_a_dead_connection_keeps_its_place() {
 }
 
 #[test]
-fn rule_14_whoever_found_a_dead_connection_is_not_refused_for_the_crowd() {
+fn rule_14_a_caller_that_found_a_dead_connection_is_not_refused_for_the_crowd() {
     let mut pool = Pool::new(|o| {
         o.max_connections = 1;
         o.min_connections = 0;

@@ -41,7 +41,7 @@ fn rule_14_one_connection_that_dies_has_all_idle_ones_checked_side_by_side() {
 }
 
 #[test]
-fn rule_14_what_was_heard_from_since_the_silent_request_was_sent_is_no_suspect() {
+fn rule_14_what_was_heard_from_since_the_silent_request_is_not_suspect() {
     let mut pool = Pool::new(|_| {});
     let grants = pool.take_opened(3);
     pool.pass(ms(10));
@@ -57,7 +57,7 @@ fn rule_14_what_was_heard_from_since_the_silent_request_was_sent_is_no_suspect()
 }
 
 #[test]
-fn rule_14_a_suspect_in_use_is_checked_when_it_comes_back_unless_it_was_answered() {
+fn rule_14_a_suspect_in_use_is_checked_when_it_comes_back_unless_it_got_a_response() {
     let mut pool = Pool::new(|_| {});
     let grants = pool.take_opened(3);
     let opened_at = pool.now;
