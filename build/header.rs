@@ -14,7 +14,7 @@ use text::{with_short_comments, with_tags};
 
 /// What a program does with the library, in the order in which a newcomer needs it, and the files
 /// that declare it. A file's types must be known by then: C reads from the top.
-const TASKS: [(&str, &[&str]); 11] = [
+const TASKS: [(&str, &[&str]); 12] = [
     ("Versions", &["version"]),
     ("Errors", &["error"]),
     ("Options", &["options", "option_table"]),
@@ -24,6 +24,7 @@ const TASKS: [(&str, &[&str]); 11] = [
     ("Results: text, tables, lists", &["reading"]),
     ("Results: many values in one call", &["value"]),
     ("Asynchronous calls", &["asynchronous"]),
+    ("Asynchronous calls in an event loop: completion queues", &["completion_queue"]),
     ("Requests step by step, in an event loop of the program", &["step"]),
     ("Status and statistics", &["statistics"]),
 ];

@@ -87,8 +87,9 @@
  *
  * Event loops, and threads that must not wait, use the asynchronous forms:
  * phantomdb_pool_run_async, phantomdb_pool_acquire_async, phantomdb_connection_run_async and
- * their siblings return at once, and call a function of yours when they are done.
- * phantomdb_cancel ends one early. What holds for all of them stands at phantomdb_ticket.
+ * their siblings return at once. When they are done, they call a function of yours, or leave
+ * their outcome in a phantomdb_completion_queue, which wakes your loop. phantomdb_cancel ends one
+ * early. What holds for all of them stands at phantomdb_ticket.
  *
  * A program whose loop watches descriptors can carry requests on itself, without callbacks and
  * without any thread of the library: see phantomdb_step.
@@ -98,54 +99,17 @@
  *
  *     #include <phantomdb.h>
  *     #include <poll.h>
- *     #include <pthread.h>
  *     #include <stdio.h>
- *     #include <sys/eventfd.h>
- *     #include <unistd.h>
  *
- *     typedef struct call {
- *         const char *what;
- *         phantomdb_result *result;
- *         phantomdb_error error;
- *         struct call *next;
- *     } call;
- *
- *     // What is done: callbacks, on threads of the library, put it in; the loop takes it out.
- *     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
- *     static call *inbox;
- *     static int bell;
- *
- *     static void on_response(phantomdb_result *result, const phantomdb_error *error,
- *                             void *user_data) {
- *         call *it = user_data;
- *         it->result = result;
- *         it->error = *error;
- *         pthread_mutex_lock(&lock);
- *         it->next = inbox;
- *         inbox = it;
- *         pthread_mutex_unlock(&lock);
- *         eventfd_write(bell, 1);
- *     }
- *
- *     static call *take_inbox(void) {
- *         eventfd_t rings;
- *         eventfd_read(bell, &rings);
- *         pthread_mutex_lock(&lock);
- *         call *taken = inbox;
- *         inbox = NULL;
- *         pthread_mutex_unlock(&lock);
- *         return taken;
- *     }
- *
- *     static int show(const call *it) {
- *         if (it->error.code != PHANTOMDB_OK) {
- *             fprintf(stderr, "%s: %s\n", it->what, it->error.message);
+ *     static int show(const phantomdb_completion *done) {
+ *         const char *what = done->user_data, *json = "";
+ *         if (done->error.code != PHANTOMDB_OK) {
+ *             fprintf(stderr, "%s: %s\n", what, done->error.message);
  *             return 1;
  *         }
- *         const char *json = "";
- *         phantomdb_result_text(it->result, &json, NULL, NULL);
- *         printf("%s: %s\n", it->what, json);
- *         phantomdb_result_free(it->result);
+ *         phantomdb_result_text(done->result, &json, NULL, NULL);
+ *         printf("%s: %s\n", what, json);
+ *         phantomdb_result_free(done->result);
  *         return 0;
  *     }
  *
@@ -154,33 +118,40 @@
  *         phantomdb_pool_options options;
  *         phantomdb_pool_options_init(&options, sizeof options);
  *         if (argc > 1) options.base_url = argv[1];
- *         bell = eventfd(0, EFD_NONBLOCK);
  *
  *         phantomdb_pool *pool;
- *         if (phantomdb_pool_create(&options, &pool, &error) != PHANTOMDB_OK) {
+ *         phantomdb_completion_queue *queue;
+ *         struct pollfd watched = {.events = POLLIN};
+ *         if (phantomdb_pool_create(&options, &pool, &error) != PHANTOMDB_OK ||
+ *             phantomdb_completion_queue_create(NULL, NULL, &queue, &error) != PHANTOMDB_OK ||
+ *             phantomdb_completion_queue_descriptor(queue, &watched.fd, &error) != PHANTOMDB_OK) {
  *             fprintf(stderr, "%s\n", error.message);
  *             return 1;
  *         }
  *         // Both are under way at once, on connections of their own.
+ *         phantomdb_completion_target databases = {.queue = queue, .user_data = "databases"};
+ *         phantomdb_completion_target tables = {.queue = queue, .user_data = "tables of alpha"};
  *         const char *arguments[] = {"alpha"};
- *         call calls[] = {{.what = "databases"}, {.what = "tables of alpha"}};
- *         int32_t operations[] = {PHANTOMDB_LIST_DATABASES, PHANTOMDB_LIST_TABLES};
- *         uint64_t counts[] = {0, 1};
  *         int open = 0, failed = 0;
- *         for (int i = 0; i < 2; i++) {
- *             int32_t code = phantomdb_pool_run_async(pool, operations[i], arguments, counts[i],
- *                                                     on_response, &calls[i], NULL, &error);
- *             if (code == PHANTOMDB_OK) open++;
- *             else failed = 1;
- *         }
+ *         if (phantomdb_pool_run_async(pool, PHANTOMDB_LIST_DATABASES, NULL, 0,
+ *                                      phantomdb_post_result(), &databases, NULL,
+ *                                      &error) == PHANTOMDB_OK) open++;
+ *         if (phantomdb_pool_run_async(pool, PHANTOMDB_LIST_TABLES, arguments, 1,
+ *                                      phantomdb_post_result(), &tables, NULL,
+ *                                      &error) == PHANTOMDB_OK) open++;
+ *         if (open < 2) failed = 1;
  *
- *         struct pollfd events[] = {{.fd = bell, .events = POLLIN}};
  *         while (open > 0) {
- *             poll(events, 1, -1);
- *             for (call *it = take_inbox(); it != NULL; it = it->next, open--) failed |= show(it);
+ *             poll(&watched, 1, -1);
+ *             phantomdb_completion done[8];
+ *             uint64_t count = 0;
+ *             do {
+ *                 phantomdb_completion_queue_take(queue, 0, done, 8, &count, NULL);
+ *                 for (uint64_t i = 0; i < count; i++, open--) failed |= show(&done[i]);
+ *             } while (count > 0);
  *         }
  *         phantomdb_pool_close(pool, NULL);
- *         close(bell);
+ *         phantomdb_completion_queue_free(queue, NULL);
  *         return failed;
  *     }
  *
@@ -199,8 +170,8 @@
  * are checked numbers, never followed. One that is NULL, made up, released or freed already, or
  * of the wrong kind gets PHANTOMDB_ERR_INVALID_HANDLE, one of a closed pool PHANTOMDB_ERR_CLOSED;
  * always, from any thread. So releasing twice, or using a connection after its release, is an
- * error that you are told of, and never a crash. (phantomdb_ticket * is one too; its call's end
- * ends it.)
+ * error that you are told of, and never a crash. (phantomdb_completion_queue * is one too, and
+ * phantomdb_ticket *, which the end of its call ends.)
  *
  * What the library can't check is that other pointers lead where their types say, that texts
  * end with a NUL, and that nobody changes them during the call.
@@ -1487,6 +1458,9 @@ int32_t phantomdb_result_read_json(const phantomdb_result *result,
  * forked child the calls of the parent do not exist: no callback of theirs runs, and their
  * tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
  *
+ * In the place of a callback, `phantomdb_post_result` and its siblings leave the outcome in a
+ * `phantomdb_completion_queue`, for a loop of yours to take.
+ *
  * `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
  * `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
  */
@@ -1656,6 +1630,170 @@ int32_t phantomdb_pool_close_async(phantomdb_pool *pool,
                                    phantomdb_close_callback callback,
                                    void *user_data,
                                    phantomdb_error *error);
+
+/* ---- Asynchronous calls in an event loop: completion queues ---- */
+
+/**
+ * Where asynchronous calls leave their outcomes for your event loop, instead of calling a function
+ * of yours on a thread of the library.
+ *
+ * Wherever a call takes a callback and its `user_data`, pass `phantomdb_post_result()` (or
+ * `phantomdb_post_connection()`, `phantomdb_post_close()`) and the address of a
+ * `phantomdb_completion_target`, which names the queue. When the call is over, the queue has one
+ * `phantomdb_completion` more, and wakes your loop, which calls
+ * `phantomdb_completion_queue_take` until it finds the queue empty:
+ *
+ *     phantomdb_completion_target target = {.queue = queue, .user_data = call};
+ *     phantomdb_pool_run_async(pool, PHANTOMDB_LIST_DATABASES, NULL, 0, phantomdb_post_result(),
+ *                              &target, NULL, &error);
+ *     ...
+ *     phantomdb_completion done[16];
+ *     uint64_t count = 0;
+ *     do {
+ *         phantomdb_completion_queue_take(queue, 0, done, 16, &count, NULL);
+ *         for (uint64_t i = 0; i < count; i++) finish(done[i].user_data, &done[i]);
+ *     } while (count > 0);
+ *
+ * What wakes the loop is a function that `phantomdb_completion_queue_create` was given, or the
+ * descriptor that `phantomdb_completion_queue_descriptor` returns, or both; a thread that has
+ * nothing else to do may wait in `phantomdb_completion_queue_take` instead. A wake-up comes with
+ * the first completion after a take that found the queue empty, and then no more until another
+ * take has found it empty. So always take until nothing is left. What is completed meanwhile, by
+ * your own releases and cancels too, wakes nobody; it is there at the next take.
+ *
+ * Any number of pools may share a queue, and a pool may use any number of queues. Every function
+ * may be called from any thread; of several threads that take, each completion goes to one.
+ * Completions come in the order in which their calls ended. Each call that returned `PHANTOMDB_OK`
+ * has exactly one, after `phantomdb_cancel` and after a close of its pool too.
+ *
+ * Made by `phantomdb_completion_queue_create`, ended by `phantomdb_completion_queue_free`. In a
+ * forked child a queue of the parent is `PHANTOMDB_ERR_INVALID_HANDLE`: create another there.
+ *
+ * `phantomdb_completion_queue_create`, `_descriptor`, `_take`, `_defer_wake`, `_free`;
+ * `phantomdb_post_connection`, `phantomdb_post_result`, `phantomdb_post_close`.
+ */
+typedef struct phantomdb_completion_queue phantomdb_completion_queue;
+
+/**
+ * Wakes the loop that takes from a queue. It runs on the thread that brings the completion: one of
+ * the library, or yours, within a call that ended another. So it does nothing but wake the loop,
+ * or note that there is something to take; it calls nothing of this library, and returns at once.
+ */
+typedef void (*phantomdb_wake_callback)(void *user_data);
+
+/** What one asynchronous call has come to; filled by `phantomdb_completion_queue_take`. */
+typedef struct phantomdb_completion {
+    /** That of the call's `phantomdb_completion_target`. */
+    void *user_data;
+    /** Of an acquire that succeeded: the connection, yours to release. Otherwise NULL. */
+    phantomdb_connection *connection;
+    /** The pool of that connection, to which it is released. Otherwise NULL. */
+    phantomdb_pool *pool;
+    /** Of a request that succeeded: its result, yours to free. Otherwise NULL. */
+    phantomdb_result *result;
+    /** For later versions; zero. */
+    uint64_t reserved[4];
+    /** Its `code` is `PHANTOMDB_OK`, or says why the call failed. */
+    phantomdb_error error;
+} phantomdb_completion;
+
+/**
+ * Where the outcome of one asynchronous call goes. It is read during the call that it is passed
+ * to, and need not live longer.
+ */
+typedef struct phantomdb_completion_target {
+    /** The queue. */
+    phantomdb_completion_queue *queue;
+    /** Handed on as it is, in `phantomdb_completion.user_data`. */
+    void *user_data;
+    /** For later versions; must be zero. */
+    uint64_t reserved[2];
+} phantomdb_completion_target;
+
+/**
+ * The callback for `phantomdb_pool_acquire_async` and `phantomdb_pool_acquire_direct` that posts
+ * the outcome to a queue. `user_data` of the call is the address of a
+ * `phantomdb_completion_target`, which is read during the call.
+ *
+ * A callback of your own may call it too, to pass on what it was handed.
+ */
+phantomdb_acquire_callback phantomdb_post_connection(void);
+
+/**
+ * The callback for every request that does not wait, `phantomdb_pool_run_async` and its siblings,
+ * that posts the outcome to a queue. In all else as `phantomdb_post_connection`.
+ */
+phantomdb_result_callback phantomdb_post_result(void);
+
+/**
+ * The callback for `phantomdb_pool_close_async` that posts the outcome to a queue. In all else as
+ * `phantomdb_post_connection`.
+ */
+phantomdb_close_callback phantomdb_post_close(void);
+
+/**
+ * Creates a queue. `wake` is called with `wake_user_data` to wake the loop that takes from it;
+ * NULL for a loop that watches the queue's descriptor, or a thread that waits in
+ * `phantomdb_completion_queue_take`.
+ *
+ * On success `*queue` is the new queue, to be ended by `phantomdb_completion_queue_free`; on
+ * failure it is NULL.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
+ */
+int32_t phantomdb_completion_queue_create(phantomdb_wake_callback wake,
+                                          void *wake_user_data,
+                                          phantomdb_completion_queue **queue,
+                                          phantomdb_error *error);
+
+/**
+ * Gives the descriptor that becomes readable when the queue would wake its loop, for poll, epoll
+ * and their like. It stays readable until a take finds the queue empty. The same one each time. It
+ * stays the library's: only watch it; it is closed by `phantomdb_completion_queue_free`.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_OVERLOADED` if the system has no
+ * descriptor left.
+ */
+int32_t phantomdb_completion_queue_descriptor(phantomdb_completion_queue *queue,
+                                              int32_t *descriptor,
+                                              phantomdb_error *error);
+
+/**
+ * Takes what is completed, in the order in which it came, and fills `completions`, which has room
+ * for `capacity` of them. `*count` is how many they are; with 0, nothing is left.
+ *
+ * If there is nothing, it waits for the first completion, `timeout_ms` milliseconds at most; with
+ * 0, as an event loop needs it, it never waits.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`; `PHANTOMDB_ERR_INVALID_HANDLE`, also if the queue is
+ * freed while this waits; `PHANTOMDB_ERR_WOULD_DEADLOCK` if it would wait in a callback of the
+ * library.
+ */
+int32_t phantomdb_completion_queue_take(phantomdb_completion_queue *queue,
+                                        int64_t timeout_ms,
+                                        phantomdb_completion *completions,
+                                        uint64_t capacity,
+                                        uint64_t *count,
+                                        phantomdb_error *error);
+
+/**
+ * Lets no completion wake the loop until a take has found the queue empty. For a loop that is at
+ * work, and takes before it sleeps: what its own releases and cancels complete wakes nobody then.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+ */
+int32_t phantomdb_completion_queue_defer_wake(phantomdb_completion_queue *queue,
+                                              phantomdb_error *error);
+
+/**
+ * Frees a queue. Connections and results in it that nobody has taken are released and freed. Calls
+ * that name the queue and are under way go on, unless you cancel them, and what they bring is
+ * released and freed too. When this returns, the wake function does not run, and will not.
+ *
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for NULL and for a queue that was freed already;
+ * `PHANTOMDB_ERR_WOULD_DEADLOCK` from within the wake function, and nothing is freed then.
+ */
+int32_t phantomdb_completion_queue_free(phantomdb_completion_queue *queue, phantomdb_error *error);
 
 /* ---- Requests step by step, in an event loop of the program ---- */
 

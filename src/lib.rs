@@ -18,6 +18,8 @@ mod pool;
 #[cfg(feature = "capi")]
 pub mod capi;
 
+#[doc(hidden)]
+pub use async_pool::CompletionQueue;
 pub use async_pool::{AsyncPool, ConnectionQueue, Pace, Ticket, Wanted};
 pub use client::{Operation, Parameter, Request, Response};
 pub use config::{

@@ -6,6 +6,7 @@
 //! with the requests that wait for their turn on it.
 
 mod call;
+mod completion_queue;
 mod connection_queue;
 mod dispatcher;
 mod inline;
@@ -29,6 +30,7 @@ use call::Call;
 use dispatcher::Dispatcher;
 use request_task::RequestTask;
 
+pub use completion_queue::CompletionQueue;
 pub use connection_queue::ConnectionQueue;
 pub use step_by_step::{Pace, Wanted};
 pub use ticket::Ticket;

@@ -1,5 +1,6 @@
 //! Asynchronous calls under the model checker; see `crate::pool::model`.
 
+mod completions;
 mod reading;
 mod stepped;
 

@@ -5,7 +5,10 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{UserData, call, call_at_once, output};
+use super::call::{call, call_at_once, output};
+use super::completion_queue::{
+    Brought, Completion, Receiver, post_close, post_connection, post_result,
+};
 use super::connection::{self, phantomdb_connection};
 use super::error::phantomdb_error;
 use super::handles::{Found, number};
@@ -49,6 +52,9 @@ use crate::pool::Lease;
 /// threads are kept for the next calls, and end when there was nothing to do for 10 seconds. In a
 /// forked child the calls of the parent do not exist: no callback of theirs runs, and their
 /// tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
+///
+/// In the place of a callback, `phantomdb_post_result` and its siblings leave the outcome in a
+/// `phantomdb_completion_queue`, for a loop of yours to take.
 ///
 /// `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
 /// `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
@@ -131,18 +137,11 @@ unsafe fn clear<'a, H>(output: *mut *mut H) -> Option<&'a mut *mut H> {
 }
 
 /// What a callback is told: what it is handed, and the error.
-fn told<T, H>(
-    outcome: Result<T>,
-    hand_out: impl FnOnce(T) -> Result<*mut H>,
-) -> (*mut H, phantomdb_error) {
-    match outcome.and_then(hand_out) {
+fn told<H>(outcome: Result<*mut H>) -> (*mut H, phantomdb_error) {
+    match outcome {
         Ok(handle) => (handle, phantomdb_error::none()),
         Err(error) => (ptr::null_mut(), phantomdb_error::of(&error)),
     }
-}
-
-pub(super) fn given<F>(callback: Option<F>) -> Result<F> {
-    callback.ok_or_else(|| Error::invalid_argument("callback", "is NULL"))
 }
 
 /// A time argument: `None` for the pool's own.
@@ -153,34 +152,75 @@ fn timeout(ms: i64) -> Result<Option<Duration>> {
     from_ms("timeout_ms", ms).map(Some)
 }
 
+/// What is told of the outcome of an acquire.
+type AcquireReceiver =
+    Receiver<unsafe extern "C" fn(*mut phantomdb_connection, *const phantomdb_error, *mut c_void)>;
+
+/// What is told of the outcome of a request.
+pub(super) type ResultReceiver =
+    Receiver<unsafe extern "C" fn(*mut phantomdb_result, *const phantomdb_error, *mut c_void)>;
+
+/// # Safety
+/// As for [`Receiver::new`].
+unsafe fn acquire_receiver(
+    callback: phantomdb_acquire_callback,
+    user_data: *mut c_void,
+) -> Result<AcquireReceiver> {
+    // SAFETY: passed on to the caller.
+    unsafe { Receiver::new(callback, user_data, post_connection) }
+}
+
+/// # Safety
+/// As for [`Receiver::new`].
+pub(super) unsafe fn result_receiver(
+    callback: phantomdb_result_callback,
+    user_data: *mut c_void,
+) -> Result<ResultReceiver> {
+    // SAFETY: passed on to the caller.
+    unsafe { Receiver::new(callback, user_data, post_result) }
+}
+
 /// The callback of an acquire, as the async_pool wants it.
 fn acquired(
     pool: *mut phantomdb_pool,
-    callback: unsafe extern "C" fn(*mut phantomdb_connection, *const phantomdb_error, *mut c_void),
-    user_data: *mut c_void,
+    receiver: AcquireReceiver,
     named: Named,
 ) -> impl FnOnce(Result<Lease>) + Send + 'static {
-    let (pool, user_data) = (number(pool), UserData(user_data));
+    let pool = number(pool);
     move |outcome| {
         drop(named);
-        let (connection, error) = told(outcome, |lease| connection::hand_out(pool, lease));
-        // SAFETY: the program gave this function for this purpose, with this `user_data`.
-        unsafe { callback(connection, &raw const error, user_data.get()) };
+        let outcome = outcome.and_then(|lease| connection::hand_out(pool, lease));
+        match receiver {
+            Receiver::Callback(callback, user_data) => {
+                let (connection, error) = told(outcome);
+                // SAFETY: the program gave this function for this purpose, with this `user_data`.
+                unsafe { callback(connection, &raw const error, user_data.get()) };
+            }
+            Receiver::Queue(queue, user_data) => {
+                queue.post(Completion::new(user_data, outcome.map(Brought::connection)));
+            }
+        }
     }
 }
 
 /// The callback of a request, as the async_pool wants it.
 pub(super) fn answered(
-    callback: unsafe extern "C" fn(*mut phantomdb_result, *const phantomdb_error, *mut c_void),
-    user_data: *mut c_void,
+    receiver: ResultReceiver,
     named: Named,
 ) -> impl FnOnce(Result<Response>) + Send + 'static {
-    let user_data = UserData(user_data);
     move |outcome| {
         drop(named);
-        let (result, error) = told(outcome, result::hand_out);
-        // SAFETY: the program gave this function for this purpose, with this `user_data`.
-        unsafe { callback(result, &raw const error, user_data.get()) };
+        let outcome = outcome.and_then(result::hand_out);
+        match receiver {
+            Receiver::Callback(callback, user_data) => {
+                let (result, error) = told(outcome);
+                // SAFETY: the program gave this function for this purpose, with this `user_data`.
+                unsafe { callback(result, &raw const error, user_data.get()) };
+            }
+            Receiver::Queue(queue, user_data) => {
+                queue.post(Completion::new(user_data, outcome.map(Brought::result)));
+            }
+        }
     }
 }
 
@@ -208,7 +248,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_async(
         call(error, || {
             with_ticket(ticket, |ticket, named| {
                 let (async_pool, timeout) = (pool::find(pool)?, timeout(timeout_ms)?);
-                let done = acquired(pool, given(callback)?, user_data, named);
+                let done = acquired(pool, acquire_receiver(callback, user_data)?, named);
                 async_pool.acquire(timeout, ticket, done)
             })
         })
@@ -254,12 +294,15 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
             }
             let _uncancelled = Uncancelled::begin();
             let async_pool = pool::find(pool)?;
-            let Some(callback) = callback else { return Ok(()) };
+            if callback.is_none() {
+                return Ok(());
+            }
+            let receiver = acquire_receiver(callback, user_data)?;
             let prepare = || {
                 let own = Ticket::new();
                 // With more calls than handles can name, this one can't be cancelled.
                 let named = Named::new(ticket.as_mut(), &own).unwrap_or(Named(0));
-                (own, acquired(pool, callback, user_data, named))
+                (own, acquired(pool, receiver, named))
             };
             let lease = async_pool.acquire_direct(timeout, prepare).inspect_err(|_| {
                 clear(ticket);
@@ -334,7 +377,9 @@ unsafe fn on_pool(
     let make = |ticket: &Arc<Ticket>, named| {
         let async_pool = pool::find(pool)?;
         let request = request()?;
-        async_pool.run(request, ticket, answered(given(callback)?, user_data, named))
+        // SAFETY: passed on to the caller.
+        let receiver = unsafe { result_receiver(callback, user_data) }?;
+        async_pool.run(request, ticket, answered(receiver, named))
     };
     // SAFETY: passed on to the caller.
     unsafe { with_ticket(ticket, make) }
@@ -408,7 +453,8 @@ unsafe fn on_connection(
     let make = |ticket: &Arc<Ticket>, named| {
         let entry = connection::find(connection)?;
         let request = request()?;
-        let done = answered(given(callback)?, user_data, named);
+        // SAFETY: passed on to the caller.
+        let done = answered(unsafe { result_receiver(callback, user_data) }?, named);
         let pool = pool::find(ptr::without_provenance_mut(entry.pool))?;
         pool.run_on(&entry.lane, request, ticket, done)
     };
@@ -464,15 +510,25 @@ pub unsafe extern "C" fn phantomdb_pool_close_async(
                 return Err(error);
             }
         }
-        let (timeout, callback) = (timeout(timeout_ms)?, given(callback)?);
-        let (pool, user_data) = (number(pool), UserData(user_data));
+        let timeout = timeout(timeout_ms)?;
+        // SAFETY: the caller promises what `user_data` needs.
+        let receiver = unsafe { Receiver::new(callback, user_data, post_close) }?;
+        let pool = number(pool);
         let pending = PendingClose::new(pool);
         let run = move || {
             let outcome = pool::close(ptr::without_provenance_mut(pool), timeout);
-            let error =
-                outcome.err().map_or_else(phantomdb_error::none, |it| phantomdb_error::of(&it));
-            // SAFETY: the program gave this function for this purpose, with this `user_data`.
-            threads::call_back(|| unsafe { callback(&raw const error, user_data.get()) });
+            match receiver {
+                Receiver::Callback(callback, user_data) => {
+                    let error = outcome
+                        .err()
+                        .map_or_else(phantomdb_error::none, |error| phantomdb_error::of(&error));
+                    // SAFETY: the program gave this function for this purpose, with this `user_data`.
+                    threads::call_back(|| unsafe { callback(&raw const error, user_data.get()) });
+                }
+                Receiver::Queue(queue, user_data) => {
+                    queue.post(Completion::new(user_data, outcome.map(|()| Brought::Nothing)));
+                }
+            }
             drop(pending);
         };
         // Nobody joins it: when it calls back, all there was of the pool is gone.

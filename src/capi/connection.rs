@@ -242,6 +242,19 @@ fn take_back(
     if lease.is_of_closed_pool() { Err(Error::closed()) } else { Ok(entry) }
 }
 
+/// Gives back a connection that nobody has taken.
+pub(super) fn release_untaken(connection: *mut phantomdb_connection) {
+    if let Some(pool) = pool_of(connection) {
+        // It fails only if the pool is closed, and has it back already.
+        let _ = take_back(pool, connection).map(end);
+    }
+}
+
+/// The pool that a connection is of.
+pub(super) fn pool_of(connection: *mut phantomdb_connection) -> Option<*mut phantomdb_pool> {
+    CONNECTIONS.with(connection, |entry| ptr::without_provenance_mut(entry.pool))
+}
+
 /// Ends a lease, unless requests on it are under way still, which then do.
 fn end(entry: LeaseEntry) {
     if let Some(spare) = entry.lane.emptied() {

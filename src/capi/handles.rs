@@ -30,6 +30,7 @@ pub enum Kind {
     Connection = 3,
     Result = 5,
     Ticket = 7,
+    CompletionQueue = 9,
 }
 
 /// What a table knows of a handle.

@@ -14,6 +14,7 @@
 
 mod asynchronous;
 mod call;
+mod completion_queue;
 mod connection;
 mod error;
 mod handles;
@@ -34,6 +35,7 @@ mod value;
 mod version;
 
 pub use asynchronous::*;
+pub use completion_queue::*;
 pub use connection::*;
 pub use error::*;
 pub use operation::*;

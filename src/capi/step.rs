@@ -6,7 +6,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::asynchronous::{
-    answered, given, phantomdb_result_callback, phantomdb_ticket, with_ticket,
+    answered, phantomdb_result_callback, phantomdb_ticket, result_receiver, with_ticket,
 };
 use super::call::{UserData, call, output};
 use super::connection::{self, phantomdb_connection};
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn phantomdb_connection_finish_async(
         call(error, || {
             with_ticket(ticket, |ticket, named| {
                 let entry = connection::find(connection)?;
-                let done = answered(given(callback)?, user_data, named);
+                let done = answered(result_receiver(callback, user_data)?, named);
                 let pool = pool::find(ptr::without_provenance_mut(entry.pool))?;
                 pool.finish(&entry.lane, ticket, done)
             })

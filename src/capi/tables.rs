@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::completion_queue::Queue;
 use super::handles::{Kept, Kind, Table};
 use super::pending_close;
 use crate::async_pool::{AsyncPool, ConnectionQueue, Ticket};
@@ -13,6 +14,7 @@ pub static POOLS: Table<Arc<AsyncPool>> = Table::new(Kind::Pool);
 pub static CONNECTIONS: Table<LeaseEntry> = Table::new(Kind::Connection);
 pub static RESULTS: Table<Arc<Response>> = Table::new(Kind::Result);
 pub static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);
+pub static QUEUES: Table<Arc<Queue>> = Table::new(Kind::CompletionQueue);
 
 /// What the handle of a connection names.
 #[derive(Clone)]
@@ -34,7 +36,7 @@ pub fn hold_during_fork() {
 }
 
 fn hold_all() -> Box<dyn FnOnce(fork::Side)> {
-    let held = (POOLS.hold(), CONNECTIONS.hold(), RESULTS.hold(), TICKETS.hold());
+    let held = (POOLS.hold(), CONNECTIONS.hold(), RESULTS.hold(), TICKETS.hold(), QUEUES.hold());
     let pending_closes = pending_close::hold();
     Box::new(move |side| {
         pending_closes(side);

@@ -1,6 +1,7 @@
 //! What the library needs of the operating system. With `capi`, the only code with `unsafe`.
 
 pub mod clock;
+pub mod eventfd;
 pub mod fork;
 pub mod locks;
 pub mod per_process;

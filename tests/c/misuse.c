@@ -24,6 +24,7 @@ typedef struct world {
     phantomdb_result *table;
     phantomdb_result *list;
     phantomdb_ticket *ticket;
+    phantomdb_completion_queue *queue;
     phantomdb_pool_options options;
     union {
         phantomdb_pool_options options;
@@ -88,6 +89,7 @@ static world new_world(int traits) {
     w.pool = new_pool(&w.options);
     w.connection = acquired(w.pool);
     CHECK_OK(phantomdb_pool_status_json(w.pool, &w.table, &error), &error);
+    CHECK_OK(phantomdb_completion_queue_create(NULL, NULL, &w.queue, &error), &error);
     phantomdb_status_init(&w.structs.status, sizeof w.structs.status);
     w.handle = GARBAGE;
     w.text = GARBAGE;
@@ -121,6 +123,7 @@ static void *good_argument(world *w, const misuse_row *row, const argument *want
     case CONNECTION: return w->connection;
     case RESULT: return row->traits & OF_A_LIST ? w->list : w->table;
     case TICKET: return w->ticket;
+    case QUEUE: return w->queue;
     case TEXT:
     case OPTIONAL_TEXT:
     case TEXTS:
@@ -150,6 +153,7 @@ static void take_leave(world *w, const misuse_row *row) {
         if (kind == OPTIONAL_OUT_HANDLE) CHECK_INT(phantomdb_result_free(w->handle), PHANTOMDB_OK);
         if (kind != OUT_HANDLE) continue;
         if (strcmp(name, "pool") == 0) closed(w->handle);
+        else if (strcmp(name, "queue") == 0) CHECK_INT(phantomdb_completion_queue_free(w->handle, NULL), PHANTOMDB_OK);
         else released(w->pool, w->handle);
     }
 }
@@ -183,6 +187,9 @@ static void end_world(world *w, const misuse_row *row, bool succeeded) {
     bool ended_table = ended && row->arguments[0].kind == RESULT;
     CHECK_INT(phantomdb_result_free(w->table),
               ended_table ? PHANTOMDB_ERR_INVALID_HANDLE : PHANTOMDB_OK);
+    bool ended_queue = ended && row->arguments[0].kind == QUEUE;
+    CHECK_INT(phantomdb_completion_queue_free(w->queue, NULL),
+              ended_queue ? PHANTOMDB_ERR_INVALID_HANDLE : PHANTOMDB_OK);
     closed(w->pool);
 }
 
@@ -229,7 +236,8 @@ static void try_null(const misuse_row *row, int place) {
     case POOL:
     case CONNECTION:
     case RESULT:
-    case TICKET: attempt(row, place, NULL, PHANTOMDB_ERR_INVALID_HANDLE); break;
+    case TICKET:
+    case QUEUE: attempt(row, place, NULL, PHANTOMDB_ERR_INVALID_HANDLE); break;
     case TEXT:
     case TEXTS:
     case CALLBACK:
@@ -294,6 +302,7 @@ static void try_bad_handles(const misuse_row *row, int place) {
         &other,
         kind == POOL ? (void *)other.connection : (void *)other.pool,
         kind == RESULT ? (void *)other.connection : (void *)other.table,
+        kind == QUEUE ? (void *)other.connection : (void *)other.queue,
         kind == CONNECTION ? (void *)released_connection : (void *)freed_result,
         /* The next that this place of the table would name. */
         (void *)((uintptr_t)other.connection + ((uintptr_t)1 << 28)),
@@ -309,7 +318,8 @@ static void made_up_handles(void) {
     for (size_t i = 0; i < misuse_row_count; i++) {
         for (int place = 0; place < MOST_ARGUMENTS; place++) {
             argument_kind kind = misuse_rows[i].arguments[place].kind;
-            if (kind != POOL && kind != CONNECTION && kind != RESULT && kind != TICKET) continue;
+            if (kind != POOL && kind != CONNECTION && kind != RESULT && kind != TICKET &&
+                kind != QUEUE) continue;
             try_bad_handles(&misuse_rows[i], place);
         }
     }

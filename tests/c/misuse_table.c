@@ -66,6 +66,15 @@ CALL(connection_resume, a[0], a[1], a[2], e)
 CALL(connection_finish_async, a[0], RESULT_TO(a[1]), a[2], a[3], e)
 CALL(connection_finish, a[0], a[1], e)
 CALL(cancel, a[0], e)
+CALL_THAT_CANNOT_FAIL(post_connection, )
+CALL_THAT_CANNOT_FAIL(post_result, )
+CALL_THAT_CANNOT_FAIL(post_close, )
+CALL(completion_queue_create, NULL, NULL, a[0], e)
+CALL(completion_queue_descriptor, a[0], a[1], e)
+/* Of the place for completions the table knows only whether it is there. */
+CALL(completion_queue_take, a[0], 0, a[1] != NULL ? &(phantomdb_completion){0} : NULL, 1, a[2], e)
+CALL(completion_queue_defer_wake, a[0], e)
+CALL(completion_queue_free, a[0], e)
 
 /* It always fails: this is how it does where all is well. */
 static int32_t call_pool_acquire_cancelled(void *const *a, phantomdb_error *e) {
@@ -130,6 +139,7 @@ CALL(result_read_json, a[0], PHANTOMDB_WHOLE, PHANTOMDB_WHOLE, POSITION(a[1]), V
 #define A_POOL {POOL, "pool", NULL}
 #define A_CONNECTION {CONNECTION, "connection", NULL}
 #define A_RESULT {RESULT, "result", NULL}
+#define A_QUEUE {QUEUE, "queue", NULL}
 #define DATABASE {TEXT, "database", "d"}
 #define TABLE {TEXT, "table", "t"}
 #define ANSWER {OPTIONAL_OUT_HANDLE, "result", NULL}
@@ -182,6 +192,14 @@ const misuse_row misuse_rows[] = {
         {BYTES, "body", "{}"}, CALLS_BACK, A_TICKET),
     ROW(pool_close_async, ENDS_ITS_HANDLE, A_POOL, CALLS_BACK),
     ROW(cancel, NEEDS_TICKET, {TICKET, "ticket", NULL}),
+    ROW(post_connection, HAS_NO_ERROR | CANNOT_FAIL, {NO_ARGUMENT, NULL, NULL}),
+    ROW(post_result, HAS_NO_ERROR | CANNOT_FAIL, {NO_ARGUMENT, NULL, NULL}),
+    ROW(post_close, HAS_NO_ERROR | CANNOT_FAIL, {NO_ARGUMENT, NULL, NULL}),
+    ROW(completion_queue_create, PLAIN, {OUT_HANDLE, "queue", NULL}),
+    ROW(completion_queue_descriptor, PLAIN, A_QUEUE, OUT(descriptor)),
+    ROW(completion_queue_take, PLAIN, A_QUEUE, OUT(completions), OUT(count)),
+    ROW(completion_queue_defer_wake, PLAIN, A_QUEUE),
+    ROW(completion_queue_free, ENDS_ITS_HANDLE, A_QUEUE),
 
     ROW(connection_health_check, PLAIN, A_CONNECTION, ANSWER),
     ROW(connection_list_databases, PLAIN, A_CONNECTION, ANSWER),

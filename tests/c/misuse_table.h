@@ -14,6 +14,7 @@ typedef enum argument_kind {
     CONNECTION,
     RESULT,
     TICKET,
+    QUEUE,
     TEXT,           /* a text that must be there */
     OPTIONAL_TEXT,  /* a text that may be NULL */
     BYTES,          /* bytes that may not be NULL, as a length goes with them */

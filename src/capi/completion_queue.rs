@@ -1,0 +1,443 @@
+//! `phantomdb_completion_queue`: asynchronous calls whose outcomes a loop of the program takes.
+
+use std::ffi::c_void;
+use std::mem;
+use std::ptr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::asynchronous::{
+    phantomdb_acquire_callback, phantomdb_close_callback, phantomdb_result_callback,
+};
+use super::call::{UserData, call, call_at_once, output};
+use super::connection::{self, phantomdb_connection};
+use super::error::phantomdb_error;
+use super::handles::{Found, number};
+use super::member::from_ms;
+use super::pool::phantomdb_pool;
+use super::result::phantomdb_result;
+use super::tables::{self, QUEUES, RESULTS, too_many};
+use crate::async_pool::CompletionQueue;
+use crate::error::{Code, Error, Result};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) type Queue = CompletionQueue<Completion>;
+
+/// Where asynchronous calls leave their outcomes for your event loop, instead of calling a function
+/// of yours on a thread of the library.
+///
+/// Wherever a call takes a callback and its `user_data`, pass `phantomdb_post_result()` (or
+/// `phantomdb_post_connection()`, `phantomdb_post_close()`) and the address of a
+/// `phantomdb_completion_target`, which names the queue. When the call is over, the queue has one
+/// `phantomdb_completion` more, and wakes your loop, which calls
+/// `phantomdb_completion_queue_take` until it finds the queue empty:
+///
+///     phantomdb_completion_target target = {.queue = queue, .user_data = call};
+///     phantomdb_pool_run_async(pool, PHANTOMDB_LIST_DATABASES, NULL, 0, phantomdb_post_result(),
+///                              &target, NULL, &error);
+///     ...
+///     phantomdb_completion done[16];
+///     uint64_t count = 0;
+///     do {
+///         phantomdb_completion_queue_take(queue, 0, done, 16, &count, NULL);
+///         for (uint64_t i = 0; i < count; i++) finish(done[i].user_data, &done[i]);
+///     } while (count > 0);
+///
+/// What wakes the loop is a function that `phantomdb_completion_queue_create` was given, or the
+/// descriptor that `phantomdb_completion_queue_descriptor` returns, or both; a thread that has
+/// nothing else to do may wait in `phantomdb_completion_queue_take` instead. A wake-up comes with
+/// the first completion after a take that found the queue empty, and then no more until another
+/// take has found it empty. So always take until nothing is left. What is completed meanwhile, by
+/// your own releases and cancels too, wakes nobody; it is there at the next take.
+///
+/// Any number of pools may share a queue, and a pool may use any number of queues. Every function
+/// may be called from any thread; of several threads that take, each completion goes to one.
+/// Completions come in the order in which their calls ended. Each call that returned `PHANTOMDB_OK`
+/// has exactly one, after `phantomdb_cancel` and after a close of its pool too.
+///
+/// Made by `phantomdb_completion_queue_create`, ended by `phantomdb_completion_queue_free`. In a
+/// forked child a queue of the parent is `PHANTOMDB_ERR_INVALID_HANDLE`: create another there.
+///
+/// `phantomdb_completion_queue_create`, `_descriptor`, `_take`, `_defer_wake`, `_free`;
+/// `phantomdb_post_connection`, `phantomdb_post_result`, `phantomdb_post_close`.
+pub struct phantomdb_completion_queue {
+    _private: (),
+}
+
+/// Wakes the loop that takes from a queue. It runs on the thread that brings the completion: one of
+/// the library, or yours, within a call that ended another. So it does nothing but wake the loop,
+/// or note that there is something to take; it calls nothing of this library, and returns at once.
+pub type phantomdb_wake_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// Where the outcome of one asynchronous call goes. It is read during the call that it is passed
+/// to, and need not live longer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct phantomdb_completion_target {
+    /// The queue.
+    pub queue: *mut phantomdb_completion_queue,
+    /// Handed on as it is, in `phantomdb_completion.user_data`.
+    pub user_data: *mut c_void,
+    /// For later versions; must be zero.
+    pub reserved: [u64; 2],
+}
+
+/// What one asynchronous call has come to; filled by `phantomdb_completion_queue_take`.
+#[repr(C)]
+pub struct phantomdb_completion {
+    /// That of the call's `phantomdb_completion_target`.
+    pub user_data: *mut c_void,
+    /// Of an acquire that succeeded: the connection, yours to release. Otherwise NULL.
+    pub connection: *mut phantomdb_connection,
+    /// The pool of that connection, to which it is released. Otherwise NULL.
+    pub pool: *mut phantomdb_pool,
+    /// Of a request that succeeded: its result, yours to free. Otherwise NULL.
+    pub result: *mut phantomdb_result,
+    /// For later versions; zero.
+    pub reserved: [u64; 4],
+    /// Its `code` is `PHANTOMDB_OK`, or says why the call failed.
+    pub error: phantomdb_error,
+}
+
+/// An entry of a queue.
+pub(super) struct Completion {
+    user_data: UserData,
+    brought: Brought,
+}
+
+/// What a call has brought. It goes back to the library if nobody takes it.
+pub(super) enum Brought {
+    Nothing,
+    /// The number of a handle.
+    Connection(usize),
+    /// The number of a handle.
+    Result(usize),
+    /// Boxed, since it is large, and most calls do not fail.
+    Failure(Box<phantomdb_error>),
+}
+
+impl Brought {
+    pub(super) fn connection(handle: *mut phantomdb_connection) -> Brought {
+        if handle.is_null() { Brought::Nothing } else { Brought::Connection(number(handle)) }
+    }
+
+    pub(super) fn result(handle: *mut phantomdb_result) -> Brought {
+        if handle.is_null() { Brought::Nothing } else { Brought::Result(number(handle)) }
+    }
+}
+
+impl Completion {
+    pub(super) fn new(user_data: UserData, outcome: Result<Brought>) -> Completion {
+        let failed = |error| Brought::Failure(Box::new(phantomdb_error::of(&error)));
+        Completion { user_data, brought: outcome.unwrap_or_else(failed) }
+    }
+
+    /// Hands it to the program.
+    fn write(self, to: &mut phantomdb_completion) {
+        to.user_data = self.user_data.get();
+        to.connection = ptr::null_mut();
+        to.pool = ptr::null_mut();
+        to.result = ptr::null_mut();
+        to.reserved = [0; 4];
+        to.error.clear();
+        let mut brought = self.brought;
+        match &mut brought {
+            Brought::Nothing => {}
+            Brought::Connection(handle) => {
+                to.connection = ptr::without_provenance_mut(*handle);
+                to.pool = connection::pool_of(to.connection).unwrap_or(ptr::null_mut());
+                // The program has it now.
+                mem::forget(brought);
+            }
+            Brought::Result(handle) => {
+                to.result = ptr::without_provenance_mut(*handle);
+                // As above.
+                mem::forget(brought);
+            }
+            Brought::Failure(error) => mem::swap(&mut to.error, error),
+        }
+    }
+}
+
+impl Drop for Brought {
+    fn drop(&mut self) {
+        match *self {
+            Brought::Connection(handle) => {
+                connection::release_untaken(ptr::without_provenance_mut(handle))
+            }
+            Brought::Result(handle) => {
+                RESULTS.remove::<phantomdb_result>(ptr::without_provenance_mut(handle), |_| true);
+            }
+            Brought::Nothing | Brought::Failure(_) => {}
+        }
+    }
+}
+
+/// What is told of the outcome of a call: a function of the program, or a queue.
+pub(super) enum Receiver<F> {
+    Callback(F, UserData),
+    Queue(Arc<Queue>, UserData),
+}
+
+impl<F: Copy + PartialEq> Receiver<F> {
+    /// `post` is the function that stands for a queue.
+    ///
+    /// # Safety
+    /// If `callback` is `post`, `user_data` is NULL or leads to a [`phantomdb_completion_target`].
+    pub(super) unsafe fn new(
+        callback: Option<F>,
+        user_data: *mut c_void,
+        post: F,
+    ) -> Result<Receiver<F>> {
+        let callback = callback.ok_or_else(|| Error::invalid_argument("callback", "is NULL"))?;
+        if callback != post {
+            return Ok(Receiver::Callback(callback, UserData(user_data)));
+        }
+        // SAFETY: passed on to the caller.
+        let (queue, user_data) = unsafe { target(user_data) }?;
+        Ok(Receiver::Queue(queue, user_data))
+    }
+}
+
+/// The queue that a target names, and what goes with it.
+///
+/// # Safety
+/// It is NULL or leads to a [`phantomdb_completion_target`].
+unsafe fn target(target: *const c_void) -> Result<(Arc<Queue>, UserData)> {
+    // SAFETY: the caller promises that it is NULL or valid.
+    let target =
+        unsafe { target.cast::<phantomdb_completion_target>().as_ref() }.ok_or_else(|| {
+            Error::invalid_argument("user_data", "is NULL, but must lead to a target")
+        })?;
+    if target.reserved != [0; 2] {
+        return Err(Error::invalid_argument(
+            "user_data",
+            "the target sets something that this version of libphantomdb does not know",
+        ));
+    }
+    Ok((find(target.queue)?, UserData(target.user_data)))
+}
+
+fn find(queue: *mut phantomdb_completion_queue) -> Result<Arc<Queue>> {
+    match QUEUES.find(queue) {
+        Found::Live(found) => found.check_process().map(|()| found),
+        _ => Err(unknown(queue)),
+    }
+}
+
+fn unknown(queue: *mut phantomdb_completion_queue) -> Error {
+    let what = if queue.is_null() { "is NULL" } else { "was freed already, or never was a queue" };
+    Error::new(Code::InvalidHandle, format!("queue: the handle {what}"))
+}
+
+/// Posts what a callback was handed.
+///
+/// # Safety
+/// `error` is NULL or valid, and `user_data` is NULL or leads to a [`phantomdb_completion_target`].
+unsafe fn post(brought: Brought, error: *const phantomdb_error, user_data: *mut c_void) {
+    let body = || {
+        // SAFETY: the caller promises that it is NULL or valid.
+        let is_failure = unsafe { error.as_ref() }.is_some_and(|error| error.code != 0);
+        let brought = if is_failure {
+            // SAFETY: it is not NULL, and made of numbers alone, so that a copy is one of its own.
+            Brought::Failure(Box::new(unsafe { ptr::read(error) }))
+        } else {
+            brought
+        };
+        // SAFETY: passed on to the caller.
+        let (queue, user_data) = unsafe { target(user_data) }?;
+        queue.post(Completion { user_data, brought });
+        Ok(())
+    };
+    // SAFETY: there is no error struct.
+    unsafe { call(ptr::null_mut(), body) };
+}
+
+pub(super) unsafe extern "C" fn post_connection(
+    connection: *mut phantomdb_connection,
+    error: *const phantomdb_error,
+    user_data: *mut c_void,
+) {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { post(Brought::connection(connection), error, user_data) };
+}
+
+pub(super) unsafe extern "C" fn post_result(
+    result: *mut phantomdb_result,
+    error: *const phantomdb_error,
+    user_data: *mut c_void,
+) {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { post(Brought::result(result), error, user_data) };
+}
+
+pub(super) unsafe extern "C" fn post_close(error: *const phantomdb_error, user_data: *mut c_void) {
+    // SAFETY: the caller promises what the arguments need.
+    unsafe { post(Brought::Nothing, error, user_data) };
+}
+
+/// The callback for `phantomdb_pool_acquire_async` and `phantomdb_pool_acquire_direct` that posts
+/// the outcome to a queue. `user_data` of the call is the address of a
+/// `phantomdb_completion_target`, which is read during the call.
+///
+/// A callback of your own may call it too, to pass on what it was handed.
+#[unsafe(no_mangle)]
+pub extern "C" fn phantomdb_post_connection() -> phantomdb_acquire_callback {
+    Some(post_connection)
+}
+
+/// The callback for every request that does not wait, `phantomdb_pool_run_async` and its siblings,
+/// that posts the outcome to a queue. In all else as `phantomdb_post_connection`.
+#[unsafe(no_mangle)]
+pub extern "C" fn phantomdb_post_result() -> phantomdb_result_callback {
+    Some(post_result)
+}
+
+/// The callback for `phantomdb_pool_close_async` that posts the outcome to a queue. In all else as
+/// `phantomdb_post_connection`.
+#[unsafe(no_mangle)]
+pub extern "C" fn phantomdb_post_close() -> phantomdb_close_callback {
+    Some(post_close)
+}
+
+/// Creates a queue. `wake` is called with `wake_user_data` to wake the loop that takes from it;
+/// NULL for a loop that watches the queue's descriptor, or a thread that waits in
+/// `phantomdb_completion_queue_take`.
+///
+/// On success `*queue` is the new queue, to be ended by `phantomdb_completion_queue_free`; on
+/// failure it is NULL.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_completion_queue_create(
+    wake: phantomdb_wake_callback,
+    wake_user_data: *mut c_void,
+    queue: *mut *mut phantomdb_completion_queue,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that the pointers are NULL or valid.
+    unsafe {
+        call(error, || {
+            let output = output("queue", queue)?;
+            *output = ptr::null_mut();
+            tables::hold_during_fork();
+            let made = Arc::new(Queue::new(waker(wake, UserData(wake_user_data))));
+            *output = QUEUES.insert(made).ok_or_else(|| too_many("queues"))?;
+            Ok(())
+        })
+    }
+}
+
+fn waker(
+    wake: phantomdb_wake_callback,
+    user_data: UserData,
+) -> Option<Box<dyn Fn() + Send + Sync>> {
+    let wake = wake?;
+    // SAFETY: the program gave this function for this purpose, with this `user_data`.
+    Some(Box::new(move || unsafe { wake(user_data.get()) }))
+}
+
+/// Gives the descriptor that becomes readable when the queue would wake its loop, for poll, epoll
+/// and their like. It stays readable until a take finds the queue empty. The same one each time. It
+/// stays the library's: only watch it; it is closed by `phantomdb_completion_queue_free`.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_OVERLOADED` if the system has no
+/// descriptor left.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_completion_queue_descriptor(
+    queue: *mut phantomdb_completion_queue,
+    descriptor: *mut i32,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that the pointers are NULL or valid.
+    unsafe {
+        call(error, || {
+            let output = output("descriptor", descriptor)?;
+            *output = -1;
+            *output = find(queue)?.descriptor()?;
+            Ok(())
+        })
+    }
+}
+
+/// Takes what is completed, in the order in which it came, and fills `completions`, which has room
+/// for `capacity` of them. `*count` is how many they are; with 0, nothing is left.
+///
+/// If there is nothing, it waits for the first completion, `timeout_ms` milliseconds at most; with
+/// 0, as an event loop needs it, it never waits.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`; `PHANTOMDB_ERR_INVALID_HANDLE`, also if the queue is
+/// freed while this waits; `PHANTOMDB_ERR_WOULD_DEADLOCK` if it would wait in a callback of the
+/// library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_completion_queue_take(
+    queue: *mut phantomdb_completion_queue,
+    timeout_ms: i64,
+    completions: *mut phantomdb_completion,
+    capacity: u64,
+    count: *mut u64,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: the caller promises that the pointers are NULL or valid, and that there is room for
+    // as many completions as `capacity` says.
+    unsafe {
+        call(error, || {
+            let count = output("count", count)?;
+            *count = 0;
+            let first: *mut phantomdb_completion = output("completions", completions)?;
+            let most = usize::try_from(capacity).unwrap_or(usize::MAX);
+            if most == 0 {
+                return Err(Error::invalid_argument("capacity", "is 0"));
+            }
+            let timeout = from_ms("timeout_ms", timeout_ms)?;
+            // A time that is too far away to be told is a day; the caller may ask again then.
+            let deadline = (!timeout.is_zero()).then(|| {
+                let now = Instant::now();
+                now.checked_add(timeout).unwrap_or_else(|| now + DAY)
+            });
+            for (index, completion) in find(queue)?.take(most, deadline)?.into_iter().enumerate() {
+                completion.write(&mut *first.add(index));
+                *count += 1;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Lets no completion wake the loop until a take has found the queue empty. For a loop that is at
+/// work, and takes before it sleeps: what its own releases and cancels complete wakes nobody then.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_completion_queue_defer_wake(
+    queue: *mut phantomdb_completion_queue,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let defer = || {
+        find(queue)?.defer_wake();
+        Ok(())
+    };
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call_at_once(error, defer) }
+}
+
+/// Frees a queue. Connections and results in it that nobody has taken are released and freed. Calls
+/// that name the queue and are under way go on, unless you cancel them, and what they bring is
+/// released and freed too. When this returns, the wake function does not run, and will not.
+///
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for NULL and for a queue that was freed already;
+/// `PHANTOMDB_ERR_WOULD_DEADLOCK` from within the wake function, and nothing is freed then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_completion_queue_free(
+    queue: *mut phantomdb_completion_queue,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let free = || {
+        find(queue)?.close()?;
+        QUEUES.remove(queue, |_| true);
+        Ok(())
+    };
+    // SAFETY: the caller promises that `error` is NULL or valid.
+    unsafe { call(error, free) }
+}
