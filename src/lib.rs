@@ -7,7 +7,7 @@
 #![cfg_attr(shuttle, allow(dead_code, unused_imports, missing_docs))]
 
 mod async_pool;
-pub mod client;
+mod client;
 mod config;
 mod error;
 #[cfg(shuttle)]
@@ -16,14 +16,23 @@ mod os;
 mod pool;
 
 #[cfg(feature = "capi")]
+#[doc(hidden)]
 pub mod capi;
 
-#[doc(hidden)]
-pub use async_pool::CompletionQueue;
-pub use async_pool::{AsyncPool, ConnectionQueue, Pace, Ticket, Wanted};
-pub use client::{Operation, Parameter, Request, Response};
+pub use async_pool::{AsyncLease, AsyncPool};
+pub use client::{
+    Cell, Cells, JsonString, JsonToken, Kind as CellKind, Names, Number, Operation, Parameter,
+    Request, Response, Table, Tokens,
+};
 pub use config::{
     LogLevel, Logger, MAX_CONNECTIONS_LIMIT, MAX_DURATION, Options, Secret, Validation,
 };
 pub use error::{Code, Error, Result};
 pub use pool::{Lease, Pool, Status};
+
+/// What the tests, benches and fuzzers of this repository use. It may change at any time.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::async_pool::{CallbackPool, CompletionQueue, ConnectionQueue, Ticket};
+    pub use crate::client::*;
+}

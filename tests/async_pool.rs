@@ -9,14 +9,13 @@ use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use phantomdb::{
-    AsyncPool, Code, ConnectionQueue, Options, Pace, Request, Response, Result, Ticket, Validation,
-};
+use phantomdb::internal::{CallbackPool, ConnectionQueue, Progress, Ticket};
+use phantomdb::{Code, Options, Request, Response, Result, Validation};
 use support::alone::alone;
 use support::fake_server::{FakeServer, Peer, WAIT_LIMIT, ok};
 
-fn pool(server: &FakeServer, request_timeout: Duration) -> AsyncPool {
-    AsyncPool::new(Options {
+fn pool(server: &FakeServer, request_timeout: Duration) -> CallbackPool {
+    CallbackPool::new(Options {
         base_url: server.url(),
         min_connections: 1,
         max_connections: 1,
@@ -27,7 +26,7 @@ fn pool(server: &FakeServer, request_timeout: Duration) -> AsyncPool {
     .unwrap()
 }
 
-fn run(pool: &AsyncPool, request: Request) -> mpsc::Receiver<Result<Response>> {
+fn run(pool: &CallbackPool, request: Request) -> mpsc::Receiver<Result<Response>> {
     let (sender, receiver) = mpsc::channel();
     pool.run(request, &Ticket::new(), move |response| sender.send(response).unwrap()).unwrap();
     receiver
@@ -114,8 +113,8 @@ fn row_of_new_columns() -> &'static str {
     })
 }
 
-fn pool_of(server: &FakeServer, connections: u32, request_timeout: Duration) -> AsyncPool {
-    let pool = AsyncPool::new(Options {
+fn pool_of(server: &FakeServer, connections: u32, request_timeout: Duration) -> CallbackPool {
+    let pool = CallbackPool::new(Options {
         base_url: server.url(),
         min_connections: connections,
         max_connections: connections,
@@ -250,15 +249,17 @@ fn rule_03_the_deadline_ends_the_reading_of_a_response() {
 
 /// Carries a request on; says what it came to, in how many steps.
 fn step_by_step(queue: &ConnectionQueue, request: Request) -> (Result<Response>, usize) {
-    let mut pace = queue.start(request);
+    let look = |progress: &Progress| match progress {
+        Progress::InFlight(in_flight) if in_flight.is_ready() => {}
+        Progress::InFlight(_) => thread::yield_now(),
+        progress => panic!("it has a socket: {progress:?}"),
+    };
+    let mut outcome = queue.start(request, look);
     for steps in 1.. {
-        match pace {
-            Pace::Over(outcome) => return (outcome, steps),
-            Pace::Waits(wanted) if wanted.is_ready => {}
-            Pace::Waits(_) => thread::yield_now(),
-            Pace::NeedsThread => panic!("it has a socket"),
+        match outcome {
+            Some(outcome) => return (outcome, steps),
+            None => outcome = queue.resume(look),
         }
-        pace = queue.resume();
     }
     unreachable!("it is over some time");
 }
@@ -346,10 +347,10 @@ fn rule_13_a_lease_that_ends_in_the_midst_of_a_step_is_rolled_back() {
     let pool = pool(&server, WAIT_LIMIT);
     let queue = ConnectionQueue::new(pool.pool().acquire().unwrap());
     queue.lease().request(&Request::begin_transaction(None).unwrap()).unwrap();
-    assert!(matches!(
-        queue.start(Request::raw("POST", "/slow", None).unwrap()),
-        Pace::Waits(wanted) if !wanted.is_sending
-    ));
+    let outcome = queue.start(Request::raw("POST", "/slow", None).unwrap(), |progress| {
+        assert!(matches!(progress, Progress::InFlight(in_flight) if !in_flight.is_sending()));
+    });
+    assert!(outcome.is_none(), "{outcome:?}");
     drop(queue);
     // Waits for its end.
     drop(pool.pool().acquire().unwrap());

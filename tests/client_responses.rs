@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{Connection, Request};
+use phantomdb::internal::{Connection, Request};
 use phantomdb::{Code, Error, Secret};
 use support::fake_server::{
     FakeServer, Peer, WAIT_LIMIT, client, is_done_with, ok, response, soon,
@@ -703,7 +703,7 @@ fn the_token_that_a_request_carried_is_hidden_after_a_rotation_too() {
         token: Some(Secret::new(JWT)),
         ..phantomdb::Options::default()
     };
-    let endpoint = std::sync::Arc::new(phantomdb::client::Endpoint::new(&options).unwrap());
+    let endpoint = std::sync::Arc::new(phantomdb::internal::Endpoint::new(&options).unwrap());
     let limiter = std::sync::Arc::new(support::fake_server::NoLimit::default());
     let mut client = Connection::new(endpoint.clone(), limiter);
     for next in [Some("second-token-of-mine"), None] {

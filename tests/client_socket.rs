@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint, Request};
+use phantomdb::internal::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint, Request};
 use phantomdb::{Code, Error, Options, Result};
 use support::fake_server::{
     FakeServer, NoLimit, Peer, WAIT_LIMIT, assert_nobody_waits, client, is_done_with, ok, soon,

@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{Connection, Request};
+use phantomdb::internal::{Connection, Request};
 use phantomdb::{Code, Error, Options};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -285,7 +285,7 @@ fn tls_files_are_checked_when_the_endpoint_is_made() {
             tls_key_file: Some(key.0.clone()),
             ..Options::default()
         };
-        let error = phantomdb::client::Endpoint::new(&options).unwrap_err();
+        let error = phantomdb::internal::Endpoint::new(&options).unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
         error.message().to_owned()
     };

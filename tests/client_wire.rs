@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::mpsc;
 
-use phantomdb::client::{Request, Table};
+use phantomdb::internal::{Request, Table};
 use phantomdb::{Code, Secret};
 use support::fake_server::{
     FakeServer, Peer, assert_nobody_waits, is_done_with, ok, response, soon,
@@ -161,9 +161,9 @@ fn the_token_is_sent_and_a_new_one_from_the_next_request_on() {
         token: Some(Secret::new("first")),
         ..phantomdb::Options::default()
     };
-    let endpoint = std::sync::Arc::new(phantomdb::client::Endpoint::new(&options).unwrap());
+    let endpoint = std::sync::Arc::new(phantomdb::internal::Endpoint::new(&options).unwrap());
     let limiter = std::sync::Arc::new(support::fake_server::NoLimit::default());
-    let mut client = phantomdb::client::Connection::new(endpoint.clone(), limiter);
+    let mut client = phantomdb::internal::Connection::new(endpoint.clone(), limiter);
     client.ping(soon()).unwrap();
     endpoint.set_token(Some(Secret::new("second"))).unwrap();
     client.ping(soon()).unwrap();
@@ -286,7 +286,8 @@ fn a_transaction_marks_its_requests_and_ends_with_commit_or_rollback() {
     let begin = Request::begin_transaction(Some("shop")).unwrap();
     let commit = Request::commit_transaction(None).unwrap();
     let misuse = |result: phantomdb::Result<_>| {
-        let error: phantomdb::Error = result.map(|_: phantomdb::client::Response| ()).unwrap_err();
+        let error: phantomdb::Error =
+            result.map(|_: phantomdb::internal::Response| ()).unwrap_err();
         assert_eq!(error.code(), Code::InvalidState, "{error}");
     };
     misuse(client.request(&commit, soon()));

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint};
+use phantomdb::internal::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint};
 use phantomdb::{Code, Options, Request, Response, Result};
 
 /// Counts what is allocated, and can refuse what is large.

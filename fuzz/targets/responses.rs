@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use phantomdb::client::{
+use phantomdb::internal::{
     CancelHandle, Connection, DialLimiter, DialPermit, Endpoint, JsonToken, Poller, Progress, Table,
     Watch,
 };

@@ -11,17 +11,19 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::Call;
-use super::reactor::{self, Reactor};
-use super::request_task::{Job, RequestTask};
-use crate::client::{Poller, Waker};
+use super::request_task::RequestTask;
+use crate::client::{Poller, Progress, Response, Waker};
 use crate::error::{Error, Result};
 use crate::os::locks::{Condvar, Mutex, MutexGuard};
 use crate::os::threads::{self, Busy, IDLE_TIME, ThreadCount, ThreadGroup, Work};
 
+/// The name of the reactor's thread.
+const REACTOR: &str = "phantomdb-loop";
+
 /// What the asynchronous calls of one pool are handed to.
-#[derive(Default)]
 pub struct Dispatcher {
+    /// What the reactor's thread runs.
+    run_reactor: fn(Arc<Dispatcher>, Poller),
     state: Mutex<State>,
     /// Signals helpers that there is a request for them.
     helper_wanted: Condvar,
@@ -37,7 +39,7 @@ struct State {
     waker: Option<Arc<Waker>>,
     /// The reactor sleeps, or is about to, and has not been woken for what is there for it.
     is_asleep: bool,
-    for_helpers: VecDeque<(Box<RequestTask>, Job)>,
+    for_helpers: VecDeque<(Box<RequestTask>, Progress)>,
     helpers: ThreadCount,
     /// Calls whose callback has not run yet.
     pending_callbacks: usize,
@@ -46,10 +48,8 @@ struct State {
 
 /// Something for the reactor to do.
 pub enum ReactorTask {
-    Complete(Box<dyn FnOnce() + Send>),
+    Run(Box<dyn FnOnce() + Send>),
     Start(Box<RequestTask>),
-    /// What is a helper's to do, when the system refuses threads.
-    Finish(Box<RequestTask>, Job),
 }
 
 /// A callback that has not run. A close waits until there is none.
@@ -68,6 +68,22 @@ pub enum Next {
 }
 
 impl Dispatcher {
+    /// Starts no thread yet. `run_reactor` is what the reactor's thread runs.
+    pub fn new(run_reactor: fn(Arc<Dispatcher>, Poller)) -> Arc<Dispatcher> {
+        Arc::new(Dispatcher {
+            run_reactor,
+            state: Mutex::default(),
+            helper_wanted: Condvar::new(),
+            thread_ended: Condvar::new(),
+            threads: ThreadGroup::default(),
+        })
+    }
+
+    /// One that shares nothing with this one, for a forked child.
+    pub fn for_child(&self) -> Arc<Dispatcher> {
+        Dispatcher::new(self.run_reactor)
+    }
+
     /// Counts a callback that is going to run.
     pub fn expect_callback(self: &Arc<Self>) -> PendingCallback {
         self.state.lock().pending_callbacks += 1;
@@ -97,24 +113,37 @@ impl Dispatcher {
             Error::of_system(what, &error)
         })?;
         let waker = poller.waker().clone();
-        let reactor = Reactor::new(self.clone(), poller);
+        let (run, dispatcher) = (self.run_reactor, self.clone());
         self.threads
-            .spawn(reactor::THREAD, move || reactor.run())
+            .spawn(REACTOR, move || run(dispatcher, poller))
             .map_err(|error| Error::of_system("Could not start a thread", &error))?;
         Ok(waker)
     }
 
-    /// Has the callback run.
-    pub fn complete<T: Send + 'static>(&self, call: Call<T>, outcome: Result<T>) {
-        self.give(ReactorTask::Complete(Box::new(move || call.complete(outcome))));
+    /// Has the reactor run a callback.
+    pub fn run_callback(&self, callback: impl FnOnce() + Send + 'static) {
+        self.give_reactor(ReactorTask::Run(Box::new(callback)));
     }
 
-    /// Has a request carried out, for which there is a connection.
-    pub fn carry_out(&self, task: Box<RequestTask>) {
-        self.give(ReactorTask::Start(task));
+    /// Has the reactor begin a request, whose turn on its connection has come.
+    pub fn start(&self, task: Box<RequestTask>) {
+        self.give_reactor(ReactorTask::Start(task));
     }
 
-    fn give(&self, task: ReactorTask) {
+    /// Does what is left of a request, on this thread.
+    fn finish(&self, task: Box<RequestTask>, progress: Progress) {
+        let outcome = task.finish(progress);
+        self.end(task, outcome);
+    }
+
+    /// Ends a request, and begins the next on its connection.
+    pub fn end(&self, task: Box<RequestTask>, outcome: Result<Response>) {
+        if let Some(next) = task.end(outcome) {
+            self.start(next);
+        }
+    }
+
+    fn give_reactor(&self, task: ReactorTask) {
         let mut state = self.state.lock();
         state.for_reactor.push_back(task);
         let waker = state.wake_reactor();
@@ -123,14 +152,12 @@ impl Dispatcher {
     }
 
     /// Has a helper finish a request.
-    pub fn help(self: &Arc<Self>, task: Box<RequestTask>, job: Job) {
+    pub fn help(self: &Arc<Self>, task: Box<RequestTask>, progress: Progress) {
         let mut state = self.state.lock();
-        state.for_helpers.push_back((task, job));
+        state.for_helpers.push_back((task, progress));
         let has_idle = state.helpers.has_idle();
-        let missing = {
-            let wanted = state.for_helpers.len();
-            state.helpers.reserve(wanted, usize::MAX)
-        };
+        let waiting = state.for_helpers.len();
+        let missing = state.helpers.reserve(waiting, usize::MAX);
         drop(state);
         if has_idle {
             self.helper_wanted.notify_one();
@@ -210,7 +237,7 @@ fn wake(waker: Option<Arc<Waker>>) {
 impl Work for Helper {
     const NAME: &'static str = "phantomdb-call";
     type State = State;
-    type Job = (Box<RequestTask>, Job);
+    type Job = (Box<RequestTask>, Progress);
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock()
@@ -232,8 +259,11 @@ impl Work for Helper {
         }
     }
 
-    fn run(&self, (task, job): Self::Job, busy: &mut Busy<'_, Self>) {
-        task.finish(&self.0, job, || busy.end());
+    fn run(&self, (task, progress): Self::Job, busy: &mut Busy<'_, Self>) {
+        let outcome = task.finish(progress);
+        // The callback may take its time, and needs no connection.
+        busy.end();
+        self.0.end(task, outcome);
     }
 
     fn refused(&self, mut state: MutexGuard<'_, State>) {
@@ -241,7 +271,10 @@ impl Work for Helper {
         if state.helpers.is_zero() {
             // The reactor does it, though everything else waits meanwhile.
             let left = mem::take(&mut state.for_helpers).into_iter();
-            state.for_reactor.extend(left.map(|(task, job)| ReactorTask::Finish(task, job)));
+            state.for_reactor.extend(left.map(|(task, progress)| {
+                let dispatcher = self.0.clone();
+                ReactorTask::Run(Box::new(move || dispatcher.finish(task, progress)))
+            }));
             waker = state.wake_reactor();
         }
         drop(state);

@@ -1,6 +1,7 @@
 //! Asynchronous calls under the model checker; see `crate::pool::model`.
 
 mod completions;
+mod futures;
 mod reading;
 mod stepped;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use shuttle::thread;
 
-use super::{AsyncPool, ConnectionQueue, Ticket};
+use super::{CallbackPool, ConnectionQueue, Ticket};
 use crate::client::{Request, Response};
 use crate::config::Validation;
 use crate::error::{Code, Result};
@@ -51,7 +52,7 @@ impl Callbacks {
     /// An acquire by the shortest way, whose callback must run if it has to wait.
     fn acquire_direct(
         &self,
-        pool: &AsyncPool,
+        pool: &CallbackPool,
         ticket: &Arc<Ticket>,
         timeout: Option<Duration>,
         look: impl FnOnce(Result<Lease>) + Send + 'static,
@@ -120,14 +121,14 @@ fn is_served_or_closed<T>(outcome: Result<T>) {
     }
 }
 
-fn all_have_run(pool: &AsyncPool, callbacks: &Callbacks) {
+fn all_have_run(pool: &CallbackPool, callbacks: &Callbacks) {
     callbacks.wait();
     // The last connection may be on its way back still.
     close(pool, callbacks);
 }
 
 /// Once this has returned, no callback runs, and no thread is left.
-fn close(pool: &AsyncPool, callbacks: &Callbacks) {
+fn close(pool: &CallbackPool, callbacks: &Callbacks) {
     pool.close().expect("this is no callback");
     assert_eq!(callbacks.running.load(SeqCst), 0, "rule 19: a callback runs after close");
     check_nothing_is_left(pool.pool());
@@ -135,7 +136,7 @@ fn close(pool: &AsyncPool, callbacks: &Callbacks) {
 
 #[test]
 fn rule_06_requests_of_more_callers_than_connections_are_all_carried_out() {
-    Explore::with(0, 2, Validation::Socket).run_with(AsyncPool::new, |pool| {
+    Explore::with(0, 2, Validation::Socket).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let callers = [(); 2].map(|()| {
             let (pool, callbacks) = (pool.clone(), callbacks.clone());
@@ -153,15 +154,15 @@ fn rule_06_requests_of_more_callers_than_connections_are_all_carried_out() {
 
 #[test]
 fn rule_12_a_connection_whose_last_response_was_delivered_is_free_when_it_is_released() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
-        let lane = ConnectionQueue::new(pool.pool().acquire().expect("it is free"));
+        let queue = ConnectionQueue::new(pool.pool().acquire().expect("it is free"));
         for _ in 0..2 {
-            pool.run_on(&lane, health(), &Ticket::new(), callbacks.expect(is_served::<Response>))
+            pool.run_on(&queue, health(), &Ticket::new(), callbacks.expect(is_served::<Response>))
                 .unwrap();
         }
         callbacks.wait();
-        drop(lane);
+        drop(queue);
         pool.pool().try_acquire().map(drop).expect("nobody has it any more");
         all_have_run(&pool, &callbacks);
     });
@@ -169,14 +170,14 @@ fn rule_12_a_connection_whose_last_response_was_delivered_is_free_when_it_is_rel
 
 #[test]
 fn rule_06_connections_acquired_in_callbacks_go_from_one_to_the_next() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         for _ in 0..3 {
             let used = callbacks.expect(is_served::<Response>);
             let (its, ticket) = (pool.clone(), Ticket::new());
             let acquired = callbacks.expect(move |lease: Result<Lease>| {
-                let lane = ConnectionQueue::new(lease.expect("everybody is served"));
-                its.run_on(&lane, health(), &Ticket::new(), used).unwrap();
+                let queue = ConnectionQueue::new(lease.expect("everybody is served"));
+                its.run_on(&queue, health(), &Ticket::new(), used).unwrap();
             });
             pool.acquire(None, &ticket, acquired).unwrap();
         }
@@ -187,7 +188,7 @@ fn rule_06_connections_acquired_in_callbacks_go_from_one_to_the_next() {
 #[test]
 fn rule_07_a_cancelled_call_has_one_outcome_and_loses_no_connection() {
     let explore = Explore::with(0, 1, Validation::Socket).must_see(&["served", "cancelled"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let tickets = [(); 2].map(|()| Ticket::new());
         let cancelled = tickets.clone();
@@ -211,11 +212,11 @@ fn rule_07_a_cancelled_call_has_one_outcome_and_loses_no_connection() {
 #[test]
 fn rule_07_a_cancel_reaches_a_request_in_flight_and_no_other() {
     let explore = Explore::with(0, 1, Validation::Socket).must_see(&["cut"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let ticket = Ticket::new();
         let is_cut = callbacks.expect(|outcome: Result<Response>| {
-            assert_eq!(outcome.unwrap_err().code(), Code::Cancelled, "it is never answered");
+            assert_eq!(outcome.unwrap_err().code(), Code::Cancelled, "the server never responds");
         });
         pool.run(silence(), &ticket, is_cut).unwrap();
         let canceller = thread::spawn(move || {
@@ -234,14 +235,14 @@ fn rule_07_a_cancel_reaches_a_request_in_flight_and_no_other() {
 #[test]
 fn rule_07_a_cancel_that_comes_late_misses_the_next_request() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
-    explore.schedules(4000).run_with(AsyncPool::new, |pool| {
+    explore.schedules(4000).run_with(CallbackPool::new, |pool| {
         let lease = pool.pool().acquire().unwrap();
         let ticket = Ticket::new();
         let canceller = {
             let ticket = ticket.clone();
             thread::spawn(move || ticket.cancel().unwrap())
         };
-        is_served_or_cancelled(lease.request_again(&health(), None, ticket));
+        is_served_or_cancelled(lease.request_blocking(&health(), None, Some(ticket)));
         lease.request(&health()).expect("it is not the one that was cancelled");
         done(canceller);
         drop(lease);
@@ -252,7 +253,7 @@ fn rule_07_a_cancel_that_comes_late_misses_the_next_request() {
 #[test]
 fn rule_07_a_cancel_that_comes_late_misses_the_next_caller() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let ticket = Ticket::new();
         let look = callbacks.expect(is_served_or_cancelled::<Response>);
@@ -270,7 +271,7 @@ fn rule_07_a_cancel_that_comes_late_misses_the_next_caller() {
 
 #[test]
 fn rule_07_a_cancel_is_not_lost_while_the_call_is_being_made() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let is_cancelled = |outcome: Result<Lease>| {
             assert_eq!(outcome.unwrap_err().code(), Code::Cancelled);
@@ -298,9 +299,9 @@ fn rule_07_a_cancel_is_not_lost_while_the_call_is_being_made() {
 #[test]
 fn rule_07_requests_on_one_connection_run_in_turn_and_are_cancelled_alone() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
-        let lane = ConnectionQueue::new(pool.pool().acquire().unwrap());
+        let queue = ConnectionQueue::new(pool.pool().acquire().unwrap());
         let ticket = Ticket::new();
         let order = Arc::new(AtomicUsize::new(0));
         let in_turn = |number| {
@@ -310,7 +311,7 @@ fn rule_07_requests_on_one_connection_run_in_turn_and_are_cancelled_alone() {
                 is_served(outcome);
             })
         };
-        pool.run_on(&lane, health(), &Ticket::new(), in_turn(0)).unwrap();
+        pool.run_on(&queue, health(), &Ticket::new(), in_turn(0)).unwrap();
         let look = callbacks.expect(is_served_or_cancelled::<Response>);
         let canceller = {
             let ticket = ticket.clone();
@@ -319,10 +320,10 @@ fn rule_07_requests_on_one_connection_run_in_turn_and_are_cancelled_alone() {
                 ticket.cancel().unwrap();
             })
         };
-        pool.run_on(&lane, health(), &ticket, look).unwrap();
-        pool.run_on(&lane, health(), &Ticket::new(), in_turn(1)).unwrap();
+        pool.run_on(&queue, health(), &ticket, look).unwrap();
+        pool.run_on(&queue, health(), &Ticket::new(), in_turn(1)).unwrap();
         // It comes back when they are done.
-        drop(lane);
+        drop(queue);
         done(canceller);
         pool.run(health(), &Ticket::new(), callbacks.expect(is_served)).unwrap();
         all_have_run(&pool, &callbacks);
@@ -332,7 +333,7 @@ fn rule_07_requests_on_one_connection_run_in_turn_and_are_cancelled_alone() {
 #[test]
 fn rule_06_direct_acquires_are_served_by_the_releasing_thread() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["at once", "passed on"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let callers = [(); 3].map(|()| {
             let (pool, callbacks) = (pool.clone(), callbacks.clone());
@@ -364,11 +365,11 @@ fn rule_07_a_direct_acquire_is_cancelled_or_times_out_or_is_served() {
         "cancelled",
         "timed out",
     ]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let lease = pool.pool().acquire().unwrap();
         let ticket = Ticket::new();
-        let look = |lease: Result<Lease>| match lease.map_err(|it| it.code()) {
+        let look = |lease: Result<Lease>| match lease.map_err(|error| error.code()) {
             Err(Code::Timeout) => saw("timed out"),
             Err(Code::Cancelled) => saw("cancelled"),
             outcome => {
@@ -396,7 +397,7 @@ fn rule_07_a_direct_acquire_is_cancelled_or_times_out_or_is_served() {
 #[test]
 fn rule_19_once_close_has_returned_every_callback_has_run() {
     let explore = Explore::with(0, 1, Validation::Socket).must_see(&["served", "closed"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let callers = [(); 2].map(|()| {
             let (pool, callbacks) = (pool.clone(), callbacks.clone());
@@ -426,7 +427,7 @@ fn rule_19_once_close_has_returned_every_callback_has_run() {
 
 #[test]
 fn rule_19_close_waits_for_callbacks_on_threads_of_the_program() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let lease = pool.pool().acquire().unwrap();
         let ticket = Ticket::new();
@@ -447,7 +448,7 @@ fn rule_19_close_waits_for_callbacks_on_threads_of_the_program() {
 #[test]
 fn rule_19_close_waits_for_a_thread_that_is_just_being_started() {
     let explore = Explore::with(2, 2, Validation::None).schedules(5000);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let caller = {
             let (pool, callbacks) = (pool.clone(), callbacks.clone());
@@ -469,7 +470,7 @@ fn rule_19_close_waits_for_a_thread_that_is_just_being_started() {
 
 #[test]
 fn rule_19_close_cuts_requests_in_flight_and_in_queues() {
-    Explore::with(0, 2, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(0, 2, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let is_closed = || {
             callbacks.expect(|outcome: Result<Response>| {
@@ -477,20 +478,20 @@ fn rule_19_close_cuts_requests_in_flight_and_in_queues() {
             })
         };
         pool.run(silence(), &Ticket::new(), is_closed()).unwrap();
-        let lane = ConnectionQueue::new(pool.pool().acquire().unwrap());
-        pool.run_on(&lane, silence(), &Ticket::new(), is_closed()).unwrap();
-        pool.run_on(&lane, silence(), &Ticket::new(), is_closed()).unwrap();
+        let queue = ConnectionQueue::new(pool.pool().acquire().unwrap());
+        pool.run_on(&queue, silence(), &Ticket::new(), is_closed()).unwrap();
+        pool.run_on(&queue, silence(), &Ticket::new(), is_closed()).unwrap();
         pool.close_within(Duration::ZERO).expect("this is no callback");
         assert!(callbacks.are_over(), "a callback did not run before the end of close");
         check_nothing_is_left(pool.pool());
-        let error = pool.run_on(&lane, health(), &Ticket::new(), |_| {}).unwrap_err();
+        let error = pool.run_on(&queue, health(), &Ticket::new(), |_| {}).unwrap_err();
         assert_eq!(error.code(), Code::Closed);
     });
 }
 
 #[test]
 fn rule_19_what_waits_is_refused_in_a_callback() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let its = Arc::downgrade(&pool);
         let look = callbacks.expect(move |lease: Result<Lease>| {
@@ -512,9 +513,9 @@ fn rule_19_what_waits_is_refused_in_a_callback() {
 }
 
 #[test]
-fn without_a_thread_to_be_had_a_call_is_refused_or_carried_out() {
+fn without_a_thread_a_call_is_refused_or_carried_out() {
     let explore = Explore::with(0, 2, Validation::None).must_see(&["refused", "served"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         threads::refuse(1);
         let callers = [(); 3].map(|()| {
@@ -537,10 +538,10 @@ fn without_a_thread_to_be_had_a_call_is_refused_or_carried_out() {
 }
 
 #[test]
-fn a_thread_stays_as_long_as_a_callback_is_owed() {
+fn a_thread_stays_as_long_as_a_callback_is_pending() {
     // Long enough for a thread to find that there is nothing to do.
     let explore = Explore::with(1, 1, Validation::None).time(60 * SECOND);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let lease = pool.pool().acquire().unwrap();
         pool.acquire(None, &Ticket::new(), callbacks.expect(is_served)).unwrap();
@@ -555,7 +556,7 @@ fn a_thread_stays_as_long_as_a_callback_is_owed() {
 
 #[test]
 fn rule_08_a_request_that_dials_does_not_wait_for_another_one() {
-    Explore::with(2, 2, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(2, 2, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         server::expect_dials(&[Dial::Hangs]);
         let ticket = Ticket::new();
@@ -574,7 +575,7 @@ fn rule_08_a_request_that_dials_does_not_wait_for_another_one() {
 #[test]
 fn rule_06_a_thread_that_is_about_to_leave_misses_no_request() {
     let explore = Explore::with(1, 1, Validation::None).time(60 * SECOND);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         for _ in 0..3 {
             pool.run(health(), &Ticket::new(), callbacks.expect(is_served)).unwrap();
@@ -589,7 +590,7 @@ fn rule_06_a_thread_that_is_about_to_leave_misses_no_request() {
 
 #[test]
 fn requests_take_no_more_threads_than_connections_and_one() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         for _ in 0..4 {
             let look = callbacks.expect(|outcome: Result<Response>| {
@@ -604,9 +605,9 @@ fn requests_take_no_more_threads_than_connections_and_one() {
 }
 
 #[test]
-fn an_executor_that_is_dropped_still_tells_every_callback() {
+fn a_pool_that_is_dropped_still_tells_every_callback() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "closed"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         for _ in 0..2 {
             let look = callbacks.expect(is_served_or_closed::<Response>);

@@ -10,28 +10,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::dispatcher::{Dispatcher, Next, ReactorTask};
-use super::request_task::{RequestTask, Step};
-use crate::client::Poller;
+use super::request_task::RequestTask;
+use crate::client::{InFlight, Poller, Progress};
 use crate::os::clock;
-use crate::pool::UnderwayRequest;
-
-/// The name of its thread.
-pub const THREAD: &str = "phantomdb-loop";
 
 /// How many deadlines of what is done are kept before somebody tidies up.
 const SPARE_DEADLINES: usize = 64;
 
 /// By the numbers of their sockets.
-type Requests = HashMap<usize, (Box<RequestTask>, UnderwayRequest)>;
+type Requests = HashMap<usize, (Box<RequestTask>, Box<InFlight>)>;
 
 /// When the request is over that goes over the socket with this number.
 type Deadline = (Instant, usize);
 
-pub struct Reactor {
+struct Reactor {
     dispatcher: Arc<Dispatcher>,
     poller: Poller,
-    underway: Requests,
-    /// Of each that is under way. In their order, because all last as long (`request_timeout`);
+    in_flight: Requests,
+    /// Of each that is in flight. In their order, because all last as long (`request_timeout`);
     /// those that are done leave theirs behind.
     deadlines: VecDeque<Deadline>,
     /// Sockets that are ready.
@@ -40,22 +36,24 @@ pub struct Reactor {
     unfinished: Vec<usize>,
 }
 
-impl Reactor {
-    pub fn new(dispatcher: Arc<Dispatcher>, poller: Poller) -> Reactor {
-        Reactor {
-            dispatcher,
-            poller,
-            underway: HashMap::new(),
-            deadlines: VecDeque::new(),
-            ready: Vec::new(),
-            unfinished: Vec::new(),
-        }
-    }
+/// The life of the reactor's thread.
+pub fn run(dispatcher: Arc<Dispatcher>, poller: Poller) {
+    let reactor = Reactor {
+        dispatcher,
+        poller,
+        in_flight: HashMap::new(),
+        deadlines: VecDeque::new(),
+        ready: Vec::new(),
+        unfinished: Vec::new(),
+    };
+    reactor.run();
+}
 
-    pub fn run(mut self) {
+impl Reactor {
+    fn run(mut self) {
         let mut was_busy = false;
         loop {
-            match self.dispatcher.next(self.underway.len()) {
+            match self.dispatcher.next(self.in_flight.len()) {
                 Next::End => return,
                 Next::Do(tasks) => {
                     if mem::replace(&mut was_busy, true) {
@@ -64,11 +62,11 @@ impl Reactor {
                     }
                     tasks.into_iter().for_each(|task| self.do_task(task));
                 }
-                Next::Wait(linger) => {
+                Next::Wait(idle_time) => {
                     was_busy = false;
-                    let leaves_at = linger.map(|linger| clock::now() + linger);
-                    self.serve(leaves_at);
-                    if leaves_at.is_some_and(|at| at <= clock::now()) && self.dispatcher.may_end() {
+                    let ends_at = idle_time.map(|idle_time| clock::now() + idle_time);
+                    self.serve(ends_at);
+                    if ends_at.is_some_and(|at| at <= clock::now()) && self.dispatcher.may_end() {
                         return;
                     }
                 }
@@ -78,15 +76,14 @@ impl Reactor {
 
     fn do_task(&mut self, task: ReactorTask) {
         match task {
-            ReactorTask::Complete(complete) => complete(),
+            ReactorTask::Run(run) => run(),
             ReactorTask::Start(task) => {
-                let step = task.start(&self.dispatcher, &self.poller);
-                if let Some(begun) = self.note(step) {
+                let progress = task.start(&self.poller);
+                if let Some(begun) = self.go_on(task, progress) {
                     self.forget_deadlines();
                     self.deadlines.push_back(begun);
                 }
             }
-            ReactorTask::Finish(task, job) => task.finish(&self.dispatcher, job, || ()),
         }
     }
 
@@ -94,7 +91,7 @@ impl Reactor {
     fn serve(&mut self, until: Option<Instant>) {
         self.ready.append(&mut self.unfinished);
         let until = if self.ready.is_empty() {
-            [until, self.next_deadline().map(|it| it.0)].into_iter().flatten().min()
+            [until, self.next_deadline().map(|deadline| deadline.0)].into_iter().flatten().min()
         } else {
             Some(clock::now())
         };
@@ -106,16 +103,18 @@ impl Reactor {
             self.resume(socket);
         }
         self.ready = ready;
-        while let Some((_, socket)) = self.next_deadline().filter(|it| it.0 <= clock::now()) {
+        while let Some((_, socket)) =
+            self.next_deadline().filter(|(until, _)| *until <= clock::now())
+        {
             self.deadlines.pop_front();
             self.resume(socket);
         }
     }
 
-    /// When the first of those under way is over, and on which socket that is.
+    /// When the first of those in flight is over, and on which socket that is.
     fn next_deadline(&mut self) -> Option<Deadline> {
         while let Some(deadline) = self.deadlines.front() {
-            if is_of_request(&self.underway, deadline) {
+            if is_of_request(&self.in_flight, deadline) {
                 return Some(*deadline);
             }
             self.deadlines.pop_front();
@@ -125,38 +124,37 @@ impl Reactor {
 
     /// Forgets the deadlines of what is done, before they are many.
     fn forget_deadlines(&mut self) {
-        if self.deadlines.len() > 2 * self.underway.len() + SPARE_DEADLINES {
-            self.deadlines.retain(|deadline| is_of_request(&self.underway, deadline));
+        if self.deadlines.len() > 2 * self.in_flight.len() + SPARE_DEADLINES {
+            self.deadlines.retain(|deadline| is_of_request(&self.in_flight, deadline));
         }
     }
 
     fn resume(&mut self, socket: usize) {
         // Of a socket without a request the poller may tell too: the server has closed it, say.
-        if let Some((task, request)) = self.underway.remove(&socket) {
-            let step = task.resume(&self.dispatcher, request);
-            self.note(step);
+        if let Some((task, in_flight)) = self.in_flight.remove(&socket) {
+            let progress = task.resume(in_flight);
+            self.go_on(task, progress);
         }
     }
 
-    fn note(&mut self, step: Step) -> Option<Deadline> {
-        match step {
-            Step::Underway(task, request) => {
-                let (until, socket) = (request.request().until(), request.request().socket());
-                if request.request().is_ready() {
+    /// Sees to what comes next; returns the deadline if the request is in flight.
+    fn go_on(&mut self, task: Box<RequestTask>, progress: Progress) -> Option<Deadline> {
+        match progress {
+            Progress::InFlight(in_flight) => {
+                let (until, socket) = (in_flight.until(), in_flight.socket());
+                if in_flight.is_ready() {
                     self.unfinished.push(socket);
                 }
-                self.underway.insert(socket, (task, request));
-                Some((until, socket))
+                self.in_flight.insert(socket, (task, in_flight));
+                return Some((until, socket));
             }
-            Step::NeedsThread(task, job) => {
-                self.dispatcher.help(task, job);
-                None
-            }
-            Step::Over => None,
+            Progress::Done(outcome) => self.dispatcher.end(task, outcome),
+            needs_helper => self.dispatcher.help(task, needs_helper),
         }
+        None
     }
 }
 
 fn is_of_request(requests: &Requests, (until, socket): &Deadline) -> bool {
-    requests.get(socket).is_some_and(|(_, it)| it.request().until() == *until)
+    requests.get(socket).is_some_and(|(_, in_flight)| in_flight.until() == *until)
 }

@@ -1,165 +1,121 @@
-//! A request that is to be carried out: on which connection, and for which call.
+//! A request that the library carries out by itself: on which connection, and for which call.
+//!
+//! With `connection_queue` it is one idea, so the two know each other: a queue holds the tasks that
+//! wait for their turn on its connection, and each of them keeps the queue.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::call::{Call, cancelled};
+use super::call::{Call, cancelled, catch_panic};
 use super::connection_queue::ConnectionQueue;
-use super::dispatcher::Dispatcher;
 use super::ticket::Ticket;
-use crate::client::{Poller, Request, Response};
-use crate::error::{Code, Error, Result};
-use crate::pool::{Lease, Sent, UnderwayRequest, UnreadResponse};
+use crate::client::{InFlight, Poller, Progress, Request, Response};
+use crate::error::{Error, Result};
+use crate::pool::Lease;
 
 /// A request that is to be carried out.
 pub struct RequestTask {
-    on: On,
+    connection: TaskConnection,
     request: Request,
     call: Call<Response>,
     /// It was sent before, over a socket that was closed, and is to be over by then.
-    again: Option<Instant>,
+    retry_until: Option<Instant>,
 }
 
-enum On {
-    /// A connection of its own, which is given back afterwards.
-    Lease(Lease),
-    /// One that somebody has, who may have more for it to do.
-    ConnectionQueue(Arc<ConnectionQueue>),
-}
-
-/// How far a request task has come that no thread waits for.
-pub enum Step {
-    /// It goes on when its socket is ready, or its time is over.
-    Underway(Box<RequestTask>, UnderwayRequest),
-    /// It needs a thread that may wait, or take its time.
-    NeedsThread(Box<RequestTask>, Job),
-    Over,
-}
-
-/// What of a request task would hold others up.
-pub enum Job {
-    /// All of it, since a socket has to be opened; with a time if it was sent before, over one that was
-    /// closed, and is to be over by then.
-    CarryOut(Option<Instant>),
-    /// A large response.
-    Read(UnreadResponse),
+enum TaskConnection {
+    /// Acquired for this task, and given back afterwards.
+    Own(Lease),
+    /// The program's, who may have more for it to do.
+    Queue(Arc<ConnectionQueue>),
 }
 
 impl RequestTask {
     /// On a connection that was acquired for it.
     pub fn on_lease(lease: Lease, request: Request, call: Call<Response>) -> Box<RequestTask> {
-        Box::new(RequestTask { on: On::Lease(lease), request, call, again: None })
+        let connection = TaskConnection::Own(lease);
+        Box::new(RequestTask { connection, request, call, retry_until: None })
     }
 
-    /// On a connection that somebody has.
-    pub fn in_lane(
-        lane: Arc<ConnectionQueue>,
+    /// On a connection that the program has. `retry_until` is what [`Progress::NeedsThread`] said of
+    /// a request that was sent before.
+    pub fn in_queue(
+        queue: &Arc<ConnectionQueue>,
         request: Request,
-        again: Option<Instant>,
+        retry_until: Option<Instant>,
         call: Call<Response>,
     ) -> Box<RequestTask> {
-        Box::new(RequestTask { on: On::ConnectionQueue(lane), request, call, again })
+        let connection = TaskConnection::Queue(queue.clone());
+        Box::new(RequestTask { connection, request, call, retry_until })
     }
 
     pub fn ticket(&self) -> &Arc<Ticket> {
         self.call.ticket()
     }
 
-    /// Its call, since nothing is to be carried out any more.
-    pub fn into_call(self) -> Call<Response> {
-        self.call
+    /// Runs the callback of a task that was cancelled before its turn came.
+    pub fn withdraw(self: Box<Self>) {
+        self.call.complete(Err(cancelled()));
     }
 
-    /// Begins it without waiting, if that can be done.
-    pub fn start(self: Box<Self>, dispatcher: &Arc<Dispatcher>, poller: &Poller) -> Step {
+    /// Begins it, as far as that can be done without waiting.
+    pub fn start(&self, poller: &Poller) -> Progress {
         if !self.ticket().is_wanted() {
-            self.end(dispatcher, || (), Err(cancelled()));
-            return Step::Over;
+            return Progress::Done(Err(cancelled()));
         }
-        if self.again.is_some() {
-            let again = self.again;
-            return Step::NeedsThread(self, Job::CarryOut(again));
+        if self.retry_until.is_some() {
+            return Progress::NeedsThread { retry_until: self.retry_until };
         }
-        let watch = self.ticket().clone();
-        let sent = safely(|| self.lease().start(&self.request, Some(watch), Some(poller)));
-        self.step(dispatcher, sent)
+        let ticket = self.ticket().clone();
+        catch_panic(|| self.lease().start(&self.request, Some(ticket), Some(poller)))
+            .unwrap_or_else(failed)
     }
 
-    /// Goes on with it.
-    pub fn resume(
-        self: Box<Self>,
-        dispatcher: &Arc<Dispatcher>,
-        underway: UnderwayRequest,
-    ) -> Step {
-        let sent = safely(|| self.lease().resume(&self.request, underway));
-        self.step(dispatcher, sent)
-    }
-
-    fn step(self: Box<Self>, dispatcher: &Arc<Dispatcher>, sent: Result<Sent>) -> Step {
-        let outcome = match sent {
-            Ok(Sent::Underway(request)) => return Step::Underway(self, request),
-            Ok(Sent::NeedsThread(again)) => return Step::NeedsThread(self, Job::CarryOut(again)),
-            Ok(Sent::Unread(response)) => return Step::NeedsThread(self, Job::Read(response)),
-            Ok(Sent::Over(outcome)) => outcome,
-            Err(panic) => Err(panic),
-        };
-        self.end(dispatcher, || (), outcome);
-        Step::Over
+    /// Goes on with it, as far as that can be done without waiting.
+    pub fn resume(&self, in_flight: Box<InFlight>) -> Progress {
+        catch_panic(|| self.lease().resume(&self.request, in_flight)).unwrap_or_else(failed)
     }
 
     /// Does what is left of it, however long that takes.
-    pub fn finish(
-        self: Box<Self>,
-        dispatcher: &Arc<Dispatcher>,
-        job: Job,
-        before_release: impl FnOnce(),
-    ) {
-        let outcome = match job {
-            // It is under way still, and whoever cancels it meanwhile cuts it.
-            Job::Read(response) => safely(|| self.lease().read(&self.request, response)),
-            Job::CarryOut(again) if self.ticket().is_wanted() => {
-                let watch = self.ticket().clone();
-                safely(|| self.lease().request_again(&self.request, again, watch))
+    pub fn finish(&self, progress: Progress) -> Result<Response> {
+        let (lease, request) = (self.lease(), &self.request);
+        let outcome = match progress {
+            Progress::Done(outcome) => return outcome,
+            Progress::InFlight(in_flight) => catch_panic(|| lease.finish(request, in_flight)),
+            // It is still in flight: who cancels it meanwhile cuts it.
+            Progress::Unread(response) => catch_panic(|| lease.read(request, response)),
+            Progress::NeedsThread { retry_until } if self.ticket().is_wanted() => {
+                let ticket = self.ticket().clone();
+                catch_panic(|| lease.request_blocking(request, retry_until, Some(ticket)))
             }
-            Job::CarryOut(_) => Ok(Err(cancelled())),
+            Progress::NeedsThread { .. } => return Err(cancelled()),
         };
-        self.end(dispatcher, before_release, outcome.unwrap_or_else(Err));
+        outcome.unwrap_or_else(Err)
     }
 
-    fn lease(&self) -> &Lease {
-        match &self.on {
-            On::Lease(lease) => lease,
-            On::ConnectionQueue(lane) => lane.lease(),
-        }
-    }
-
-    /// Lets go of the connection and then runs the callback: whoever hears of the response finds the
-    /// connection free. What comes next on it has to wait until the callback has run.
-    fn end(
-        self,
-        dispatcher: &Arc<Dispatcher>,
-        before_release: impl FnOnce(),
-        outcome: Result<Response>,
-    ) {
-        let RequestTask { on, call, .. } = self;
-        before_release();
-        let turns = match on {
-            On::Lease(lease) => {
+    /// Lets go of the connection and then runs the callback, so that the program finds the
+    /// connection free when it hears of the response. Returns the task whose turn it is now: what
+    /// comes next on the connection waits until the callback has run.
+    pub fn end(self: Box<Self>, outcome: Result<Response>) -> Option<Box<RequestTask>> {
+        let RequestTask { connection, call, .. } = *self;
+        let turns = match connection {
+            TaskConnection::Own(lease) => {
                 drop(lease);
                 None
             }
-            On::ConnectionQueue(lane) => Some(lane.turns().clone()),
+            TaskConnection::Queue(queue) => Some(queue.turns().clone()),
         };
         call.complete(outcome);
-        if let Some(next) = turns.and_then(|turns| turns.next()) {
-            dispatcher.carry_out(next);
+        turns?.next()
+    }
+
+    fn lease(&self) -> &Lease {
+        match &self.connection {
+            TaskConnection::Own(lease) => lease,
+            TaskConnection::Queue(queue) => queue.lease(),
         }
     }
 }
 
-/// A bug in there must not take the thread along, which others wait for.
-pub(super) fn safely<T>(work: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| Error::new(Code::Panic, "A bug in libphantomdb: a request panicked"))
+fn failed(error: Error) -> Progress {
+    Progress::Done(Err(error))
 }

@@ -1,9 +1,9 @@
-//! What cancels one asynchronous call.
+//! What cancels one asynchronous call, wherever that is: in a queue, or in flight.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
-use super::connection_queue::Turns;
 use crate::client::{CancelHandle, Canceller};
 use crate::error::{Code, Error, Result};
 use crate::os::fork;
@@ -19,19 +19,19 @@ pub struct Ticket {
 
 struct State {
     is_cancelled: bool,
-    place: Place,
+    call: CallState,
 }
 
 /// Where a call is, and so what its cancellation has to reach.
-enum Place {
+enum CallState {
     New,
-    /// In the pool's queue.
-    Waiting(Waiting),
-    /// Behind others on its connection.
-    InLane(Arc<Turns>),
-    /// On its way from one place to the next; or it is over.
-    Between,
+    /// In the pool's queue for a connection.
+    WaitsForConnection(Waiting),
+    /// Behind other requests on its connection. The function takes it out of there.
+    WaitsForTurn(Box<dyn FnOnce() + Send>),
     InFlight(CancelHandle),
+    /// On its way from one of these to the next, or over.
+    Between,
 }
 
 impl Ticket {
@@ -40,7 +40,7 @@ impl Ticket {
     pub fn new() -> Arc<Ticket> {
         Arc::new(Ticket {
             generation: fork::generation(),
-            state: Mutex::new(State { is_cancelled: false, place: Place::New }),
+            state: Mutex::new(State { is_cancelled: false, call: CallState::New }),
         })
     }
 
@@ -50,8 +50,8 @@ impl Ticket {
     ///
     /// # Errors
     /// `InvalidHandle` in a forked child, if the parent made the call.
-    pub fn cancel(self: &Arc<Self>) -> Result<()> {
-        if self.generation != fork::generation() {
+    pub fn cancel(&self) -> Result<()> {
+        if self.is_inherited() {
             return Err(Error::new(
                 Code::InvalidHandle,
                 "ticket: the handle belongs to the parent process, which made the call before \
@@ -60,58 +60,68 @@ impl Ticket {
         }
         let mut state = self.state.lock();
         state.is_cancelled = true;
-        match &state.place {
+        if let CallState::InFlight(cancel_handle) = &state.call {
             // Under the lock, because the connection's next request must not be hit.
-            Place::InFlight(cancel_handle) => cancel_handle.cancel(),
-            Place::Waiting(waiting) => {
-                let waiting = waiting.clone();
-                drop(state);
+            cancel_handle.cancel();
+            return Ok(());
+        }
+        let waiting = mem::replace(&mut state.call, CallState::Between);
+        drop(state);
+        match waiting {
+            CallState::WaitsForConnection(waiting) => {
                 if let Some((receiver, error)) = waiting.withdraw(Withdrawal::Cancelled) {
                     receiver(Err(error));
                 }
             }
-            Place::InLane(turns) => {
-                let turns = turns.clone();
-                drop(state);
-                turns.withdraw(self);
-            }
-            Place::New | Place::Between => {}
+            CallState::WaitsForTurn(withdraw) => withdraw(),
+            CallState::New | CallState::InFlight(_) | CallState::Between => {}
         }
         Ok(())
     }
 
-    /// Whether the call was cancelled before it began.
+    /// Whether it was made before a fork, in the parent of this process.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
     pub(super) fn is_cancelled(&self) -> bool {
         self.state.lock().is_cancelled
     }
 
-    /// The turn of the call has come: says whether it is wanted still.
+    /// The turn of the call has come: says whether it is still wanted.
     pub(super) fn is_wanted(&self) -> bool {
         self.leave();
-        !self.state.lock().is_cancelled
+        !self.is_cancelled()
     }
 
     /// The call waits for a connection, unless it has got one by now. False if it is cancelled.
-    pub(super) fn wait(&self, waiting: &Waiting) -> bool {
-        self.enter(Place::Waiting(waiting.clone()))
-    }
-
-    /// The call waits for its turn, unless that has come by now. False if it is cancelled.
-    pub(super) fn wait_in(&self, turns: &Arc<Turns>) -> bool {
-        self.enter(Place::InLane(turns.clone()))
-    }
-
-    fn enter(&self, place: Place) -> bool {
+    pub(super) fn wait_for_connection(&self, waiting: &Waiting) -> bool {
         let mut state = self.state.lock();
-        if let Place::New = state.place {
-            state.place = place;
+        if state.is_cancelled {
+            return false;
         }
-        !state.is_cancelled
+        if let CallState::New = state.call {
+            state.call = CallState::WaitsForConnection(waiting.clone());
+        }
+        true
+    }
+
+    /// The call waits for its turn, unless that has come by now. `withdraw` takes it out of the
+    /// queue when it is cancelled, or at once if it was cancelled before.
+    pub(super) fn wait_for_turn(&self, withdraw: impl FnOnce() + Send + 'static) {
+        let mut state = self.state.lock();
+        if state.is_cancelled {
+            drop(state);
+            return withdraw();
+        }
+        if let CallState::New = state.call {
+            state.call = CallState::WaitsForTurn(Box::new(withdraw));
+        }
     }
 
     /// The call does not wait any more.
     pub(super) fn leave(&self) {
-        let left = std::mem::replace(&mut self.state.lock().place, Place::Between);
+        let left = mem::replace(&mut self.state.lock().call, CallState::Between);
         // After the lock is released: it may be the last that holds a connection.
         drop(left);
     }
@@ -120,7 +130,7 @@ impl Ticket {
 impl Canceller for Ticket {
     fn attach(&self, cancel_handle: &CancelHandle) -> bool {
         let mut state = self.state.lock();
-        state.place = Place::InFlight(cancel_handle.clone());
+        state.call = CallState::InFlight(cancel_handle.clone());
         !state.is_cancelled
     }
 

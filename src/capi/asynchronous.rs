@@ -180,7 +180,7 @@ pub(super) unsafe fn result_receiver(
     unsafe { Receiver::new(callback, user_data, post_result) }
 }
 
-/// The callback of an acquire, as the async_pool wants it.
+/// The callback of an acquire, as the core wants it.
 fn acquired(
     pool: *mut phantomdb_pool,
     receiver: AcquireReceiver,
@@ -203,7 +203,7 @@ fn acquired(
     }
 }
 
-/// The callback of a request, as the async_pool wants it.
+/// The callback of a request, as the core wants it.
 pub(super) fn answered(
     receiver: ResultReceiver,
     named: Named,

@@ -12,7 +12,7 @@ use super::member::from_ms;
 use super::options::{self, phantomdb_pool_options};
 use super::pending_close;
 use super::tables::{self, POOLS, too_many};
-use crate::async_pool::AsyncPool;
+use crate::async_pool::CallbackPool;
 use crate::config::Secret;
 use crate::error::{Code, Error, Result};
 use crate::os::threads;
@@ -34,7 +34,7 @@ pub struct phantomdb_pool {
     _private: (),
 }
 
-pub(super) fn find(pool: *mut phantomdb_pool) -> Result<Arc<AsyncPool>> {
+pub(super) fn find(pool: *mut phantomdb_pool) -> Result<Arc<CallbackPool>> {
     match POOLS.find(pool) {
         Found::Live(pool) => Ok(pool),
         Found::Gone => Err(Error::closed()),
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn phantomdb_pool_create(
         call(error, || {
             let output = output("pool", pool)?;
             *output = ptr::null_mut();
-            let made = AsyncPool::new(options::read(options)?)?;
+            let made = CallbackPool::new(options::read(options)?)?;
             tables::hold_during_fork();
             *output = POOLS.insert(Arc::new(made)).ok_or_else(|| too_many("pools"))?;
             Ok(())

@@ -14,8 +14,8 @@ use super::error::phantomdb_error;
 use super::operation;
 use super::pool;
 use super::result::{self, phantomdb_result};
-use crate::async_pool::{ConnectionQueue, Pace, Wanted};
-use crate::client::{OnClose, Request};
+use crate::async_pool::ConnectionQueue;
+use crate::client::{InFlight, OnClose, Progress, Request, Response};
 use crate::error::Result;
 use crate::os::threads;
 
@@ -71,7 +71,7 @@ pub struct phantomdb_step {
 }
 
 impl phantomdb_step {
-    fn of(state: phantomdb_step_state) -> phantomdb_step {
+    fn in_state(state: phantomdb_step_state) -> phantomdb_step {
         phantomdb_step {
             state: state as i32,
             descriptor: 0,
@@ -82,21 +82,36 @@ impl phantomdb_step {
         }
     }
 
-    fn waits_for(wanted: &Wanted) -> phantomdb_step {
-        let events = match wanted {
-            Wanted { is_ready: true, .. } => 0,
-            Wanted { is_sending: true, .. } => libc::POLLIN | libc::POLLOUT,
-            _ => libc::POLLIN,
+    fn of(progress: &Progress) -> phantomdb_step {
+        match progress {
+            Progress::InFlight(in_flight) => phantomdb_step::waits_for(in_flight),
+            Progress::NeedsThread { .. } => {
+                phantomdb_step::in_state(phantomdb_step_state::PHANTOMDB_STEP_NEEDS_THREAD)
+            }
+            // A step reads an unread response, and so is the last.
+            Progress::Unread(_) | Progress::Done(_) => {
+                phantomdb_step::in_state(phantomdb_step_state::PHANTOMDB_STEP_OVER)
+            }
+        }
+    }
+
+    fn waits_for(in_flight: &InFlight) -> phantomdb_step {
+        let events = if in_flight.is_ready() {
+            0
+        } else if in_flight.is_sending() {
+            libc::POLLIN | libc::POLLOUT
+        } else {
+            libc::POLLIN
         };
-        let left = wanted.until.saturating_duration_since(Instant::now());
+        let left = in_flight.until().saturating_duration_since(Instant::now());
         // Rounded up, so that the time is over then.
         let timeout = left.saturating_add(Duration::from_micros(999)).as_millis();
         phantomdb_step {
-            descriptor: wanted.descriptor,
+            descriptor: in_flight.descriptor(),
             events: events.into(),
-            socket: wanted.socket as u64,
+            socket: in_flight.socket() as u64,
             timeout_ms: i64::try_from(timeout).unwrap_or(i64::MAX),
-            ..phantomdb_step::of(phantomdb_step_state::PHANTOMDB_STEP_WAITS)
+            ..phantomdb_step::in_state(phantomdb_step_state::PHANTOMDB_STEP_WAITS)
         }
     }
 }
@@ -160,7 +175,9 @@ pub unsafe extern "C" fn phantomdb_connection_resume(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: the caller promises what the arguments need.
-    unsafe { call(error, || make_step(connection, step, result, |lane| Ok(lane.resume()))) }
+    unsafe {
+        call(error, || make_step(connection, step, result, |queue, look| Ok(queue.resume(look))))
+    }
 }
 
 /// Finishes the request that was started on this connection and needs a thread
@@ -259,8 +276,11 @@ unsafe fn start(
     result: *mut *mut phantomdb_result,
 ) -> Result<()> {
     // SAFETY: passed on to the caller.
-    unsafe { make_step(connection, step, result, |lane| Ok(lane.start(request()?))) }
+    unsafe { make_step(connection, step, result, |queue, look| Ok(queue.start(request()?, look))) }
 }
+
+/// Is shown how far a request has come that is not over.
+type Look<'a> = &'a mut dyn FnMut(&Progress);
 
 /// # Safety
 /// The pointers are NULL or valid.
@@ -268,7 +288,7 @@ unsafe fn make_step(
     connection: *mut phantomdb_connection,
     step: *mut phantomdb_step,
     result: *mut *mut phantomdb_result,
-    make: impl FnOnce(&ConnectionQueue) -> Result<Pace>,
+    make: impl FnOnce(&ConnectionQueue, Look<'_>) -> Result<Option<Result<Response>>>,
 ) -> Result<()> {
     // SAFETY: passed on to the caller.
     let (result_output, step) = unsafe { (result.as_mut(), output("step", step)) };
@@ -276,14 +296,11 @@ unsafe fn make_step(
         *output = ptr::null_mut();
     }
     let step = step?;
-    *step = phantomdb_step::of(phantomdb_step_state::PHANTOMDB_STEP_OVER);
-    match make(&connection::find(connection)?.lane)? {
-        Pace::Waits(wanted) => *step = phantomdb_step::waits_for(&wanted),
-        Pace::NeedsThread => {
-            *step = phantomdb_step::of(phantomdb_step_state::PHANTOMDB_STEP_NEEDS_THREAD);
-        }
+    *step = phantomdb_step::in_state(phantomdb_step_state::PHANTOMDB_STEP_OVER);
+    let mut look = |progress: &Progress| *step = phantomdb_step::of(progress);
+    match make(&connection::find(connection)?.lane, &mut look)? {
         // SAFETY: passed on to the caller.
-        Pace::Over(outcome) => unsafe { result::response(result, || outcome)? },
+        Some(outcome) => unsafe { result::response(result, || outcome) },
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::completion_queue::Queue;
 use super::handles::{Kept, Kind, Table};
 use super::pending_close;
-use crate::async_pool::{AsyncPool, ConnectionQueue, Ticket};
+use crate::async_pool::{CallbackPool, ConnectionQueue, Ticket};
 use crate::client::Response;
 use crate::error::{Code, Error};
 use crate::os::fork;
 
-pub static POOLS: Table<Arc<AsyncPool>> = Table::new(Kind::Pool);
+pub static POOLS: Table<Arc<CallbackPool>> = Table::new(Kind::Pool);
 pub static CONNECTIONS: Table<LeaseEntry> = Table::new(Kind::Connection);
 pub static RESULTS: Table<Arc<Response>> = Table::new(Kind::Result);
 pub static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);

@@ -1,7 +1,7 @@
 //! The locks of the library: those of std, without poisoning.
 //!
 //! They are std's and not parking_lot's because of fork: a futex is a word of memory, so a lock
-//! made after a fork owes nothing to threads that are gone, while parking_lot's global table of
+//! made after a fork depends on no thread that is gone, while parking_lot's global table of
 //! parked threads may stay locked for ever in a child. A panic is caught where it happens and
 //! must not make the pool unusable, so poisoning is of no use.
 //!

@@ -8,7 +8,7 @@ use crate::os::fork;
 use crate::os::locks::StaticMutex;
 
 /// Held while a child makes its own, so that no fork catches it half made.
-static BIRTH: StaticMutex<()> = StaticMutex::new(());
+static MAKING: StaticMutex<()> = StaticMutex::new(());
 
 /// A value of one process, and of each child that asks for its own.
 pub struct PerProcess<T> {
@@ -21,9 +21,9 @@ pub struct PerProcess<T> {
 
 impl<T> PerProcess<T> {
     pub fn new(value: T) -> Self {
-        fork::hold_during_fork(&BIRTH, || {
-            let birth = BIRTH.lock();
-            Box::new(move |_| drop(birth))
+        fork::hold_during_fork(&MAKING, || {
+            let making = MAKING.lock();
+            Box::new(move |_| drop(making))
         });
         PerProcess::of_this_process(value)
     }
@@ -38,13 +38,13 @@ impl<T> PerProcess<T> {
         self.value()
     }
 
-    /// This process's own; `bear` makes it from the parent's.
-    pub fn own(&self, bear: impl Fn(&T) -> T) -> &T {
+    /// This process's own; `make` makes it from the parent's.
+    pub fn own(&self, make: impl Fn(&T) -> T) -> &T {
         let mut found = self;
         while found.is_inherited() {
             found = match found.in_child.get() {
                 Some(child) => child,
-                None => found.bear_child(&bear),
+                None => found.make_child(&make),
             };
         }
         found.value()
@@ -58,11 +58,11 @@ impl<T> PerProcess<T> {
         self.generation != fork::generation()
     }
 
-    fn bear_child(&self, bear: impl Fn(&T) -> T) -> &PerProcess<T> {
-        let _birth = BIRTH.lock();
+    fn make_child(&self, make: impl Fn(&T) -> T) -> &PerProcess<T> {
+        let _making = MAKING.lock();
         self.in_child.get_or_init(|| {
             // Not `new`, which takes a lock that a fork takes before this one.
-            Box::new(PerProcess::of_this_process(bear(self.value())))
+            Box::new(PerProcess::of_this_process(make(self.value())))
         })
     }
 }

@@ -50,7 +50,7 @@ pub fn is_in_callback() -> bool {
 ///
 /// # Errors
 /// `WouldDeadlock` from within a callback: it might wait for itself, and it would hold up
-/// whoever else the thread is there for.
+/// others that need the thread.
 pub fn refuse_in_callback(what: &str) -> Result<()> {
     if !is_in_callback() {
         return Ok(());

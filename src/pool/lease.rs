@@ -8,7 +8,7 @@ use super::driver::Shared;
 use super::machine::{Condition, Fate, LeaseId, Lent};
 use crate::client::{
     CancelHandle, Canceller, Connection, InFlight, Poller, Progress, Request, Response,
-    UnreadResponse as Unread,
+    UnreadResponse,
 };
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result, UNKNOWN};
@@ -20,21 +20,15 @@ use crate::os::threads;
 /// The connection of one slot.
 #[derive(Debug)]
 pub struct Pooled {
-    /// Not here while a request is under way that no thread waits for.
-    client: Mutex<Option<Client>>,
+    connection: Mutex<Connection>,
     cancel_handle: CancelHandle,
     is_cut: AtomicBool,
-    /// Whoever had it last wants it closed, after its transaction was rolled back too.
+    /// Its last user wants it closed, after its transaction was rolled back too.
     is_discarded: AtomicBool,
     owner: Mutex<Owner>,
     made_at: Instant,
-    /// When the server answered last, as nanoseconds after `made_at`; 0 if it never has.
-    answered_after: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Client {
-    connection: Connection,
+    /// When the server responded last, as nanoseconds after `made_at`; 0 if it never has.
+    responded_after: AtomicU64,
 }
 
 /// Who has a connection, in the words of the program.
@@ -44,18 +38,18 @@ impl Pooled {
     pub fn new(connection: Connection) -> Self {
         Pooled {
             cancel_handle: connection.cancel_handle(),
-            client: Mutex::new(Some(Client { connection })),
+            connection: Mutex::new(connection),
             is_cut: AtomicBool::new(false),
             is_discarded: AtomicBool::new(false),
             owner: Mutex::default(),
             made_at: clock::now(),
-            answered_after: AtomicU64::new(0),
+            responded_after: AtomicU64::new(0),
         }
     }
 
     /// Runs work of the pool on the connection while no caller has it.
     pub fn with_connection<R>(&self, work: impl FnOnce(&mut Connection) -> R) -> R {
-        work(&mut self.client.lock().as_mut().expect("nobody has it").connection)
+        work(&mut self.connection.lock())
     }
 
     pub fn cancel_handle(&self) -> &CancelHandle {
@@ -63,7 +57,7 @@ impl Pooled {
     }
 
     /// Looks whether the server has closed its socket while nobody uses it, and closes it then.
-    /// Without the client's lock: whoever gets the connection meanwhile must find it free.
+    /// Without the lock: a caller that gets the connection meanwhile must find it free.
     pub fn peek(&self) -> bool {
         self.cancel_handle.peek()
     }
@@ -82,18 +76,13 @@ impl Pooled {
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
         self.cancel_for_good();
-        // One that is under way is closed by whoever brings it back.
-        if let Some(client) = self.client.lock().as_mut() {
-            client.connection.close(Duration::ZERO);
-        }
+        close_unless_busy(&mut self.connection.lock());
     }
 
-    /// Brings the client back from a request that no thread waited for.
-    fn put_back(&self, client: Client) {
-        let mut place = self.client.lock();
-        let client = place.insert(client);
+    /// A request on it may be over: closes the connection if it was cut meanwhile.
+    fn note_end(&self, connection: &mut Connection) {
         if self.is_cut() {
-            client.connection.close(Duration::ZERO);
+            close_unless_busy(connection);
         }
     }
 
@@ -107,31 +96,31 @@ impl Pooled {
 
     /// Whether the socket is still fit for a request; closes it if it is not.
     pub fn probe(&self) -> bool {
-        let mut place = self.client.lock();
-        let client = place.as_mut().expect("nobody has it");
-        let is_alive = client.connection.probe();
+        let mut connection = self.connection.lock();
+        let is_alive = connection.probe();
         if !is_alive {
-            client.connection.close(Duration::ZERO);
+            connection.close(Duration::ZERO);
         }
         is_alive
     }
 
-    /// Notes that the server answered just now.
-    pub fn note_answer(&self) {
+    /// Notes that the server responded just now.
+    pub fn note_response(&self) {
         let after = clock::now().saturating_duration_since(self.made_at);
-        self.answered_after.store((after.as_nanos() as u64).max(1), Ordering::Relaxed);
+        self.responded_after.store((after.as_nanos() as u64).max(1), Ordering::Relaxed);
     }
 
-    /// When the server answered last.
-    fn answered_at(&self) -> Option<Instant> {
-        let after = self.answered_after.load(Ordering::Relaxed);
+    /// When the server responded last.
+    fn responded_at(&self) -> Option<Instant> {
+        let after = self.responded_after.load(Ordering::Relaxed);
         (after > 0).then(|| self.made_at + Duration::from_nanos(after))
     }
 
     pub fn condition(&self) -> Condition {
-        let place = self.client.lock();
-        let Some(client) = &*place else { return Condition::lost() };
-        let connection = &client.connection;
+        let connection = self.connection.lock();
+        if connection.is_busy() {
+            return Condition::lost();
+        }
         Condition {
             fate: if connection.transaction().is_some() {
                 Fate::RollBack
@@ -145,7 +134,7 @@ impl Pooled {
             is_open: connection.is_open(),
             opened_at: connection.opened_at(),
             keep_alive_until: connection.keep_alive_until(),
-            answered_at: self.answered_at(),
+            answered_at: self.responded_at(),
             pinged: None,
         }
     }
@@ -153,38 +142,15 @@ impl Pooled {
 
 impl Lent for Arc<Pooled> {
     fn heard_at(&self, now: Instant) -> Option<Instant> {
-        if self.cancel_handle.is_in_flight() { Some(now) } else { self.answered_at() }
+        if self.cancel_handle.is_in_flight() { Some(now) } else { self.responded_at() }
     }
 }
 
-/// A request under way that no thread waits for, and the client that it is on.
-#[derive(Debug)]
-pub(crate) struct UnderwayRequest {
-    client: Client,
-    request: Box<InFlight>,
-}
-
-impl UnderwayRequest {
-    /// See [`InFlight`].
-    pub(crate) fn request(&self) -> &InFlight {
-        &self.request
+/// One that has a request in flight is closed by the thread that ends that.
+fn close_unless_busy(connection: &mut Connection) {
+    if !connection.is_busy() {
+        connection.close(Duration::ZERO);
     }
-}
-
-/// A response that is to be read still, and the client that it came on.
-#[derive(Debug)]
-pub(crate) struct UnreadResponse {
-    client: Client,
-    response: Box<Unread>,
-}
-
-/// How far a request has come that no thread waits for; as [`Progress`].
-#[expect(clippy::large_enum_variant, reason = "moved once, and an allocation costs more than that")]
-pub(crate) enum Sent {
-    Underway(UnderwayRequest),
-    NeedsThread(Option<Instant>),
-    Unread(UnreadResponse),
-    Over(Result<Response>),
 }
 
 /// The client knows `request_timeout`; the caller has no deadline of its own.
@@ -238,36 +204,35 @@ impl Lease {
     /// Sends a request and waits for the response, at most `request_timeout`.
     ///
     /// # Errors
-    /// What the server answered (`Http`, `Unauthorized`), what went wrong on the way
+    /// What the server responded (`Http`, `Unauthorized`), what went wrong on the way
     /// (`Unavailable`, `Timeout`, `ConnectionLost`, `Protocol`, `TooLarge`, `Tls`), `Cancelled`
     /// after [`Lease::cancel`], `Busy` while another thread has a request on it, `Closed`
     /// if the pool was closed and took the connection back, `WouldDeadlock` from within a callback.
     pub fn request(&self, request: &Request) -> Result<Response> {
         threads::refuse_in_callback("request")?;
-        self.send(|connection, deadline| connection.request(request, deadline))
+        self.wait_for(|connection, deadline| connection.request(request, deadline))
     }
 
-    /// As [`Lease::request`], on a thread of the library; `watch` is told when it begins and ends.
-    /// `again` is what [`Sent::NeedsThread`] said.
-    pub(crate) fn request_again(
+    /// As [`Lease::request`], on any thread; see [`Connection::request_blocking`].
+    pub(crate) fn request_blocking(
         &self,
         request: &Request,
-        again: Option<Instant>,
-        watch: Arc<dyn Canceller>,
+        retry_until: Option<Instant>,
+        canceller: Option<Arc<dyn Canceller>>,
     ) -> Result<Response> {
-        self.send(|connection, deadline| {
-            connection.request_blocking(request, deadline, again, Some(watch))
+        self.wait_for(|connection, deadline| {
+            connection.request_blocking(request, deadline, retry_until, canceller)
         })
     }
 
-    fn send(
+    fn wait_for(
         &self,
         request: impl FnOnce(&mut Connection, Instant) -> Result<Response>,
     ) -> Result<Response> {
-        let mut place = self.client()?;
-        let client = place.as_mut().ok_or_else(busy)?;
-        let outcome = request(&mut client.connection, deadline());
-        self.note(outcome)
+        let mut connection = self.free_connection()?;
+        let mut outcome = request(&mut connection, deadline());
+        self.note(&mut outcome);
+        outcome
     }
 
     /// Sends a request without waiting for its response, if its connection has a socket; see
@@ -275,80 +240,64 @@ impl Lease {
     pub(crate) fn start(
         &self,
         request: &Request,
-        watch: Option<Arc<dyn Canceller>>,
+        canceller: Option<Arc<dyn Canceller>>,
         poller: Option<&Poller>,
-    ) -> Sent {
-        let mut place = match self.client() {
-            Ok(place) => place,
-            Err(error) => return Sent::Over(Err(error)),
-        };
-        let Some(mut client) = place.take() else { return Sent::Over(Err(busy())) };
-        let progress = client.connection.start(request, deadline(), watch, poller);
-        drop(place);
-        self.go_on(client, progress)
+    ) -> Progress {
+        match self.free_connection() {
+            Ok(mut connection) => {
+                let progress = connection.start(request, deadline(), canceller, poller);
+                self.note_progress(&mut connection, progress)
+            }
+            Err(error) => Progress::Done(Err(error)),
+        }
     }
 
     /// Goes on with a request that [`Lease::start`] began.
-    pub(crate) fn resume(&self, request: &Request, underway: UnderwayRequest) -> Sent {
-        let UnderwayRequest { mut client, request: underway } = underway;
-        let progress = client.connection.resume(request, underway);
-        self.go_on(client, progress)
+    pub(crate) fn resume(&self, request: &Request, in_flight: Box<InFlight>) -> Progress {
+        let mut connection = self.connection.connection.lock();
+        let progress = connection.resume(request, in_flight);
+        self.note_progress(&mut connection, progress)
     }
 
     /// Reads the response to a request that [`Lease::start`] began; takes its time.
-    pub(crate) fn read(&self, request: &Request, unread: UnreadResponse) -> Result<Response> {
-        let UnreadResponse { mut client, response } = unread;
-        let outcome = client.connection.read(request, response);
-        let outcome = self.note(outcome);
-        self.connection.put_back(client);
-        outcome
+    pub(crate) fn read(
+        &self,
+        request: &Request,
+        response: Box<UnreadResponse>,
+    ) -> Result<Response> {
+        self.end(|connection| connection.read(request, response))
     }
 
     /// Waits for the end of a request that [`Lease::start`] began.
-    pub(crate) fn finish(&self, request: &Request, underway: UnderwayRequest) -> Result<Response> {
-        let UnderwayRequest { mut client, request: underway } = underway;
-        let outcome = client.connection.finish(request, underway);
-        let outcome = self.note(outcome);
-        self.connection.put_back(client);
-        outcome
+    pub(crate) fn finish(&self, request: &Request, in_flight: Box<InFlight>) -> Result<Response> {
+        self.end(|connection| connection.finish(request, in_flight))
     }
 
     /// Gives up a request that [`Lease::start`] began. The connection is the lease's still, so that
     /// its release rolls an open transaction back.
-    pub(crate) fn abandon(&self, underway: UnderwayRequest) {
+    pub(crate) fn abandon(&self, in_flight: Box<InFlight>) {
         if self.shared.is_inherited() {
             return;
         }
-        let UnderwayRequest { mut client, request: underway } = underway;
-        client.connection.abandon(underway);
-        self.connection.put_back(client);
+        let mut connection = self.connection.connection.lock();
+        connection.abandon(in_flight);
+        self.connection.note_end(&mut connection);
     }
 
-    /// As [`Lease::request`]; `again` is what [`Sent::NeedsThread`] said.
-    pub(crate) fn request_here(
-        &self,
-        request: &Request,
-        again: Option<Instant>,
-    ) -> Result<Response> {
-        self.send(|connection, deadline| {
-            connection.request_blocking(request, deadline, again, None)
-        })
+    fn end(&self, end: impl FnOnce(&mut Connection) -> Result<Response>) -> Result<Response> {
+        let mut connection = self.connection.connection.lock();
+        let mut outcome = end(&mut connection);
+        self.note(&mut outcome);
+        self.connection.note_end(&mut connection);
+        outcome
     }
 
-    fn go_on(&self, client: Client, progress: Progress) -> Sent {
-        match progress {
-            Progress::InFlight(request) => Sent::Underway(UnderwayRequest { client, request }),
-            Progress::NeedsThread { retry_until: again } => {
-                self.connection.put_back(client);
-                Sent::NeedsThread(again)
-            }
-            Progress::Unread(response) => Sent::Unread(UnreadResponse { client, response }),
-            Progress::Done(outcome) => {
-                let outcome = self.note(outcome);
-                self.connection.put_back(client);
-                Sent::Over(outcome)
-            }
+    fn note_progress(&self, connection: &mut Connection, mut progress: Progress) -> Progress {
+        if let Progress::Done(outcome) = &mut progress {
+            self.note(outcome);
         }
+        self.connection.note_end(connection);
+        progress
     }
 
     /// Looks at the socket, as [`Pooled::probe`].
@@ -357,33 +306,32 @@ impl Lease {
         self.connection.probe()
     }
 
-    /// The client, if nobody has it at this moment.
-    fn client(&self) -> Result<MutexGuard<'_, Option<Client>>> {
+    /// The connection, if no request is on it at this moment.
+    fn free_connection(&self) -> Result<MutexGuard<'_, Connection>> {
         self.check_process()?;
         if !self.is_touched.swap(true, Ordering::Relaxed) {
             let after = clock::now().saturating_duration_since(self.acquired_at);
             self.used_after.store(after.as_nanos() as u64, Ordering::Relaxed);
         }
-        let place = self.connection.client.try_lock();
+        let connection = self.connection.connection.try_lock();
         if self.connection.is_cut() {
             return Err(Error::closed());
         }
-        place.ok_or_else(busy)
+        connection.filter(|connection| !connection.is_busy()).ok_or_else(busy)
     }
 
-    fn note(&self, outcome: Result<Response>) -> Result<Response> {
-        match &outcome {
+    fn note(&self, outcome: &mut Result<Response>) {
+        match outcome {
             Err(error) if self.connection.is_cut() && error.code() == Code::Cancelled => {
                 let closed = Error::closed();
-                return Err(match error.message().ends_with(UNKNOWN) {
+                *error = match error.message().ends_with(UNKNOWN) {
                     true => closed.with_more(UNKNOWN),
                     false => closed,
-                });
+                };
             }
             Err(error) if error.http_status().is_none() => {}
-            _ => self.connection.note_answer(),
+            _ => self.connection.note_response(),
         }
-        outcome
     }
 
     /// Cuts the request in flight, which then fails with `Cancelled`; without one, does nothing.
@@ -395,8 +343,8 @@ impl Lease {
     }
 
     /// Whether its pool was closed, which then took the connection back.
-    #[cfg(feature = "capi")]
-    pub(crate) fn is_of_closed_pool(&self) -> bool {
+    #[doc(hidden)]
+    pub fn is_of_closed_pool(&self) -> bool {
         self.shared.is_closed()
     }
 
@@ -404,6 +352,7 @@ impl Lease {
     ///
     /// # Errors
     /// `InvalidHandle` in a forked child, if the parent acquired it: it belongs to the parent.
+    #[doc(hidden)]
     pub fn check_process(&self) -> Result<()> {
         if !self.shared.is_inherited() {
             return Ok(());
@@ -423,6 +372,7 @@ impl Lease {
     }
 
     /// The connection will be closed instead of reused when it is released.
+    #[doc(hidden)]
     pub fn mark_discarded(&self) {
         self.is_touched.store(true, Ordering::Relaxed);
         self.connection.is_discarded.store(true, Ordering::Relaxed);

@@ -38,7 +38,6 @@ use waiters::WaitLimit;
 
 pub(crate) use acquire::{Receiver, Started, Waiting, Withdrawal};
 pub use lease::Lease;
-pub(crate) use lease::{Sent, UnderwayRequest, UnreadResponse};
 pub use status::Status;
 
 /// A pool of connections to one PhantomDB server.
@@ -98,7 +97,6 @@ impl Pool {
 
     /// Takes a connection if one is free and as fit as when it was last used. Says nothing of why
     /// there is none, and counts nothing then; always none in a callback.
-    #[cfg(feature = "capi")]
     pub(crate) fn acquire_ready(&self, place: &mut Option<Lease>) -> bool {
         !threads::is_in_callback() && self.shared().acquire_ready_into(place)
     }

@@ -231,7 +231,7 @@ fn do_task(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
         }
     })?;
     if pinged.is_some() {
-        job.connection.note_answer();
+        job.connection.note_response();
     }
     Ok(Condition { pinged, ..job.connection.condition() })
 }

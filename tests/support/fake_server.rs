@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use phantomdb::client::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint};
+use phantomdb::internal::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint};
 use phantomdb::{Error, Options, Result};
 
 /// Longer than anything in these tests takes, so that a hang fails instead of passing late.

@@ -47,7 +47,7 @@ impl Sleep {
 }
 
 /// An acquire whose outcome goes to the queue, now or later.
-fn acquire(pool: &AsyncPool, queue: &Arc<Queue>, ticket: &Arc<Ticket>) {
+fn acquire(pool: &CallbackPool, queue: &Arc<Queue>, ticket: &Arc<Ticket>) {
     let posts = queue.clone();
     let prepare = || (ticket.clone(), move |outcome| posts.post(outcome));
     match pool.acquire_direct(None, prepare) {
@@ -57,7 +57,7 @@ fn acquire(pool: &AsyncPool, queue: &Arc<Queue>, ticket: &Arc<Ticket>) {
     }
 }
 
-fn callers(count: usize, pool: &Arc<AsyncPool>, queue: &Arc<Queue>) -> Vec<JoinHandle<()>> {
+fn callers(count: usize, pool: &Arc<CallbackPool>, queue: &Arc<Queue>) -> Vec<JoinHandle<()>> {
     (0..count)
         .map(|_| {
             let (pool, queue) = (pool.clone(), queue.clone());
@@ -80,7 +80,7 @@ fn take_all(queue: &Queue, most: usize, left: &mut usize) {
     }
 }
 
-fn end(pool: &AsyncPool, queue: &Queue, callers: Vec<JoinHandle<()>>) {
+fn end(pool: &CallbackPool, queue: &Queue, callers: Vec<JoinHandle<()>>) {
     callers.into_iter().for_each(done);
     queue.close().expect("this is no callback");
     close(pool, &Callbacks::default());
@@ -88,7 +88,7 @@ fn end(pool: &AsyncPool, queue: &Queue, callers: Vec<JoinHandle<()>>) {
 
 #[test]
 fn rule_06_a_loop_that_takes_until_nothing_is_left_misses_no_completion() {
-    Explore::with(1, 1, Validation::None).exhaustive(500).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).exhaustive(500).run_with(CallbackPool::new, |pool| {
         let sleep = Sleep::default();
         let queue = Arc::new(Queue::new(sleep.waker()));
         let callers = callers(3, &pool, &queue);
@@ -103,7 +103,7 @@ fn rule_06_a_loop_that_takes_until_nothing_is_left_misses_no_completion() {
 
 #[test]
 fn rule_06_a_loop_that_defers_its_wake_up_misses_no_completion() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let sleep = Sleep::default();
         let queue = Arc::new(Queue::new(sleep.waker()));
         let mut left = 3;
@@ -124,7 +124,7 @@ fn rule_06_a_loop_that_defers_its_wake_up_misses_no_completion() {
 
 #[test]
 fn rule_06_threads_that_wait_in_take_get_each_completion_once() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let queue = Arc::new(Queue::new(None));
         let callers = callers(2, &pool, &queue);
         let takers: Vec<_> = (0..2)
@@ -146,7 +146,7 @@ fn rule_06_threads_that_wait_in_take_get_each_completion_once() {
 #[test]
 fn rule_19_after_a_queue_is_closed_nobody_is_woken_and_no_connection_is_lost() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["woken", "not woken"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let sleep = Sleep::default();
         let queue = Arc::new(Queue::new(sleep.waker()));
         let callers = callers(2, &pool, &queue);

@@ -1,16 +1,16 @@
 //! Large responses, which are read by helpers, under the model checker.
 
 use super::*;
-use crate::async_pool::Pace;
+use crate::client::Progress;
 
-/// An pool whose one connection has a socket, so that its requests begin on the reactor.
-fn opened(pool: &AsyncPool) {
+/// A pool whose one connection has a socket, so that its requests begin on the reactor.
+fn opened(pool: &CallbackPool) {
     pool.pool().request(&health()).expect("it is served");
 }
 
 #[test]
 fn rule_06_large_responses_are_read_beside_small_ones() {
-    Explore::with(2, 2, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(2, 2, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         opened(&pool);
         for request in [large(), health(), large(), health()] {
@@ -23,10 +23,10 @@ fn rule_06_large_responses_are_read_beside_small_ones() {
 
 #[test]
 fn rule_06_a_large_response_is_told_before_the_next_on_its_connection_is_asked_for() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         opened(&pool);
-        let lane = ConnectionQueue::new(pool.pool().acquire().unwrap());
+        let queue = ConnectionQueue::new(pool.pool().acquire().unwrap());
         let order = Arc::new(AtomicUsize::new(0));
         for (number, request) in [large(), health(), large()].into_iter().enumerate() {
             let order = order.clone();
@@ -34,9 +34,9 @@ fn rule_06_a_large_response_is_told_before_the_next_on_its_connection_is_asked_f
                 assert_eq!(order.fetch_add(1, SeqCst), number, "not in turn");
                 is_served(outcome);
             });
-            pool.run_on(&lane, request, &Ticket::new(), look).unwrap();
+            pool.run_on(&queue, request, &Ticket::new(), look).unwrap();
         }
-        drop(lane);
+        drop(queue);
         all_have_run(&pool, &callbacks);
     });
 }
@@ -44,7 +44,7 @@ fn rule_06_a_large_response_is_told_before_the_next_on_its_connection_is_asked_f
 #[test]
 fn rule_07_a_cancel_reaches_a_response_that_is_read_and_no_other() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         opened(&pool);
         let ticket = Ticket::new();
@@ -65,28 +65,28 @@ fn rule_07_a_cancel_reaches_a_response_that_is_read_and_no_other() {
 #[test]
 fn rule_07_an_interrupt_reaches_a_response_that_is_read_step_by_step() {
     let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         opened(&pool);
-        let lane = ConnectionQueue::new(pool.pool().acquire().unwrap());
+        let queue = ConnectionQueue::new(pool.pool().acquire().unwrap());
         let other = {
-            let lane = lane.clone();
+            let queue = queue.clone();
             thread::spawn(move || {
                 pause();
-                lane.lease().cancel();
+                queue.lease().cancel();
             })
         };
-        let mut pace = lane.start(large());
-        let outcome = loop {
-            match pace {
-                Pace::Over(outcome) => break outcome,
-                Pace::Waits(_) => pace = lane.resume(),
-                Pace::NeedsThread => panic!("it has a socket"),
-            }
+        let look = |progress: &Progress| {
+            assert!(matches!(progress, Progress::InFlight(_)), "it has a socket: {progress:?}");
         };
+        let mut outcome = queue.start(large(), look);
+        while outcome.is_none() {
+            outcome = queue.resume(look);
+        }
+        let outcome = outcome.expect("it is over");
         is_served_or_cancelled(outcome);
         done(other);
-        lane.lease().request(&health()).expect("it is not cut once more");
-        drop(lane);
+        queue.lease().request(&health()).expect("it is not cut once more");
+        drop(queue);
         all_have_run(&pool, &Callbacks::default());
     });
 }
@@ -97,7 +97,7 @@ fn rule_03_a_response_that_is_not_read_in_time_is_a_time_out() {
         .options(|options| options.request_timeout = SECOND)
         .time(10 * SECOND)
         .must_see(&["served", "timed out"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         let look = |outcome: Result<Response>| match outcome {
             Ok(_) => saw("served"),
@@ -116,7 +116,7 @@ fn rule_03_a_response_that_is_not_read_in_time_is_a_time_out() {
 #[test]
 fn rule_19_close_cuts_responses_that_are_read_and_waits_for_their_callbacks() {
     let explore = Explore::with(2, 2, Validation::None).must_see(&["served", "closed"]);
-    explore.run_with(AsyncPool::new, |pool| {
+    explore.run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         opened(&pool);
         for _ in 0..3 {
@@ -132,8 +132,8 @@ fn rule_19_close_cuts_responses_that_are_read_and_waits_for_their_callbacks() {
 }
 
 #[test]
-fn without_a_thread_to_be_had_the_reactor_reads_a_large_response() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+fn without_a_thread_the_reactor_reads_a_large_response() {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         opened(&pool);
         // There is a reactor.
@@ -150,7 +150,7 @@ fn without_a_thread_to_be_had_the_reactor_reads_a_large_response() {
 
 #[test]
 fn large_responses_take_no_more_threads_than_connections_and_one() {
-    Explore::with(2, 2, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(2, 2, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         opened(&pool);
         for _ in 0..4 {
@@ -167,7 +167,7 @@ fn large_responses_take_no_more_threads_than_connections_and_one() {
 
 #[test]
 fn small_responses_take_no_helper() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         opened(&pool);
         for _ in 0..3 {
@@ -183,8 +183,8 @@ fn small_responses_take_no_helper() {
 }
 
 #[test]
-fn an_executor_that_is_dropped_while_a_response_is_read_still_tells_its_callback() {
-    Explore::with(1, 1, Validation::None).run_with(AsyncPool::new, |pool| {
+fn a_pool_that_is_dropped_while_a_response_is_read_still_tells_its_callback() {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
         let callbacks = Callbacks::default();
         opened(&pool);
         let look = callbacks.expect(is_served_or_closed::<Response>);

@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use phantomdb::{AsyncPool, ConnectionQueue, Lease, Response, Result, Secret, Ticket};
+use phantomdb::internal::{CallbackPool, ConnectionQueue, Ticket};
+use phantomdb::{Lease, Response, Result, Secret};
 use rust_lines::{Command, Log, unknown};
 use serde_json::{Value, json};
 
 /// What the driver has given names to.
 #[derive(Default)]
 struct Things {
-    pools: HashMap<String, (Arc<AsyncPool>, Log)>,
+    pools: HashMap<String, (Arc<CallbackPool>, Log)>,
     /// Each with its pool.
-    queues: HashMap<String, (Arc<AsyncPool>, Arc<ConnectionQueue>)>,
+    queues: HashMap<String, (Arc<CallbackPool>, Arc<ConnectionQueue>)>,
     tickets: BTreeMap<u64, Arc<Ticket>>,
 }
 
@@ -36,7 +37,7 @@ impl Guard {
         self.0.get_or_insert_default()
     }
 
-    fn pool(&mut self, name: &str) -> Result<Arc<AsyncPool>> {
+    fn pool(&mut self, name: &str) -> Result<Arc<CallbackPool>> {
         self.all().pools.get(name).map(|(pool, _)| pool.clone()).ok_or_else(|| unknown(name))
     }
 
@@ -65,7 +66,7 @@ fn carry_out(command: &Arc<Command>) -> Result<()> {
     match command.word("do") {
         "create" => {
             let (options, log) = command.options();
-            let pool = Arc::new(AsyncPool::new(options)?);
+            let pool = Arc::new(CallbackPool::new(options)?);
             things().all().pools.insert(command.word("as").to_owned(), (pool, log));
             command.succeed(Value::Null);
         }
@@ -154,7 +155,7 @@ fn carry_out(command: &Arc<Command>) -> Result<()> {
     Ok(())
 }
 
-fn keep(command: &Command, pool: Arc<AsyncPool>, lease: Lease) {
+fn keep(command: &Command, pool: Arc<CallbackPool>, lease: Lease) {
     if let Some(owner) = command.text("owner") {
         lease.set_owner(owner);
     }

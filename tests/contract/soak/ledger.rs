@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use phantomdb::client::Request;
+use phantomdb::internal::Request;
 use phantomdb::{Options, Pool};
 use phantomdb_contract::json::Json;
 
