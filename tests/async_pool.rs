@@ -320,8 +320,11 @@ fn rule_22_a_call_that_was_cancelled_before_it_began_counts_once_and_takes_no_co
     ticket.cancel().unwrap();
     let (sender, receiver) = mpsc::channel();
     let told = sender.clone();
-    pool.run(Request::health_check(), &ticket, move |it| told.send(it.map(drop)).unwrap()).unwrap();
-    pool.acquire(None, &ticket, move |it| sender.send(it.map(drop)).unwrap()).unwrap();
+    pool.run(Request::health_check(), &ticket, move |outcome| {
+        told.send(outcome.map(drop)).unwrap()
+    })
+    .unwrap();
+    pool.acquire(None, &ticket, move |outcome| sender.send(outcome.map(drop)).unwrap()).unwrap();
     for _ in 0..2 {
         assert_eq!(receiver.recv().unwrap().unwrap_err().code(), Code::Cancelled);
     }
