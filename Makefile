@@ -157,9 +157,9 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 	@scripts/deb
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test --beside test-msrv --beside 'sanitized-library test-model after:build devserver-release test-fuzz' \
+	@scripts/test --beside test-msrv --beside 'sanitized-library test-model after:build devserver-release fuzzers' \
 		lint test-rust build test-header test-abi test-c test-counts test-sanitize test-fork test-node test-python \
-		test-go test-contract test-soak test-install test-docs test-demo test-packages
+		test-go test-contract test-soak test-install test-docs test-demo test-packages test-fuzz
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
@@ -246,8 +246,14 @@ test-soak: $(SETUP_TEST) build devserver node $(GO_STAGE) python ## the same for
 
 FUZZ_SECONDS ?= 600
 
+FUZZ_SHORTLY := 10
+
+.PHONY: fuzzers
+fuzzers: $(SETUP_TEST)
+	@fuzz/run --build '$(FUZZ_SHORTLY)'
+
 test-fuzz: $(SETUP_TEST) ## each fuzzer for a short while
-	@fuzz/run 10
+	@fuzz/run '$(FUZZ_SHORTLY)'
 
 fuzz: $(SETUP_TEST) devserver python $(SETUP_NODE) $(GO_STAGE) ## each fuzzer for FUZZ_SECONDS, also those of the bindings' readers
 	@fuzz/run '$(FUZZ_SECONDS)'
