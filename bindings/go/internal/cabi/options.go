@@ -55,7 +55,8 @@ type Options struct {
 	Log Log
 }
 
-// SetNumber sets what is no text: a time in milliseconds, a flag as 0 or 1, a choice as its number.
+// SetNumber sets an option that is not a text: a time in milliseconds, a flag as 0 or 1, a choice as its
+// number.
 func (o *Options) SetNumber(name string, number int64) {
 	if o.numbers == nil {
 		o.numbers = map[string]int64{}
