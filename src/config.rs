@@ -304,12 +304,12 @@ pub(crate) fn check_size(min: u32, max: u32) -> Result<()> {
 /// Says whether a token can be sent in an HTTP header; never shows it.
 pub(crate) fn check_token(token: &Secret) -> Result<()> {
     if token.expose().is_empty() {
-        return Err(Error::invalid_argument("token", "is empty; leave it out to send none"));
+        return Err(Error::invalid_argument("token", "is empty; omit it to send no token"));
     }
     if !token.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
         return Err(Error::invalid_argument(
             "token",
-            "has a space, a line break, a control character or a non-ASCII letter, \
+            "contains a space, a line break, a control character or a non-ASCII character, \
              which an HTTP header can't carry",
         ));
     }

@@ -1,7 +1,8 @@
 //! A connection pool and client for PhantomDB.
 //!
 //! Arrows go down only: `capi` -> `async_pool` -> `pool` -> `client` -> `os`, `error`, `config`.
-#![deny(unsafe_code)]
+// Allowed only in `os` and `capi`.
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 // The model checker's build has no use for what speaks HTTP.
 #![cfg_attr(shuttle, allow(dead_code, unused_imports, missing_docs))]

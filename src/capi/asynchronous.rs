@@ -11,7 +11,7 @@ use super::completion_queue::{
 };
 use super::connection::{self, phantomdb_connection};
 use super::error::phantomdb_error;
-use super::handles::{Found, number};
+use super::handles::{Lookup, number};
 use super::member::from_ms;
 use super::operation;
 use super::pending_close::PendingClose;
@@ -88,18 +88,21 @@ pub type phantomdb_close_callback =
 pub const PHANTOMDB_POOL_TIMEOUT: i64 = -1;
 
 /// The handle of a ticket, until its callback runs; 0 if the program wants none.
-pub(super) struct Named(usize);
+pub(super) struct TicketHandle(usize);
 
-impl Named {
+impl TicketHandle {
     /// Gives the ticket a handle, if `output` wants one.
-    fn new(output: Option<&mut *mut phantomdb_ticket>, ticket: &Arc<Ticket>) -> Result<Named> {
-        let Some(output) = output else { return Ok(Named(0)) };
+    fn new(
+        output: Option<&mut *mut phantomdb_ticket>,
+        ticket: &Arc<Ticket>,
+    ) -> Result<TicketHandle> {
+        let Some(output) = output else { return Ok(TicketHandle(0)) };
         *output = TICKETS.insert(ticket.clone()).ok_or_else(|| too_many("calls"))?;
-        Ok(Named(number(*output)))
+        Ok(TicketHandle(number(*output)))
     }
 }
 
-impl Drop for Named {
+impl Drop for TicketHandle {
     fn drop(&mut self) {
         if self.0 != 0 {
             TICKETS.remove::<phantomdb_ticket>(ptr::without_provenance_mut(self.0), |_| true);
@@ -113,14 +116,15 @@ impl Drop for Named {
 /// `output` is NULL or may be written to.
 pub(super) unsafe fn with_ticket(
     output: *mut *mut phantomdb_ticket,
-    make: impl FnOnce(&Arc<Ticket>, Named) -> Result<()>,
+    make: impl FnOnce(&Arc<Ticket>, TicketHandle) -> Result<()>,
 ) -> Result<()> {
     let ticket = Ticket::new();
-    // SAFETY: the caller promises that it is NULL or valid.
-    let named = unsafe { clear(output) }.map_or(Ok(Named(0)), |it| Named::new(Some(it), &ticket));
-    // Once it has been made, its callback may have run, and what is behind `output` be gone.
-    make(&ticket, named?).inspect_err(|_| {
-        // SAFETY: as above; and no callback runs.
+    // SAFETY: `output` is NULL or writable until the call is made.
+    let handle = unsafe { clear(output) }
+        .map_or(Ok(TicketHandle(0)), |output| TicketHandle::new(Some(output), &ticket));
+    // Once the call is made, its callback may have run, and `output` may be gone.
+    make(&ticket, handle?).inspect_err(|_| {
+        // SAFETY: the call was not made, so no callback has run and `output` is still writable.
         unsafe { clear(output) };
     })
 }
@@ -130,14 +134,14 @@ pub(super) unsafe fn with_ticket(
 /// # Safety
 /// It is NULL or may be written to.
 unsafe fn clear<'a, H>(output: *mut *mut H) -> Option<&'a mut *mut H> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `output` is NULL or writable: this function asks the same of its caller.
     let output = unsafe { output.as_mut() }?;
     *output = ptr::null_mut();
     Some(output)
 }
 
-/// What a callback is told: what it is handed, and the error.
-fn told<H>(outcome: Result<*mut H>) -> (*mut H, phantomdb_error) {
+/// The arguments of a callback: the handle, and the error.
+fn callback_arguments<H>(outcome: Result<*mut H>) -> (*mut H, phantomdb_error) {
     match outcome {
         Ok(handle) => (handle, phantomdb_error::none()),
         Err(error) => (ptr::null_mut(), phantomdb_error::of(&error)),
@@ -152,11 +156,11 @@ fn timeout(ms: i64) -> Result<Option<Duration>> {
     from_ms("timeout_ms", ms).map(Some)
 }
 
-/// What is told of the outcome of an acquire.
+/// What receives the outcome of an acquire.
 type AcquireReceiver =
     Receiver<unsafe extern "C" fn(*mut phantomdb_connection, *const phantomdb_error, *mut c_void)>;
 
-/// What is told of the outcome of a request.
+/// What receives the outcome of a request.
 pub(super) type ResultReceiver =
     Receiver<unsafe extern "C" fn(*mut phantomdb_result, *const phantomdb_error, *mut c_void)>;
 
@@ -166,7 +170,7 @@ unsafe fn acquire_receiver(
     callback: phantomdb_acquire_callback,
     user_data: *mut c_void,
 ) -> Result<AcquireReceiver> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `user_data` is what `Receiver::new` asks for: this function asks the same of its caller.
     unsafe { Receiver::new(callback, user_data, post_connection) }
 }
 
@@ -176,7 +180,7 @@ pub(super) unsafe fn result_receiver(
     callback: phantomdb_result_callback,
     user_data: *mut c_void,
 ) -> Result<ResultReceiver> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `user_data` is what `Receiver::new` asks for: this function asks the same of its caller.
     unsafe { Receiver::new(callback, user_data, post_result) }
 }
 
@@ -184,16 +188,17 @@ pub(super) unsafe fn result_receiver(
 fn acquired(
     pool: *mut phantomdb_pool,
     receiver: AcquireReceiver,
-    named: Named,
+    handle: TicketHandle,
 ) -> impl FnOnce(Result<Lease>) + Send + 'static {
     let pool = number(pool);
     move |outcome| {
-        drop(named);
+        drop(handle);
         let outcome = outcome.and_then(|lease| connection::hand_out(pool, lease));
         match receiver {
             Receiver::Callback(callback, user_data) => {
-                let (connection, error) = told(outcome);
-                // SAFETY: the program gave this function for this purpose, with this `user_data`.
+                let (connection, error) = callback_arguments(outcome);
+                // SAFETY: the program passed the callback to be called once, from any thread; `error`
+                // lives until it returns.
                 unsafe { callback(connection, &raw const error, user_data.get()) };
             }
             Receiver::Queue(queue, user_data) => {
@@ -204,17 +209,18 @@ fn acquired(
 }
 
 /// The callback of a request, as the core wants it.
-pub(super) fn answered(
+pub(super) fn completed(
     receiver: ResultReceiver,
-    named: Named,
+    handle: TicketHandle,
 ) -> impl FnOnce(Result<Response>) + Send + 'static {
     move |outcome| {
-        drop(named);
+        drop(handle);
         let outcome = outcome.and_then(result::hand_out);
         match receiver {
             Receiver::Callback(callback, user_data) => {
-                let (result, error) = told(outcome);
-                // SAFETY: the program gave this function for this purpose, with this `user_data`.
+                let (result, error) = callback_arguments(outcome);
+                // SAFETY: the program passed the callback to be called once with the result, which is
+                // its own from then on; `error` lives until it returns.
                 unsafe { callback(result, &raw const error, user_data.get()) };
             }
             Receiver::Queue(queue, user_data) => {
@@ -243,12 +249,12 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_async(
     ticket: *mut *mut phantomdb_ticket,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `ticket` and `error` are NULL or writable.
     unsafe {
         call(error, || {
-            with_ticket(ticket, |ticket, named| {
+            with_ticket(ticket, |ticket, handle| {
                 let (async_pool, timeout) = (pool::find(pool)?, timeout(timeout_ms)?);
-                let done = acquired(pool, acquire_receiver(callback, user_data)?, named);
+                let done = acquired(pool, acquire_receiver(callback, user_data)?, handle);
                 async_pool.acquire(timeout, ticket, done)
             })
         })
@@ -281,7 +287,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
     ticket: *mut *mut phantomdb_ticket,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `connection`, `ticket` and `error` are NULL or writable.
     unsafe {
         call_at_once(error, || {
             clear(ticket);
@@ -300,9 +306,9 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
             let receiver = acquire_receiver(callback, user_data)?;
             let prepare = || {
                 let own = Ticket::new();
-                // With more calls than handles can name, this one can't be cancelled.
-                let named = Named::new(ticket.as_mut(), &own).unwrap_or(Named(0));
-                (own, acquired(pool, receiver, named))
+                // With no handle left, the call goes on, but can't be cancelled.
+                let handle = TicketHandle::new(ticket.as_mut(), &own).unwrap_or(TicketHandle(0));
+                (own, acquired(pool, receiver, handle))
             };
             let lease = async_pool.acquire_direct(timeout, prepare).inspect_err(|_| {
                 clear(ticket);
@@ -335,7 +341,8 @@ pub unsafe extern "C" fn phantomdb_pool_run_async(
     ticket: *mut *mut phantomdb_ticket,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `arguments` holds `argument_count` texts and `ticket` and `error` are
+    // NULL or writable.
     unsafe {
         let request = || operation::for_any_connection(operation, arguments, argument_count);
         call(error, || on_pool(pool, request, callback, user_data, ticket))
@@ -358,7 +365,8 @@ pub unsafe extern "C" fn phantomdb_pool_request_async(
     ticket: *mut *mut phantomdb_ticket,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `method` and `path` are NULL or texts, `body` holds `body_length`
+    // bytes, and `ticket` and `error` are NULL or writable.
     unsafe {
         let request = || operation::raw(method, path, body, body_length);
         call(error, || on_pool(pool, request, callback, user_data, ticket))
@@ -374,14 +382,14 @@ unsafe fn on_pool(
     user_data: *mut c_void,
     ticket: *mut *mut phantomdb_ticket,
 ) -> Result<()> {
-    let make = |ticket: &Arc<Ticket>, named| {
+    let make = |ticket: &Arc<Ticket>, handle| {
         let async_pool = pool::find(pool)?;
         let request = request()?;
-        // SAFETY: passed on to the caller.
+        // SAFETY: this function asks of its caller what `user_data` has to be.
         let receiver = unsafe { result_receiver(callback, user_data) }?;
-        async_pool.run(request, ticket, answered(receiver, named))
+        async_pool.run(request, ticket, completed(receiver, handle))
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: `ticket` is NULL or writable until the call is made, as this function asks, too.
     unsafe { with_ticket(ticket, make) }
 }
 
@@ -411,7 +419,8 @@ pub unsafe extern "C" fn phantomdb_connection_run_async(
     ticket: *mut *mut phantomdb_ticket,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `arguments` holds `argument_count` texts and `ticket` and `error` are
+    // NULL or writable.
     unsafe {
         let request = || operation::numbered(operation, arguments, argument_count);
         call(error, || on_connection(connection, request, callback, user_data, ticket))
@@ -434,7 +443,8 @@ pub unsafe extern "C" fn phantomdb_connection_request_async(
     ticket: *mut *mut phantomdb_ticket,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `method` and `path` are NULL or texts, `body` holds `body_length`
+    // bytes, and `ticket` and `error` are NULL or writable.
     unsafe {
         let request = || operation::raw(method, path, body, body_length);
         call(error, || on_connection(connection, request, callback, user_data, ticket))
@@ -450,15 +460,15 @@ unsafe fn on_connection(
     user_data: *mut c_void,
     ticket: *mut *mut phantomdb_ticket,
 ) -> Result<()> {
-    let make = |ticket: &Arc<Ticket>, named| {
+    let make = |ticket: &Arc<Ticket>, handle| {
         let entry = connection::find(connection)?;
         let request = request()?;
-        // SAFETY: passed on to the caller.
-        let done = answered(unsafe { result_receiver(callback, user_data) }?, named);
-        let pool = pool::find(ptr::without_provenance_mut(entry.pool))?;
-        pool.run_on(&entry.lane, request, ticket, done)
+        // SAFETY: this function asks of its caller what `user_data` has to be.
+        let done = completed(unsafe { result_receiver(callback, user_data) }?, handle);
+        let pool = pool::find(entry.pool())?;
+        pool.run_on(&entry.queue, request, ticket, done)
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: `ticket` is NULL or writable until the call is made, as this function asks, too.
     unsafe { with_ticket(ticket, make) }
 }
 
@@ -475,14 +485,14 @@ pub unsafe extern "C" fn phantomdb_cancel(
     error: *mut phantomdb_error,
 ) -> i32 {
     let cancel = || match TICKETS.find(ticket) {
-        Found::Live(found) => found.cancel(),
-        Found::Gone => Ok(()),
-        Found::Unknown => {
-            let what = if ticket.is_null() { "is NULL" } else { "never was a ticket" };
+        Lookup::Live(found) => found.cancel(),
+        Lookup::Stale => Ok(()),
+        Lookup::Unknown => {
+            let what = if ticket.is_null() { "is NULL" } else { "was never valid" };
             Err(Error::new(Code::InvalidHandle, format!("ticket: the handle {what}")))
         }
     };
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call(error, cancel) }
 }
 
@@ -511,7 +521,7 @@ pub unsafe extern "C" fn phantomdb_pool_close_async(
             }
         }
         let timeout = timeout(timeout_ms)?;
-        // SAFETY: the caller promises what `user_data` needs.
+        // SAFETY: C promises that `user_data` leads to a target if the callback is that of a queue.
         let receiver = unsafe { Receiver::new(callback, user_data, post_close) }?;
         let pool = number(pool);
         let pending = PendingClose::new(pool);
@@ -522,7 +532,8 @@ pub unsafe extern "C" fn phantomdb_pool_close_async(
                     let error = outcome
                         .err()
                         .map_or_else(phantomdb_error::none, |error| phantomdb_error::of(&error));
-                    // SAFETY: the program gave this function for this purpose, with this `user_data`.
+                    // SAFETY: the program passed the callback to be called when the pool is closed, which
+                    // it is; `error` lives until it returns.
                     threads::call_back(|| unsafe { callback(&raw const error, user_data.get()) });
                 }
                 Receiver::Queue(queue, user_data) => {
@@ -531,11 +542,11 @@ pub unsafe extern "C" fn phantomdb_pool_close_async(
             }
             drop(pending);
         };
-        // Nobody joins it: when it calls back, all there was of the pool is gone.
+        // Nobody joins this thread: when it calls back, nothing else of the pool is left.
         threads::spawn("phantomdb-close", run)
             .map(drop)
             .map_err(|error| Error::of_system("Could not start a thread to close the pool", &error))
     };
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call(error, close) }
 }

@@ -23,7 +23,7 @@ thread_local! {
 /// As for [`call_at_once`].
 pub unsafe fn call(error: *mut phantomdb_error, body: impl FnOnce() -> Result<()>) -> i32 {
     let _uncancelled = Uncancelled::begin();
-    // SAFETY: passed on to the caller.
+    // SAFETY: `error` is NULL or writable: this function asks the same of its caller.
     unsafe { call_at_once(error, body) }
 }
 
@@ -36,7 +36,7 @@ pub unsafe fn call(error: *mut phantomdb_error, body: impl FnOnce() -> Result<()
 /// `error` is NULL or points to a `phantomdb_error` that nobody else uses meanwhile.
 pub unsafe fn call_at_once(error: *mut phantomdb_error, body: impl FnOnce() -> Result<()>) -> i32 {
     let outcome = without_panic(body);
-    // SAFETY: the caller promises that `error` is NULL or valid, and exclusive.
+    // SAFETY: `error` is NULL or writable, and nobody else uses it meanwhile.
     let error = unsafe { error.as_mut() };
     match outcome {
         Ok(()) => {
@@ -68,7 +68,7 @@ fn panic_error(payload: &(dyn Any + Send)) -> Error {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    let place = PANIC_PLACE.take().unwrap_or_else(|| "an unknown place".to_owned());
+    let place = PANIC_PLACE.take().unwrap_or_else(|| "at an unknown place".to_owned());
     Error::new(
         Code::Panic,
         format!("A bug in libphantomdb: {text} ({place}). The pool stays usable; please report it"),
@@ -97,7 +97,7 @@ fn install_quiet_hook() {
 /// # Safety
 /// `text` is NULL or ended by a NUL, and stays unchanged for `'a`.
 pub unsafe fn text<'a>(name: &str, text: *const c_char) -> Result<&'a str> {
-    // SAFETY: passed on to the caller of this function.
+    // SAFETY: `text` is NULL or ends with a NUL: this function asks the same of its caller.
     unsafe { optional_text(name, text) }?.ok_or_else(|| Error::invalid_argument(name, "is NULL"))
 }
 
@@ -109,13 +109,13 @@ pub unsafe fn optional_text<'a>(name: &str, text: *const c_char) -> Result<Optio
     if text.is_null() {
         return Ok(None);
     }
-    // SAFETY: not NULL, and the caller promises the rest.
+    // SAFETY: `text` is not NULL, so it ends with a NUL and stays unchanged for `'a`.
     let bytes = unsafe { CStr::from_ptr(text) };
     match bytes.to_str() {
         Ok(text) => Ok(Some(text)),
         Err(error) => Err(Error::invalid_argument(
             name,
-            format_args!("is not UTF-8: byte {} can't stand there", error.valid_up_to()),
+            format_args!("is not valid UTF-8 at byte {}", error.valid_up_to()),
         )),
     }
 }
@@ -125,10 +125,10 @@ pub unsafe fn optional_text<'a>(name: &str, text: *const c_char) -> Result<Optio
 /// # Safety
 /// `bytes` is NULL or points to `length` bytes that stay unchanged for `'a`.
 pub unsafe fn bytes<'a>(name: &str, bytes: *const c_void, length: u64) -> Result<Option<&'a [u8]>> {
-    let length =
-        usize::try_from(length).ok().filter(|length| *length <= isize::MAX as usize).ok_or_else(
-            || Error::invalid_argument(name, format_args!("can't be {length} bytes long")),
-        )?;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|length| *length <= isize::MAX as usize)
+        .ok_or_else(|| Error::invalid_argument(name, format_args!("{length} bytes is too long")))?;
     if bytes.is_null() {
         if length != 0 {
             return Err(Error::invalid_argument(
@@ -138,7 +138,8 @@ pub unsafe fn bytes<'a>(name: &str, bytes: *const c_void, length: u64) -> Result
         }
         return Ok(None);
     }
-    // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
+    // SAFETY: `bytes` is not NULL, so it has `length` bytes that stay unchanged for `'a`; they are
+    // no more than an object can have.
     Ok(Some(unsafe { slice::from_raw_parts(bytes.cast(), length) }))
 }
 
@@ -147,7 +148,7 @@ pub unsafe fn bytes<'a>(name: &str, bytes: *const c_void, length: u64) -> Result
 /// # Safety
 /// `output` is NULL or may be written to.
 pub unsafe fn output<'a, T>(name: &str, output: *mut T) -> Result<&'a mut T> {
-    // SAFETY: the caller promises that it is NULL or valid.
+    // SAFETY: `output` is NULL or writable, and nobody else uses it meanwhile.
     unsafe { output.as_mut() }.ok_or_else(|| Error::invalid_argument(name, "is NULL"))
 }
 
@@ -161,10 +162,10 @@ impl UserData {
     }
 }
 
-// SAFETY: the library never follows the pointer; whoever passes a callback that is called on
-// another thread answers for what it leads to.
+// SAFETY: the library never follows the pointer. It hands it to the callback that came with it, which
+// the header says runs on another thread.
 unsafe impl Send for UserData {}
-// SAFETY: as above; a callback is called by one thread at a time.
+// SAFETY: a shared reference gives no more than a copy of the pointer, which is never followed.
 unsafe impl Sync for UserData {}
 
 #[cfg(test)]
@@ -209,7 +210,7 @@ mod tests {
     fn text_that_is_not_utf8_is_refused_by_name() {
         // SAFETY: ended by a NUL.
         let refused = unsafe { text("database", c"pr\xffod".as_ptr()) }.unwrap_err();
-        assert_eq!(refused.message(), "database: is not UTF-8: byte 2 can't stand there");
+        assert_eq!(refused.message(), "database: is not valid UTF-8 at byte 2");
         // SAFETY: NULL is allowed.
         let refused = unsafe { text("database", std::ptr::null()) }.unwrap_err();
         assert_eq!(refused.message(), "database: is NULL");

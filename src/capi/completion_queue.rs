@@ -12,7 +12,7 @@ use super::asynchronous::{
 use super::call::{UserData, call, call_at_once, output};
 use super::connection::{self, phantomdb_connection};
 use super::error::phantomdb_error;
-use super::handles::{Found, number};
+use super::handles::{Lookup, number};
 use super::member::from_ms;
 use super::pool::phantomdb_pool;
 use super::result::phantomdb_result;
@@ -152,7 +152,7 @@ impl Completion {
             }
             Brought::Result(handle) => {
                 to.result = ptr::without_provenance_mut(*handle);
-                // As above.
+                // The program has it now.
                 mem::forget(brought);
             }
             Brought::Failure(error) => mem::swap(&mut to.error, error),
@@ -194,7 +194,7 @@ impl<F: Copy + PartialEq> Receiver<F> {
         if callback != post {
             return Ok(Receiver::Callback(callback, UserData(user_data)));
         }
-        // SAFETY: passed on to the caller.
+        // SAFETY: the callback is `post`, so `user_data` is NULL or leads to a target.
         let (queue, user_data) = unsafe { target(user_data) }?;
         Ok(Receiver::Queue(queue, user_data))
     }
@@ -205,15 +205,18 @@ impl<F: Copy + PartialEq> Receiver<F> {
 /// # Safety
 /// It is NULL or leads to a [`phantomdb_completion_target`].
 unsafe fn target(target: *const c_void) -> Result<(Arc<Queue>, UserData)> {
-    // SAFETY: the caller promises that it is NULL or valid.
+    // SAFETY: `target` is NULL or leads to a target: this function asks the same of its caller.
     let target =
         unsafe { target.cast::<phantomdb_completion_target>().as_ref() }.ok_or_else(|| {
-            Error::invalid_argument("user_data", "is NULL, but must lead to a target")
+            Error::invalid_argument(
+                "user_data",
+                "is NULL, but must point to a phantomdb_completion_target",
+            )
         })?;
     if target.reserved != [0; 2] {
         return Err(Error::invalid_argument(
             "user_data",
-            "the target sets something that this version of libphantomdb does not know",
+            "the target sets a member that this version of libphantomdb does not know",
         ));
     }
     Ok((find(target.queue)?, UserData(target.user_data)))
@@ -221,13 +224,14 @@ unsafe fn target(target: *const c_void) -> Result<(Arc<Queue>, UserData)> {
 
 fn find(queue: *mut phantomdb_completion_queue) -> Result<Arc<Queue>> {
     match QUEUES.find(queue) {
-        Found::Live(found) => found.check_process().map(|()| found),
+        Lookup::Live(found) => found.check_process().map(|()| found),
         _ => Err(unknown(queue)),
     }
 }
 
 fn unknown(queue: *mut phantomdb_completion_queue) -> Error {
-    let what = if queue.is_null() { "is NULL" } else { "was freed already, or never was a queue" };
+    let what =
+        if queue.is_null() { "is NULL" } else { "has already been freed, or was never valid" };
     Error::new(Code::InvalidHandle, format!("queue: the handle {what}"))
 }
 
@@ -237,7 +241,7 @@ fn unknown(queue: *mut phantomdb_completion_queue) -> Error {
 /// `error` is NULL or valid, and `user_data` is NULL or leads to a [`phantomdb_completion_target`].
 unsafe fn post(brought: Brought, error: *const phantomdb_error, user_data: *mut c_void) {
     let body = || {
-        // SAFETY: the caller promises that it is NULL or valid.
+        // SAFETY: `error` is NULL or readable: this function asks the same of its caller.
         let is_failure = unsafe { error.as_ref() }.is_some_and(|error| error.code != 0);
         let brought = if is_failure {
             // SAFETY: it is not NULL, and made of numbers alone, so that a copy is one of its own.
@@ -245,7 +249,7 @@ unsafe fn post(brought: Brought, error: *const phantomdb_error, user_data: *mut 
         } else {
             brought
         };
-        // SAFETY: passed on to the caller.
+        // SAFETY: `user_data` is NULL or leads to a target: this function asks the same of its caller.
         let (queue, user_data) = unsafe { target(user_data) }?;
         queue.post(Completion { user_data, brought });
         Ok(())
@@ -259,7 +263,8 @@ pub(super) unsafe extern "C" fn post_connection(
     error: *const phantomdb_error,
     user_data: *mut c_void,
 ) {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: the library, or a callback that passes on its own arguments, promises that `error` is
+    // NULL or readable, and that `user_data` is NULL or leads to a target.
     unsafe { post(Brought::connection(connection), error, user_data) };
 }
 
@@ -268,12 +273,14 @@ pub(super) unsafe extern "C" fn post_result(
     error: *const phantomdb_error,
     user_data: *mut c_void,
 ) {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: the library, or a callback that passes on its own arguments, promises that `error` is
+    // NULL or readable, and that `user_data` is NULL or leads to a target.
     unsafe { post(Brought::result(result), error, user_data) };
 }
 
 pub(super) unsafe extern "C" fn post_close(error: *const phantomdb_error, user_data: *mut c_void) {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: the library, or a callback that passes on its own arguments, promises that `error` is
+    // NULL or readable, and that `user_data` is NULL or leads to a target.
     unsafe { post(Brought::Nothing, error, user_data) };
 }
 
@@ -316,7 +323,7 @@ pub unsafe extern "C" fn phantomdb_completion_queue_create(
     queue: *mut *mut phantomdb_completion_queue,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that the pointers are NULL or valid.
+    // SAFETY: C promises that `queue` and `error` are NULL or writable.
     unsafe {
         call(error, || {
             let output = output("queue", queue)?;
@@ -334,7 +341,7 @@ fn waker(
     user_data: UserData,
 ) -> Option<Box<dyn Fn() + Send + Sync>> {
     let wake = wake?;
-    // SAFETY: the program gave this function for this purpose, with this `user_data`.
+    // SAFETY: the program passed `wake` to be called from any thread until the queue is freed.
     Some(Box::new(move || unsafe { wake(user_data.get()) }))
 }
 
@@ -350,7 +357,7 @@ pub unsafe extern "C" fn phantomdb_completion_queue_descriptor(
     descriptor: *mut i32,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that the pointers are NULL or valid.
+    // SAFETY: C promises that `descriptor` and `error` are NULL or writable.
     unsafe {
         call(error, || {
             let output = output("descriptor", descriptor)?;
@@ -379,8 +386,8 @@ pub unsafe extern "C" fn phantomdb_completion_queue_take(
     count: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that the pointers are NULL or valid, and that there is room for
-    // as many completions as `capacity` says.
+    // SAFETY: C promises that `completions` has room for `capacity` completions, and that `count` and
+    // `error` are NULL or writable.
     unsafe {
         call(error, || {
             let count = output("count", count)?;
@@ -388,7 +395,7 @@ pub unsafe extern "C" fn phantomdb_completion_queue_take(
             let first: *mut phantomdb_completion = output("completions", completions)?;
             let most = usize::try_from(capacity).unwrap_or(usize::MAX);
             if most == 0 {
-                return Err(Error::invalid_argument("capacity", "is 0"));
+                return Err(Error::invalid_argument("capacity", "must be at least 1"));
             }
             let timeout = from_ms("timeout_ms", timeout_ms)?;
             // A time that is too far away to be told is a day; the caller may ask again then.
@@ -418,7 +425,7 @@ pub unsafe extern "C" fn phantomdb_completion_queue_defer_wake(
         find(queue)?.defer_wake();
         Ok(())
     };
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call_at_once(error, defer) }
 }
 
@@ -438,6 +445,6 @@ pub unsafe extern "C" fn phantomdb_completion_queue_free(
         QUEUES.remove(queue, |_| true);
         Ok(())
     };
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call(error, free) }
 }

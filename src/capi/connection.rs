@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::call::{call, call_at_once, output, text};
 use super::error::phantomdb_error;
-use super::handles::{Found, number};
+use super::handles::{Lookup, number};
 use super::member::from_ms;
 use super::pool::{self, phantomdb_pool};
 use super::tables::{CONNECTIONS, LeaseEntry, POOLS, too_many};
@@ -60,7 +60,7 @@ thread_local! {
 
 pub(super) fn find(connection: *mut phantomdb_connection) -> Result<LeaseEntry> {
     match CONNECTIONS.find(connection) {
-        Found::Live(entry) => entry.lane.lease().check_process().map(|()| entry),
+        Lookup::Live(entry) => entry.queue.lease().check_process().map(|()| entry),
         _ => Err(unknown(connection)),
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn unknown(connection: *mut phantomdb_connection) -> Error {
     let what = if connection.is_null() {
         "is NULL"
     } else {
-        "was released already, or never was a connection"
+        "has already been released, or was never valid"
     };
     Error::new(Code::InvalidHandle, format!("connection: the handle {what}"))
 }
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire(
     connection: *mut *mut phantomdb_connection,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `connection` and `error` are NULL or writable.
     unsafe { acquire(pool, connection, error, || Ok(Pool::acquire)) }
 }
 
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_timeout(
         let timeout = from_ms("timeout_ms", timeout_ms)?;
         Ok(move |pool: &Pool| pool.acquire_timeout(timeout))
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `connection` and `error` are NULL or writable.
     unsafe { acquire(pool, connection, error, prepare) }
 }
 
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn phantomdb_pool_try_acquire(
     connection: *mut *mut phantomdb_connection,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `connection` and `error` are NULL or writable.
     unsafe { acquire(pool, connection, error, || Ok(Pool::try_acquire)) }
 }
 
@@ -134,7 +134,7 @@ unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
     error: *mut phantomdb_error,
     prepare: impl FnOnce() -> Result<A>,
 ) -> i32 {
-    // SAFETY: the caller promises that all pointers are NULL or valid.
+    // SAFETY: `connection` and `error` are NULL or writable: this function asks the same of its caller.
     unsafe {
         call_at_once(error, || {
             let output = output("connection", connection)?;
@@ -153,14 +153,14 @@ unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
 
 /// The handle of a connection that is ready, if there is one.
 pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Result<*mut phantomdb_connection>> {
-    let mut lane = spare();
+    let mut queue = spare();
     // Without a hold of one's own on the pool, since it takes no time; and into the place where the
     // lease stays, since to move it there takes as long as to acquire it.
-    let is_acquired = POOLS.with(pool, |async_pool| lane.acquire_ready(async_pool.pool()));
+    let is_acquired = POOLS.with(pool, |async_pool| queue.acquire_ready(async_pool.pool()));
     if is_acquired == Some(true) {
-        Some(name(number(pool), lane))
+        Some(name(number(pool), queue))
     } else {
-        keep_spare(lane);
+        keep_spare(queue);
         None
     }
 }
@@ -170,8 +170,8 @@ pub(super) fn hand_out(pool: usize, lease: Lease) -> Result<*mut phantomdb_conne
     name(pool, spare().filled(lease))
 }
 
-fn name(pool: usize, lane: Arc<ConnectionQueue>) -> Result<*mut phantomdb_connection> {
-    CONNECTIONS.insert(LeaseEntry { pool, lane }).ok_or_else(|| too_many("connections"))
+fn name(pool: usize, queue: Arc<ConnectionQueue>) -> Result<*mut phantomdb_connection> {
+    CONNECTIONS.insert(LeaseEntry { pool, queue }).ok_or_else(|| too_many("connections"))
 }
 
 fn spare() -> Arc<ConnectionQueue> {
@@ -179,8 +179,8 @@ fn spare() -> Arc<ConnectionQueue> {
     SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default()
 }
 
-fn keep_spare(lane: Arc<ConnectionQueue>) {
-    let _ = SPARE.try_with(|place| place.set(Some(lane)));
+fn keep_spare(queue: Arc<ConnectionQueue>) {
+    let _ = SPARE.try_with(|place| place.set(Some(queue)));
 }
 
 /// Gives a connection back. Never waits and never uses the network; it can't fail for a
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn phantomdb_pool_release(
     connection: *mut phantomdb_connection,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call_at_once(error, || take_back(pool, connection).map(end)) }
 }
 
@@ -211,11 +211,11 @@ pub unsafe extern "C" fn phantomdb_pool_discard(
     connection: *mut phantomdb_connection,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe {
         call(error, || {
             let entry = take_back(pool, connection)?;
-            entry.lane.lease().mark_discarded();
+            entry.queue.lease().mark_discarded();
             end(entry);
             Ok(())
         })
@@ -230,14 +230,14 @@ fn take_back(
     let Some(entry) = CONNECTIONS.remove(connection, is_of_this_pool) else {
         pool::find(pool)?;
         return Err(match CONNECTIONS.find(connection) {
-            Found::Live(_) => Error::new(
+            Lookup::Live(_) => Error::new(
                 Code::InvalidHandle,
                 "connection: the handle belongs to another pool; release it there",
             ),
             _ => unknown(connection),
         });
     };
-    let lease = entry.lane.lease();
+    let lease = entry.queue.lease();
     lease.check_process()?;
     if lease.is_of_closed_pool() { Err(Error::closed()) } else { Ok(entry) }
 }
@@ -257,7 +257,7 @@ pub(super) fn pool_of(connection: *mut phantomdb_connection) -> Option<*mut phan
 
 /// Ends a lease, unless requests on it are under way still, which then do.
 fn end(entry: LeaseEntry) {
-    if let Some(spare) = entry.lane.emptied() {
+    if let Some(spare) = entry.queue.emptied() {
         keep_spare(spare);
     }
 }
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_cancelled(
     pool: *mut phantomdb_pool,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call(error, || Err(pool::find(pool)?.pool().acquire_cancelled())) }
 }
 
@@ -287,10 +287,10 @@ pub unsafe extern "C" fn phantomdb_connection_set_owner(
     owner: *const c_char,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `owner` is NULL or a text and `error` is NULL or writable.
     unsafe {
         call(error, || {
-            find(connection)?.lane.lease().set_owner(text("owner", owner)?);
+            find(connection)?.queue.lease().set_owner(text("owner", owner)?);
             Ok(())
         })
     }
@@ -306,10 +306,10 @@ pub unsafe extern "C" fn phantomdb_connection_interrupt(
     connection: *mut phantomdb_connection,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe {
         call(error, || {
-            find(connection)?.lane.lease().cancel();
+            find(connection)?.queue.lease().cancel();
             Ok(())
         })
     }

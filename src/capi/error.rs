@@ -170,7 +170,7 @@ pub struct phantomdb_code_info {
 
 // SAFETY: the pointers lead to text that is never changed or freed.
 unsafe impl Sync for phantomdb_code_info {}
-// SAFETY: as above.
+// SAFETY: no thread owns what they lead to.
 unsafe impl Send for phantomdb_code_info {}
 
 /// Every code with its name and text, `PHANTOMDB_OK` first, in the order of the numbers.
@@ -180,7 +180,7 @@ unsafe impl Send for phantomdb_code_info {}
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_code_table(count: *mut u64) -> *const phantomdb_code_info {
     let table = code_table();
-    // SAFETY: the caller promises that it is NULL or valid.
+    // SAFETY: C promises that `count` is NULL or writable.
     if let Some(count) = unsafe { count.as_mut() } {
         *count = table.len() as u64;
     }

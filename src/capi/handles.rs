@@ -1,11 +1,12 @@
-//! Handles: numbers that look like pointers to C and are never followed.
+//! Handles: checked numbers that look like pointers to C and are never followed.
 //!
-//! A handle says its kind, a place in a table, and the how-many-eth guest of that place it is.
-//! So one that is NULL, made up, stale or of another kind is recognised, whatever happened to
-//! the thing it once named. A place whose guests can no longer be numbered is given up.
+//! A handle holds its kind, the index of an entry in a table, and the entry's generation, which is
+//! raised each time a value leaves it. So a handle that is NULL, made up, stale or of another kind is
+//! recognised, whatever happened to the value that it once named. An entry whose generations are used
+//! up is not used again.
 //!
-//! A table has several parts with a lock each, and things are spread over them, so that threads
-//! seldom wait for each other here.
+//! A table is sharded: each shard has a lock of its own, and values are spread over the shards, so
+//! that threads seldom wait for each other.
 
 use std::ptr;
 use std::sync::Arc;
@@ -14,18 +15,19 @@ use crate::os::locks::RwLock;
 use crate::os::random;
 
 const KIND_BITS: u32 = 4;
-const PLACE_BITS: u32 = if usize::BITS >= 64 { 24 } else { 14 };
-const GUEST_BITS: u32 = usize::BITS - KIND_BITS - PLACE_BITS;
-const LAST_GUEST: usize = (1 << GUEST_BITS) - 1;
+const INDEX_BITS: u32 = if usize::BITS >= 64 { 24 } else { 14 };
+const GENERATION_BITS: u32 = usize::BITS - KIND_BITS - INDEX_BITS;
+const LAST_GENERATION: usize = (1 << GENERATION_BITS) - 1;
 
-/// The part of the table is in a place's lowest bits.
-const PART_BITS: u32 = 4;
-const PARTS: usize = 1 << PART_BITS;
+/// The lowest bits of an index say which shard it is in.
+const SHARD_BITS: u32 = 4;
+const SHARDS: usize = 1 << SHARD_BITS;
+const SHARD_CAPACITY: usize = 1 << (INDEX_BITS - SHARD_BITS);
 
-/// What a handle names. The numbers are odd, so that a handle is no aligned address.
+/// What a handle names. The numbers are odd, so that no handle is an aligned address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-pub enum Kind {
+pub enum HandleKind {
     Pool = 1,
     Connection = 3,
     Result = 5,
@@ -35,153 +37,176 @@ pub enum Kind {
 
 /// What a table knows of a handle.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found<T> {
-    /// It names this.
+pub enum Lookup<T> {
+    /// The value that it names.
     Live(T),
-    /// It named something that is gone.
-    Gone,
+    /// It named a value that was removed.
+    Stale,
     /// It was never given out, or is of another kind.
     Unknown,
 }
 
-/// The things of one kind that handles name.
-pub struct Table<T> {
-    kind: Kind,
-    parts: [Part<T>; PARTS],
+/// The values of one kind that handles name.
+pub struct HandleTable<T> {
+    kind: HandleKind,
+    shards: [Shard<T>; SHARDS],
 }
 
 /// Each on cache lines of its own.
 #[repr(align(128))]
-struct Part<T>(RwLock<Places<T>>);
+struct Shard<T>(RwLock<Entries<T>>);
 
-struct Places<T> {
-    all: Vec<Place<T>>,
+struct Entries<T> {
+    all: Vec<Entry<T>>,
+    /// The positions in `all` of those that have no value and can be used again.
     free: Vec<usize>,
 }
 
-struct Place<T> {
-    first_guest: usize,
-    guest: usize,
-    thing: Option<T>,
+struct Entry<T> {
+    first_generation: usize,
+    generation: usize,
+    value: Option<T>,
 }
 
-/// What a table can keep.
-pub trait Kept: Clone {
-    /// Where it is. Things that are at one address one after the other, as those of one thread
-    /// often are, go to one part of the table.
+/// A handle, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Parts {
+    shard: usize,
+    /// Where the entry is in its shard.
+    position: usize,
+    generation: usize,
+}
+
+/// A value that a table can hold.
+pub trait Sharded: Clone {
+    /// Where it is in memory. Values that are at one address one after the other, as those of one
+    /// thread often are, go to the same shard.
     fn address(&self) -> usize;
 
-    fn part(&self) -> usize {
-        // By the golden ratio, since addresses differ in the same few bits.
+    fn shard(&self) -> usize {
+        // Addresses differ in the same few bits; multiplied by the golden ratio, in the highest.
         const SPREAD: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
-        self.address().wrapping_mul(SPREAD) >> (usize::BITS - PART_BITS)
+        self.address().wrapping_mul(SPREAD) >> (usize::BITS - SHARD_BITS)
     }
 }
 
-impl<A> Kept for Arc<A> {
+impl<A> Sharded for Arc<A> {
     fn address(&self) -> usize {
         Arc::as_ptr(self).addr()
     }
 }
 
-/// The numbers of a place's guests begin at random, so that no small number is ever a handle.
-fn first_guest() -> usize {
-    let (least, end) = (1 << (GUEST_BITS / 4), 1 << (GUEST_BITS / 2));
+/// Generations begin at random, so that no small number is ever a handle.
+fn first_generation() -> usize {
+    let (least, end) = (1 << (GENERATION_BITS / 4), 1 << (GENERATION_BITS / 2));
     least + random::number() as usize % (end - least)
 }
 
-/// The number of the handle that points nowhere as `pointer`.
-pub fn number<H>(pointer: *mut H) -> usize {
-    pointer.addr()
+/// The number that a handle is.
+pub fn number<H>(handle: *mut H) -> usize {
+    handle.addr()
 }
 
-impl<T: Kept> Table<T> {
-    pub const fn new(kind: Kind) -> Self {
-        let parts =
-            [const { Part(RwLock::new(Places { all: Vec::new(), free: Vec::new() })) }; PARTS];
-        Table { kind, parts }
+impl<T: Sharded> HandleTable<T> {
+    pub const fn new(kind: HandleKind) -> Self {
+        let shards =
+            [const { Shard(RwLock::new(Entries { all: Vec::new(), free: Vec::new() })) }; SHARDS];
+        HandleTable { kind, shards }
     }
 
-    /// Keeps other threads from changing the table as long as the result lives; for a fork.
-    pub fn hold(&self) -> [impl Drop + '_; PARTS] {
-        self.parts.each_ref().map(|part| part.0.write())
+    /// Locks the table against other threads as long as the guards live; for a fork.
+    pub fn lock(&self) -> [impl Drop + '_; SHARDS] {
+        self.shards.each_ref().map(|shard| shard.0.write())
     }
 
-    /// Gives the thing a handle; `None` if there are more things than handles can name.
-    pub fn insert<H>(&self, thing: T) -> Option<*mut H> {
-        let own = thing.part();
-        let mut full = self.insert_into(own, thing);
-        for part in (own + 1..).take(PARTS - 1) {
-            let Err(thing) = full else { break };
-            full = self.insert_into(part % PARTS, thing);
+    /// Gives the value a handle; `None` if the table is full.
+    pub fn insert<H>(&self, value: T) -> Option<*mut H> {
+        let own = value.shard();
+        let mut refused = self.insert_into(own, value);
+        for shard in (own + 1..).take(SHARDS - 1) {
+            let Err(value) = refused else { break };
+            refused = self.insert_into(shard % SHARDS, value);
         }
-        full.ok()
+        refused.ok()
     }
 
-    /// Gives it back if there is no room.
-    fn insert_into<H>(&self, part: usize, thing: T) -> Result<*mut H, T> {
-        let mut places = self.parts[part].0.write();
-        let index = match places.free.pop() {
-            Some(index) => index,
-            None if places.all.len() < 1 << (PLACE_BITS - PART_BITS) => {
-                let first_guest = first_guest();
-                places.all.push(Place { first_guest, guest: first_guest, thing: None });
-                places.all.len() - 1
+    /// Gives the value back if the shard is full.
+    fn insert_into<H>(&self, shard: usize, value: T) -> Result<*mut H, T> {
+        let mut entries = self.shards[shard].0.write();
+        let position = match entries.free.pop() {
+            Some(position) => position,
+            None if entries.all.len() < SHARD_CAPACITY => {
+                let generation = first_generation();
+                entries.all.push(Entry { first_generation: generation, generation, value: None });
+                entries.all.len() - 1
             }
-            None => return Err(thing),
+            None => return Err(value),
         };
-        let place = &mut places.all[index];
-        place.thing = Some(thing);
-        let number = place.guest << PLACE_BITS | index << PART_BITS | part;
-        Ok(ptr::without_provenance_mut(number << KIND_BITS | self.kind as usize))
+        let entry = &mut entries.all[position];
+        entry.value = Some(value);
+        Ok(self.handle(Parts { shard, position, generation: entry.generation }))
     }
 
-    pub fn find<H>(&self, handle: *mut H) -> Found<T> {
-        let Some((part, index, guest)) = self.split(number(handle)) else { return Found::Unknown };
-        match part.read().all.get(index) {
-            Some(place) if place.guest == guest => match &place.thing {
-                Some(thing) => Found::Live(thing.clone()),
-                None if guest == LAST_GUEST => Found::Gone,
-                None => Found::Unknown,
+    /// What the handle names, in a copy.
+    pub fn find<H>(&self, handle: *mut H) -> Lookup<T> {
+        let Some(Parts { shard, position, generation }) = self.parts(handle) else {
+            return Lookup::Unknown;
+        };
+        match self.shards[shard].0.read().all.get(position) {
+            Some(entry) if entry.generation == generation => match &entry.value {
+                Some(value) => Lookup::Live(value.clone()),
+                None if generation == LAST_GENERATION => Lookup::Stale,
+                None => Lookup::Unknown,
             },
-            Some(place) if (place.first_guest..place.guest).contains(&guest) => Found::Gone,
-            _ => Found::Unknown,
+            Some(entry) if (entry.first_generation..entry.generation).contains(&generation) => {
+                Lookup::Stale
+            }
+            _ => Lookup::Unknown,
         }
     }
 
-    /// Uses the thing in place, where a copy would cost more than the use; `None` if it is not
-    /// there. Nothing may be named, or taken out, meanwhile.
-    pub fn with<H, R>(&self, handle: *mut H, use_it: impl FnOnce(&T) -> R) -> Option<R> {
-        let (part, index, guest) = self.split(number(handle))?;
-        let places = part.read();
-        let place = places.all.get(index).filter(|place| place.guest == guest)?;
-        place.thing.as_ref().map(use_it)
+    /// Uses the value where it is, for when a copy would cost more than the use; `None` if the
+    /// handle names none. `use_value` must not insert into this table or remove from it.
+    pub fn with<H, R>(&self, handle: *mut H, use_value: impl FnOnce(&T) -> R) -> Option<R> {
+        let Parts { shard, position, generation } = self.parts(handle)?;
+        let entries = self.shards[shard].0.read();
+        let entry = entries.all.get(position).filter(|entry| entry.generation == generation)?;
+        entry.value.as_ref().map(use_value)
     }
 
-    /// Takes the thing out if `is_meant` agrees; from then on its handle is gone. Of several
-    /// threads that try, one gets it.
+    /// Removes the value if `is_meant` agrees; its handle is stale from then on. If several threads
+    /// try, one of them gets it.
     pub fn remove<H>(&self, handle: *mut H, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
-        let (part, index, guest) = self.split(number(handle))?;
-        let mut places = part.write();
-        let place = places.all.get_mut(index)?;
-        if place.guest != guest || !is_meant(place.thing.as_ref()?) {
+        let Parts { shard, position, generation } = self.parts(handle)?;
+        let mut entries = self.shards[shard].0.write();
+        let entry = entries.all.get_mut(position)?;
+        if entry.generation != generation || !is_meant(entry.value.as_ref()?) {
             return None;
         }
-        let thing = place.thing.take();
-        if guest < LAST_GUEST {
-            place.guest += 1;
-            places.free.push(index);
+        let value = entry.value.take();
+        if generation < LAST_GENERATION {
+            entry.generation += 1;
+            entries.free.push(position);
         }
-        thing
+        value
     }
 
-    /// The part, the place in it, and the guest.
-    fn split(&self, number: usize) -> Option<(&RwLock<Places<T>>, usize, usize)> {
+    fn handle<H>(&self, Parts { shard, position, generation }: Parts) -> *mut H {
+        let index = position << SHARD_BITS | shard;
+        let number = (generation << INDEX_BITS | index) << KIND_BITS | self.kind as usize;
+        ptr::without_provenance_mut(number)
+    }
+
+    /// `None` if the handle is of another kind.
+    fn parts<H>(&self, handle: *mut H) -> Option<Parts> {
+        let number = number(handle);
         let kind = number & ((1 << KIND_BITS) - 1);
-        let place = number >> KIND_BITS & ((1 << PLACE_BITS) - 1);
-        let guest = number >> (KIND_BITS + PLACE_BITS);
-        let part = &self.parts[place % PARTS].0;
-        (kind == self.kind as usize).then_some((part, place >> PART_BITS, guest))
+        let index = number >> KIND_BITS & ((1 << INDEX_BITS) - 1);
+        (kind == self.kind as usize).then_some(Parts {
+            shard: index % SHARDS,
+            position: index >> SHARD_BITS,
+            generation: number >> (KIND_BITS + INDEX_BITS),
+        })
     }
 }
 
@@ -189,81 +214,87 @@ impl<T: Kept> Table<T> {
 mod tests {
     use super::*;
 
-    impl Kept for &'static str {
+    impl Sharded for &'static str {
         fn address(&self) -> usize {
             0
         }
     }
 
-    fn table() -> Table<&'static str> {
-        Table::new(Kind::Pool)
+    type Handle = *mut u8;
+
+    fn table() -> HandleTable<&'static str> {
+        HandleTable::new(HandleKind::Pool)
+    }
+
+    fn shard_of<T: Sharded>(table: &HandleTable<T>, handle: Handle) -> &RwLock<Entries<T>> {
+        &table.shards[table.parts(handle).unwrap().shard].0
     }
 
     #[test]
-    fn a_handle_is_live_then_gone_and_never_comes_back() {
+    fn a_handle_is_live_then_stale_and_never_comes_back() {
         let table = table();
-        let first: *mut u8 = table.insert("first").unwrap();
-        assert_eq!(table.find(first), Found::Live("first"));
+        let first: Handle = table.insert("first").unwrap();
+        assert_eq!(table.find(first), Lookup::Live("first"));
         assert!(table.remove(first, |_| true).is_some());
         assert!(table.remove(first, |_| true).is_none());
-        assert_eq!(table.find(first), Found::Gone);
-        let second: *mut u8 = table.insert("second").unwrap();
+        assert_eq!(table.find(first), Lookup::Stale);
+        let second: Handle = table.insert("second").unwrap();
         assert_ne!(first, second);
-        assert_eq!(table.find(first), Found::Gone);
-        assert_eq!(table.find(second), Found::Live("second"));
+        assert_eq!(table.find(first), Lookup::Stale);
+        assert_eq!(table.find(second), Lookup::Live("second"));
     }
 
     #[test]
     fn what_was_never_given_out_is_unknown() {
         let table = table();
-        let live: *mut u8 = table.insert("live").unwrap();
-        let of_the_next_guest = number(live) + (1 << (KIND_BITS + PLACE_BITS));
-        let others = [1 << 20 | 1, 0xdead_beef, usize::MAX, number(live) + 1, of_the_next_guest];
+        let live: Handle = table.insert("live").unwrap();
+        let next_generation = number(live) + (1 << (KIND_BITS + INDEX_BITS));
+        let others = [1 << 20 | 1, 0xdead_beef, usize::MAX, number(live) + 1, next_generation];
         for made_up in (0..4096).chain(others) {
-            let handle: *mut u8 = ptr::without_provenance_mut(made_up);
-            assert_eq!(table.find(handle), Found::Unknown, "{made_up:x}");
+            let handle: Handle = ptr::without_provenance_mut(made_up);
+            assert_eq!(table.find(handle), Lookup::Unknown, "{made_up:x}");
             assert!(table.remove(handle, |_| true).is_none());
         }
-        let other: Table<&'static str> = Table::new(Kind::Result);
-        assert_eq!(other.find(live), Found::Unknown);
+        let other: HandleTable<&'static str> = HandleTable::new(HandleKind::Result);
+        assert_eq!(other.find(live), Lookup::Unknown);
     }
 
     #[test]
-    fn a_place_with_no_more_guest_numbers_is_given_up() {
+    fn an_entry_whose_generations_are_used_up_is_not_used_again() {
         let table = table();
-        let first: *mut u8 = table.insert("first").unwrap();
+        let first: Handle = table.insert("first").unwrap();
         table.remove(first, |_| true);
-        table.split(number(first)).unwrap().0.write().all[0].guest = LAST_GUEST;
-        let last: *mut u8 = table.insert("last").unwrap();
+        shard_of(&table, first).write().all[0].generation = LAST_GENERATION;
+        let last: Handle = table.insert("last").unwrap();
         table.remove(last, |_| true);
-        assert_eq!(table.find(last), Found::Gone);
-        let elsewhere: *mut u8 = table.insert("elsewhere").unwrap();
-        assert_eq!(table.split(number(elsewhere)).unwrap().1, 1);
+        assert_eq!(table.find(last), Lookup::Stale);
+        let elsewhere: Handle = table.insert("elsewhere").unwrap();
+        assert_eq!(table.parts(elsewhere).unwrap().position, 1);
     }
 
     #[test]
-    fn things_elsewhere_do_not_wait_for_each_other() {
-        let table = Table::new(Kind::Pool);
-        let things: Vec<_> = (0..100).map(Arc::new).collect();
-        let first: *mut u8 = table.insert(things[0].clone()).unwrap();
-        let held = table.split(number(first)).unwrap().0.write();
-        let elsewhere = things.iter().find(|it| it.part() != things[0].part()).unwrap();
-        let second: *mut u8 = table.insert(elsewhere.clone()).unwrap();
-        assert_eq!(table.find(second), Found::Live(elsewhere.clone()));
-        drop(held);
-        assert_eq!(table.find(first), Found::Live(things[0].clone()));
+    fn values_of_different_shards_do_not_wait_for_each_other() {
+        let table = HandleTable::new(HandleKind::Pool);
+        let values: Vec<_> = (0..100).map(Arc::new).collect();
+        let first: Handle = table.insert(values[0].clone()).unwrap();
+        let locked = shard_of(&table, first).write();
+        let other = values.iter().find(|value| value.shard() != values[0].shard()).unwrap();
+        let second: Handle = table.insert(other.clone()).unwrap();
+        assert_eq!(table.find(second), Lookup::Live(other.clone()));
+        drop(locked);
+        assert_eq!(table.find(first), Lookup::Live(values[0].clone()));
     }
 
     #[test]
-    fn what_finds_its_part_full_goes_to_another() {
+    fn a_value_whose_shard_is_full_goes_to_another() {
         let table = table();
-        let first: *mut u8 = table.insert("first").unwrap();
-        let full = table.split(number(first)).unwrap().0;
-        for _ in 1..1 << (PLACE_BITS - PART_BITS) {
-            full.write().all.push(Place { first_guest: 1, guest: 1, thing: None });
+        let first: Handle = table.insert("first").unwrap();
+        let full = shard_of(&table, first);
+        for _ in 1..SHARD_CAPACITY {
+            full.write().all.push(Entry { first_generation: 1, generation: 1, value: None });
         }
-        let elsewhere: *mut u8 = table.insert("elsewhere").unwrap();
-        assert!(!ptr::eq(table.split(number(elsewhere)).unwrap().0, full));
-        assert_eq!(table.find(elsewhere), Found::Live("elsewhere"));
+        let elsewhere: Handle = table.insert("elsewhere").unwrap();
+        assert!(!ptr::eq(shard_of(&table, elsewhere), full));
+        assert_eq!(table.find(elsewhere), Lookup::Live("elsewhere"));
     }
 }

@@ -158,7 +158,7 @@ impl Member for String {
     }
 
     unsafe fn from_c(name: &str, given: *const c_char) -> Result<String> {
-        // SAFETY: the caller promises that a text is NULL or ends with a NUL.
+        // SAFETY: `from_c` asks of its caller that a text is NULL or ends with a NUL.
         Ok(unsafe { text(name, given) }?.to_owned())
     }
 }
@@ -174,7 +174,7 @@ impl Member for Option<Secret> {
     }
 
     unsafe fn from_c(name: &str, given: *const c_char) -> Result<Option<Secret>> {
-        // SAFETY: the caller promises that a text is NULL or ends with a NUL.
+        // SAFETY: `from_c` asks of its caller that a text is NULL or ends with a NUL.
         Ok(unsafe { optional_text(name, given) }?.map(Secret::new))
     }
 }
@@ -189,7 +189,7 @@ impl Member for Option<PathBuf> {
     }
 
     unsafe fn from_c(name: &str, given: *const c_char) -> Result<Option<PathBuf>> {
-        // SAFETY: the caller promises that a text is NULL or ends with a NUL.
+        // SAFETY: `from_c` asks of its caller that a text is NULL or ends with a NUL.
         Ok(unsafe { optional_text(name, given) }?.map(PathBuf::from))
     }
 }

@@ -67,7 +67,7 @@ pub struct phantomdb_operation_info {
 
 // SAFETY: the pointers lead to what is never changed or freed.
 unsafe impl Sync for phantomdb_operation_info {}
-// SAFETY: as above.
+// SAFETY: no thread owns what they lead to.
 unsafe impl Send for phantomdb_operation_info {}
 
 /// Every operation with its name and its arguments, in the order of the numbers.
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn phantomdb_operation_table(
 ) -> *const phantomdb_operation_info {
     static TABLE: OnceLock<Vec<phantomdb_operation_info>> = OnceLock::new();
     let table = TABLE.get_or_init(|| Operation::ALL.iter().copied().map(info).collect());
-    // SAFETY: the caller promises that it is NULL or valid.
+    // SAFETY: C promises that `count` is NULL or writable.
     if let Some(count) = unsafe { count.as_mut() } {
         *count = table.len() as u64;
     }
@@ -92,11 +92,11 @@ fn info(operation: Operation) -> phantomdb_operation_info {
         CString::new(text).expect("the names of operations have no NUL").into_raw()
     };
     let parameters = operation.parameters();
-    let names: Vec<_> = parameters.iter().map(|it| for_ever(it.name)).collect();
+    let names: Vec<_> = parameters.iter().map(|parameter| for_ever(parameter.name)).collect();
     phantomdb_operation_info {
         operation: operation as i32,
         argument_count: parameters.len() as u32,
-        required_count: parameters.iter().filter(|it| !it.is_optional).count() as u32,
+        required_count: parameters.iter().filter(|parameter| !parameter.is_optional).count() as u32,
         reserved: 0,
         name: for_ever(operation.name()),
         arguments: names.leak().as_ptr(),
@@ -106,10 +106,7 @@ fn info(operation: Operation) -> phantomdb_operation_info {
 /// The operation with this number.
 fn by_number(number: i32) -> Result<Operation> {
     Operation::from_number(number).ok_or_else(|| {
-        Error::invalid_argument(
-            "operation",
-            format_args!("{number} is none of phantomdb_operation"),
-        )
+        Error::invalid_argument("operation", format_args!("{number} is not a phantomdb_operation"))
     })
 }
 
@@ -125,12 +122,12 @@ pub(super) unsafe fn for_any_connection(
     let operation = by_number(number)?;
     if operation.is_of_transactions() {
         let why = format!(
-            "{} is for a connection that you have: a transaction belongs to the one that began it",
+            "{} needs an acquired connection: a transaction belongs to the one that began it",
             operation.name()
         );
         return Err(Error::invalid_argument("operation", why));
     }
-    // SAFETY: passed on to the caller.
+    // SAFETY: `arguments` holds `count` texts: this function asks the same of its caller.
     unsafe { with_arguments(operation, arguments, count) }
 }
 
@@ -146,7 +143,8 @@ pub unsafe extern "C" fn phantomdb_operation_check(
     argument_count: u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `arguments` holds `argument_count` texts and `error` is NULL or
+    // writable.
     unsafe { call(error, || numbered(operation, arguments, argument_count).map(drop)) }
 }
 
@@ -162,7 +160,8 @@ pub unsafe extern "C" fn phantomdb_request_check(
     body_length: u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `method` and `path` are NULL or texts, `body` holds `body_length`
+    // bytes, and `error` is NULL or writable.
     unsafe { call(error, || raw(method, path, body, body_length).map(drop)) }
 }
 
@@ -175,7 +174,7 @@ pub(super) unsafe fn numbered(
     arguments: *const *const c_char,
     count: u64,
 ) -> Result<Request> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `arguments` holds `count` texts: this function asks the same of its caller.
     unsafe { with_arguments(by_number(number)?, arguments, count) }
 }
 
@@ -191,16 +190,16 @@ unsafe fn with_arguments(
     // Whatever is behind that is not looked at.
     let most = operation.parameters().len() as u64 + 1;
     if arguments.is_null() && count > 0 {
-        let why = format!("is NULL, but their number is {count}");
+        let why = format!("is NULL, but argument_count is {count}");
         return Err(Error::invalid_argument("arguments", why));
     }
     let given = if count == 0 {
         &[]
     } else {
-        // SAFETY: not NULL, and the caller promises that it has `count` texts.
+        // SAFETY: `arguments` is not NULL, so it has `count` texts, and no more of them are read.
         unsafe { slice::from_raw_parts(arguments, count.min(most) as usize) }
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: `arguments` holds `count` texts: this function asks the same of its caller.
     unsafe { request(operation, given) }
 }
 
@@ -213,7 +212,7 @@ pub(super) unsafe fn request(operation: Operation, arguments: &[*const c_char]) 
     let mut texts = [None; 5];
     for (index, argument) in arguments.iter().enumerate().take(texts.len()) {
         let name = parameters.get(index).map_or("arguments", |parameter| parameter.name);
-        // SAFETY: passed on to the caller.
+        // SAFETY: `arguments` are NULL or texts: this function asks the same of its caller.
         texts[index] = unsafe { optional_text(name, *argument) }?;
     }
     operation.request(&texts[..arguments.len().min(texts.len())])
@@ -229,7 +228,8 @@ pub(super) unsafe fn raw(
     body: *const c_void,
     body_length: u64,
 ) -> Result<Request> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `method` and `path` are NULL or texts, and `body` holds `body_length` bytes: this
+    // function asks the same of its caller.
     unsafe {
         Request::raw(
             text("method", method)?,

@@ -66,7 +66,7 @@ pub struct phantomdb_option_info {
 
 // SAFETY: the pointers lead to text and to arrays that are never changed or freed.
 unsafe impl Sync for phantomdb_option_info {}
-// SAFETY: as above, and no thread owns what they lead to.
+// SAFETY: no thread owns what they lead to.
 unsafe impl Send for phantomdb_option_info {}
 
 impl phantomdb_option_info {
@@ -161,7 +161,7 @@ fn range(name: &str, option_type: phantomdb_option_type, choices: usize) -> (i64
 pub unsafe extern "C" fn phantomdb_option_table(count: *mut u64) -> *const phantomdb_option_info {
     static TABLE: OnceLock<Vec<phantomdb_option_info>> = OnceLock::new();
     let table = TABLE.get_or_init(options::members);
-    // SAFETY: the caller promises that it is NULL or may be written to.
+    // SAFETY: C promises that `count` is NULL or writable.
     if let Some(count) = unsafe { count.as_mut() } {
         *count = table.len() as u64;
     }

@@ -137,7 +137,7 @@ pub unsafe extern "C" fn phantomdb_pool_options_init(
     options: *mut phantomdb_pool_options,
     struct_size: u32,
 ) -> i32 {
-    // SAFETY: no error struct; the caller promises that `options` has `struct_size` bytes.
+    // SAFETY: C promises that `options` has `struct_size` bytes; there is no error struct.
     unsafe { call_at_once(ptr::null_mut(), || structs::fill(options, struct_size, defaults())) }
 }
 
@@ -151,7 +151,7 @@ struct Defaults(phantomdb_pool_options);
 
 // SAFETY: its pointers are NULL or lead to text that `Member::to_c` leaked, which is never changed.
 unsafe impl Sync for Defaults {}
-// SAFETY: as above, and no thread owns that text.
+// SAFETY: no thread owns that text.
 unsafe impl Send for Defaults {}
 
 /// The core's options from a caller's struct; NULL means the defaults.
@@ -163,12 +163,13 @@ pub(super) unsafe fn read(options: *const phantomdb_pool_options) -> Result<Opti
     if options.is_null() {
         return Ok(Options::default());
     }
-    // SAFETY: not NULL, and the caller promises that its `struct_size` bytes may be read.
+    // SAFETY: `options` is not NULL, so `phantomdb_pool_options_init` filled as many bytes of it as its
+    // first member says.
     let given = unsafe { structs::read(options, defaults()) }?;
     if given.reserved != 0 {
         return Err(Error::invalid_argument("reserved", "must be 0"));
     }
-    // SAFETY: the caller promises that its texts are NULL or end with a NUL.
+    // SAFETY: its texts are NULL or end with a NUL: this function asks the same of its caller.
     unsafe { from_c(&given) }
 }
 
@@ -190,7 +191,7 @@ macro_rules! options {
         /// Its texts are NULL or end with a NUL.
         unsafe fn from_c(given: &phantomdb_pool_options) -> Result<Options> {
             Ok(Options {
-                // SAFETY: the caller promises that a text is NULL or ends with a NUL.
+                // SAFETY: if it is a text, it is NULL or ends with a NUL, as this function asks, too.
                 $($option: unsafe { Member::from_c(stringify!($option), given.$member) }?,)*
                 log: given.log.map(|log| logger(log, given.log_user_data)),
             })
@@ -247,8 +248,9 @@ fn logger(
             LogLevel::Info => phantomdb_log_level::PHANTOMDB_LOG_INFO,
             LogLevel::Warning => phantomdb_log_level::PHANTOMDB_LOG_WARNING,
         };
-        let message = CString::new(message.replace('\0', "?")).expect("it has no NUL any more");
-        // SAFETY: the program gave this function for this purpose; the message ends with a NUL.
+        let message = CString::new(message.replace('\0', "?")).expect("each NUL is replaced");
+        // SAFETY: the program passed `log` to be called with messages, from any thread; this one
+        // ends with a NUL and lives until it returns.
         unsafe { log(level as i32, message.as_ptr(), user_data.get()) };
     })
 }

@@ -39,9 +39,9 @@ pub fn wait(pool: usize) {
     }
 }
 
-/// Holds the list during a fork. In a child none is pending: the threads that ran them are not
+/// Locks the list during a fork. In a child none is pending: the threads that ran them are not
 /// there.
-pub fn hold() -> impl FnOnce(Side) {
+pub fn lock() -> impl FnOnce(Side) {
     let mut pending: StaticMutexGuard<'static, Vec<usize>> = PENDING.lock();
     move |side| {
         if side == Side::Child {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::call::{call, optional_text, output};
 use super::error::phantomdb_error;
-use super::handles::{Found, number};
+use super::handles::{Lookup, number};
 use super::member::from_ms;
 use super::options::{self, phantomdb_pool_options};
 use super::pending_close;
@@ -36,14 +36,14 @@ pub struct phantomdb_pool {
 
 pub(super) fn find(pool: *mut phantomdb_pool) -> Result<Arc<CallbackPool>> {
     match POOLS.find(pool) {
-        Found::Live(pool) => Ok(pool),
-        Found::Gone => Err(Error::closed()),
-        Found::Unknown => Err(unknown(pool)),
+        Lookup::Live(pool) => Ok(pool),
+        Lookup::Stale => Err(Error::closed()),
+        Lookup::Unknown => Err(unknown(pool)),
     }
 }
 
 fn unknown(pool: *mut phantomdb_pool) -> Error {
-    let what = if pool.is_null() { "is NULL" } else { "is not a pool of this library" };
+    let what = if pool.is_null() { "is NULL" } else { "was never valid" };
     Error::new(Code::InvalidHandle, format!("pool: the handle {what}"))
 }
 
@@ -61,7 +61,8 @@ pub unsafe extern "C" fn phantomdb_pool_create(
     pool: *mut *mut phantomdb_pool,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that all pointers are NULL or valid.
+    // SAFETY: C promises that `pool` and `error` are NULL or writable, and `options` is NULL or
+    // readable.
     unsafe {
         call(error, || {
             let output = output("pool", pool)?;
@@ -85,7 +86,7 @@ pub unsafe extern "C" fn phantomdb_pool_reset(
     pool: *mut phantomdb_pool,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe {
         call(error, || {
             find(pool)?.pool().reset();
@@ -106,7 +107,7 @@ pub unsafe extern "C" fn phantomdb_pool_resize(
     max_connections: u32,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call(error, || find(pool)?.pool().resize(min_connections, max_connections)) }
 }
 
@@ -120,7 +121,7 @@ pub unsafe extern "C" fn phantomdb_pool_set_token(
     token: *const c_char,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `token` is NULL or a text and `error` is NULL or writable.
     unsafe {
         call(error, || {
             let async_pool = find(pool)?;
@@ -145,7 +146,7 @@ pub unsafe extern "C" fn phantomdb_pool_close(
     pool: *mut phantomdb_pool,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call(error, || close_and_wait(pool, None)) }
 }
 
@@ -160,7 +161,7 @@ pub unsafe extern "C" fn phantomdb_pool_close_timeout(
     timeout_ms: i64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that `error` is NULL or valid.
+    // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call(error, || close_and_wait(pool, Some(from_ms("timeout_ms", timeout_ms)?))) }
 }
 
@@ -177,9 +178,9 @@ fn close_and_wait(pool: *mut phantomdb_pool, timeout: Option<Duration>) -> Resul
 /// Closes within `timeout`, or else the pool's own.
 pub(super) fn close(pool: *mut phantomdb_pool, timeout: Option<Duration>) -> Result<()> {
     let found = match POOLS.find(pool) {
-        Found::Live(found) => found,
-        Found::Gone => return Ok(()),
-        Found::Unknown => return Err(unknown(pool)),
+        Lookup::Live(found) => found,
+        Lookup::Stale => return Ok(()),
+        Lookup::Unknown => return Err(unknown(pool)),
     };
     match timeout {
         Some(timeout) => found.close_within(timeout)?,

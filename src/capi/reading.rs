@@ -53,7 +53,7 @@ unsafe fn read<T>(
     error: *mut phantomdb_error,
     read: impl FnOnce(&Response) -> Result<T>,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `place` and `error` are NULL or writable: this function asks the same of its caller.
     unsafe {
         call_at_once(error, || {
             let output = output(output_name, place)?;
@@ -74,7 +74,8 @@ unsafe fn lend(
     error: *mut phantomdb_error,
     read: impl FnOnce(&Response) -> Result<*const [u8]>,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `text`, `length` and `error` are NULL or writable: this function asks the same of its
+    // caller.
     unsafe {
         call_at_once(error, || {
             let output = output("text", text)?;
@@ -104,7 +105,7 @@ pub unsafe extern "C" fn phantomdb_result_text(
     length: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `text`, `length` and `error` are NULL or writable.
     unsafe {
         lend(result, text, length, error, |response| Ok(response.text_with_nul()?.as_bytes()))
     }
@@ -117,7 +118,7 @@ pub unsafe extern "C" fn phantomdb_result_row_count(
     count: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `count` and `error` are NULL or writable.
     unsafe {
         read(result, "count", count, error, |response| Ok(response.table()?.row_count() as u64))
     }
@@ -130,7 +131,7 @@ pub unsafe extern "C" fn phantomdb_result_column_count(
     count: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `count` and `error` are NULL or writable.
     unsafe {
         read(result, "count", count, error, |response| Ok(response.table()?.column_count() as u64))
     }
@@ -148,7 +149,7 @@ pub unsafe extern "C" fn phantomdb_result_column_name(
     let read = |response: &Response| -> Result<*const [u8]> {
         Ok(response.table()?.column_name_with_nul(index("column", column)?)?.as_bytes())
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `text`, `length` and `error` are NULL or writable.
     unsafe { lend(result, text, length, error, read) }
 }
 
@@ -160,7 +161,8 @@ pub unsafe extern "C" fn phantomdb_result_column_index(
     column: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `name` is NULL or a text and `column` and `error` are NULL or
+    // writable.
     unsafe {
         read(result, "column", column, error, |response| {
             let name = text("name", name)?;
@@ -180,7 +182,7 @@ unsafe fn read_cell<T>(
     error: *mut phantomdb_error,
     convert: impl FnOnce(&client::Cell) -> Result<T>,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `place` and `error` are NULL or writable: this function asks the same of its caller.
     unsafe {
         read(result, "value", place, error, |response| {
             convert(&response.table()?.cell(index("row", row)?, index("column", column)?)?)
@@ -198,7 +200,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_kind(
     error: *mut phantomdb_error,
 ) -> i32 {
     let kind = |cell: &client::Cell| Ok(phantomdb_cell_kind::from(cell.kind()) as i32);
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `value` and `error` are NULL or writable.
     unsafe { read_cell(result, (row, column), value, error, kind) }
 }
 
@@ -211,7 +213,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_is_null(
     value: *mut bool,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `value` and `error` are NULL or writable.
     unsafe { read_cell(result, (row, column), value, error, |cell| Ok(cell.is_null())) }
 }
 
@@ -230,7 +232,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_text(
         let cell = response.table()?.cell(index("row", row)?, index("column", column)?)?;
         Ok(cell.text_with_nul().as_bytes())
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `text`, `length` and `error` are NULL or writable.
     unsafe { lend(result, text, length, error, read) }
 }
 
@@ -244,7 +246,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_is_replaced(
     value: *mut bool,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `value` and `error` are NULL or writable.
     unsafe { read_cell(result, (row, column), value, error, |cell| Ok(cell.is_replaced())) }
 }
 
@@ -257,7 +259,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_int64(
     value: *mut i64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `value` and `error` are NULL or writable.
     unsafe { read_cell(result, (row, column), value, error, |cell| cell.int64()) }
 }
 
@@ -271,7 +273,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_double(
     value: *mut f64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `value` and `error` are NULL or writable.
     unsafe { read_cell(result, (row, column), value, error, |cell| cell.double()) }
 }
 
@@ -285,7 +287,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_bool(
     value: *mut bool,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `value` and `error` are NULL or writable.
     unsafe { read_cell(result, (row, column), value, error, |cell| cell.boolean()) }
 }
 
@@ -296,7 +298,7 @@ pub unsafe extern "C" fn phantomdb_result_item_count(
     count: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `count` and `error` are NULL or writable.
     unsafe { read(result, "count", count, error, |response| Ok(response.names()?.len() as u64)) }
 }
 
@@ -317,7 +319,7 @@ pub unsafe extern "C" fn phantomdb_result_item(
         })?;
         Ok(name.as_bytes())
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `text`, `length` and `error` are NULL or writable.
     unsafe { lend(result, text, length, error, read) }
 }
 
@@ -329,7 +331,7 @@ pub unsafe extern "C" fn phantomdb_result_affected_rows(
     count: *mut i64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `count` and `error` are NULL or writable.
     unsafe {
         read(result, "count", count, error, |response| Ok(response.affected_rows().unwrap_or(-1)))
     }
@@ -344,7 +346,7 @@ pub unsafe extern "C" fn phantomdb_result_reported_row_count(
     count: *mut i64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `count` and `error` are NULL or writable.
     unsafe {
         read(result, "count", count, error, |response| Ok(response.row_count()?.unwrap_or(-1)))
     }

@@ -21,12 +21,33 @@ unsafe fn run(
     error: *mut phantomdb_error,
     request: impl FnOnce() -> Result<Request>,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `result` and `error` are NULL or writable: this function asks the same of its caller.
     unsafe {
         call(error, || {
             result::response(result, || {
                 let entry = connection::find(connection)?;
-                entry.lane.lease().request(&request()?)
+                entry.queue.lease().request(&request()?)
+            })
+        })
+    }
+}
+
+/// Sends a request on a connection of the pool, whichever it is, and gives the response to the caller.
+///
+/// # Safety
+/// `result` and `error` are NULL or valid.
+unsafe fn run_on_pool(
+    pool: *mut phantomdb_pool,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+    request: impl FnOnce() -> Result<Request>,
+) -> i32 {
+    // SAFETY: `result` and `error` are NULL or writable: this function asks the same of its caller.
+    unsafe {
+        call(error, || {
+            result::response(result, || {
+                let async_pool = pool::find(pool)?;
+                async_pool.pool().request(&request()?)
             })
         })
     }
@@ -43,7 +64,8 @@ unsafe fn operate(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `arguments` are NULL or texts and `result` and `error` are NULL or writable: this
+    // function asks the same of its caller.
     unsafe { run(connection, result, error, || operation::request(operation, arguments)) }
 }
 
@@ -54,7 +76,7 @@ pub unsafe extern "C" fn phantomdb_connection_health_check(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `result` and `error` are NULL or writable.
     unsafe { operate(connection, Operation::HealthCheck, &[], result, error) }
 }
 
@@ -65,7 +87,7 @@ pub unsafe extern "C" fn phantomdb_connection_list_databases(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `result` and `error` are NULL or writable.
     unsafe { operate(connection, Operation::ListDatabases, &[], result, error) }
 }
 
@@ -78,7 +100,8 @@ pub unsafe extern "C" fn phantomdb_connection_create_database(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [name];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `name` is NULL or a text and `result` and `error` are NULL or
+    // writable.
     unsafe { operate(connection, Operation::CreateDatabase, &arguments, result, error) }
 }
 
@@ -91,7 +114,8 @@ pub unsafe extern "C" fn phantomdb_connection_drop_database(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database` is NULL or a text and `result` and `error` are NULL or
+    // writable.
     unsafe { operate(connection, Operation::DropDatabase, &arguments, result, error) }
 }
 
@@ -104,7 +128,8 @@ pub unsafe extern "C" fn phantomdb_connection_list_tables(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database` is NULL or a text and `result` and `error` are NULL or
+    // writable.
     unsafe { operate(connection, Operation::ListTables, &arguments, result, error) }
 }
 
@@ -120,7 +145,8 @@ pub unsafe extern "C" fn phantomdb_connection_create_table(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database, name, columns];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database`, `name` and `columns` are NULL or texts, and `result` and
+    // `error` are NULL or writable.
     unsafe { operate(connection, Operation::CreateTable, &arguments, result, error) }
 }
 
@@ -134,7 +160,8 @@ pub unsafe extern "C" fn phantomdb_connection_drop_table(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database, table];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database` and `table` are NULL or texts, and `result` and `error`
+    // are NULL or writable.
     unsafe { operate(connection, Operation::DropTable, &arguments, result, error) }
 }
 
@@ -150,7 +177,8 @@ pub unsafe extern "C" fn phantomdb_connection_insert(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database, table, row];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database`, `table` and `row` are NULL or texts, and `result` and
+    // `error` are NULL or writable.
     unsafe { operate(connection, Operation::Insert, &arguments, result, error) }
 }
 
@@ -166,7 +194,8 @@ pub unsafe extern "C" fn phantomdb_connection_select(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database, table, condition];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database`, `table` and `condition` are NULL or texts, and `result`
+    // and `error` are NULL or writable.
     unsafe { operate(connection, Operation::Select, &arguments, result, error) }
 }
 
@@ -184,7 +213,8 @@ pub unsafe extern "C" fn phantomdb_connection_update(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database, table, data, condition];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database`, `table`, `data` and `condition` are NULL or texts, and
+    // `result` and `error` are NULL or writable.
     unsafe { operate(connection, Operation::Update, &arguments, result, error) }
 }
 
@@ -201,7 +231,8 @@ pub unsafe extern "C" fn phantomdb_connection_delete(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database, table, condition];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database`, `table` and `condition` are NULL or texts, and `result`
+    // and `error` are NULL or writable.
     unsafe { operate(connection, Operation::Delete, &arguments, result, error) }
 }
 
@@ -218,7 +249,8 @@ pub unsafe extern "C" fn phantomdb_connection_execute_query(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database, sql, parameters];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database`, `sql` and `parameters` are NULL or texts, and `result`
+    // and `error` are NULL or writable.
     unsafe { operate(connection, Operation::ExecuteQuery, &arguments, result, error) }
 }
 
@@ -235,7 +267,8 @@ pub unsafe extern "C" fn phantomdb_connection_begin_transaction(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [database];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database` is NULL or a text and `result` and `error` are NULL or
+    // writable.
     unsafe { operate(connection, Operation::BeginTransaction, &arguments, result, error) }
 }
 
@@ -251,7 +284,8 @@ pub unsafe extern "C" fn phantomdb_connection_commit_transaction(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [transaction_id];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `transaction_id` is NULL or a text and `result` and `error` are NULL
+    // or writable.
     unsafe { operate(connection, Operation::CommitTransaction, &arguments, result, error) }
 }
 
@@ -267,7 +301,8 @@ pub unsafe extern "C" fn phantomdb_connection_rollback_transaction(
     error: *mut phantomdb_error,
 ) -> i32 {
     let arguments = [transaction_id];
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `transaction_id` is NULL or a text and `result` and `error` are NULL
+    // or writable.
     unsafe { operate(connection, Operation::RollbackTransaction, &arguments, result, error) }
 }
 
@@ -284,7 +319,8 @@ pub unsafe extern "C" fn phantomdb_connection_run(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `arguments` holds `argument_count` texts and `result` and `error` are
+    // NULL or writable.
     unsafe {
         run(connection, result, error, || operation::numbered(operation, arguments, argument_count))
     }
@@ -304,7 +340,8 @@ pub unsafe extern "C" fn phantomdb_connection_request(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `method` and `path` are NULL or texts, `body` holds `body_length`
+    // bytes, and `result` and `error` are NULL or writable.
     unsafe { run(connection, result, error, || operation::raw(method, path, body, body_length)) }
 }
 
@@ -324,16 +361,12 @@ pub unsafe extern "C" fn phantomdb_pool_query(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `database`, `sql` and `parameters` are NULL or texts, and `result`
+    // and `error` are NULL or writable.
     unsafe {
-        call(error, || {
-            result::response(result, || {
-                let async_pool = pool::find(pool)?;
-                let arguments = [database, sql, parameters];
-                let request = operation::request(Operation::ExecuteQuery, &arguments)?;
-                async_pool.pool().request(&request)
-            })
-        })
+        let arguments = [database, sql, parameters];
+        let request = || operation::request(Operation::ExecuteQuery, &arguments);
+        run_on_pool(pool, result, error, request)
     }
 }
 
@@ -355,15 +388,11 @@ pub unsafe extern "C" fn phantomdb_pool_run(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `arguments` holds `argument_count` texts and `result` and `error` are
+    // NULL or writable.
     unsafe {
-        call(error, || {
-            result::response(result, || {
-                let async_pool = pool::find(pool)?;
-                let request = operation::for_any_connection(operation, arguments, argument_count)?;
-                async_pool.pool().request(&request)
-            })
-        })
+        let request = || operation::for_any_connection(operation, arguments, argument_count);
+        run_on_pool(pool, result, error, request)
     }
 }
 
@@ -385,13 +414,7 @@ pub unsafe extern "C" fn phantomdb_pool_request(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
-    unsafe {
-        call(error, || {
-            result::response(result, || {
-                let async_pool = pool::find(pool)?;
-                async_pool.pool().request(&operation::raw(method, path, body, body_length)?)
-            })
-        })
-    }
+    // SAFETY: C promises that `method` and `path` are NULL or texts, `body` holds `body_length`
+    // bytes, and `result` and `error` are NULL or writable.
+    unsafe { run_on_pool(pool, result, error, || operation::raw(method, path, body, body_length)) }
 }

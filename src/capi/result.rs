@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::call::call_at_once;
-use super::handles::Found;
+use super::handles::Lookup;
 use super::tables::{RESULTS, too_many};
 use crate::client::Response;
 use crate::error::{Code, Error, Result};
@@ -39,7 +39,7 @@ pub(super) unsafe fn response(
     result: *mut *mut phantomdb_result,
     run: impl FnOnce() -> Result<Response>,
 ) -> Result<()> {
-    // SAFETY: the caller promises that it is NULL or valid.
+    // SAFETY: `result` is NULL or writable: this function asks the same of its caller.
     let mut output = unsafe { result.as_mut() };
     if let Some(output) = &mut output {
         **output = ptr::null_mut();
@@ -58,14 +58,14 @@ pub(super) fn hand_out(response: Response) -> Result<*mut phantomdb_result> {
 
 pub(super) fn find(result: *const phantomdb_result) -> Result<Arc<Response>> {
     match RESULTS.find(result.cast_mut()) {
-        Found::Live(response) => Ok(response),
+        Lookup::Live(response) => Ok(response),
         _ => Err(unknown(result)),
     }
 }
 
 fn unknown(result: *const phantomdb_result) -> Error {
     let what =
-        if result.is_null() { "is NULL" } else { "was freed already, or never was a result" };
+        if result.is_null() { "is NULL" } else { "has already been freed, or was never valid" };
     Error::new(Code::InvalidHandle, format!("result: the handle {what}"))
 }
 

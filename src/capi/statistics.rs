@@ -9,7 +9,7 @@ use super::pool::{find, phantomdb_pool};
 use super::result::{self, phantomdb_result};
 use super::structs::{self, Sized32};
 use crate::client::Response;
-use crate::pool::Status;
+use crate::pool::{Pool, Status};
 
 /// The numbers of a pool at one moment. Fill it once with `phantomdb_status_init`, then pass it to
 /// `phantomdb_pool_status` as often as you like.
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn phantomdb_status_init(
     status: *mut phantomdb_status,
     struct_size: u32,
 ) -> i32 {
-    // SAFETY: no error struct; the caller promises that `status` has `struct_size` bytes.
+    // SAFETY: C promises that `status` has `struct_size` bytes; there is no error struct.
     unsafe {
         call_at_once(ptr::null_mut(), || {
             structs::fill(status, struct_size, phantomdb_status::default())
@@ -80,8 +80,8 @@ pub unsafe extern "C" fn phantomdb_pool_status(
     status: *mut phantomdb_status,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that the pointers are NULL or valid, and that `status` has
-    // the size that it says.
+    // SAFETY: C promises that `status` has as many bytes as its first member says, and that `error`
+    // is NULL or writable.
     unsafe {
         call(error, || {
             let pool = find(pool)?;
@@ -103,14 +103,8 @@ pub unsafe extern "C" fn phantomdb_pool_status_json(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that the pointers are NULL or valid.
-    unsafe {
-        call(error, || {
-            result::response(result, || {
-                Ok(Response::from_text(find(pool)?.pool().status().to_json()))
-            })
-        })
-    }
+    // SAFETY: C promises that `result` and `error` are NULL or writable.
+    unsafe { text(pool, result, error, |pool| pool.status().to_json()) }
 }
 
 /// What the pool has done so far, as JSON: acquires by outcome, histograms of how long they and
@@ -126,12 +120,8 @@ pub unsafe extern "C" fn phantomdb_pool_stats_json(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that the pointers are NULL or valid.
-    unsafe {
-        call(error, || {
-            result::response(result, || Ok(Response::from_text(find(pool)?.pool().stats_json())))
-        })
-    }
+    // SAFETY: C promises that `result` and `error` are NULL or writable.
+    unsafe { text(pool, result, error, Pool::stats_json) }
 }
 
 /// The statistics and the status as OpenMetrics text, for Prometheus and its like.
@@ -145,10 +135,24 @@ pub unsafe extern "C" fn phantomdb_pool_metrics(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises that the pointers are NULL or valid.
+    // SAFETY: C promises that `result` and `error` are NULL or writable.
+    unsafe { text(pool, result, error, Pool::metrics) }
+}
+
+/// Gives the caller a text about a pool.
+///
+/// # Safety
+/// `result` and `error` are NULL or valid.
+unsafe fn text(
+    pool: *mut phantomdb_pool,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+    write: impl FnOnce(&Pool) -> String,
+) -> i32 {
+    // SAFETY: `result` and `error` are NULL or writable: this function asks the same of its caller.
     unsafe {
         call(error, || {
-            result::response(result, || Ok(Response::from_text(find(pool)?.pool().metrics())))
+            result::response(result, || Ok(Response::from_text(write(find(pool)?.pool()))))
         })
     }
 }

@@ -6,7 +6,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::asynchronous::{
-    answered, phantomdb_result_callback, phantomdb_ticket, result_receiver, with_ticket,
+    completed, phantomdb_result_callback, phantomdb_ticket, result_receiver, with_ticket,
 };
 use super::call::{UserData, call, output};
 use super::connection::{self, phantomdb_connection};
@@ -133,7 +133,8 @@ pub unsafe extern "C" fn phantomdb_connection_start(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `arguments` holds `argument_count` texts and `step`, `result` and
+    // `error` are NULL or writable.
     unsafe {
         let request = || operation::numbered(operation, arguments, argument_count);
         call(error, || start(connection, request, step, result))
@@ -155,7 +156,8 @@ pub unsafe extern "C" fn phantomdb_connection_start_request(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `method` and `path` are NULL or texts, `body` holds `body_length`
+    // bytes, and `step`, `result` and `error` are NULL or writable.
     unsafe {
         let request = || operation::raw(method, path, body, body_length);
         call(error, || start(connection, request, step, result))
@@ -174,7 +176,7 @@ pub unsafe extern "C" fn phantomdb_connection_resume(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `step`, `result` and `error` are NULL or writable.
     unsafe {
         call(error, || make_step(connection, step, result, |queue, look| Ok(queue.resume(look))))
     }
@@ -193,14 +195,14 @@ pub unsafe extern "C" fn phantomdb_connection_finish_async(
     ticket: *mut *mut phantomdb_ticket,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `ticket` and `error` are NULL or writable.
     unsafe {
         call(error, || {
-            with_ticket(ticket, |ticket, named| {
+            with_ticket(ticket, |ticket, handle| {
                 let entry = connection::find(connection)?;
-                let done = answered(result_receiver(callback, user_data)?, named);
-                let pool = pool::find(ptr::without_provenance_mut(entry.pool))?;
-                pool.finish(&entry.lane, ticket, done)
+                let done = completed(result_receiver(callback, user_data)?, handle);
+                let pool = pool::find(entry.pool())?;
+                pool.finish(&entry.queue, ticket, done)
             })
         })
     }
@@ -217,9 +219,9 @@ pub unsafe extern "C" fn phantomdb_connection_finish(
     result: *mut *mut phantomdb_result,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `result` and `error` are NULL or writable.
     unsafe {
-        call(error, || result::response(result, || connection::find(connection)?.lane.finish()))
+        call(error, || result::response(result, || connection::find(connection)?.queue.finish()))
     }
 }
 
@@ -247,13 +249,13 @@ pub unsafe extern "C" fn phantomdb_connection_watch_socket(
     descriptor: *mut i32,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: the caller promises what the arguments need.
+    // SAFETY: C promises that `descriptor` and `error` are NULL or writable.
     unsafe {
         call(error, || {
             let output = output("descriptor", descriptor)?;
             *output = -1;
             let closed = notice(closed, UserData(user_data));
-            *output = connection::find(connection)?.lane.duplicate(closed)?.into_raw_fd();
+            *output = connection::find(connection)?.queue.duplicate(closed)?.into_raw_fd();
             Ok(())
         })
     }
@@ -262,7 +264,7 @@ pub unsafe extern "C" fn phantomdb_connection_watch_socket(
 fn notice(closed: phantomdb_socket_callback, user_data: UserData) -> Option<OnClose> {
     let closed = closed?;
     Some(Box::new(move |socket| {
-        // SAFETY: the program gave this function for this purpose, with this `user_data`.
+        // SAFETY: the program passed the function to be called by the thread that closes the socket.
         threads::call_back(|| unsafe { closed(socket as u64, user_data.get()) });
     }))
 }
@@ -275,7 +277,7 @@ unsafe fn start(
     step: *mut phantomdb_step,
     result: *mut *mut phantomdb_result,
 ) -> Result<()> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `step` and `result` are NULL or writable: this function asks the same of its caller.
     unsafe { make_step(connection, step, result, |queue, look| Ok(queue.start(request()?, look))) }
 }
 
@@ -290,7 +292,7 @@ unsafe fn make_step(
     result: *mut *mut phantomdb_result,
     make: impl FnOnce(&ConnectionQueue, Look<'_>) -> Result<Option<Result<Response>>>,
 ) -> Result<()> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `step` and `result` are NULL or writable: this function asks the same of its caller.
     let (result_output, step) = unsafe { (result.as_mut(), output("step", step)) };
     if let Some(output) = result_output {
         *output = ptr::null_mut();
@@ -298,8 +300,8 @@ unsafe fn make_step(
     let step = step?;
     *step = phantomdb_step::in_state(phantomdb_step_state::PHANTOMDB_STEP_OVER);
     let mut look = |progress: &Progress| *step = phantomdb_step::of(progress);
-    match make(&connection::find(connection)?.lane, &mut look)? {
-        // SAFETY: passed on to the caller.
+    match make(&connection::find(connection)?.queue, &mut look)? {
+        // SAFETY: `result` is NULL or writable, as above; the reference to it is not used any more.
         Some(outcome) => unsafe { result::response(result, || outcome) },
         None => Ok(()),
     }

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// # Safety
 /// The implementor is `repr(C)`, begins with a `u32`, and any bytes are a valid value of it.
 pub unsafe trait Sized32: Copy {
-    /// The size of its first version, up to what was its last member then: nobody was ever told
-    /// of a smaller one.
+    /// The size of its first version, up to what was its last member then. No smaller one was
+    /// ever published.
     const FIRST_SIZE: usize;
     /// How its argument is called.
     const NAME: &'static str;
@@ -62,8 +62,8 @@ pub unsafe fn read<S: Sized32>(source: *const S, default: S) -> Result<S> {
     if tail.iter().any(|byte| *byte != 0) {
         return Err(Error::invalid_argument(
             S::NAME,
-            "sets something that this version of libphantomdb does not know; \
-             link a newer one, or leave it unset",
+            "sets a member that this version of libphantomdb does not know; \
+             use a newer version, or leave it unset",
         ));
     }
     Ok(value)
@@ -74,20 +74,17 @@ pub unsafe fn read<S: Sized32>(source: *const S, default: S) -> Result<S> {
 /// # Safety
 /// `source` is not NULL and begins with a `u32`.
 pub unsafe fn said_size<S: Sized32>(source: *const S) -> u32 {
-    // SAFETY: the caller promises it.
+    // SAFETY: `source` is not NULL and begins with a `u32`: this function asks the same of its caller.
     unsafe { source.cast::<u32>().read_unaligned() }
 }
 
 fn check_size<S: Sized32>(size: usize) -> Result<()> {
-    // Far more than any version will need: a larger number is no size but garbage.
+    // Far more than any version will need; a larger number is garbage.
     const MOST: usize = 64 * 1024;
     if size < S::FIRST_SIZE || size > MOST {
         return Err(Error::invalid_argument(
             S::NAME,
-            format_args!(
-                "its struct_size is {size}, which no version ever had; call {} first",
-                S::INIT
-            ),
+            format_args!("struct_size is {size}, which no version has; call {} first", S::INIT),
         ));
     }
     Ok(())

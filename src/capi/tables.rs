@@ -1,50 +1,58 @@
 //! What handles name: one table for each kind.
 
+use std::ptr;
 use std::sync::Arc;
 
 use super::completion_queue::Queue;
-use super::handles::{Kept, Kind, Table};
+use super::handles::{HandleKind, HandleTable, Sharded};
 use super::pending_close;
 use crate::async_pool::{CallbackPool, ConnectionQueue, Ticket};
 use crate::client::Response;
 use crate::error::{Code, Error};
 use crate::os::fork;
 
-pub static POOLS: Table<Arc<CallbackPool>> = Table::new(Kind::Pool);
-pub static CONNECTIONS: Table<LeaseEntry> = Table::new(Kind::Connection);
-pub static RESULTS: Table<Arc<Response>> = Table::new(Kind::Result);
-pub static TICKETS: Table<Arc<Ticket>> = Table::new(Kind::Ticket);
-pub static QUEUES: Table<Arc<Queue>> = Table::new(Kind::CompletionQueue);
+pub static POOLS: HandleTable<Arc<CallbackPool>> = HandleTable::new(HandleKind::Pool);
+pub static CONNECTIONS: HandleTable<LeaseEntry> = HandleTable::new(HandleKind::Connection);
+pub static RESULTS: HandleTable<Arc<Response>> = HandleTable::new(HandleKind::Result);
+pub static TICKETS: HandleTable<Arc<Ticket>> = HandleTable::new(HandleKind::Ticket);
+pub static QUEUES: HandleTable<Arc<Queue>> = HandleTable::new(HandleKind::CompletionQueue);
 
 /// What the handle of a connection names.
 #[derive(Clone)]
 pub struct LeaseEntry {
     /// The number of the pool's handle.
     pub pool: usize,
-    pub lane: Arc<ConnectionQueue>,
+    pub queue: Arc<ConnectionQueue>,
 }
 
-impl Kept for LeaseEntry {
+impl LeaseEntry {
+    /// The handle of the pool that it was acquired from.
+    pub fn pool<P>(&self) -> *mut P {
+        ptr::without_provenance_mut(self.pool)
+    }
+}
+
+impl Sharded for LeaseEntry {
     fn address(&self) -> usize {
-        self.lane.address()
+        self.queue.address()
     }
 }
 
 /// Sees to it that no other thread is changing a table while one forks.
 pub fn hold_during_fork() {
-    fork::hold_during_fork(&POOLS, hold_all);
+    fork::hold_during_fork(&POOLS, lock_all);
 }
 
-fn hold_all() -> Box<dyn FnOnce(fork::Side)> {
-    let held = (POOLS.hold(), CONNECTIONS.hold(), RESULTS.hold(), TICKETS.hold(), QUEUES.hold());
-    let pending_closes = pending_close::hold();
+fn lock_all() -> Box<dyn FnOnce(fork::Side)> {
+    let locked = (POOLS.lock(), CONNECTIONS.lock(), RESULTS.lock(), TICKETS.lock(), QUEUES.lock());
+    let pending_closes = pending_close::lock();
     Box::new(move |side| {
         pending_closes(side);
-        drop(held);
+        drop(locked);
     })
 }
 
-/// There are more handles than a handle can number.
+/// A table is full.
 pub fn too_many(what: &str) -> Error {
-    Error::new(Code::Overloaded, format!("More {what} are open than handles can name"))
+    Error::new(Code::Overloaded, format!("too many {what} are open: there is no handle left"))
 }

@@ -191,6 +191,23 @@ impl Room<'_> {
         self.places[self.filled].write(value);
         self.filled += 1;
     }
+
+    /// Puts as many of `count` strings as there is room for, from `position` on, and returns where
+    /// to go on. `string` gives one with its NUL, and whether it had unpaired surrogates.
+    fn put_strings<'a>(
+        &mut self,
+        position: u64,
+        count: usize,
+        string: impl Fn(usize) -> Result<(&'a str, bool)>,
+    ) -> Result<u64> {
+        let mut next = index("position", position)?;
+        while next < count && !self.is_full() {
+            let (text, is_replaced) = string(next)?;
+            self.put(phantomdb_value::string(text, next, is_replaced));
+            next += 1;
+        }
+        Ok(next as u64)
+    }
 }
 
 /// Fills an array of values: `fill` is told where to begin, and says where to go on.
@@ -205,7 +222,8 @@ unsafe fn read_many(
     error: *mut phantomdb_error,
     fill: impl FnOnce(&Response, u64, &mut Room) -> Result<u64>,
 ) -> i32 {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `position`, `count` and `error` are NULL or writable: this function asks the same of
+    // its caller.
     unsafe {
         call(error, || {
             let count = output("count", count)?;
@@ -230,14 +248,15 @@ unsafe fn read_many(
 unsafe fn room<'a, T>(name: &str, array: *mut T, length: u64) -> Result<&'a mut [MaybeUninit<T>]> {
     let most = isize::MAX as usize / size_of::<T>().max(1);
     let length = usize::try_from(length).ok().filter(|length| *length <= most);
-    let length = length.ok_or_else(|| Error::invalid_argument(name, "can't be so large"))?;
+    let length = length.ok_or_else(|| Error::invalid_argument(name, "is too large"))?;
     if array.is_null() {
         if length > 0 {
             return Err(Error::invalid_argument(name, "is NULL"));
         }
         return Ok(&mut []);
     }
-    // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
+    // SAFETY: `array` is not NULL, so it has room for `length` elements that nobody else uses; they
+    // are no larger than an object can be.
     Ok(unsafe { slice::from_raw_parts_mut(array.cast(), length) })
 }
 
@@ -255,16 +274,12 @@ pub unsafe extern "C" fn phantomdb_result_read_columns(
 ) -> i32 {
     let fill = |response: &Response, position: u64, room: &mut Room| {
         let table = response.table()?;
-        let mut column = index("position", position)?;
-        while column < table.column_count() && !room.is_full() {
-            let name = table.column_name_with_nul(column)?;
-            let is_replaced = table.is_column_name_replaced(column)?;
-            room.put(phantomdb_value::string(name, column, is_replaced));
-            column += 1;
-        }
-        Ok(column as u64)
+        room.put_strings(position, table.column_count(), |column| {
+            Ok((table.column_name_with_nul(column)?, table.is_column_name_replaced(column)?))
+        })
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `values` has room for `capacity` values and `position`, `count` and
+    // `error` are NULL or writable.
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
@@ -289,7 +304,8 @@ pub unsafe extern "C" fn phantomdb_result_read_cells(
         }
         Ok(cells.position())
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `values` has room for `capacity` values and `position`, `count` and
+    // `error` are NULL or writable.
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
@@ -306,14 +322,12 @@ pub unsafe extern "C" fn phantomdb_result_read_items(
 ) -> i32 {
     let fill = |response: &Response, position: u64, room: &mut Room| {
         let names = response.names()?;
-        let mut item = index("position", position)?;
-        while let (Some(name), false) = (names.get_with_nul(item), room.is_full()) {
-            room.put(phantomdb_value::string(name, item, names.is_replaced(item)));
-            item += 1;
-        }
-        Ok(item as u64)
+        room.put_strings(position, names.len(), |item| {
+            Ok((names.get_with_nul(item).unwrap_or("\0"), names.is_replaced(item)))
+        })
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `values` has room for `capacity` values and `position`, `count` and
+    // `error` are NULL or writable.
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
@@ -350,7 +364,7 @@ pub unsafe extern "C" fn phantomdb_result_read_json(
             (PHANTOMDB_WHOLE, PHANTOMDB_WHOLE) => None,
             (row, column) => Some((index("row", row)?, index("column", column)?)),
         };
-        // SAFETY: passed on to the caller.
+        // SAFETY: C promises that `buffer` has room for `buffer_size` bytes, which only this call uses.
         let mut buffer = unsafe { self::room("buffer", buffer.cast::<u8>(), buffer_size) }?;
         let mut tokens = response.tokens(cell, position)?;
         loop {
@@ -367,7 +381,8 @@ pub unsafe extern "C" fn phantomdb_result_read_json(
             }
         }
     };
-    // SAFETY: passed on to the caller.
+    // SAFETY: C promises that `values` has room for `capacity` values, `buffer` has room for
+    // `buffer_size` bytes, and `position`, `count` and `error` are NULL or writable.
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
@@ -377,8 +392,10 @@ fn token_value(token: &JsonToken, buffer: &mut &mut [MaybeUninit<u8>]) -> Option
         JsonToken::Null => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_NULL, ""),
         JsonToken::Bool(is_true, text) => phantomdb_value::boolean(*is_true, text),
         JsonToken::Number(text) => phantomdb_value::number(text),
-        JsonToken::String(it) => decoded(phantomdb_value_kind::PHANTOMDB_VALUE_STRING, it, buffer)?,
-        JsonToken::Key(it) => decoded(phantomdb_value_kind::PHANTOMDB_VALUE_KEY, it, buffer)?,
+        JsonToken::String(string) => {
+            decoded(phantomdb_value_kind::PHANTOMDB_VALUE_STRING, string, buffer)?
+        }
+        JsonToken::Key(name) => decoded(phantomdb_value_kind::PHANTOMDB_VALUE_KEY, name, buffer)?,
         JsonToken::Array => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_ARRAY, ""),
         JsonToken::Object => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_OBJECT, ""),
         JsonToken::End => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_END, ""),
@@ -405,12 +422,12 @@ fn decoded(
 
 fn too_small(token: &JsonToken, size: u64, room: &mut Room) -> Error {
     let needed = match token {
-        JsonToken::String(it) | JsonToken::Key(it) => it.most(),
+        JsonToken::String(string) | JsonToken::Key(string) => string.most(),
         _ => 0,
     };
     let mut value = phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_STRING, "");
     value.length = needed as u64;
     room.put(value);
-    let why = format!("has {size} bytes, and a string needs {needed} bytes");
+    let why = format!("has {size} bytes, but a string needs {needed}");
     Error::invalid_argument("buffer", why)
 }

@@ -51,7 +51,7 @@ impl Uncancelled {
 impl Drop for Uncancelled {
     fn drop(&mut self) {
         let mut before = 0;
-        // SAFETY: as above; the state is one that it returned.
+        // SAFETY: it writes to a local of the right type; the state is one that it returned.
         unsafe { pthread_setcancelstate(self.0, &raw mut before) };
     }
 }
