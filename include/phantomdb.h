@@ -8,10 +8,13 @@
  * With CMake:         find_package(phantomdb REQUIRED)
  *                     target_link_libraries(program PRIVATE phantomdb::phantomdb)
  *
- * There is nothing to initialise and nothing to shut down. The library installs no signal
- * handler, prints nothing, reads no environment variable (but SSL_CERT_FILE and SSL_CERT_DIR,
- * when it looks for the system's certificates) and may be used from C and from C++. C++
- * programs may prefer phantomdb.hpp, which releases and frees by itself.
+ * The library needs no initialisation and no shutdown. It installs no signal handler, prints
+ * nothing, and reads no environment variables except SSL_CERT_FILE and SSL_CERT_DIR, when it
+ * looks for the system's certificates. It may be used from C and from C++. C++ programs may
+ * prefer phantomdb.hpp, which releases and frees by itself.
+ *
+ * The calls are grouped by task, in the order in which a program needs them, and the types
+ * stand beside them. This comment says what holds for all of them.
  *
  *
  * A COMPLETE PROGRAM
@@ -56,43 +59,26 @@
  *     }
  *
  *
- * THE POOL
- *
- * A pool holds at most max_connections connections to one server. Acquire one, use it, release
- * it. Whoever finds none free waits in a queue, first come, first served, until one is
- * released or a new one is open, whichever is first, or until its time is over. Between
- * min_connections and max_connections the pool grows with the demand and shrinks when
- * connections are idle. A connection opens its socket at its first request, so a pool can be
- * made while the server is down; after that the pool opens new ones itself, a few at a time.
- *
- * When the server can't be reached, callers get PHANTOMDB_ERR_UNAVAILABLE with the cause at once
- * instead of waiting, while the pool tries again behind the scenes, ever less often. But as long
- * as connections are in use that may come back, as with a server that takes no more of them,
- * callers wait for these.
- *
- * phantomdb_pool_query and phantomdb_pool_request acquire, run and release in one call.
- *
- *
  * THREADS
  *
  * Every call may be made from any thread at any time. A connection serves one request at a
- * time: while one thread's request is in flight, another thread's gets PHANTOMDB_ERR_BUSY.
+ * time: while one thread's request is in flight on it, another thread gets PHANTOMDB_ERR_BUSY.
  * Nothing is thread-local: a connection may be acquired in one thread, used in a second and
  * released in a third.
  *
- * A thread that is cancelled (pthread_cancel) while it is in a call ends after the call has
- * returned, at its next cancellation point; nothing is lost, and what the call gave is yours to
- * release, in a cleanup handler. Asynchronous cancellation (PTHREAD_CANCEL_ASYNCHRONOUS) must not
- * be enabled around calls, as around those of the C library.
+ * If a thread is cancelled (pthread_cancel) during a call, it ends after the call has returned,
+ * at its next cancellation point. Nothing is lost: what the call gave is yours to release, in a
+ * cleanup handler. As with the C library, asynchronous cancellation
+ * (PTHREAD_CANCEL_ASYNCHRONOUS) must not be enabled around calls.
  *
- * Event loops, and threads that must not wait, use the asynchronous forms:
+ * Event loops, and threads that must not wait, use the asynchronous calls:
  * phantomdb_pool_run_async, phantomdb_pool_acquire_async, phantomdb_connection_run_async and
- * their siblings return at once. When they are done, they call a function of yours, or leave
- * their outcome in a phantomdb_completion_queue, which wakes your loop. phantomdb_cancel ends one
- * early. What holds for all of them stands at phantomdb_ticket.
+ * others return at once. When they are done, they call a function of yours, or leave their
+ * outcome in a phantomdb_completion_queue, which wakes your loop. phantomdb_cancel ends one
+ * early. The comment on phantomdb_ticket says what holds for all of them.
  *
- * A program whose loop watches descriptors can carry requests on itself, without callbacks and
- * without any thread of the library: see phantomdb_step.
+ * A program whose event loop watches descriptors can also drive requests itself, without
+ * callbacks and without a thread of the library: see phantomdb_step.
  *
  *
  * AN EVENT LOOP
@@ -158,38 +144,33 @@
  *
  * OWNERSHIP
  *
- * What a call hands out through an output argument is yours: a pool until phantomdb_pool_close, a
- * connection until phantomdb_pool_release or phantomdb_pool_discard, a result until
- * phantomdb_result_free. When a call fails, its outputs are NULL and nothing is left to free.
- * Texts and structs that you pass in are yours throughout; the library keeps no pointer to them.
+ * What a call gives you through an output argument is yours: a pool until phantomdb_pool_close,
+ * a connection until phantomdb_pool_release or phantomdb_pool_discard, a result until
+ * phantomdb_result_free. When a call fails, its outputs are NULL and there is nothing to free.
+ * Texts and structs that you pass in stay yours; the library keeps no pointer to them.
  *
- * phantomdb_pool_close waits, up to close_timeout_ms, for connections that are out. Release yours
- * before you close the pool in the same thread.
+ * phantomdb_pool_close waits, up to close_timeout_ms, for connections that are in use. Release
+ * yours before you close the pool in the same thread.
  *
- * Handles (phantomdb_pool *, phantomdb_connection *, phantomdb_result *) look like pointers but
- * are checked numbers, never followed. One that is NULL, made up, released or freed already, or
- * of the wrong kind gets PHANTOMDB_ERR_INVALID_HANDLE, one of a closed pool PHANTOMDB_ERR_CLOSED;
- * always, from any thread. So releasing twice, or using a connection after its release, is an
- * error that you are told of, and never a crash. (phantomdb_completion_queue * is one too, and
- * phantomdb_ticket *, which the end of its call ends.)
+ * Handles (phantomdb_pool *, phantomdb_connection *, phantomdb_result *, phantomdb_ticket *,
+ * phantomdb_completion_queue *) look like pointers but are checked numbers, which are never
+ * followed. One that is NULL, made up, already released or freed, or of the wrong kind gets
+ * PHANTOMDB_ERR_INVALID_HANDLE, and one of a closed pool PHANTOMDB_ERR_CLOSED: always, from any
+ * thread. So releasing twice, or using a connection after its release, is an error that you are
+ * told about, and never a crash.
  *
- * What the library can't check is that other pointers lead where their types say, that texts
- * end with a NUL, and that nobody changes them during the call.
+ * The library can't check that other pointers point to what their types say, that texts end
+ * with a NUL, and that nobody changes them during the call.
  *
  *
  * ERRORS
  *
- * A call that can fail returns PHANTOMDB_OK (0) or one of the negative PHANTOMDB_ERR_ codes, and
- * takes a phantomdb_error as its last argument, which may be NULL. The message is made for
- * people: it names what was tried, on what, and the root cause. It never holds a token or a
- * password. Match on the code; a program that must match on text can rely on two words: "Timeout"
- * in the message of PHANTOMDB_ERR_TIMEOUT and "closed" in that of PHANTOMDB_ERR_CLOSED.
- *
- *
- * VERSIONS
- *
- * Structs that you fill begin with struct_size, which their _init call sets: a program works
- * with newer and older libraries of the same PHANTOMDB_ABI_VERSION. Codes are never renumbered.
+ * A call that can fail returns PHANTOMDB_OK (0) or one of the negative PHANTOMDB_ERR_ codes.
+ * Its last argument is a phantomdb_error, which may be NULL. The message is meant for people:
+ * it says what was tried, on what, and the root cause. It never contains a token or a password.
+ * Programs should match on the code. Those that must match on the text can rely on two words:
+ * "Timeout" in the message of PHANTOMDB_ERR_TIMEOUT and "closed" in that of
+ * PHANTOMDB_ERR_CLOSED.
  */
 
 #ifndef PHANTOMDB_H
@@ -205,55 +186,62 @@ extern "C" {
 /* ---- Versions ---- */
 
 /**
- * The version of the ABI that this header describes: the number behind `libphantomdb.so`. It is
- * raised with every incompatible change, and apart from the library's version.
+ * The version of the ABI that this header describes, and the number in `libphantomdb.so.0`. It
+ * is raised with every incompatible change, independently of the library's version.
+ *
+ * A program works with any newer or older library of the same ABI version. Structs that a
+ * program fills begin with `struct_size`, which their `_init` function sets, so that they can
+ * grow. The numbers of codes, operations and kinds never change.
  */
 #define PHANTOMDB_ABI_VERSION 0
 
-/** The version of the library, "0.1.0" for example. Valid for ever. Safe from any thread. */
+/** The version of the library, such as "0.1.0". The text is never freed. Safe from any thread. */
 const char *phantomdb_version(void);
 
 /**
- * The version of the ABI that the library has. Programs compiled against one
- * `PHANTOMDB_ABI_VERSION` run with every library of the same. Safe from any thread.
+ * The ABI version of the library that the program runs with. A program compiled with one
+ * `PHANTOMDB_ABI_VERSION` runs with every library of the same version. Safe from any thread.
  */
 uint32_t phantomdb_abi_version(void);
 
 /* ---- Errors ---- */
 
-/** The size of `phantomdb_error.message`, its NUL included. */
+/** The size of `phantomdb_error.message`, including its NUL. */
 #define PHANTOMDB_ERROR_MESSAGE_SIZE 984
 
-/** What a call returns, and `phantomdb_error.code` holds. The numbers never change. */
+/** What a call returns, and what `phantomdb_error.code` holds. The numbers never change. */
 typedef enum phantomdb_code {
     /** The call succeeded. */
     PHANTOMDB_OK = 0,
     /**
-     * An argument or option is missing, out of range or contradicts another. The message
-     * begins with its name.
+     * An argument or option is missing, out of range or contradicts another. The message begins
+     * with its name.
      */
     PHANTOMDB_ERR_INVALID_ARGUMENT = -1,
-    /** The handle is NULL, made up, already released, or of another kind or pool. */
+    /** The handle is NULL, made up, already released, or belongs to another kind or pool. */
     PHANTOMDB_ERR_INVALID_HANDLE = -2,
     /** The pool is closed. The message contains the word "closed". */
     PHANTOMDB_ERR_CLOSED = -3,
     /** The deadline passed first. The message contains the word "Timeout". */
     PHANTOMDB_ERR_TIMEOUT = -4,
-    /** No connection is free at this moment, and the call does not wait. */
+    /** No connection is free right now, and the call does not wait. */
     PHANTOMDB_ERR_WOULD_BLOCK = -5,
-    /** Too many callers wait already (`max_waiters`). */
+    /**
+     * Too many callers are waiting already (`max_waiters`), or the system is short of threads,
+     * descriptors or handles.
+     */
     PHANTOMDB_ERR_OVERLOADED = -6,
     /** The server can't be reached. The message holds the root cause. */
     PHANTOMDB_ERR_UNAVAILABLE = -7,
-    /** The call was cancelled, or its connection interrupted. */
+    /** The call was cancelled, or its connection was interrupted. */
     PHANTOMDB_ERR_CANCELLED = -8,
     /** The connection is in use by another thread. */
     PHANTOMDB_ERR_BUSY = -9,
     /** The call would wait for itself. */
     PHANTOMDB_ERR_WOULD_DEADLOCK = -10,
     /**
-     * The operation does not fit the state of the connection: a commit with no transaction
-     * open, say.
+     * The operation does not fit the state of the connection; for example, a commit without an
+     * open transaction.
      */
     PHANTOMDB_ERR_INVALID_STATE = -11,
     /** The server responded with an error; `http_status` says which. */
@@ -268,94 +256,95 @@ typedef enum phantomdb_code {
     PHANTOMDB_ERR_TOO_LARGE = -16,
     /** The TLS settings are wrong, or the server's certificate was refused. */
     PHANTOMDB_ERR_TLS = -17,
-    /** A value of a result has another type, or lies outside its range. */
+    /** A value of a result has another type, or is out of range. */
     PHANTOMDB_ERR_TYPE = -18,
     /** A bug in this library, caught. The pool stays usable. */
     PHANTOMDB_ERR_PANIC = -19,
     /**
-     * There is not enough memory for the request, or for a response that `max_response_bytes`
-     * allows.
+     * There is not enough memory for the request, or for a response within `max_response_bytes`.
      */
     PHANTOMDB_ERR_OUT_OF_MEMORY = -20,
 } phantomdb_code;
 
-/** A code with its name and text, as `phantomdb_code_table` lists them. */
+/** A code with its name and text; see `phantomdb_code_table`. */
 typedef struct phantomdb_code_info {
     /** One of `phantomdb_code`. */
     int32_t code;
-    /** The part of its name after `PHANTOMDB_ERR_`: "TIMEOUT". "OK" for `PHANTOMDB_OK`. */
+    /** The part of its name after `PHANTOMDB_ERR_`, such as "TIMEOUT"; "OK" for `PHANTOMDB_OK`. */
     const char *name;
-    /** A sentence that says what it means, without its full stop. */
+    /** A sentence that says what it means, without a full stop. */
     const char *text;
 } phantomdb_code_info;
 
 /**
- * Why a call failed. The caller owns it: put one on the stack, pass its address, read it when
+ * Why a call failed. The caller owns it: put one on the stack, pass its address, and read it if
  * the call did not return `PHANTOMDB_OK`. Nothing in it needs to be freed.
  *
- * It need not be initialised: every call that takes one fills it on failure, and sets `code`
- * to `PHANTOMDB_OK` and `message` to "" on success. Every call accepts NULL instead.
+ * It need not be initialised. Every call that takes one fills it on failure, and on success sets
+ * `code` to `PHANTOMDB_OK` and `message` to "". Every call accepts NULL instead.
  */
 typedef struct phantomdb_error {
-    /** One of `phantomdb_code`; the same number that the call returned. */
+    /** One of `phantomdb_code`: the number that the call returned. */
     int32_t code;
-    /** The HTTP status that the server answered; 0 if it did not. */
+    /** The HTTP status of the server's response; 0 if there was none. */
     int32_t http_status;
     /**
-     * In how many milliseconds a new try makes sense, as the library or the server (by
-     * Retry-After: seconds or a date) says, a day at most; 0 if that is not known, or at once.
+     * After how many milliseconds a retry makes sense, as the library knows or the server says
+     * (in Retry-After, as seconds or a date); a day at most. 0 if that is unknown, or if a retry
+     * makes sense at once.
      */
     int64_t retry_after_ms;
     /**
-     * Whether the same call may succeed later, and is safe to repeat. After a write that may
-     * have been carried out it is false, and the message says that this is not known.
+     * Whether the same call may succeed later and is safe to repeat. False after a write that
+     * may have taken effect; the message then says so.
      */
     bool retriable;
     /** For later versions; zero. */
     uint8_t reserved[23];
     /**
-     * What was tried, on what, why it failed and, where it helps, what to do. UTF-8, ended by
-     * a NUL; a text that is too long loses its middle.
+     * What was tried, on what, why it failed and, where that helps, what to do. UTF-8, ends with
+     * a NUL. A message that is too long loses its middle.
      */
     char message[PHANTOMDB_ERROR_MESSAGE_SIZE];
 } phantomdb_error;
 
 /**
- * Every code with its name and text, `PHANTOMDB_OK` first, in the order of the numbers.
+ * Lists every code with its name and text, in the order of the numbers, beginning with
+ * `PHANTOMDB_OK`.
  *
- * Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
- * bindings, which take their constants from here or check them. Safe from any thread.
+ * Returns the first of `*count` entries, which are never freed. `count` may be NULL. Bindings
+ * take their constants from here, or check them. Safe from any thread.
  */
 const phantomdb_code_info *phantomdb_code_table(uint64_t *count);
 
 /**
- * The name of a code, "TIMEOUT" for example, or NULL if there is no such code. Valid for ever.
- * Safe from any thread.
+ * The name of a code, such as "TIMEOUT", or NULL if there is no such code. The text is never
+ * freed. Safe from any thread.
  */
 const char *phantomdb_code_name(int32_t code);
 
 /* ---- Options ---- */
 
 /**
- * How an idle connection is checked before it is handed out;
+ * How an idle connection is checked before it is handed out; see
  * `phantomdb_pool_options.validation`.
  */
 typedef enum phantomdb_validation {
     /**
-     * Ask the operating system whether the socket is still open: one system call, no round
-     * trip. The default.
+     * Ask the operating system whether the socket is still open: one system call, no round trip.
+     * The default.
      */
     PHANTOMDB_VALIDATION_SOCKET = 0,
-    /** Ask the server (`GET /health`): a round trip. Any HTTP response will do. */
+    /** Ask the server (`GET /health`): one round trip. Any HTTP response will do. */
     PHANTOMDB_VALIDATION_PING = 1,
     /**
-     * Do not check, unless another connection died: then, as with the other two, those that were
-     * idle before are asked.
+     * Don't check, unless another connection was lost. Then connections that were idle before
+     * are pinged, as with the other two.
      */
     PHANTOMDB_VALIDATION_NONE = 2,
 } phantomdb_validation;
 
-/** How much a message to `phantomdb_pool_options.log` matters. */
+/** How serious a message to `phantomdb_pool_options.log` is. */
 typedef enum phantomdb_log_level {
     /** Good to know. */
     PHANTOMDB_LOG_INFO = 0,
@@ -365,40 +354,41 @@ typedef enum phantomdb_log_level {
 
 /**
  * Everything that can be set on a pool. Fill it with `phantomdb_pool_options_init`, then change
- * what you like; all texts are copied by `phantomdb_pool_create` and may go afterwards.
+ * what you like. `phantomdb_pool_create` copies all texts, so they need to live only until it
+ * returns.
  *
- * Times are in milliseconds, at most 365 days. A value that makes no sense is refused by
- * `phantomdb_pool_create`, with an error that begins with the option's name (of a time without
- * its `_ms`).
+ * Times are in milliseconds, at most 365 days. `phantomdb_pool_create` refuses a value that
+ * makes no sense, with an error that begins with the name of the option (for a time, without
+ * `_ms`).
  */
 typedef struct phantomdb_pool_options {
     /** Set by `phantomdb_pool_options_init`; leave it alone. */
     uint32_t struct_size;
-    /** Connections that the pool keeps, even when nobody uses them. Default 2; 0 is allowed. */
+    /** Connections that the pool keeps even when nobody uses them. Default 2; 0 is allowed. */
     uint32_t min_connections;
     /**
-     * Connections that the pool never exceeds, as the server counts them. Default 10; 1 to
-     * 65535, and not less than `min_connections`.
+     * The most connections that the pool ever has, as the server counts them. Default 10; 1 to
+     * 65535, and at least `min_connections`.
      */
     uint32_t max_connections;
-    /** How many connections may be opening at once. Default 2; at least 1. */
+    /** How many connections may be opening at the same time. Default 2; at least 1. */
     uint32_t max_connecting;
     /**
-     * How many callers may wait at once; one more gets `PHANTOMDB_ERR_OVERLOADED`. Default
-     * 10000; 0 means that nobody ever waits.
+     * How many callers may wait at the same time; one more gets `PHANTOMDB_ERR_OVERLOADED`.
+     * Default 10000; 0 means that nobody ever waits.
      */
     uint32_t max_waiters;
     /** One of `phantomdb_validation`. Default `PHANTOMDB_VALIDATION_SOCKET`. */
     int32_t validation;
     /** `http[s]://host[:port][/prefix]`. Default "http://localhost:8080". */
     const char *base_url;
-    /** The bearer token; NULL, the default, sends none. Never shown in any message. */
+    /** The bearer token; NULL, the default, sends none. It is never shown in a message. */
     const char *token;
     /**
      * A PEM file with the certificates that may sign the server's; NULL, the default, means
-     * those of the system. This and the files below are read again at a reset, and after a
-     * failure of TLS. The environment (SSL_CERT_FILE, SSL_CERT_DIR) says where the system's are,
-     * except to a program that is set-uid or has rights of its own otherwise.
+     * those of the system. This file and those below are read again at a reset, and after a
+     * failure of TLS. The environment (SSL_CERT_FILE, SSL_CERT_DIR) says where the system's
+     * certificates are, except in a program that is set-uid or has other extra privileges.
      */
     const char *tls_ca_file;
     /** A PEM file with the client's certificate, for servers that want one. Default NULL. */
@@ -406,61 +396,63 @@ typedef struct phantomdb_pool_options {
     /** A PEM file with the private key of `tls_cert_file`. Default NULL. */
     const char *tls_key_file;
     /**
-     * How long `phantomdb_pool_acquire` waits, all its steps together. Default 30000; more
-     * than 0.
+     * How long `phantomdb_pool_acquire` waits, all its steps included. Default 30000; more than
+     * 0.
      */
     int64_t acquire_timeout_ms;
     /**
-     * After how long an unused connection above `min_connections` is closed. Default 60000;
-     * 0 means never.
+     * How long a connection above `min_connections` may be unused before it is closed. Default
+     * 60000; 0 means forever.
      */
     int64_t idle_timeout_ms;
     /**
-     * After how long a connection is retired, less up to a tenth by chance. Default 1800000;
-     * 0 means never.
+     * The age at which a connection is retired, less a random part of up to a tenth. Default
+     * 1800000; 0 means never.
      */
     int64_t max_lifetime_ms;
     /**
-     * How long a connection may be idle and still be handed out without validation. Default
-     * 500; 0 means not at all.
+     * How long a connection may be idle and still be handed out without validation. Default 500;
+     * 0 validates every time.
      */
     int64_t validate_after_ms;
     /** How long a validation by ping may take. Default 1000; more than 0. */
     int64_t validation_timeout_ms;
-    /** How long a request may take, opening the connection included. Default 30000; more than 0. */
+    /**
+     * How long a request may take, including opening the connection. Default 30000; more than 0.
+     */
     int64_t request_timeout_ms;
     /**
-     * How long opening a connection may take: name look-up, TCP and TLS together. Default
-     * 5000; more than 0.
+     * How long opening a connection may take: name look-up, TCP and TLS together. Default 5000;
+     * more than 0.
      */
     int64_t connect_timeout_ms;
     /**
-     * How long `phantomdb_pool_close` waits for connections to be released before it cuts
-     * them. Default 5000; 0 means not at all.
+     * How long `phantomdb_pool_close` waits for connections to be released before it cuts them
+     * off. Default 5000; 0 means not at all.
      */
     int64_t close_timeout_ms;
-    /** How large a response's body may be, in bytes. Default 67108864 (64 MiB); more than 0. */
+    /** The largest body of a response, in bytes. Default 67108864 (64 MiB); more than 0. */
     uint64_t max_response_bytes;
     /**
-     * After how long a connection that was acquired and not released is reported to `log` and
-     * counted as leaked. Nothing is taken back. Default 0: never.
+     * How long a connection may be acquired before it is reported to `log` and counted as
+     * leaked. It is not taken back. Default 0: never.
      */
     int64_t leak_threshold_ms;
     /**
      * Called with what happens to the pool: leaked connections, the beginning and the end of an
-     * outage, a server that answers pings with 503. Default NULL: nobody is told.
+     * outage, a server that responds to pings with 503. Default NULL: no log.
      *
-     * It is called on a thread of the library, one message at a time, with no lock held, and not
-     * any more when `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;
-     * `message` is valid during the call. What waits (acquire, a request, close) is refused there
-     * with `PHANTOMDB_ERR_WOULD_DEADLOCK`.
+     * It is called on a thread of the library, one message at a time, with no lock held, and
+     * never after `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;
+     * `message` is valid during the call. Calls that wait (acquire, requests, close) are refused
+     * in it with `PHANTOMDB_ERR_WOULD_DEADLOCK`.
      */
     void (*log)(int32_t level, const char *message, void *user_data);
-    /** Handed to `log` as it is. Default NULL. */
+    /** Passed to `log` unchanged. Default NULL. */
     void *log_user_data;
     /**
-     * 1 opens `min_connections` at create, in the background; 0, the default, opens each at
-     * its first request.
+     * 1 opens `min_connections` at create, in the background; 0, the default, opens each at its
+     * first request.
      */
     int32_t preconnect;
     /** For later versions; leave it 0. */
@@ -470,10 +462,11 @@ typedef struct phantomdb_pool_options {
 /**
  * Fills `options` with the defaults.
  *
- * Pass `sizeof(phantomdb_pool_options)` as `struct_size`: it tells the library which version of
- * the struct the program was compiled with, so that each works with a newer other.
+ * Pass `sizeof(phantomdb_pool_options)` as `struct_size`. It tells the library which version of
+ * the struct the program was compiled with, so that each works with a newer version of the
+ * other.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a NULL `options` or a size that no version had;
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` if `options` is NULL or no version has this size;
  * nothing is written then.
  */
 int32_t phantomdb_pool_options_init(phantomdb_pool_options *options, uint32_t struct_size);
@@ -501,7 +494,7 @@ typedef enum phantomdb_option_type {
     PHANTOMDB_OPTION_LOG = 8,
 } phantomdb_option_type;
 
-/** An option of a pool, as `phantomdb_option_table` lists them. */
+/** An option of a pool; see `phantomdb_option_table`. */
 typedef struct phantomdb_option_info {
     /**
      * Its name, "acquire_timeout" for example: that of its member without the unit. Messages of
@@ -566,29 +559,34 @@ const phantomdb_option_info *phantomdb_option_table(uint64_t *count);
 /**
  * A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
  *
- * `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_acquire_cancelled`,
- * `_release`, `_discard`, `_request`, `_query`, `_run`, `_status`, `_status_json`,
- * `_stats_json`, `_metrics`, `_reset`, `_resize`, `_set_token`, `_close`, `_close_timeout`;
- * without waiting `_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
- * `_close_async`.
+ * It holds at most `max_connections` connections. Between `min_connections` and that, it grows
+ * with demand and shrinks when connections are idle. Callers that find none free wait in a
+ * queue, first come, first served, until a connection is released, a new one is open, or their
+ * time is over. A connection opens its socket at its first request, so a pool can be created
+ * while the server is down. After that the pool opens connections itself, a few at a time.
  *
- * A forked child finds each pool of its parent empty and usable, and the parent notices nothing
- * of it. Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
+ * When the server can't be reached, callers get `PHANTOMDB_ERR_UNAVAILABLE` with the cause at
+ * once instead of waiting, while the pool tries again in the background, less and less often.
+ * But as long as connections in use may come back, callers wait for these: a server at its
+ * limit, for example, goes on serving everybody on the connections that are open.
  *
- * Made by `phantomdb_pool_create`, ended by `phantomdb_pool_close`. A closed pool's handle stays
- * harmless for ever: calls with it return `PHANTOMDB_ERR_CLOSED`.
+ * A forked child finds each pool of its parent empty and usable, and the parent is not affected.
+ * Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
+ *
+ * Create it with `phantomdb_pool_create`, close it with `phantomdb_pool_close`. The handle of a
+ * closed pool stays harmless forever: calls with it return `PHANTOMDB_ERR_CLOSED`.
  */
 typedef struct phantomdb_pool phantomdb_pool;
 
 /**
- * Makes a pool. `options` may be NULL: a pool of 2 to 10 connections to http://localhost:8080.
+ * Creates a pool. `options` may be NULL: a pool of 2 to 10 connections to http://localhost:8080.
  *
- * Opens no connection (unless `preconnect` asks for it), so the server need not be there yet.
- * On success `*pool` is the new pool, to be closed by `phantomdb_pool_close`; on failure it is
+ * It opens no connection unless `preconnect` is set, so the server need not be running yet. On
+ * success `*pool` is the new pool, to be closed with `phantomdb_pool_close`; on failure it is
  * NULL.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` or `PHANTOMDB_ERR_TLS`, the message beginning with the
- * option that can't be used.
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` or `PHANTOMDB_ERR_TLS`; the message begins with the
+ * name of the option that can't be used.
  */
 int32_t phantomdb_pool_create(const phantomdb_pool_options *options,
                               phantomdb_pool **pool,
@@ -596,9 +594,9 @@ int32_t phantomdb_pool_create(const phantomdb_pool_options *options,
 
 /**
  * Retires every connection that is open now: idle ones at once, others when they are released.
- * Callers notice nothing. For a server that moved, or certificates that changed: new connections
- * look its name up again, and the TLS files are read again. A server that can't be reached is
- * tried at once.
+ * Callers notice nothing. Use it when the server has moved or certificates have changed: new
+ * connections look the server's name up again and read the TLS files again. A server that could
+ * not be reached is tried at once.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
  */
@@ -606,9 +604,9 @@ int32_t phantomdb_pool_reset(phantomdb_pool *pool, phantomdb_error *error);
 
 /**
  * Changes `min_connections` and `max_connections` while the pool is in use. Connections above a
- * smaller maximum close: idle ones at once, others when they are released.
+ * smaller maximum are closed: idle ones at once, others when they are released.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` (nothing is changed then),
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` (nothing changes then),
  * `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
  */
 int32_t phantomdb_pool_resize(phantomdb_pool *pool,
@@ -619,7 +617,7 @@ int32_t phantomdb_pool_resize(phantomdb_pool *pool,
 /**
  * Changes the bearer token; NULL sends none. Every request that starts afterwards uses it.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a token that no HTTP header can carry (the old one
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` if an HTTP header can't carry the token (the old one
  * stays then), `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
  */
 int32_t phantomdb_pool_set_token(phantomdb_pool *pool, const char *token, phantomdb_error *error);
@@ -627,24 +625,25 @@ int32_t phantomdb_pool_set_token(phantomdb_pool *pool, const char *token, phanto
 /**
  * Closes the pool, and returns when nothing of it is left: no socket and no thread.
  *
- * Whoever waits for a connection gets `PHANTOMDB_ERR_CLOSED` at once. Connections in use have
- * `close_timeout_ms` to be released; then they are cut: a request in flight on them fails with
- * `PHANTOMDB_ERR_CLOSED`, as does everything tried on them later. Release them as usual.
+ * Callers that wait for a connection get `PHANTOMDB_ERR_CLOSED` at once. Connections in use have
+ * `close_timeout_ms` to be released. Then they are cut off: a request in flight on them fails
+ * with `PHANTOMDB_ERR_CLOSED`, and so does everything that is tried on them later. Release them
+ * as usual.
  *
- * Closing a pool twice, or from two threads at once, is fine. Callbacks of
- * `phantomdb_pool_close_async` have run, too, when this returns.
+ * A pool may be closed twice, and from two threads at once. When this returns, the callbacks of
+ * `phantomdb_pool_close_async` have run, too.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_WOULD_DEADLOCK` from within a callback of
- * the library, which then closes nothing.
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_WOULD_DEADLOCK` in a callback of the
+ * library, where it closes nothing.
  */
 int32_t phantomdb_pool_close(phantomdb_pool *pool, phantomdb_error *error);
 
 /**
- * As `phantomdb_pool_close`, but connections in use have `timeout_ms` to be released instead of
- * `close_timeout_ms`; with 0 they are cut at once. A close that waits already, in another thread,
- * ends as early.
+ * Like `phantomdb_pool_close`, but connections in use have `timeout_ms` milliseconds to be
+ * released instead of `close_timeout_ms`; with 0 they are cut off at once. A close that is
+ * waiting already, in another thread, ends as early.
  *
- * Errors: as `phantomdb_pool_close`; `PHANTOMDB_ERR_INVALID_ARGUMENT` for a negative time.
+ * Errors: like `phantomdb_pool_close`; `PHANTOMDB_ERR_INVALID_ARGUMENT` if the time is negative.
  */
 int32_t phantomdb_pool_close_timeout(phantomdb_pool *pool,
                                      int64_t timeout_ms,
@@ -653,61 +652,59 @@ int32_t phantomdb_pool_close_timeout(phantomdb_pool *pool,
 /* ---- Connections: acquire, release ---- */
 
 /**
- * A connection that was acquired from a pool, and is yours until you release it.
+ * A connection that was acquired from a pool. It is yours until you release it, in whatever
+ * thread that is.
  *
- * `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
- * `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
- * `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`, `_run`,
- * `_request`, `_interrupt`, `_set_owner`; without waiting `_run_async`, `_request_async`; step by
- * step `_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`, `_watch_socket`.
+ * It serves one request at a time: a second thread that tries meanwhile gets
+ * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread.
  *
- * One request at a time runs on it: a second thread that tries meanwhile gets
- * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
- * used and released by another thread than the one that acquired it.
- *
- * What each operation below has in common: texts are UTF-8 and end with a NUL, and need to live
- * only during the call. Names may hold any character; the library encodes them. JSON arguments
- * are checked before anything is sent. On success `*result` is the response, to be freed with
- * `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the response is
- * of no interest. A call takes at most `request_timeout_ms`. Their errors:
+ * All its operations (`phantomdb_connection_health_check` to `phantomdb_connection_request`)
+ * have the following in common. Texts are UTF-8, end with a NUL, and need to live only during
+ * the call. Names may hold any character; the library encodes them. JSON arguments are checked
+ * before anything is sent. On success `*result` is the response, to be freed with
+ * `phantomdb_result_free`; on failure it is NULL. `result` itself may be NULL if the response
+ * does not matter. A call takes at most `request_timeout_ms`. Their errors:
  *
  * - `PHANTOMDB_ERR_INVALID_ARGUMENT`: an argument can't be used; nothing was sent.
- * - `PHANTOMDB_ERR_INVALID_HANDLE`: this connection was released, or never was one.
- * - `PHANTOMDB_ERR_HTTP`: the server answered with an error: 400 bad SQL, 404 no such database or
- *   table, 409 already there, 500 and so on; see `http_status`.
+ * - `PHANTOMDB_ERR_INVALID_HANDLE`: this connection has been released, or was never valid.
+ * - `PHANTOMDB_ERR_HTTP`: the server responded with an error: 400 for bad SQL, 404 for a missing
+ *   database or table, 409 if it exists already, 500 and so on; see `http_status`.
  * - `PHANTOMDB_ERR_UNAUTHORIZED`: the token is missing or wrong.
  * - `PHANTOMDB_ERR_UNAVAILABLE`, `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CONNECTION_LOST`,
- *   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: the way to the
- *   server. The connection may be used again: it opens itself anew.
- * - `PHANTOMDB_ERR_OUT_OF_MEMORY`: there is no memory for the request or for what came.
- * - `PHANTOMDB_ERR_CANCELLED`: it was interrupted. `PHANTOMDB_ERR_BUSY`: see above.
- *   `PHANTOMDB_ERR_CLOSED`: the pool was closed.
+ *   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: something failed
+ *   on the way to the server and back. The connection can still be used: its next request opens
+ *   a new socket.
+ * - `PHANTOMDB_ERR_OUT_OF_MEMORY`: there is not enough memory for the request or the response.
+ * - `PHANTOMDB_ERR_CANCELLED`: the request was interrupted.
+ * - `PHANTOMDB_ERR_BUSY`: another request is in flight on this connection.
+ * - `PHANTOMDB_ERR_CLOSED`: the pool was closed.
  *
- * A request is sent again only if nothing of it reached the server, if it only reads, or if the
- * server says that it did not wait for it (408) and closes the connection: an insert is never
- * carried out twice. Whether you may send it again yourself is in `retriable` of the error.
+ * The library sends a request again only if nothing of it reached the server, if it only reads,
+ * or if the server closes the connection and says that it gave up waiting for the request (408).
+ * So an insert is never carried out twice. Whether you may safely repeat it yourself is in
+ * `retriable` of the error.
  */
 typedef struct phantomdb_connection phantomdb_connection;
 
 /**
  * Waits for a connection, at most `acquire_timeout_ms`.
  *
- * On success `*connection` is yours until `phantomdb_pool_release` or `phantomdb_pool_discard`; on
- * failure it is NULL. Callers are served in the order in which they came.
+ * On success `*connection` is yours until `phantomdb_pool_release` or `phantomdb_pool_discard`;
+ * on failure it is NULL. Callers are served in the order in which they came.
  *
- * Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`; when the
- * server can't be reached `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`,
- * `PHANTOMDB_ERR_UNAUTHORIZED`) at once, with the root cause and `retry_after_ms`; but as long
- * as a connection in use may come back, the call waits for that. A time-out says what the pool
- * was doing: whom it was dialling, since when.
+ * Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`. If the
+ * server can't be reached, `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`,
+ * `PHANTOMDB_ERR_UNAUTHORIZED`) at once, with the root cause and `retry_after_ms`, unless a
+ * connection in use may come back: the call waits for that. The message of a time-out says what
+ * the pool was doing: what it was dialling, and since when.
  */
 int32_t phantomdb_pool_acquire(phantomdb_pool *pool,
                                phantomdb_connection **connection,
                                phantomdb_error *error);
 
 /**
- * As `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
- * connection only if one is free at once; a negative time is refused.
+ * Like `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
+ * connection only if one is free at once. A negative time is refused.
  */
 int32_t phantomdb_pool_acquire_timeout(phantomdb_pool *pool,
                                        int64_t timeout_ms,
@@ -717,49 +714,50 @@ int32_t phantomdb_pool_acquire_timeout(phantomdb_pool *pool,
 /**
  * Takes a connection if one is free. Never waits and never uses the network.
  *
- * Errors: `PHANTOMDB_ERR_WOULD_BLOCK` if none is free; else as `phantomdb_pool_acquire`.
+ * Errors: `PHANTOMDB_ERR_WOULD_BLOCK` if none is free; otherwise like `phantomdb_pool_acquire`.
  */
 int32_t phantomdb_pool_try_acquire(phantomdb_pool *pool,
                                    phantomdb_connection **connection,
                                    phantomdb_error *error);
 
 /**
- * Gives a connection back. Never waits and never uses the network; it can't fail for a
- * connection that you have.
+ * Gives a connection back. Never waits, never uses the network, and never fails for a connection
+ * that you hold.
  *
  * `connection` is gone afterwards, whatever this returns. A transaction that is still open on it
  * is rolled back before anybody else gets it. If another thread has a request in flight on it,
- * that request goes on, and the connection is back when it is done. A request that you carry on
- * yourself (`phantomdb_step`) is given up.
+ * the request goes on, and the connection is back when that is done. A request that you drive
+ * step by step (`phantomdb_step`) is abandoned.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a connection that was released already or is not of
- * this pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile, which then took the
- * connection back itself: nothing is left to do.
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE` if the connection has already been released or belongs
+ * to another pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile. The pool has then
+ * taken the connection back itself, and nothing is left to do.
  */
 int32_t phantomdb_pool_release(phantomdb_pool *pool,
                                phantomdb_connection *connection,
                                phantomdb_error *error);
 
 /**
- * Gives a connection back to be closed instead of reused. As `phantomdb_pool_release` in all else.
+ * Gives a connection back to be closed instead of reused. Otherwise like
+ * `phantomdb_pool_release`.
  */
 int32_t phantomdb_pool_discard(phantomdb_pool *pool,
                                phantomdb_connection *connection,
                                phantomdb_error *error);
 
 /**
- * Counts an acquire whose caller had given up before it began, so that the statistics have each
- * acquire once. For bindings to languages in which a call may be cancelled before it is made. No
- * connection is asked for.
+ * Counts an acquire that was cancelled before it began, so that the statistics have each acquire
+ * once. It asks for no connection. For bindings to languages in which a call can be cancelled
+ * before it is made.
  *
  * It always fails: with `PHANTOMDB_ERR_CANCELLED`, or with `PHANTOMDB_ERR_INVALID_HANDLE` or
- * `PHANTOMDB_ERR_CLOSED` for the pool.
+ * `PHANTOMDB_ERR_CLOSED` because of the pool.
  */
 int32_t phantomdb_pool_acquire_cancelled(phantomdb_pool *pool, phantomdb_error *error);
 
 /**
- * Names who has the connection, for the report of a leak (`leak_threshold_ms`): the id of a
- * request, say, or a place in the program. Forgotten at the release.
+ * Names the user of the connection for the report of a leak (`leak_threshold_ms`): the id of a
+ * request, for example, or a place in the program. A release clears it.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`.
  */
@@ -768,9 +766,9 @@ int32_t phantomdb_connection_set_owner(phantomdb_connection *connection,
                                        phantomdb_error *error);
 
 /**
- * Cuts the request that another thread has in flight on this connection: it fails with
- * `PHANTOMDB_ERR_CANCELLED`, and what the server made of it is unknown. With none in flight it
- * does nothing. Safe from any thread; returns at once.
+ * Cuts off the request that another thread has in flight on this connection. It fails with
+ * `PHANTOMDB_ERR_CANCELLED`, and it is unknown whether it took effect. Without a request in
+ * flight this does nothing. Safe from any thread; returns at once.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
  */
@@ -779,38 +777,32 @@ int32_t phantomdb_connection_interrupt(phantomdb_connection *connection, phantom
 /* ---- Requests ---- */
 
 /**
- * A response. It can be read as JSON text, and, without any JSON library, as a table (rows and
- * columns; an object is a table of one row) or as a list of names.
+ * A response. It can be read as JSON text or, without a JSON library, as a table (rows and
+ * columns; an object is a table with one row) or as a list of names.
  *
- * As text: `phantomdb_result_text`. As a table: `_row_count`, `_column_count`, `_column_name`,
- * `_column_index`, `_cell_kind`, `_cell_is_null`, `_cell_text`, `_cell_int64`, `_cell_double`,
- * `_cell_bool`, `_cell_is_replaced`. As a list: `_item_count`, `_item`. Many values at once:
- * `_read_columns`, `_read_cells`, `_read_items`, `_read_json`. Besides: `_affected_rows`,
- * `_reported_row_count`, `_free`.
+ * It is yours until `phantomdb_result_free`, and does not depend on the connection or pool that
+ * it came from. Reading it is safe from any thread. Every text that it lends is UTF-8, ends with
+ * a NUL, and is valid until the result is freed. A text may contain a NUL itself, so each call
+ * that lends one also gives its `length` in bytes, without the last NUL; `length` may be NULL.
  *
- * It is yours until `phantomdb_result_free`, and does not depend on the connection or the pool
- * that it came from. Reading it is safe from any thread; every text that it lends is UTF-8,
- * ended by a NUL, and valid until the result is freed. Since a text may hold a NUL itself, each
- * call that lends one also says its `length` in bytes, the last NUL not counted; `length` may be
- * NULL.
- *
- * Their errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a result that was freed or never was one;
- * `PHANTOMDB_ERR_INVALID_ARGUMENT` for a row, column or item that does not exist;
- * `PHANTOMDB_ERR_TYPE` for a value of another type, or a result that is no table or no list.
+ * What its calls have in common. Their errors: `PHANTOMDB_ERR_INVALID_HANDLE` if the result has
+ * been freed or was never valid; `PHANTOMDB_ERR_INVALID_ARGUMENT` if a row, column or item does
+ * not exist; `PHANTOMDB_ERR_TYPE` if a value has another type, or the result is not a table or
+ * not a list.
  */
 typedef struct phantomdb_result phantomdb_result;
 
 /**
- * Frees a result, and with it every text that it lent. Returns `PHANTOMDB_ERR_INVALID_HANDLE`, and
- * does nothing, for NULL and for a result that was freed already.
+ * Frees a result, and with it every text that it lent. For NULL, and for a result that has
+ * already been freed, it does nothing and returns `PHANTOMDB_ERR_INVALID_HANDLE`.
  */
 int32_t phantomdb_result_free(phantomdb_result *result);
 
 /**
  * The operations by number, for `phantomdb_connection_run`, `phantomdb_pool_run` and their
- * asynchronous forms. Each takes the texts that it names, in this order; those in brackets may be
- * NULL, or left away at the end. What they mean stands at the function of the same name, such
- * as `phantomdb_connection_select`. The numbers never change.
+ * asynchronous forms. Each takes the texts that are listed with it, in this order; those in
+ * brackets may be NULL, or omitted at the end. The function of the same name, such as
+ * `phantomdb_connection_select`, says what they mean. The numbers never change.
  */
 typedef enum phantomdb_operation {
     /** No arguments. */
@@ -845,34 +837,34 @@ typedef enum phantomdb_operation {
     PHANTOMDB_ROLLBACK_TRANSACTION = 15,
 } phantomdb_operation;
 
-/** An operation with its name and its arguments, as `phantomdb_operation_table` lists them. */
+/** An operation with its name and arguments; see `phantomdb_operation_table`. */
 typedef struct phantomdb_operation_info {
     /** One of `phantomdb_operation`. */
     int32_t operation;
     /** How many arguments it takes. */
     uint32_t argument_count;
-    /** How many of them it must have; they come first. */
+    /** How many of them it requires; these come first. */
     uint32_t required_count;
     /** For later versions; zero. */
     uint32_t reserved;
-    /** Its name, "list_databases" for example. */
+    /** Its name, such as "list_databases". */
     const char *name;
     /** The names of its arguments. */
     const char *const *arguments;
 } phantomdb_operation_info;
 
 /**
- * Every operation with its name and its arguments, in the order of the numbers.
+ * Lists every operation with its name and arguments, in the order of the numbers.
  *
- * Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
- * bindings, which take their constants from here or check them. Safe from any thread.
+ * Returns the first of `*count` entries, which are never freed. `count` may be NULL. Bindings
+ * take their constants from here, or check them. Safe from any thread.
  */
 const phantomdb_operation_info *phantomdb_operation_table(uint64_t *count);
 
 /**
- * Looks at the arguments of an operation as every function does that carries it out, and does
- * nothing else: for programs that acquire a connection for it first, and are not to wait for one
- * in vain. `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+ * Checks the arguments of an operation as every call does that runs it, and does nothing else.
+ * For programs that acquire a connection first and should not wait for one in vain. `operation`,
+ * `arguments` and `argument_count` are those of `phantomdb_connection_run`.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
  */
@@ -882,8 +874,7 @@ int32_t phantomdb_operation_check(int32_t operation,
                                   phantomdb_error *error);
 
 /**
- * The same for a request that has no name here. `method`, `path`, `body` and `body_length` are
- * as for `phantomdb_connection_request`.
+ * Checks the arguments of `phantomdb_connection_request`, and does nothing else.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
  */
@@ -894,38 +885,40 @@ int32_t phantomdb_request_check(const char *method,
                                 phantomdb_error *error);
 
 /**
- * Asks the server how it is: the response is an object whose `status` is "healthy" or "unhealthy".
+ * Asks the server for its health. The response is an object whose `status` is "healthy" or
+ * "unhealthy".
  */
 int32_t phantomdb_connection_health_check(phantomdb_connection *connection,
                                           phantomdb_result **result,
                                           phantomdb_error *error);
 
-/** Lists the databases: the response is a list of names. */
+/** Lists the databases. The response is a list of names. */
 int32_t phantomdb_connection_list_databases(phantomdb_connection *connection,
                                             phantomdb_result **result,
                                             phantomdb_error *error);
 
-/** Makes a database. HTTP status 409 if there is one of this name. */
+/** Creates a database. HTTP status 409 if the name is taken. */
 int32_t phantomdb_connection_create_database(phantomdb_connection *connection,
                                              const char *name,
                                              phantomdb_result **result,
                                              phantomdb_error *error);
 
-/** Removes a database with all that is in it. */
+/** Drops a database with everything in it. */
 int32_t phantomdb_connection_drop_database(phantomdb_connection *connection,
                                            const char *database,
                                            phantomdb_result **result,
                                            phantomdb_error *error);
 
-/** Lists the tables of a database: the response is a list of names. */
+/** Lists the tables of a database. The response is a list of names. */
 int32_t phantomdb_connection_list_tables(phantomdb_connection *connection,
                                          const char *database,
                                          phantomdb_result **result,
                                          phantomdb_error *error);
 
 /**
- * Makes a table. `columns` is a JSON array of objects with `name` and `type`, and where wanted
- * `nullable`, `primaryKey`, `defaultValue`: `[{"name":"id","type":"integer","primaryKey":true}]`.
+ * Creates a table. `columns` is a JSON array of objects with `name` and `type` and, optionally,
+ * `nullable`, `primaryKey` and `defaultValue`:
+ * `[{"name":"id","type":"integer","primaryKey":true}]`.
  */
 int32_t phantomdb_connection_create_table(phantomdb_connection *connection,
                                           const char *database,
@@ -934,7 +927,7 @@ int32_t phantomdb_connection_create_table(phantomdb_connection *connection,
                                           phantomdb_result **result,
                                           phantomdb_error *error);
 
-/** Removes a table with all its rows. */
+/** Drops a table with all its rows. */
 int32_t phantomdb_connection_drop_table(phantomdb_connection *connection,
                                         const char *database,
                                         const char *table,
@@ -942,8 +935,8 @@ int32_t phantomdb_connection_drop_table(phantomdb_connection *connection,
                                         phantomdb_error *error);
 
 /**
- * Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never carried out
- * twice.
+ * Inserts one row: a JSON object of columns and values, `{"id":1,"name":"Ada"}`. It is never
+ * carried out twice.
  */
 int32_t phantomdb_connection_insert(phantomdb_connection *connection,
                                     const char *database,
@@ -953,8 +946,8 @@ int32_t phantomdb_connection_insert(phantomdb_connection *connection,
                                     phantomdb_error *error);
 
 /**
- * Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the response is a
- * table, with its columns in the server's order. A blank condition is refused.
+ * Reads the rows that match an SQL condition, or all rows if `condition` is NULL. The response
+ * is a table with its columns in the server's order. A blank condition is refused.
  */
 int32_t phantomdb_connection_select(phantomdb_connection *connection,
                                     const char *database,
@@ -964,8 +957,8 @@ int32_t phantomdb_connection_select(phantomdb_connection *connection,
                                     phantomdb_error *error);
 
 /**
- * Changes the rows that fulfil an SQL condition, or all if `condition` is NULL. `data` is a JSON
- * object of column to new value. A blank condition is refused.
+ * Updates the rows that match an SQL condition, or all rows if `condition` is NULL. `data` is a
+ * JSON object of columns and new values. A blank condition is refused.
  * `phantomdb_result_affected_rows` says how many rows changed.
  */
 int32_t phantomdb_connection_update(phantomdb_connection *connection,
@@ -977,9 +970,9 @@ int32_t phantomdb_connection_update(phantomdb_connection *connection,
                                     phantomdb_error *error);
 
 /**
- * Deletes the rows that fulfil an SQL condition. It is never optional: NULL or blank is refused
- * before anything is sent, because on the wire such a delete would drop the table. Say "1=1"
- * for all rows. `phantomdb_result_affected_rows` says how many went.
+ * Deletes the rows that match an SQL condition. The condition is required: NULL or a blank one
+ * is refused before anything is sent, because on the wire such a delete would drop the table.
+ * For all rows, pass "1=1". `phantomdb_result_affected_rows` says how many rows were deleted.
  */
 int32_t phantomdb_connection_delete(phantomdb_connection *connection,
                                     const char *database,
@@ -989,9 +982,9 @@ int32_t phantomdb_connection_delete(phantomdb_connection *connection,
                                     phantomdb_error *error);
 
 /**
- * Runs one SQL statement. `parameters` is a JSON array, one value for each `?` of the statement,
- * or NULL. The response of a query is a table; `phantomdb_result_affected_rows` tells of other
- * statements.
+ * Runs one SQL statement. `parameters` is a JSON array with one value for each `?` of the
+ * statement, or NULL. The response to a query is a table; for other statements,
+ * `phantomdb_result_affected_rows` says how many rows changed.
  */
 int32_t phantomdb_connection_execute_query(phantomdb_connection *connection,
                                            const char *database,
@@ -1001,11 +994,11 @@ int32_t phantomdb_connection_execute_query(phantomdb_connection *connection,
                                            phantomdb_error *error);
 
 /**
- * Begins a transaction, of one database or (`database` NULL) of whichever it touches first. Every
- * request on this connection belongs to it until commit or rollback; releasing the connection
- * rolls it back. The response is an object with the `transaction_id`.
+ * Begins a transaction on one database or, if `database` is NULL, on the first one that it uses.
+ * Every request on this connection belongs to it until a commit or rollback; releasing the
+ * connection rolls it back. The response is an object with the `transaction_id`.
  *
- * `PHANTOMDB_ERR_INVALID_STATE` if one is open on this connection already.
+ * `PHANTOMDB_ERR_INVALID_STATE` if a transaction is already open on this connection.
  */
 int32_t phantomdb_connection_begin_transaction(phantomdb_connection *connection,
                                                const char *database,
@@ -1016,7 +1009,7 @@ int32_t phantomdb_connection_begin_transaction(phantomdb_connection *connection,
  * Commits the transaction that is open on this connection. `transaction_id` is its id, or NULL,
  * which means the same.
  *
- * `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+ * `PHANTOMDB_ERR_INVALID_STATE` if no transaction is open, or one with another id.
  */
 int32_t phantomdb_connection_commit_transaction(phantomdb_connection *connection,
                                                 const char *transaction_id,
@@ -1024,10 +1017,10 @@ int32_t phantomdb_connection_commit_transaction(phantomdb_connection *connection
                                                 phantomdb_error *error);
 
 /**
- * Rolls back the transaction that is open on this connection. `transaction_id` is its id, or NULL,
- * which means the same.
+ * Rolls back the transaction that is open on this connection. `transaction_id` is its id, or
+ * NULL, which means the same.
  *
- * `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+ * `PHANTOMDB_ERR_INVALID_STATE` if no transaction is open, or one with another id.
  */
 int32_t phantomdb_connection_rollback_transaction(phantomdb_connection *connection,
                                                   const char *transaction_id,
@@ -1035,10 +1028,11 @@ int32_t phantomdb_connection_rollback_transaction(phantomdb_connection *connecti
                                                   phantomdb_error *error);
 
 /**
- * Runs an operation that is chosen by number: one of `phantomdb_operation`, with its
- * `argument_count` texts. As the function of its name in all else.
+ * Runs an operation by its number: `operation` is one of `phantomdb_operation`, and `arguments`
+ * has its `argument_count` texts. Otherwise like the function of the same name.
  *
- * `PHANTOMDB_ERR_INVALID_ARGUMENT` for an unknown operation, or arguments that it does not take.
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is no such operation, or it does not take these
+ * arguments.
  */
 int32_t phantomdb_connection_run(phantomdb_connection *connection,
                                  int32_t operation,
@@ -1048,10 +1042,10 @@ int32_t phantomdb_connection_run(phantomdb_connection *connection,
                                  phantomdb_error *error);
 
 /**
- * Sends a request that has no name here yet.
+ * Sends a request that has no function of its own.
  *
- * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
- * whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0.
+ * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent unchanged, so
+ * percent-encode what needs it; `body` is JSON, or NULL with length 0.
  */
 int32_t phantomdb_connection_request(phantomdb_connection *connection,
                                      const char *method,
@@ -1064,11 +1058,11 @@ int32_t phantomdb_connection_request(phantomdb_connection *connection,
 /**
  * Acquires a connection, runs one SQL statement on it and gives it back.
  *
- * `parameters` is a JSON array, one value for each `?` of the statement, or NULL. On success
+ * `parameters` is a JSON array with one value for each `?` of the statement, or NULL. On success
  * `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
  * `result` itself may be NULL.
  *
- * Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
+ * Errors: like `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
  */
 int32_t phantomdb_pool_query(phantomdb_pool *pool,
                              const char *database,
@@ -1080,13 +1074,13 @@ int32_t phantomdb_pool_query(phantomdb_pool *pool,
 /**
  * Acquires a connection, runs one operation on it and gives it back.
  *
- * `operation` is one of `phantomdb_operation`, `arguments` its `argument_count` texts. On success
- * `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
- * `result` itself may be NULL.
+ * `operation` is one of `phantomdb_operation`, and `arguments` has its `argument_count` texts.
+ * On success `*result` is the response, to be freed with `phantomdb_result_free`; on failure it
+ * is NULL. `result` itself may be NULL.
  *
- * Errors: as `phantomdb_pool_acquire` and as the function of the operation's name;
- * `PHANTOMDB_ERR_INVALID_ARGUMENT` for an operation of transactions, which need a connection that
- * you have.
+ * Errors: like `phantomdb_pool_acquire` and the function of the operation's name;
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` for an operation on transactions, which needs a connection
+ * that you have acquired.
  */
 int32_t phantomdb_pool_run(phantomdb_pool *pool,
                            int32_t operation,
@@ -1098,12 +1092,12 @@ int32_t phantomdb_pool_run(phantomdb_pool *pool,
 /**
  * Acquires a connection, sends one request on it and gives it back.
  *
- * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
- * whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0. On success
- * `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
- * `result` itself may be NULL if the response is of no interest.
+ * `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent unchanged, so
+ * percent-encode what needs it; `body` is JSON, or NULL with length 0. On success `*result` is
+ * the response, to be freed with `phantomdb_result_free`; on failure it is NULL. `result` itself
+ * may be NULL if the response does not matter.
  *
- * Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_request`.
+ * Errors: like `phantomdb_pool_acquire` and `phantomdb_connection_request`.
  */
 int32_t phantomdb_pool_request(phantomdb_pool *pool,
                                const char *method,
@@ -1130,26 +1124,26 @@ typedef enum phantomdb_cell_kind {
 } phantomdb_cell_kind;
 
 /**
- * The response as JSON: of a select the array of row objects, of a list the array of names, of a
- * query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (if the server did
- * not say them, the rows are counted, and `affectedRows` is null), else the whole object that
- * the server sent.
+ * The response as JSON: for a select, the array of row objects; for a list, the array of names;
+ * for a query, `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (if the
+ * server did not send the numbers, the rows are counted, and `affectedRows` is null); otherwise
+ * the whole object that the server sent.
  *
- * The text of a table or a list is written when it is first asked for. `PHANTOMDB_ERR_TOO_LARGE`
- * if that of a query would be many times what the server sent, since its rows have few columns
- * in common: read its cells.
+ * The text of a table or list is written when it is first asked for. `PHANTOMDB_ERR_TOO_LARGE`
+ * if the rows of a query have so few columns in common that the text would be many times what
+ * the server sent: read the cells instead.
  */
 int32_t phantomdb_result_text(const phantomdb_result *result,
                               const char **text,
                               uint64_t *length,
                               phantomdb_error *error);
 
-/** How many rows the table has. */
+/** The number of rows of the table. */
 int32_t phantomdb_result_row_count(const phantomdb_result *result,
                                    uint64_t *count,
                                    phantomdb_error *error);
 
-/** How many columns the table has. */
+/** The number of columns of the table. */
 int32_t phantomdb_result_column_count(const phantomdb_result *result,
                                       uint64_t *count,
                                       phantomdb_error *error);
@@ -1161,7 +1155,7 @@ int32_t phantomdb_result_column_name(const phantomdb_result *result,
                                      uint64_t *length,
                                      phantomdb_error *error);
 
-/** The number of the column of this name; `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is none. */
+/** The number of the column with this name; `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is none. */
 int32_t phantomdb_result_column_index(const phantomdb_result *result,
                                       const char *name,
                                       uint64_t *column,
@@ -1182,8 +1176,8 @@ int32_t phantomdb_result_cell_is_null(const phantomdb_result *result,
                                       phantomdb_error *error);
 
 /**
- * A cell as text: of a string its characters, of anything else its JSON; a null is "" (ask
- * `phantomdb_result_cell_is_null` to tell it from an empty string). Works for every cell.
+ * A cell as text: the characters of a string, the JSON of anything else, "" for null
+ * (`phantomdb_result_cell_is_null` tells it from an empty string). Works for every cell.
  */
 int32_t phantomdb_result_cell_text(const phantomdb_result *result,
                                    uint64_t row,
@@ -1193,8 +1187,8 @@ int32_t phantomdb_result_cell_text(const phantomdb_result *result,
                                    phantomdb_error *error);
 
 /**
- * Whether a cell has unpaired surrogates (JSON can spell half a pair), which UTF-8 can't hold:
- * each is the character U+FFFD in the text of a string, and is an escape in nested JSON.
+ * Whether a cell has unpaired surrogates. JSON can contain half a pair, but UTF-8 can't: each is
+ * the character U+FFFD in the text of a string, and an escape in nested JSON.
  */
 int32_t phantomdb_result_cell_is_replaced(const phantomdb_result *result,
                                           uint64_t row,
@@ -1203,7 +1197,8 @@ int32_t phantomdb_result_cell_is_replaced(const phantomdb_result *result,
                                           phantomdb_error *error);
 
 /**
- * A cell as a whole number. `PHANTOMDB_ERR_TYPE` for anything that is not exactly one of 64 bits.
+ * A cell as an integer. `PHANTOMDB_ERR_TYPE` if it is not a number that an int64_t holds
+ * exactly.
  */
 int32_t phantomdb_result_cell_int64(const phantomdb_result *result,
                                     uint64_t row,
@@ -1212,8 +1207,8 @@ int32_t phantomdb_result_cell_int64(const phantomdb_result *result,
                                     phantomdb_error *error);
 
 /**
- * A cell as a floating-point number, the nearest there is. `PHANTOMDB_ERR_TYPE` for anything
- * that is not a number, and for a number beyond every double, such as 1e400.
+ * A cell as the nearest floating-point number. `PHANTOMDB_ERR_TYPE` if it is not a number, or is
+ * out of range for a double, such as 1e400.
  */
 int32_t phantomdb_result_cell_double(const phantomdb_result *result,
                                      uint64_t row,
@@ -1222,7 +1217,7 @@ int32_t phantomdb_result_cell_double(const phantomdb_result *result,
                                      phantomdb_error *error);
 
 /**
- * A cell as true or false; the numbers 1 and 0 are those too, because SQL often has no others.
+ * A cell as true or false. The numbers 1 and 0 count as these, because SQL often has no others.
  * `PHANTOMDB_ERR_TYPE` for anything else.
  */
 int32_t phantomdb_result_cell_bool(const phantomdb_result *result,
@@ -1231,7 +1226,7 @@ int32_t phantomdb_result_cell_bool(const phantomdb_result *result,
                                    bool *value,
                                    phantomdb_error *error);
 
-/** How many items the list has. */
+/** The number of items of the list. */
 int32_t phantomdb_result_item_count(const phantomdb_result *result,
                                     uint64_t *count,
                                     phantomdb_error *error);
@@ -1245,16 +1240,16 @@ int32_t phantomdb_result_item(const phantomdb_result *result,
 
 /**
  * How many rows an update, a delete or another statement changed; -1 if the server did not say,
- * as after an insert, or said something that is not a whole number, or negative.
+ * as after an insert, or sent something other than a whole number of at least 0.
  */
 int32_t phantomdb_result_affected_rows(const phantomdb_result *result,
                                        int64_t *count,
                                        phantomdb_error *error);
 
 /**
- * How many rows the server says there are, which may be more than it sent; if it does not say,
- * or says something that is not a whole number, or negative, the number of rows that it sent.
- * The `rowCount` of every binding.
+ * How many rows there are according to the server, which may be more than it sent; if it does
+ * not say, or sends something other than a whole number of at least 0, the number of rows that
+ * it sent. Every binding calls this `rowCount`.
  */
 int32_t phantomdb_result_reported_row_count(const phantomdb_result *result,
                                             int64_t *count,
@@ -1262,10 +1257,7 @@ int32_t phantomdb_result_reported_row_count(const phantomdb_result *result,
 
 /* ---- Results: many values in one call ---- */
 
-/**
- * Stands for the whole result instead of a row and a column of it; see
- * `phantomdb_result_read_json`.
- */
+/** As both row and column: the whole result; see `phantomdb_result_read_json`. */
 #define PHANTOMDB_WHOLE UINT64_MAX
 
 /** What a `phantomdb_value` is. */
@@ -1281,39 +1273,39 @@ typedef enum phantomdb_value_kind {
     /** A number with a fraction or exponent: `number` is the nearest double. */
     PHANTOMDB_VALUE_DOUBLE = 4,
     /**
-     * A number with a fraction or exponent beyond every double, such as 1e400: `text` has it as
-     * it was sent.
+     * A number with a fraction or exponent that is out of range for a double, such as 1e400:
+     * `text` has it as it was sent.
      */
     PHANTOMDB_VALUE_BIG_NUMBER = 5,
-    /** A text: `text` has its characters. */
+    /** A string: `text` has its characters. */
     PHANTOMDB_VALUE_STRING = 6,
     /**
      * A JSON array or object in a cell: `text` has its JSON, and `phantomdb_result_read_json`
      * reads it.
      */
     PHANTOMDB_VALUE_JSON = 7,
-    /** An array begins. This and those below come from `phantomdb_result_read_json` alone. */
+    /** An array begins. Only `phantomdb_result_read_json` gives this kind and those below. */
     PHANTOMDB_VALUE_ARRAY = 8,
     /** An object begins. */
     PHANTOMDB_VALUE_OBJECT = 9,
     /** The name of a member of an object, in `text`. Its value comes next. */
     PHANTOMDB_VALUE_KEY = 10,
-    /** The array or object that began last, and has not ended, ends. */
+    /** The innermost array or object ends. */
     PHANTOMDB_VALUE_END = 11,
 } phantomdb_value_kind;
 
 /** The bits of `phantomdb_value.flags`. */
 typedef enum phantomdb_value_flag {
     /**
-     * `integer` is the value exactly: of a number that is whole, however it is spelled (5, 5.0,
-     * 5e0), and that an int64_t holds; of true and false 1 and 0.
+     * `integer` is exactly the value: for a whole number that an int64_t holds, however it is
+     * written (5, 5.0, 5e0); for true and false, 1 and 0.
      */
     PHANTOMDB_VALUE_HAS_INTEGER = 1,
-    /** `number` is the nearest double: of every number that is not beyond all of them. */
+    /** `number` is the nearest double: for every number that is in range. */
     PHANTOMDB_VALUE_HAS_DOUBLE = 2,
     /**
-     * A cell, a column or an item had unpaired surrogates (JSON can spell half a pair), which
-     * UTF-8 can't hold: each is the character U+FFFD in `text`, and is an escape in JSON.
+     * A cell, column or item has unpaired surrogates. JSON can contain half a pair, but UTF-8
+     * can't: each is the character U+FFFD in `text`, and an escape in JSON.
      */
     PHANTOMDB_VALUE_REPLACED = 4,
 } phantomdb_value_flag;
@@ -1322,10 +1314,10 @@ typedef enum phantomdb_value_flag {
  * A value of a result, as the functions give it that read many at once.
  *
  * These functions fill an array of yours with as many values as there are, or as there is room
- * for, and say in `count` how many they are. `position` is where they begin, and then where the
- * next call is to go on: begin with 0, and leave it alone. When `count` is 0, there are no more.
- * So a program makes few calls for a result of any size, and gets each value with its type, its
- * text and, of a number, its value:
+ * for, and set `count` to their number. `position` is where they begin, and afterwards where the
+ * next call continues: set it to 0 once, then leave it alone. When `count` is 0, there are no
+ * more. So a program makes few calls for a result of any size, and gets each value with its
+ * type, its text and, if it is a number, its value:
  *
  *     uint64_t position = 0;
  *     uint64_t count = 0;
@@ -1336,32 +1328,32 @@ typedef enum phantomdb_value_flag {
  *         for (uint64_t i = 0; i < count; i++) use(&values[i]);
  *     } while (code == PHANTOMDB_OK && count > 0);
  *
- * Values of a result are read by column names once (`phantomdb_result_read_columns`), cells
- * (`phantomdb_result_read_cells`), items of a list (`phantomdb_result_read_items`), and JSON of
- * any shape (`phantomdb_result_read_json`).
+ * `phantomdb_result_read_columns` reads the names of the columns, `phantomdb_result_read_cells`
+ * the cells, `phantomdb_result_read_items` the items of a list, and `phantomdb_result_read_json`
+ * JSON of any shape.
  */
 typedef struct phantomdb_value {
     /** One of `phantomdb_value_kind`. */
     int32_t kind;
     /** Bits of `phantomdb_value_flag`. */
     uint32_t flags;
-    /** The row of a cell; else 0. */
+    /** The row of a cell; otherwise 0. */
     uint64_t row;
-    /** The column of a cell, or the number of a column or item; else 0. */
+    /** The column of a cell, or the number of a column or item; otherwise 0. */
     uint64_t column;
-    /** With `PHANTOMDB_VALUE_HAS_INTEGER`: the value. Else 0. */
+    /** With `PHANTOMDB_VALUE_HAS_INTEGER`: the value. Otherwise 0. */
     int64_t integer;
-    /** With `PHANTOMDB_VALUE_HAS_DOUBLE`: the nearest double. Else 0. */
+    /** With `PHANTOMDB_VALUE_HAS_DOUBLE`: the nearest double. Otherwise 0. */
     double number;
-    /** UTF-8: of a string its characters, of a null "", of anything else its JSON. */
+    /** UTF-8: the characters of a string, "" for null, the JSON of anything else. */
     const char *text;
-    /** How many bytes `text` has. */
+    /** The length of `text` in bytes. */
     uint64_t length;
 } phantomdb_value;
 
 /**
- * The names of the columns of a table, each once and in order: of the kind
- * `PHANTOMDB_VALUE_STRING`. Two may be equal. Texts are ended by a NUL and valid until the
+ * Reads the names of the columns of a table, each once and in order, as
+ * `PHANTOMDB_VALUE_STRING`. Two may be equal. Texts end with a NUL and are valid until the
  * result is freed.
  */
 int32_t phantomdb_result_read_columns(const phantomdb_result *result,
@@ -1372,10 +1364,10 @@ int32_t phantomdb_result_read_columns(const phantomdb_result *result,
                                       phantomdb_error *error);
 
 /**
- * The cells of a table that the server sent, row by row, and by columns within a row. What it
- * left out of a row is not among them (`phantomdb_result_cell_kind` says that it is null); a
- * null that it sent is. There may be rows that have none. Texts are ended by a NUL and valid
- * until the result is freed.
+ * Reads the cells of a table that the server sent, row by row, and by column within a row. A
+ * null that it sent is among them; a cell that it left out of a row is not
+ * (`phantomdb_result_cell_kind` says that it is null). A row may have no cells. Texts end with a
+ * NUL and are valid until the result is freed.
  */
 int32_t phantomdb_result_read_cells(const phantomdb_result *result,
                                     uint64_t *position,
@@ -1385,8 +1377,8 @@ int32_t phantomdb_result_read_cells(const phantomdb_result *result,
                                     phantomdb_error *error);
 
 /**
- * The items of a list, in order: of the kind `PHANTOMDB_VALUE_STRING`. Texts are ended by a NUL
- * and valid until the result is freed.
+ * Reads the items of a list, in order, as `PHANTOMDB_VALUE_STRING`. Texts end with a NUL and are
+ * valid until the result is freed.
  */
 int32_t phantomdb_result_read_items(const phantomdb_result *result,
                                     uint64_t *position,
@@ -1396,21 +1388,23 @@ int32_t phantomdb_result_read_items(const phantomdb_result *result,
                                     phantomdb_error *error);
 
 /**
- * JSON of any shape, as a row of values: of an object `PHANTOMDB_VALUE_OBJECT`, then of each
- * member `PHANTOMDB_VALUE_KEY` and its value, then `PHANTOMDB_VALUE_END`; of an array
- * `PHANTOMDB_VALUE_ARRAY`, its values, `PHANTOMDB_VALUE_END`. No more than 128 arrays and
- * objects are open at a time. Of members with the same name all come, the last of which counts.
+ * Reads JSON of any shape as a sequence of values. An object is `PHANTOMDB_VALUE_OBJECT`, then
+ * for each member `PHANTOMDB_VALUE_KEY` and its value, then `PHANTOMDB_VALUE_END`. An array is
+ * `PHANTOMDB_VALUE_ARRAY`, its values, then `PHANTOMDB_VALUE_END`. At most 128 arrays and
+ * objects are open at a time. If several members have the same name, all are given; the last one
+ * counts.
  *
- * `row` and `column` name a cell of the kind `PHANTOMDB_VALUE_JSON`; if both are
+ * `row` and `column` name a cell of the kind `PHANTOMDB_VALUE_JSON`. If both are
  * `PHANTOMDB_WHOLE`, the JSON is that of `phantomdb_result_text`. `PHANTOMDB_ERR_TYPE` if it is
  * not JSON.
  *
- * Strings with escapes are decoded into `buffer`, which has `buffer_size` bytes. Texts are valid
- * until that is used again or the result is freed, and are not ended by a NUL. As many bytes as
- * the JSON has are always enough; with fewer, the values that a call gives may be fewer than
- * there is room for, and `PHANTOMDB_ERR_INVALID_ARGUMENT` says of a string that can't be decoded
- * at all how many it needs, in `length` of the first value too; `position` is as it was then,
- * and the call can be made again. If no string has an escape, `buffer` may be NULL.
+ * Strings with escapes are decoded into `buffer`, which has `buffer_size` bytes. Texts don't end
+ * with a NUL; they are valid until the buffer is used again or the result is freed. A buffer as
+ * long as the JSON is always large enough. With a smaller one, a call may give fewer values than
+ * `capacity`. If not even one string fits, it fails with `PHANTOMDB_ERR_INVALID_ARGUMENT`, and
+ * the message and the `length` of the first value say how many bytes that string needs;
+ * `position` is unchanged, so the call can be repeated. `buffer` may be NULL if no string has an
+ * escape.
  */
 int32_t phantomdb_result_read_json(const phantomdb_result *result,
                                    uint64_t row,
@@ -1425,67 +1419,62 @@ int32_t phantomdb_result_read_json(const phantomdb_result *result,
 
 /* ---- Asynchronous calls ---- */
 
-/** In the place of a time: the pool's own, `acquire_timeout_ms` or `close_timeout_ms`. */
+/** In place of a time: the pool's own, `acquire_timeout_ms` or `close_timeout_ms`. */
 #define PHANTOMDB_POOL_TIMEOUT -1
 
 /**
- * An asynchronous call that is under way; what `phantomdb_cancel` needs.
+ * An asynchronous call in progress; `phantomdb_cancel` takes it.
  *
- * An asynchronous call returns at once, and tells its callback later what it has come to. What
- * they have in common:
+ * An asynchronous call returns at once, and passes its outcome to a callback later. All of them
+ * have this in common:
  *
  * - If the call returns `PHANTOMDB_OK`, its callback runs exactly once: on a thread of the
  *   library, never within the call, with no lock of the library held. It may run before the call
  *   has returned (`*ticket` is set by then). If the call returns an error, the callback never
  *   runs.
- * - `error` of the callback is never NULL: its code is `PHANTOMDB_OK` on success. It is lent for
- *   the time of the callback. What else the callback is handed is its own, as if a waiting call
- *   had returned it, and NULL unless the code is `PHANTOMDB_OK`.
- * - `user_data` is handed on as it is. Whatever it leads to must live until the callback has run.
- * - `*ticket` names the call until its callback runs; it needs no freeing, and later is
- *   harmless. `ticket` may be NULL for a call that will not be cancelled.
- * - Texts, bytes and arrays that are passed in are copied: they need to live only during the call.
- * - In a callback nothing may wait: acquire, every request and close are refused there with
- *   `PHANTOMDB_ERR_WOULD_DEADLOCK`. Asynchronous calls, `phantomdb_pool_try_acquire`,
- *   `phantomdb_pool_release`, reading results and all that does not wait may be used. A
- *   callback that takes its time holds up others: pass the work on.
- * - A callback must return: no longjmp, no exception out of it, no end of its thread.
+ * - The callback's `error` is never NULL; its code is `PHANTOMDB_OK` on success. It is lent for
+ *   the duration of the callback. The connection or result that the callback gets belongs to it,
+ *   as if a blocking call had returned it, and is NULL unless the code is `PHANTOMDB_OK`.
+ * - `user_data` is passed on unchanged. What it points to must live until the callback has run.
+ * - `*ticket` names the call until its callback runs. It needs no freeing, and is harmless
+ *   later. `ticket` may be NULL for a call that will not be cancelled.
+ * - Texts, bytes and arrays that are passed in are copied: they need to live only during the
+ *   call.
+ * - A callback must not wait: acquire, requests and close are refused in it with
+ *   `PHANTOMDB_ERR_WOULD_DEADLOCK`. It may make asynchronous calls, call
+ *   `phantomdb_pool_try_acquire` and `phantomdb_pool_release`, read results and do anything else
+ *   that does not wait. A slow callback delays others: pass long work on to another thread.
+ * - A callback must return: it must not use longjmp, let an exception escape or end its thread.
  *
- * While a call waits for a connection it takes no thread, and one thread of the pool serves all
- * its requests in flight. A connection that has to be opened first, and a response of more than
- * 64 KiB while it is read, take a thread of their own, of at most `max_connections`. These
- * threads are kept for the next calls, and end when there was nothing to do for 10 seconds. In a
- * forked child the calls of the parent do not exist: no callback of theirs runs, and their
- * tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
- *
- * In the place of a callback, `phantomdb_post_result` and its siblings leave the outcome in a
- * `phantomdb_completion_queue`, for a loop of yours to take.
- *
- * `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
- * `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
+ * A call that waits for a connection takes no thread, and one thread of the pool serves all
+ * requests in flight. A connection that has to be opened first, and a response of more than 64
+ * KiB while it is read, take a thread of their own; there are at most `max_connections` of
+ * these. They are kept for later calls, and end after 10 seconds without work. In a forked child
+ * the calls of the parent do not exist: their callbacks do not run, and their tickets are
+ * `PHANTOMDB_ERR_INVALID_HANDLE`.
  */
 typedef struct phantomdb_ticket phantomdb_ticket;
 
-/** What an acquire has come to: `connection` is the callback's own, to be released, or NULL. */
+/** The outcome of an acquire. `connection` is the callback's, to be released, or NULL. */
 typedef void (*phantomdb_acquire_callback)(phantomdb_connection *connection,
                                            const phantomdb_error *error,
                                            void *user_data);
 
-/** What a request has come to: `result` is the callback's own, to be freed, or NULL. */
+/** The outcome of a request. `result` is the callback's, to be freed, or NULL. */
 typedef void (*phantomdb_result_callback)(phantomdb_result *result,
                                           const phantomdb_error *error,
                                           void *user_data);
 
-/** A close is over. */
+/** The outcome of a close. */
 typedef void (*phantomdb_close_callback)(const phantomdb_error *error, void *user_data);
 
 /**
  * Acquires a connection without waiting for it.
  *
- * `timeout_ms` is how long the call may be under way, or `PHANTOMDB_POOL_TIMEOUT`. The callback
- * is handed the connection, or the error that `phantomdb_pool_acquire` would have returned, or
- * `PHANTOMDB_ERR_CANCELLED`. Callers are served in the order in which they came, those that wait
- * in `phantomdb_pool_acquire` among them.
+ * `timeout_ms` is how many milliseconds the acquire may take, or `PHANTOMDB_POOL_TIMEOUT`. The
+ * callback gets the connection, or the error that `phantomdb_pool_acquire` would have returned,
+ * or `PHANTOMDB_ERR_CANCELLED`. Callers are served in the order in which they came, together
+ * with those that wait in `phantomdb_pool_acquire`.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`,
  * `PHANTOMDB_ERR_CLOSED`; `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a
@@ -1499,21 +1488,22 @@ int32_t phantomdb_pool_acquire_async(phantomdb_pool *pool,
                                      phantomdb_error *error);
 
 /**
- * Acquires a connection by the shortest way there is; for bindings of other languages.
+ * Acquires a connection with the least overhead; for bindings to other languages.
  *
- * If one is free, it is in `*connection` when the call returns, and the callback does not run.
- * Otherwise `*connection` is NULL, and the callback runs once, as after
- * `phantomdb_pool_acquire_async`, but on whichever thread brings the outcome: a thread of the
- * library, or one that calls `phantomdb_pool_release`, `phantomdb_cancel`, `phantomdb_pool_close`
- * or another function, within that call. (Never within this one, and never within another such
- * callback.) That saves a change of threads, and asks of the callback that it does nothing but
- * note what it got: no lock may be taken in it that is held around calls of this library.
+ * If a connection is free, it is in `*connection` when the call returns, and the callback does
+ * not run. Otherwise `*connection` is NULL and the callback runs once, as after
+ * `phantomdb_pool_acquire_async`, but on the thread that brings the outcome: a thread of the
+ * library, or one that calls `phantomdb_pool_release`, `phantomdb_cancel`,
+ * `phantomdb_pool_close` or another function, within that call. (Never within this call, and
+ * never within another such callback.) This saves a change of threads. In return, the callback
+ * must only record its arguments, and must not take a lock that is held around calls of this
+ * library.
  *
- * Without a callback (NULL) nobody waits: `*connection` is NULL then unless one is free and as
- * fit as when it was last used, and that counts as no acquire. For callers that do something
- * else first.
+ * If `callback` is NULL, nobody waits: `*connection` is NULL unless a connection is free that
+ * needs no check, and a failure does not count as an acquire. For callers that try this before
+ * they do something else.
  *
- * Errors: as `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the
+ * Errors: like `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the
  * call returned); the callback does not run after an error.
  */
 int32_t phantomdb_pool_acquire_direct(phantomdb_pool *pool,
@@ -1526,10 +1516,10 @@ int32_t phantomdb_pool_acquire_direct(phantomdb_pool *pool,
 
 /**
  * Acquires a connection, runs one operation on it and gives it back, without waiting for any of
- * that. `operation`, `arguments` and `argument_count` are as for `phantomdb_pool_run`.
+ * this. `operation`, `arguments` and `argument_count` are those of `phantomdb_pool_run`.
  *
- * The callback is handed the response, or the error that `phantomdb_pool_run` would have returned,
- * or `PHANTOMDB_ERR_CANCELLED`.
+ * The callback gets the response, or the error that `phantomdb_pool_run` would have returned, or
+ * `PHANTOMDB_ERR_CANCELLED`.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`,
  * `PHANTOMDB_ERR_CLOSED`; `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a
@@ -1546,9 +1536,9 @@ int32_t phantomdb_pool_run_async(phantomdb_pool *pool,
 
 /**
  * Acquires a connection, sends one request on it and gives it back, without waiting for any of
- * that. `method`, `path`, `body` and `body_length` are as for `phantomdb_pool_request`.
+ * this. `method`, `path`, `body` and `body_length` are those of `phantomdb_pool_request`.
  *
- * The callback, and the errors: as for `phantomdb_pool_run_async`.
+ * The callback and the errors are those of `phantomdb_pool_run_async`.
  */
 int32_t phantomdb_pool_request_async(phantomdb_pool *pool,
                                      const char *method,
@@ -1561,17 +1551,17 @@ int32_t phantomdb_pool_request_async(phantomdb_pool *pool,
                                      phantomdb_error *error);
 
 /**
- * Runs one operation on a connection that you have, without waiting for it. `operation`,
- * `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+ * Runs one operation on a connection that you have acquired, without waiting for it.
+ * `operation`, `arguments` and `argument_count` are those of `phantomdb_connection_run`.
  *
  * Asynchronous requests on one connection run one after the other, in the order in which they
- * were made. It may be released while they are under way: it is back when they are done. (A
- * waiting request meanwhile gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one whose turn
- * comes while a waiting one is in flight.)
+ * were made. The connection may be released while they are in progress: it is back when they are
+ * done. (Meanwhile a blocking request gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one
+ * whose turn comes while a blocking one is in flight.)
  *
- * The callback is handed the response, or the error that `phantomdb_connection_run` would have
- * returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the response was
- * there first; a request in flight is cut then, and its connection opens itself anew.
+ * The callback gets the response, or the error that `phantomdb_connection_run` would have
+ * returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the response came
+ * first; a request in flight is cut off, and the connection's next request opens a new socket.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`,
  * `PHANTOMDB_ERR_CLOSED`; `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a
@@ -1587,10 +1577,10 @@ int32_t phantomdb_connection_run_async(phantomdb_connection *connection,
                                        phantomdb_error *error);
 
 /**
- * Sends a request on a connection that you have, without waiting for it. `method`, `path`,
- * `body` and `body_length` are as for `phantomdb_connection_request`.
+ * Sends a request on a connection that you have acquired, without waiting for it. `method`,
+ * `path`, `body` and `body_length` are those of `phantomdb_connection_request`.
  *
- * In all else as `phantomdb_connection_run_async`.
+ * Otherwise like `phantomdb_connection_run_async`.
  */
 int32_t phantomdb_connection_request_async(phantomdb_connection *connection,
                                            const char *method,
@@ -1603,27 +1593,27 @@ int32_t phantomdb_connection_request_async(phantomdb_connection *connection,
                                            phantomdb_error *error);
 
 /**
- * Cancels an asynchronous call: its callback comes soon, with `PHANTOMDB_ERR_CANCELLED`, or with
- * the result if that was there first. A request in flight is cut; what the server made of it is
- * unknown. Cancelling twice is fine, and so is cancelling a call whose callback has run or runs.
+ * Cancels an asynchronous call. Its callback runs soon, with `PHANTOMDB_ERR_CANCELLED`, or with
+ * the outcome if that came first. A request in flight is cut off, and it is unknown whether it
+ * took effect. A call may be cancelled twice, and also when its callback is running or has run.
  *
- * Never waits, and may be called from any thread, in a callback too.
+ * Never waits, and may be called from any thread, also in a callback.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
  */
 int32_t phantomdb_cancel(phantomdb_ticket *ticket, phantomdb_error *error);
 
 /**
- * Closes the pool as `phantomdb_pool_close_timeout` does, without waiting for it. `timeout_ms` may
+ * Closes the pool like `phantomdb_pool_close_timeout`, without waiting for it. `timeout_ms` may
  * be `PHANTOMDB_POOL_TIMEOUT`.
  *
- * The callback, which is the last of this pool, is told what `phantomdb_pool_close` would have
- * returned. It may be called from within another callback. A close that waits, and is made
- * meanwhile, returns after this callback has run.
+ * The callback is the last one of this pool, and gets what `phantomdb_pool_close` would have
+ * returned. This function may be called in a callback. A blocking close that is called meanwhile
+ * returns after the callback has run.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
- * `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
- * Nothing is closed then.
+ * `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread; the message says why. Nothing is
+ * closed then.
  */
 int32_t phantomdb_pool_close_async(phantomdb_pool *pool,
                                    int64_t timeout_ms,
@@ -1634,14 +1624,14 @@ int32_t phantomdb_pool_close_async(phantomdb_pool *pool,
 /* ---- Asynchronous calls in an event loop: completion queues ---- */
 
 /**
- * Where asynchronous calls leave their outcomes for your event loop, instead of calling a function
- * of yours on a thread of the library.
+ * Where asynchronous calls leave their outcomes for your event loop, instead of calling a
+ * function of yours on a thread of the library.
  *
  * Wherever a call takes a callback and its `user_data`, pass `phantomdb_post_result()` (or
  * `phantomdb_post_connection()`, `phantomdb_post_close()`) and the address of a
- * `phantomdb_completion_target`, which names the queue. When the call is over, the queue has one
- * `phantomdb_completion` more, and wakes your loop, which calls
- * `phantomdb_completion_queue_take` until it finds the queue empty:
+ * `phantomdb_completion_target`, which names the queue. When the call is over, it adds one
+ * `phantomdb_completion` to the queue and wakes your loop, which calls
+ * `phantomdb_completion_queue_take` until the queue is empty:
  *
  *     phantomdb_completion_target target = {.queue = queue, .user_data = call};
  *     phantomdb_pool_run_async(pool, PHANTOMDB_LIST_DATABASES, NULL, 0, phantomdb_post_result(),
@@ -1654,42 +1644,41 @@ int32_t phantomdb_pool_close_async(phantomdb_pool *pool,
  *         for (uint64_t i = 0; i < count; i++) finish(done[i].user_data, &done[i]);
  *     } while (count > 0);
  *
- * What wakes the loop is a function that `phantomdb_completion_queue_create` was given, or the
- * descriptor that `phantomdb_completion_queue_descriptor` returns, or both; a thread that has
- * nothing else to do may wait in `phantomdb_completion_queue_take` instead. A wake-up comes with
- * the first completion after a take that found the queue empty, and then no more until another
- * take has found it empty. So always take until nothing is left. What is completed meanwhile, by
- * your own releases and cancels too, wakes nobody; it is there at the next take.
+ * The loop is woken by the function that was passed to `phantomdb_completion_queue_create`, by
+ * the descriptor that `phantomdb_completion_queue_descriptor` returns, or by both. A thread with
+ * nothing else to do may wait in `phantomdb_completion_queue_take` instead. The first completion
+ * after a take that found the queue empty wakes the loop, and later ones don't until another
+ * take has found it empty. So always take until nothing is left. What completes meanwhile, also
+ * by your own releases and cancels, wakes nobody; the next take gets it.
  *
  * Any number of pools may share a queue, and a pool may use any number of queues. Every function
- * may be called from any thread; of several threads that take, each completion goes to one.
- * Completions come in the order in which their calls ended. Each call that returned `PHANTOMDB_OK`
- * has exactly one, after `phantomdb_cancel` and after a close of its pool too.
+ * may be called from any thread; if several threads take, each completion goes to one of them.
+ * Completions are in the order in which their calls ended. Each call that returned
+ * `PHANTOMDB_OK` has exactly one, also after `phantomdb_cancel` and after its pool was closed.
  *
- * Made by `phantomdb_completion_queue_create`, ended by `phantomdb_completion_queue_free`. In a
- * forked child a queue of the parent is `PHANTOMDB_ERR_INVALID_HANDLE`: create another there.
- *
- * `phantomdb_completion_queue_create`, `_descriptor`, `_take`, `_defer_wake`, `_free`;
- * `phantomdb_post_connection`, `phantomdb_post_result`, `phantomdb_post_close`.
+ * Create it with `phantomdb_completion_queue_create`, free it with
+ * `phantomdb_completion_queue_free`. In a forked child a queue of the parent is
+ * `PHANTOMDB_ERR_INVALID_HANDLE`: create another one there.
  */
 typedef struct phantomdb_completion_queue phantomdb_completion_queue;
 
 /**
- * Wakes the loop that takes from a queue. It runs on the thread that brings the completion: one of
- * the library, or yours, within a call that ended another. So it does nothing but wake the loop,
- * or note that there is something to take; it calls nothing of this library, and returns at once.
+ * Wakes the loop that takes from a queue. It runs on the thread that brings the completion: one
+ * of the library, or one of yours, within a call that ended another. So it must only wake the
+ * loop, or record that there is something to take; it must call nothing of this library, and
+ * return at once.
  */
 typedef void (*phantomdb_wake_callback)(void *user_data);
 
-/** What one asynchronous call has come to; filled by `phantomdb_completion_queue_take`. */
+/** The outcome of one asynchronous call; filled by `phantomdb_completion_queue_take`. */
 typedef struct phantomdb_completion {
-    /** That of the call's `phantomdb_completion_target`. */
+    /** The `user_data` of the call's `phantomdb_completion_target`. */
     void *user_data;
-    /** Of an acquire that succeeded: the connection, yours to release. Otherwise NULL. */
+    /** After an acquire that succeeded: the connection, yours to release. Otherwise NULL. */
     phantomdb_connection *connection;
-    /** The pool of that connection, to which it is released. Otherwise NULL. */
+    /** The pool of that connection, where it is to be released. Otherwise NULL. */
     phantomdb_pool *pool;
-    /** Of a request that succeeded: its result, yours to free. Otherwise NULL. */
+    /** After a request that succeeded: its result, yours to free. Otherwise NULL. */
     phantomdb_result *result;
     /** For later versions; zero. */
     uint64_t reserved[4];
@@ -1704,39 +1693,39 @@ typedef struct phantomdb_completion {
 typedef struct phantomdb_completion_target {
     /** The queue. */
     phantomdb_completion_queue *queue;
-    /** Handed on as it is, in `phantomdb_completion.user_data`. */
+    /** Passed on unchanged, in `phantomdb_completion.user_data`. */
     void *user_data;
     /** For later versions; must be zero. */
     uint64_t reserved[2];
 } phantomdb_completion_target;
 
 /**
- * The callback for `phantomdb_pool_acquire_async` and `phantomdb_pool_acquire_direct` that posts
- * the outcome to a queue. `user_data` of the call is the address of a
+ * Returns the callback for `phantomdb_pool_acquire_async` and `phantomdb_pool_acquire_direct`
+ * that posts the outcome to a queue. The `user_data` of the call is the address of a
  * `phantomdb_completion_target`, which is read during the call.
  *
- * A callback of your own may call it too, to pass on what it was handed.
+ * A callback of your own may call it, too, to pass on its arguments.
  */
 phantomdb_acquire_callback phantomdb_post_connection(void);
 
 /**
- * The callback for every request that does not wait, `phantomdb_pool_run_async` and its siblings,
- * that posts the outcome to a queue. In all else as `phantomdb_post_connection`.
+ * Returns the callback for `phantomdb_pool_run_async` and all other asynchronous requests that
+ * posts the outcome to a queue. Otherwise like `phantomdb_post_connection`.
  */
 phantomdb_result_callback phantomdb_post_result(void);
 
 /**
- * The callback for `phantomdb_pool_close_async` that posts the outcome to a queue. In all else as
- * `phantomdb_post_connection`.
+ * Returns the callback for `phantomdb_pool_close_async` that posts the outcome to a queue.
+ * Otherwise like `phantomdb_post_connection`.
  */
 phantomdb_close_callback phantomdb_post_close(void);
 
 /**
- * Creates a queue. `wake` is called with `wake_user_data` to wake the loop that takes from it;
- * NULL for a loop that watches the queue's descriptor, or a thread that waits in
+ * Creates a queue. `wake` is called with `wake_user_data` to wake the loop that takes from it.
+ * It may be NULL if the loop watches the queue's descriptor, or if a thread waits in
  * `phantomdb_completion_queue_take`.
  *
- * On success `*queue` is the new queue, to be ended by `phantomdb_completion_queue_free`; on
+ * On success `*queue` is the new queue, to be freed with `phantomdb_completion_queue_free`; on
  * failure it is NULL.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
@@ -1747,9 +1736,9 @@ int32_t phantomdb_completion_queue_create(phantomdb_wake_callback wake,
                                           phantomdb_error *error);
 
 /**
- * Gives the descriptor that becomes readable when the queue would wake its loop, for poll, epoll
- * and their like. It stays readable until a take finds the queue empty. The same one each time. It
- * stays the library's: only watch it; it is closed by `phantomdb_completion_queue_free`.
+ * Gives the descriptor that becomes readable when the queue wakes its loop, for poll, epoll and
+ * the like. It stays readable until a take finds the queue empty. It is the same one each time,
+ * and belongs to the library: only watch it. `phantomdb_completion_queue_free` closes it.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_OVERLOADED` if the system has no
  * descriptor left.
@@ -1759,11 +1748,11 @@ int32_t phantomdb_completion_queue_descriptor(phantomdb_completion_queue *queue,
                                               phantomdb_error *error);
 
 /**
- * Takes what is completed, in the order in which it came, and fills `completions`, which has room
- * for `capacity` of them. `*count` is how many they are; with 0, nothing is left.
+ * Takes completions, in the order in which they came, and fills `completions`, which has room
+ * for `capacity` of them. `*count` is their number; if it is 0, nothing is left.
  *
- * If there is nothing, it waits for the first completion, `timeout_ms` milliseconds at most; with
- * 0, as an event loop needs it, it never waits.
+ * If the queue is empty, it waits for the first completion, at most `timeout_ms` milliseconds.
+ * With 0, which is what an event loop needs, it never waits.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`; `PHANTOMDB_ERR_INVALID_HANDLE`, also if the queue is
  * freed while this waits; `PHANTOMDB_ERR_WOULD_DEADLOCK` if it would wait in a callback of the
@@ -1778,7 +1767,8 @@ int32_t phantomdb_completion_queue_take(phantomdb_completion_queue *queue,
 
 /**
  * Lets no completion wake the loop until a take has found the queue empty. For a loop that is at
- * work, and takes before it sleeps: what its own releases and cancels complete wakes nobody then.
+ * work, and will take before it sleeps: what its own releases and cancels complete does not wake
+ * it then.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
  */
@@ -1786,87 +1776,96 @@ int32_t phantomdb_completion_queue_defer_wake(phantomdb_completion_queue *queue,
                                               phantomdb_error *error);
 
 /**
- * Frees a queue. Connections and results in it that nobody has taken are released and freed. Calls
- * that name the queue and are under way go on, unless you cancel them, and what they bring is
- * released and freed too. When this returns, the wake function does not run, and will not.
+ * Frees a queue. Connections and results in it that nobody has taken are released and freed.
+ * Calls that name the queue and are in progress go on, unless you cancel them, and what they
+ * bring is released and freed, too. After this has returned, the wake function does not run any
+ * more.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for NULL and for a queue that was freed already;
- * `PHANTOMDB_ERR_WOULD_DEADLOCK` from within the wake function, and nothing is freed then.
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for NULL and for a queue that has already been freed;
+ * `PHANTOMDB_ERR_WOULD_DEADLOCK` in the wake function, where it frees nothing.
  */
 int32_t phantomdb_completion_queue_free(phantomdb_completion_queue *queue, phantomdb_error *error);
 
 /* ---- Requests step by step, in an event loop of the program ---- */
 
-/** How far a request has come that the program carries on itself; `phantomdb_step.state`. */
+/** How far a request has come that the program drives step by step; see `phantomdb_step.state`. */
 typedef enum phantomdb_step_state {
-    /** It is over: the call has returned what it came to. */
+    /** It is over: the call has returned its outcome. */
     PHANTOMDB_STEP_OVER = 0,
     /**
-     * It goes on by `phantomdb_connection_resume`, when its socket is ready or its time is over.
+     * It waits for its socket. Call `phantomdb_connection_resume` when the socket is ready or
+     * the time is over.
      */
     PHANTOMDB_STEP_WAITS = 1,
-    /** It needs a socket, and so a thread: it goes on by `phantomdb_connection_finish_async`. */
+    /** It has to open a socket, which takes a thread. Call `phantomdb_connection_finish_async`. */
     PHANTOMDB_STEP_NEEDS_THREAD = 2,
 } phantomdb_step_state;
 
 /**
- * What a request waits for that the program carries on itself, in an event loop of its own.
+ * What a request waits for that the program drives step by step.
  *
  * `phantomdb_connection_start` sends a request without waiting for its response, and
- * `phantomdb_connection_resume` goes on with it, again and again, until it is over. In between the
- * program watches a socket. No thread of the library takes part, and no callback runs; this is the
- * cheapest way to make a request for a program that has a loop, as runtimes of languages do.
+ * `phantomdb_connection_resume` continues it, again and again, until it is over. In between the
+ * program watches a socket. No thread of the library takes part, and no callback runs. For a
+ * program that has an event loop, as the runtimes of some languages do, this is the cheapest way
+ * to make a request.
  *
- * `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`,
- * `_watch_socket`.
+ * No step waits. The step that receives the end of a response also reads the response, which
+ * takes a few milliseconds per megabyte. A step that has much to send or receive does part of
+ * it, and says by `events` 0 that it can go on at once.
  *
- * No step waits. The one that gets the last of a response reads it, which of a large one takes a
- * few milliseconds for each megabyte; one that sends or receives much does a part of it, and
- * says (by `events` 0) that it can go on at once.
- *
- * While such a request is under way, another on the connection is refused with
- * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
- * the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
- * connection ends it too: its socket is closed, and an open transaction is rolled back. Closing
- * the pool cuts it like any other request; so resume it, or release the connection.
+ * While such a request is in progress, another one on the same connection is refused with
+ * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it off: the socket becomes ready,
+ * and the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
+ * connection ends the request, too: its socket is closed, and an open transaction is rolled
+ * back. Closing the pool cuts it off like any other request; so resume it, or release the
+ * connection.
  */
 typedef struct phantomdb_step {
-    /** One of `phantomdb_step_state`. What follows is of `PHANTOMDB_STEP_WAITS`, else 0. */
+    /**
+     * One of `phantomdb_step_state`. Only `PHANTOMDB_STEP_WAITS` sets the members below;
+     * otherwise they are 0.
+     */
     int32_t state;
     /**
-     * The descriptor to watch. It stays the library's: watch it, and nothing else, and not after
-     * the request is over. A program that keeps its descriptors longer than that has
-     * `phantomdb_connection_watch_socket` make a duplicate.
+     * The descriptor to watch. It belongs to the library: do nothing but watch it, and not after
+     * the request is over. To keep a descriptor for longer, ask
+     * `phantomdb_connection_watch_socket` for a duplicate.
      */
     int32_t descriptor;
-    /** What to watch it for: `POLLIN`, or `POLLOUT` too, of `<poll.h>`. 0: it can go on at once. */
+    /**
+     * What to watch it for: `POLLIN`, or `POLLIN | POLLOUT`, from `<poll.h>`. 0: it can go on at
+     * once.
+     */
     int32_t events;
     /** For later versions; zero. */
     uint32_t reserved;
     /**
-     * The number of the socket. No other socket of this process ever has it, while descriptors
-     * are used again and again.
+     * The number of the socket. No other socket of this process ever has it, whereas descriptors
+     * are reused.
      */
     uint64_t socket;
-    /** After how many milliseconds it is to go on at the latest: its time is over then. */
+    /** In how many milliseconds to resume at the latest, because its time is over then. */
     int64_t timeout_ms;
 } phantomdb_step;
 
 /**
- * A socket is closed: its number, and what was given for this. It runs on whichever thread closes
- * the socket, within whatever call does that, which may hold locks of the library: it makes a note
- * and wakes somebody, calls nothing of this library, and returns at once.
+ * A socket has been closed: its number, and the `user_data` that was passed with this function.
+ * It runs on the thread that closes the socket, within any call, which may hold locks of the
+ * library. It must only record that and wake another thread, call nothing of this library, and
+ * return at once.
  */
 typedef void (*phantomdb_socket_callback)(uint64_t socket, void *user_data);
 
 /**
- * Starts an operation on a connection, and sends of it what can be sent without waiting.
- * `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+ * Starts an operation on a connection, and sends as much of it as can be sent without waiting.
+ * `operation`, `arguments` and `argument_count` are those of `phantomdb_connection_run`.
  *
  * On success `step` says how it goes on. If it is over, `*result` is the response, to be freed
  * with `phantomdb_result_free`; otherwise it is NULL. After an error it is over.
  *
- * Errors: as `phantomdb_connection_run`; `PHANTOMDB_ERR_BUSY` if one is under way already.
+ * Errors: like `phantomdb_connection_run`; `PHANTOMDB_ERR_BUSY` if a request is already in
+ * progress.
  */
 int32_t phantomdb_connection_start(phantomdb_connection *connection,
                                    int32_t operation,
@@ -1877,10 +1876,10 @@ int32_t phantomdb_connection_start(phantomdb_connection *connection,
                                    phantomdb_error *error);
 
 /**
- * Starts a request that has no name here yet. `method`, `path`, `body` and `body_length` are as
- * for `phantomdb_connection_request`.
+ * Starts a request that has no function of its own. `method`, `path`, `body` and `body_length`
+ * are those of `phantomdb_connection_request`.
  *
- * In all else as `phantomdb_connection_start`.
+ * Otherwise like `phantomdb_connection_start`.
  */
 int32_t phantomdb_connection_start_request(phantomdb_connection *connection,
                                            const char *method,
@@ -1892,10 +1891,10 @@ int32_t phantomdb_connection_start_request(phantomdb_connection *connection,
                                            phantomdb_error *error);
 
 /**
- * Goes on with the request that was started on this connection, as far as that can be done
- * without waiting. May be called at any time; too early it changes nothing.
+ * Continues the request that was started on this connection, as far as that is possible without
+ * waiting. It may be called at any time; if it is too early, nothing changes.
  *
- * `step`, `result` and the errors are as for `phantomdb_connection_start`; besides
+ * `step`, `result` and the errors are those of `phantomdb_connection_start`; also
  * `PHANTOMDB_ERR_INVALID_STATE` if there is no such request.
  */
 int32_t phantomdb_connection_resume(phantomdb_connection *connection,
@@ -1905,9 +1904,9 @@ int32_t phantomdb_connection_resume(phantomdb_connection *connection,
 
 /**
  * Finishes the request that was started on this connection and needs a thread
- * (`PHANTOMDB_STEP_NEEDS_THREAD`): on one of the library, which opens a socket for it.
+ * (`PHANTOMDB_STEP_NEEDS_THREAD`), on a thread of the library, which opens a socket for it.
  *
- * In all else as `phantomdb_connection_run_async`; `PHANTOMDB_ERR_INVALID_STATE` if there is no
+ * Otherwise like `phantomdb_connection_run_async`; `PHANTOMDB_ERR_INVALID_STATE` if there is no
  * such request.
  */
 int32_t phantomdb_connection_finish_async(phantomdb_connection *connection,
@@ -1917,27 +1916,28 @@ int32_t phantomdb_connection_finish_async(phantomdb_connection *connection,
                                           phantomdb_error *error);
 
 /**
- * Finishes the request that was started on this connection, however far it has come, and waits for
- * that on this thread. For programs that can't watch its socket: for lack of descriptors, say.
+ * Finishes the request that was started on this connection, however far it has come, and waits
+ * for it on this thread. For programs that can't watch its socket, for lack of descriptors, for
+ * example.
  *
- * In all else as `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if there is no such
- * request. `phantomdb_connection_interrupt` cuts it.
+ * Otherwise like `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if there is no such
+ * request. `phantomdb_connection_interrupt` cuts it off.
  */
 int32_t phantomdb_connection_finish(phantomdb_connection *connection,
                                     phantomdb_result **result,
                                     phantomdb_error *error);
 
 /**
- * Makes a duplicate of the descriptor of the socket that a request waits for
- * (`PHANTOMDB_STEP_WAITS`), for the program to watch, for as many requests as the socket serves,
- * and to close. The duplicate does not keep the connection open: when the library closes the
- * socket, the duplicate becomes ready, and `closed` is called, exactly once for each call of
- * this that returned `PHANTOMDB_OK`; it may be called before this has returned. `closed` may be
- * NULL. In a forked child it is not called.
+ * Duplicates the descriptor of the socket that a request waits for (`PHANTOMDB_STEP_WAITS`). The
+ * program may watch the duplicate for as many requests as the socket serves, and has to close
+ * it. It does not keep the connection open: when the library closes the socket, the duplicate
+ * becomes ready, and `closed` is called, exactly once for each call of this function that
+ * returned `PHANTOMDB_OK`, possibly before it has returned. `closed` may be NULL. It is not
+ * called in a forked child.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_STATE` if no request waits; `PHANTOMDB_ERR_OVERLOADED` if the
- * system has no descriptor left: the request goes on, and can be finished by
- * `phantomdb_connection_finish`.
+ * Errors: `PHANTOMDB_ERR_INVALID_STATE` if no request is waiting; `PHANTOMDB_ERR_OVERLOADED` if
+ * the system has no descriptor left: the request goes on, and `phantomdb_connection_finish` can
+ * finish it.
  */
 int32_t phantomdb_connection_watch_socket(phantomdb_connection *connection,
                                           phantomdb_socket_callback closed,
@@ -1948,17 +1948,17 @@ int32_t phantomdb_connection_watch_socket(phantomdb_connection *connection,
 /* ---- Status and statistics ---- */
 
 /**
- * The numbers of a pool at one moment. Fill it once with `phantomdb_status_init`, then pass it to
- * `phantomdb_pool_status` as often as you like.
+ * The numbers of a pool at one moment. Fill it once with `phantomdb_status_init`, then pass it
+ * to `phantomdb_pool_status` as often as you like.
  */
 typedef struct phantomdb_status {
     /** Set by `phantomdb_status_init`; leave it alone. */
     uint32_t struct_size;
     /** Connections that can be handed out at once. */
     uint32_t available;
-    /** Connections that callers have. */
+    /** Connections that callers have acquired. */
     uint32_t used;
-    /** Callers that wait for a connection. */
+    /** Callers that are waiting for a connection. */
     uint32_t pending;
     /** All connections: available, used, and those being opened, checked, cleaned or closed. */
     uint32_t total;
@@ -1969,17 +1969,18 @@ typedef struct phantomdb_status {
 } phantomdb_status;
 
 /**
- * Prepares `status` for `phantomdb_pool_status`. Pass `sizeof(phantomdb_status)` as `struct_size`.
+ * Prepares `status` for `phantomdb_pool_status`. Pass `sizeof(phantomdb_status)` as
+ * `struct_size`.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a NULL `status` or a size that no version had;
+ * Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` if `status` is NULL or no version has this size;
  * nothing is written then.
  */
 int32_t phantomdb_status_init(phantomdb_status *status, uint32_t struct_size);
 
 /**
- * Fills `status` with the numbers of this moment. Never waits for the network.
+ * Fills `status` with the current numbers. Never waits for the network.
  *
- * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`, and
+ * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
  * `PHANTOMDB_ERR_INVALID_ARGUMENT` if `status` was not prepared by `phantomdb_status_init`.
  */
 int32_t phantomdb_pool_status(phantomdb_pool *pool,
@@ -1987,7 +1988,7 @@ int32_t phantomdb_pool_status(phantomdb_pool *pool,
                               phantomdb_error *error);
 
 /**
- * The numbers of this moment as JSON:
+ * The current numbers as JSON:
  * `{"available":2,"used":0,"pending":0,"total":2,"min":2,"max":10}`.
  *
  * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
@@ -1999,9 +2000,9 @@ int32_t phantomdb_pool_status_json(phantomdb_pool *pool,
                                    phantomdb_error *error);
 
 /**
- * What the pool has done so far, as JSON: acquires by outcome, histograms of how long they and
- * the use of connections took, connections created and closed by reason, how long the caller has
- * waited that waits longest. Reading it holds up nobody.
+ * What the pool has done so far, as JSON: acquires by outcome, histograms of how long acquiring
+ * and using connections took, connections created and closed by reason, and how long the oldest
+ * waiter has waited. Reading it delays nobody.
  *
  * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
  *
@@ -2012,7 +2013,7 @@ int32_t phantomdb_pool_stats_json(phantomdb_pool *pool,
                                   phantomdb_error *error);
 
 /**
- * The statistics and the status as OpenMetrics text, for Prometheus and its like.
+ * The statistics and the status as OpenMetrics text, for Prometheus and similar tools.
  *
  * On success `*result` holds the text, to be freed with `phantomdb_result_free`.
  *

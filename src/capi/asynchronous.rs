@@ -24,45 +24,40 @@ use crate::error::{Code, Error, Result};
 use crate::os::threads::{self, Uncancelled};
 use crate::pool::Lease;
 
-/// An asynchronous call that is under way; what `phantomdb_cancel` needs.
+/// An asynchronous call in progress; `phantomdb_cancel` takes it.
 ///
-/// An asynchronous call returns at once, and tells its callback later what it has come to. What
-/// they have in common:
+/// An asynchronous call returns at once, and passes its outcome to a callback later. All of them
+/// have this in common:
 ///
 /// - If the call returns `PHANTOMDB_OK`, its callback runs exactly once: on a thread of the
 ///   library, never within the call, with no lock of the library held. It may run before the call
 ///   has returned (`*ticket` is set by then). If the call returns an error, the callback never
 ///   runs.
-/// - `error` of the callback is never NULL: its code is `PHANTOMDB_OK` on success. It is lent for
-///   the time of the callback. What else the callback is handed is its own, as if a waiting call
-///   had returned it, and NULL unless the code is `PHANTOMDB_OK`.
-/// - `user_data` is handed on as it is. Whatever it leads to must live until the callback has run.
-/// - `*ticket` names the call until its callback runs; it needs no freeing, and later is
-///   harmless. `ticket` may be NULL for a call that will not be cancelled.
-/// - Texts, bytes and arrays that are passed in are copied: they need to live only during the call.
-/// - In a callback nothing may wait: acquire, every request and close are refused there with
-///   `PHANTOMDB_ERR_WOULD_DEADLOCK`. Asynchronous calls, `phantomdb_pool_try_acquire`,
-///   `phantomdb_pool_release`, reading results and all that does not wait may be used. A
-///   callback that takes its time holds up others: pass the work on.
-/// - A callback must return: no longjmp, no exception out of it, no end of its thread.
+/// - The callback's `error` is never NULL; its code is `PHANTOMDB_OK` on success. It is lent for
+///   the duration of the callback. The connection or result that the callback gets belongs to it,
+///   as if a blocking call had returned it, and is NULL unless the code is `PHANTOMDB_OK`.
+/// - `user_data` is passed on unchanged. What it points to must live until the callback has run.
+/// - `*ticket` names the call until its callback runs. It needs no freeing, and is harmless
+///   later. `ticket` may be NULL for a call that will not be cancelled.
+/// - Texts, bytes and arrays that are passed in are copied: they need to live only during the
+///   call.
+/// - A callback must not wait: acquire, requests and close are refused in it with
+///   `PHANTOMDB_ERR_WOULD_DEADLOCK`. It may make asynchronous calls, call
+///   `phantomdb_pool_try_acquire` and `phantomdb_pool_release`, read results and do anything else
+///   that does not wait. A slow callback delays others: pass long work on to another thread.
+/// - A callback must return: it must not use longjmp, let an exception escape or end its thread.
 ///
-/// While a call waits for a connection it takes no thread, and one thread of the pool serves all
-/// its requests in flight. A connection that has to be opened first, and a response of more than
-/// 64 KiB while it is read, take a thread of their own, of at most `max_connections`. These
-/// threads are kept for the next calls, and end when there was nothing to do for 10 seconds. In a
-/// forked child the calls of the parent do not exist: no callback of theirs runs, and their
-/// tickets are `PHANTOMDB_ERR_INVALID_HANDLE`.
-///
-/// In the place of a callback, `phantomdb_post_result` and its siblings leave the outcome in a
-/// `phantomdb_completion_queue`, for a loop of yours to take.
-///
-/// `phantomdb_pool_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
-/// `_close_async`; `phantomdb_connection_run_async`, `_request_async`; `phantomdb_cancel`.
+/// A call that waits for a connection takes no thread, and one thread of the pool serves all
+/// requests in flight. A connection that has to be opened first, and a response of more than 64
+/// KiB while it is read, take a thread of their own; there are at most `max_connections` of
+/// these. They are kept for later calls, and end after 10 seconds without work. In a forked child
+/// the calls of the parent do not exist: their callbacks do not run, and their tickets are
+/// `PHANTOMDB_ERR_INVALID_HANDLE`.
 pub struct phantomdb_ticket {
     _private: (),
 }
 
-/// What an acquire has come to: `connection` is the callback's own, to be released, or NULL.
+/// The outcome of an acquire. `connection` is the callback's, to be released, or NULL.
 pub type phantomdb_acquire_callback = Option<
     unsafe extern "C" fn(
         connection: *mut phantomdb_connection,
@@ -71,7 +66,7 @@ pub type phantomdb_acquire_callback = Option<
     ),
 >;
 
-/// What a request has come to: `result` is the callback's own, to be freed, or NULL.
+/// The outcome of a request. `result` is the callback's, to be freed, or NULL.
 pub type phantomdb_result_callback = Option<
     unsafe extern "C" fn(
         result: *mut phantomdb_result,
@@ -80,11 +75,11 @@ pub type phantomdb_result_callback = Option<
     ),
 >;
 
-/// A close is over.
+/// The outcome of a close.
 pub type phantomdb_close_callback =
     Option<unsafe extern "C" fn(error: *const phantomdb_error, user_data: *mut c_void)>;
 
-/// In the place of a time: the pool's own, `acquire_timeout_ms` or `close_timeout_ms`.
+/// In place of a time: the pool's own, `acquire_timeout_ms` or `close_timeout_ms`.
 pub const PHANTOMDB_POOL_TIMEOUT: i64 = -1;
 
 /// The handle of a ticket, until its callback runs; 0 if the program wants none.
@@ -170,7 +165,8 @@ unsafe fn acquire_receiver(
     callback: phantomdb_acquire_callback,
     user_data: *mut c_void,
 ) -> Result<AcquireReceiver> {
-    // SAFETY: `user_data` is what `Receiver::new` asks for: this function asks the same of its caller.
+    // SAFETY: `user_data` is what `Receiver::new` asks for: this function asks the same of its
+    // caller.
     unsafe { Receiver::new(callback, user_data, post_connection) }
 }
 
@@ -180,7 +176,8 @@ pub(super) unsafe fn result_receiver(
     callback: phantomdb_result_callback,
     user_data: *mut c_void,
 ) -> Result<ResultReceiver> {
-    // SAFETY: `user_data` is what `Receiver::new` asks for: this function asks the same of its caller.
+    // SAFETY: `user_data` is what `Receiver::new` asks for: this function asks the same of its
+    // caller.
     unsafe { Receiver::new(callback, user_data, post_result) }
 }
 
@@ -197,8 +194,8 @@ fn acquired(
         match receiver {
             Receiver::Callback(callback, user_data) => {
                 let (connection, error) = callback_arguments(outcome);
-                // SAFETY: the program passed the callback to be called once, from any thread; `error`
-                // lives until it returns.
+                // SAFETY: the program passed the callback to be called once, from any thread;
+                // `error` lives until it returns.
                 unsafe { callback(connection, &raw const error, user_data.get()) };
             }
             Receiver::Queue(queue, user_data) => {
@@ -219,8 +216,8 @@ pub(super) fn completed(
         match receiver {
             Receiver::Callback(callback, user_data) => {
                 let (result, error) = callback_arguments(outcome);
-                // SAFETY: the program passed the callback to be called once with the result, which is
-                // its own from then on; `error` lives until it returns.
+                // SAFETY: the program passed the callback to be called once with the result,
+                // which is its own from then on; `error` lives until it returns.
                 unsafe { callback(result, &raw const error, user_data.get()) };
             }
             Receiver::Queue(queue, user_data) => {
@@ -232,10 +229,10 @@ pub(super) fn completed(
 
 /// Acquires a connection without waiting for it.
 ///
-/// `timeout_ms` is how long the call may be under way, or `PHANTOMDB_POOL_TIMEOUT`. The callback
-/// is handed the connection, or the error that `phantomdb_pool_acquire` would have returned, or
-/// `PHANTOMDB_ERR_CANCELLED`. Callers are served in the order in which they came, those that wait
-/// in `phantomdb_pool_acquire` among them.
+/// `timeout_ms` is how many milliseconds the acquire may take, or `PHANTOMDB_POOL_TIMEOUT`. The
+/// callback gets the connection, or the error that `phantomdb_pool_acquire` would have returned,
+/// or `PHANTOMDB_ERR_CANCELLED`. Callers are served in the order in which they came, together
+/// with those that wait in `phantomdb_pool_acquire`.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`,
 /// `PHANTOMDB_ERR_CLOSED`; `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a
@@ -261,21 +258,22 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_async(
     }
 }
 
-/// Acquires a connection by the shortest way there is; for bindings of other languages.
+/// Acquires a connection with the least overhead; for bindings to other languages.
 ///
-/// If one is free, it is in `*connection` when the call returns, and the callback does not run.
-/// Otherwise `*connection` is NULL, and the callback runs once, as after
-/// `phantomdb_pool_acquire_async`, but on whichever thread brings the outcome: a thread of the
-/// library, or one that calls `phantomdb_pool_release`, `phantomdb_cancel`, `phantomdb_pool_close`
-/// or another function, within that call. (Never within this one, and never within another such
-/// callback.) That saves a change of threads, and asks of the callback that it does nothing but
-/// note what it got: no lock may be taken in it that is held around calls of this library.
+/// If a connection is free, it is in `*connection` when the call returns, and the callback does
+/// not run. Otherwise `*connection` is NULL and the callback runs once, as after
+/// `phantomdb_pool_acquire_async`, but on the thread that brings the outcome: a thread of the
+/// library, or one that calls `phantomdb_pool_release`, `phantomdb_cancel`,
+/// `phantomdb_pool_close` or another function, within that call. (Never within this call, and
+/// never within another such callback.) This saves a change of threads. In return, the callback
+/// must only record its arguments, and must not take a lock that is held around calls of this
+/// library.
 ///
-/// Without a callback (NULL) nobody waits: `*connection` is NULL then unless one is free and as
-/// fit as when it was last used, and that counts as no acquire. For callers that do something
-/// else first.
+/// If `callback` is NULL, nobody waits: `*connection` is NULL unless a connection is free that
+/// needs no check, and a failure does not count as an acquire. For callers that try this before
+/// they do something else.
 ///
-/// Errors: as `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the
+/// Errors: like `phantomdb_pool_acquire` (`PHANTOMDB_ERR_TIMEOUT` if the time was over before the
 /// call returned); the callback does not run after an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
@@ -322,10 +320,10 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
 }
 
 /// Acquires a connection, runs one operation on it and gives it back, without waiting for any of
-/// that. `operation`, `arguments` and `argument_count` are as for `phantomdb_pool_run`.
+/// this. `operation`, `arguments` and `argument_count` are those of `phantomdb_pool_run`.
 ///
-/// The callback is handed the response, or the error that `phantomdb_pool_run` would have returned,
-/// or `PHANTOMDB_ERR_CANCELLED`.
+/// The callback gets the response, or the error that `phantomdb_pool_run` would have returned, or
+/// `PHANTOMDB_ERR_CANCELLED`.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`,
 /// `PHANTOMDB_ERR_CLOSED`; `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a
@@ -350,9 +348,9 @@ pub unsafe extern "C" fn phantomdb_pool_run_async(
 }
 
 /// Acquires a connection, sends one request on it and gives it back, without waiting for any of
-/// that. `method`, `path`, `body` and `body_length` are as for `phantomdb_pool_request`.
+/// this. `method`, `path`, `body` and `body_length` are those of `phantomdb_pool_request`.
 ///
-/// The callback, and the errors: as for `phantomdb_pool_run_async`.
+/// The callback and the errors are those of `phantomdb_pool_run_async`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_request_async(
     pool: *mut phantomdb_pool,
@@ -393,17 +391,17 @@ unsafe fn on_pool(
     unsafe { with_ticket(ticket, make) }
 }
 
-/// Runs one operation on a connection that you have, without waiting for it. `operation`,
-/// `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+/// Runs one operation on a connection that you have acquired, without waiting for it.
+/// `operation`, `arguments` and `argument_count` are those of `phantomdb_connection_run`.
 ///
 /// Asynchronous requests on one connection run one after the other, in the order in which they
-/// were made. It may be released while they are under way: it is back when they are done. (A
-/// waiting request meanwhile gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one whose turn
-/// comes while a waiting one is in flight.)
+/// were made. The connection may be released while they are in progress: it is back when they are
+/// done. (Meanwhile a blocking request gets `PHANTOMDB_ERR_BUSY`, as does an asynchronous one
+/// whose turn comes while a blocking one is in flight.)
 ///
-/// The callback is handed the response, or the error that `phantomdb_connection_run` would have
-/// returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the response was
-/// there first; a request in flight is cut then, and its connection opens itself anew.
+/// The callback gets the response, or the error that `phantomdb_connection_run` would have
+/// returned. After `phantomdb_cancel` that is `PHANTOMDB_ERR_CANCELLED`, unless the response came
+/// first; a request in flight is cut off, and the connection's next request opens a new socket.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`,
 /// `PHANTOMDB_ERR_CLOSED`; `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a
@@ -427,10 +425,10 @@ pub unsafe extern "C" fn phantomdb_connection_run_async(
     }
 }
 
-/// Sends a request on a connection that you have, without waiting for it. `method`, `path`,
-/// `body` and `body_length` are as for `phantomdb_connection_request`.
+/// Sends a request on a connection that you have acquired, without waiting for it. `method`,
+/// `path`, `body` and `body_length` are those of `phantomdb_connection_request`.
 ///
-/// In all else as `phantomdb_connection_run_async`.
+/// Otherwise like `phantomdb_connection_run_async`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_request_async(
     connection: *mut phantomdb_connection,
@@ -472,11 +470,11 @@ unsafe fn on_connection(
     unsafe { with_ticket(ticket, make) }
 }
 
-/// Cancels an asynchronous call: its callback comes soon, with `PHANTOMDB_ERR_CANCELLED`, or with
-/// the result if that was there first. A request in flight is cut; what the server made of it is
-/// unknown. Cancelling twice is fine, and so is cancelling a call whose callback has run or runs.
+/// Cancels an asynchronous call. Its callback runs soon, with `PHANTOMDB_ERR_CANCELLED`, or with
+/// the outcome if that came first. A request in flight is cut off, and it is unknown whether it
+/// took effect. A call may be cancelled twice, and also when its callback is running or has run.
 ///
-/// Never waits, and may be called from any thread, in a callback too.
+/// Never waits, and may be called from any thread, also in a callback.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
 #[unsafe(no_mangle)]
@@ -496,16 +494,16 @@ pub unsafe extern "C" fn phantomdb_cancel(
     unsafe { call(error, cancel) }
 }
 
-/// Closes the pool as `phantomdb_pool_close_timeout` does, without waiting for it. `timeout_ms` may
+/// Closes the pool like `phantomdb_pool_close_timeout`, without waiting for it. `timeout_ms` may
 /// be `PHANTOMDB_POOL_TIMEOUT`.
 ///
-/// The callback, which is the last of this pool, is told what `phantomdb_pool_close` would have
-/// returned. It may be called from within another callback. A close that waits, and is made
-/// meanwhile, returns after this callback has run.
+/// The callback is the last one of this pool, and gets what `phantomdb_pool_close` would have
+/// returned. This function may be called in a callback. A blocking close that is called meanwhile
+/// returns after the callback has run.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`;
-/// `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread or a descriptor; the message says why.
-/// Nothing is closed then.
+/// `PHANTOMDB_ERR_OVERLOADED` if the system refuses a thread; the message says why. Nothing is
+/// closed then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_close_async(
     pool: *mut phantomdb_pool,
@@ -532,8 +530,8 @@ pub unsafe extern "C" fn phantomdb_pool_close_async(
                     let error = outcome
                         .err()
                         .map_or_else(phantomdb_error::none, |error| phantomdb_error::of(&error));
-                    // SAFETY: the program passed the callback to be called when the pool is closed, which
-                    // it is; `error` lives until it returns.
+                    // SAFETY: the program passed the callback to be called when the pool is
+                    // closed, which it is; `error` lives until it returns.
                     threads::call_back(|| unsafe { callback(&raw const error, user_data.get()) });
                 }
                 Receiver::Queue(queue, user_data) => {

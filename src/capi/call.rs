@@ -162,8 +162,8 @@ impl UserData {
     }
 }
 
-// SAFETY: the library never follows the pointer. It hands it to the callback that came with it, which
-// the header says runs on another thread.
+// SAFETY: the library never follows the pointer. It hands it to the callback that came with it,
+// which the header says runs on another thread.
 unsafe impl Send for UserData {}
 // SAFETY: a shared reference gives no more than a copy of the pointer, which is never followed.
 unsafe impl Sync for UserData {}

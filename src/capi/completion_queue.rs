@@ -24,14 +24,14 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) type Queue = CompletionQueue<Completion>;
 
-/// Where asynchronous calls leave their outcomes for your event loop, instead of calling a function
-/// of yours on a thread of the library.
+/// Where asynchronous calls leave their outcomes for your event loop, instead of calling a
+/// function of yours on a thread of the library.
 ///
 /// Wherever a call takes a callback and its `user_data`, pass `phantomdb_post_result()` (or
 /// `phantomdb_post_connection()`, `phantomdb_post_close()`) and the address of a
-/// `phantomdb_completion_target`, which names the queue. When the call is over, the queue has one
-/// `phantomdb_completion` more, and wakes your loop, which calls
-/// `phantomdb_completion_queue_take` until it finds the queue empty:
+/// `phantomdb_completion_target`, which names the queue. When the call is over, it adds one
+/// `phantomdb_completion` to the queue and wakes your loop, which calls
+/// `phantomdb_completion_queue_take` until the queue is empty:
 ///
 ///     phantomdb_completion_target target = {.queue = queue, .user_data = call};
 ///     phantomdb_pool_run_async(pool, PHANTOMDB_LIST_DATABASES, NULL, 0, phantomdb_post_result(),
@@ -44,30 +44,29 @@ pub(super) type Queue = CompletionQueue<Completion>;
 ///         for (uint64_t i = 0; i < count; i++) finish(done[i].user_data, &done[i]);
 ///     } while (count > 0);
 ///
-/// What wakes the loop is a function that `phantomdb_completion_queue_create` was given, or the
-/// descriptor that `phantomdb_completion_queue_descriptor` returns, or both; a thread that has
-/// nothing else to do may wait in `phantomdb_completion_queue_take` instead. A wake-up comes with
-/// the first completion after a take that found the queue empty, and then no more until another
-/// take has found it empty. So always take until nothing is left. What is completed meanwhile, by
-/// your own releases and cancels too, wakes nobody; it is there at the next take.
+/// The loop is woken by the function that was passed to `phantomdb_completion_queue_create`, by
+/// the descriptor that `phantomdb_completion_queue_descriptor` returns, or by both. A thread with
+/// nothing else to do may wait in `phantomdb_completion_queue_take` instead. The first completion
+/// after a take that found the queue empty wakes the loop, and later ones don't until another
+/// take has found it empty. So always take until nothing is left. What completes meanwhile, also
+/// by your own releases and cancels, wakes nobody; the next take gets it.
 ///
 /// Any number of pools may share a queue, and a pool may use any number of queues. Every function
-/// may be called from any thread; of several threads that take, each completion goes to one.
-/// Completions come in the order in which their calls ended. Each call that returned `PHANTOMDB_OK`
-/// has exactly one, after `phantomdb_cancel` and after a close of its pool too.
+/// may be called from any thread; if several threads take, each completion goes to one of them.
+/// Completions are in the order in which their calls ended. Each call that returned
+/// `PHANTOMDB_OK` has exactly one, also after `phantomdb_cancel` and after its pool was closed.
 ///
-/// Made by `phantomdb_completion_queue_create`, ended by `phantomdb_completion_queue_free`. In a
-/// forked child a queue of the parent is `PHANTOMDB_ERR_INVALID_HANDLE`: create another there.
-///
-/// `phantomdb_completion_queue_create`, `_descriptor`, `_take`, `_defer_wake`, `_free`;
-/// `phantomdb_post_connection`, `phantomdb_post_result`, `phantomdb_post_close`.
+/// Create it with `phantomdb_completion_queue_create`, free it with
+/// `phantomdb_completion_queue_free`. In a forked child a queue of the parent is
+/// `PHANTOMDB_ERR_INVALID_HANDLE`: create another one there.
 pub struct phantomdb_completion_queue {
     _private: (),
 }
 
-/// Wakes the loop that takes from a queue. It runs on the thread that brings the completion: one of
-/// the library, or yours, within a call that ended another. So it does nothing but wake the loop,
-/// or note that there is something to take; it calls nothing of this library, and returns at once.
+/// Wakes the loop that takes from a queue. It runs on the thread that brings the completion: one
+/// of the library, or one of yours, within a call that ended another. So it must only wake the
+/// loop, or record that there is something to take; it must call nothing of this library, and
+/// return at once.
 pub type phantomdb_wake_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Where the outcome of one asynchronous call goes. It is read during the call that it is passed
@@ -77,22 +76,22 @@ pub type phantomdb_wake_callback = Option<unsafe extern "C" fn(user_data: *mut c
 pub struct phantomdb_completion_target {
     /// The queue.
     pub queue: *mut phantomdb_completion_queue,
-    /// Handed on as it is, in `phantomdb_completion.user_data`.
+    /// Passed on unchanged, in `phantomdb_completion.user_data`.
     pub user_data: *mut c_void,
     /// For later versions; must be zero.
     pub reserved: [u64; 2],
 }
 
-/// What one asynchronous call has come to; filled by `phantomdb_completion_queue_take`.
+/// The outcome of one asynchronous call; filled by `phantomdb_completion_queue_take`.
 #[repr(C)]
 pub struct phantomdb_completion {
-    /// That of the call's `phantomdb_completion_target`.
+    /// The `user_data` of the call's `phantomdb_completion_target`.
     pub user_data: *mut c_void,
-    /// Of an acquire that succeeded: the connection, yours to release. Otherwise NULL.
+    /// After an acquire that succeeded: the connection, yours to release. Otherwise NULL.
     pub connection: *mut phantomdb_connection,
-    /// The pool of that connection, to which it is released. Otherwise NULL.
+    /// The pool of that connection, where it is to be released. Otherwise NULL.
     pub pool: *mut phantomdb_pool,
-    /// Of a request that succeeded: its result, yours to free. Otherwise NULL.
+    /// After a request that succeeded: its result, yours to free. Otherwise NULL.
     pub result: *mut phantomdb_result,
     /// For later versions; zero.
     pub reserved: [u64; 4],
@@ -284,35 +283,35 @@ pub(super) unsafe extern "C" fn post_close(error: *const phantomdb_error, user_d
     unsafe { post(Brought::Nothing, error, user_data) };
 }
 
-/// The callback for `phantomdb_pool_acquire_async` and `phantomdb_pool_acquire_direct` that posts
-/// the outcome to a queue. `user_data` of the call is the address of a
+/// Returns the callback for `phantomdb_pool_acquire_async` and `phantomdb_pool_acquire_direct`
+/// that posts the outcome to a queue. The `user_data` of the call is the address of a
 /// `phantomdb_completion_target`, which is read during the call.
 ///
-/// A callback of your own may call it too, to pass on what it was handed.
+/// A callback of your own may call it, too, to pass on its arguments.
 #[unsafe(no_mangle)]
 pub extern "C" fn phantomdb_post_connection() -> phantomdb_acquire_callback {
     Some(post_connection)
 }
 
-/// The callback for every request that does not wait, `phantomdb_pool_run_async` and its siblings,
-/// that posts the outcome to a queue. In all else as `phantomdb_post_connection`.
+/// Returns the callback for `phantomdb_pool_run_async` and all other asynchronous requests that
+/// posts the outcome to a queue. Otherwise like `phantomdb_post_connection`.
 #[unsafe(no_mangle)]
 pub extern "C" fn phantomdb_post_result() -> phantomdb_result_callback {
     Some(post_result)
 }
 
-/// The callback for `phantomdb_pool_close_async` that posts the outcome to a queue. In all else as
-/// `phantomdb_post_connection`.
+/// Returns the callback for `phantomdb_pool_close_async` that posts the outcome to a queue.
+/// Otherwise like `phantomdb_post_connection`.
 #[unsafe(no_mangle)]
 pub extern "C" fn phantomdb_post_close() -> phantomdb_close_callback {
     Some(post_close)
 }
 
-/// Creates a queue. `wake` is called with `wake_user_data` to wake the loop that takes from it;
-/// NULL for a loop that watches the queue's descriptor, or a thread that waits in
+/// Creates a queue. `wake` is called with `wake_user_data` to wake the loop that takes from it.
+/// It may be NULL if the loop watches the queue's descriptor, or if a thread waits in
 /// `phantomdb_completion_queue_take`.
 ///
-/// On success `*queue` is the new queue, to be ended by `phantomdb_completion_queue_free`; on
+/// On success `*queue` is the new queue, to be freed with `phantomdb_completion_queue_free`; on
 /// failure it is NULL.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
@@ -345,9 +344,9 @@ fn waker(
     Some(Box::new(move || unsafe { wake(user_data.get()) }))
 }
 
-/// Gives the descriptor that becomes readable when the queue would wake its loop, for poll, epoll
-/// and their like. It stays readable until a take finds the queue empty. The same one each time. It
-/// stays the library's: only watch it; it is closed by `phantomdb_completion_queue_free`.
+/// Gives the descriptor that becomes readable when the queue wakes its loop, for poll, epoll and
+/// the like. It stays readable until a take finds the queue empty. It is the same one each time,
+/// and belongs to the library: only watch it. `phantomdb_completion_queue_free` closes it.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_OVERLOADED` if the system has no
 /// descriptor left.
@@ -368,11 +367,11 @@ pub unsafe extern "C" fn phantomdb_completion_queue_descriptor(
     }
 }
 
-/// Takes what is completed, in the order in which it came, and fills `completions`, which has room
-/// for `capacity` of them. `*count` is how many they are; with 0, nothing is left.
+/// Takes completions, in the order in which they came, and fills `completions`, which has room
+/// for `capacity` of them. `*count` is their number; if it is 0, nothing is left.
 ///
-/// If there is nothing, it waits for the first completion, `timeout_ms` milliseconds at most; with
-/// 0, as an event loop needs it, it never waits.
+/// If the queue is empty, it waits for the first completion, at most `timeout_ms` milliseconds.
+/// With 0, which is what an event loop needs, it never waits.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`; `PHANTOMDB_ERR_INVALID_HANDLE`, also if the queue is
 /// freed while this waits; `PHANTOMDB_ERR_WOULD_DEADLOCK` if it would wait in a callback of the
@@ -413,7 +412,8 @@ pub unsafe extern "C" fn phantomdb_completion_queue_take(
 }
 
 /// Lets no completion wake the loop until a take has found the queue empty. For a loop that is at
-/// work, and takes before it sleeps: what its own releases and cancels complete wakes nobody then.
+/// work, and will take before it sleeps: what its own releases and cancels complete does not wake
+/// it then.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
 #[unsafe(no_mangle)]
@@ -429,12 +429,13 @@ pub unsafe extern "C" fn phantomdb_completion_queue_defer_wake(
     unsafe { call_at_once(error, defer) }
 }
 
-/// Frees a queue. Connections and results in it that nobody has taken are released and freed. Calls
-/// that name the queue and are under way go on, unless you cancel them, and what they bring is
-/// released and freed too. When this returns, the wake function does not run, and will not.
+/// Frees a queue. Connections and results in it that nobody has taken are released and freed.
+/// Calls that name the queue and are in progress go on, unless you cancel them, and what they
+/// bring is released and freed, too. After this has returned, the wake function does not run any
+/// more.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for NULL and for a queue that was freed already;
-/// `PHANTOMDB_ERR_WOULD_DEADLOCK` from within the wake function, and nothing is freed then.
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for NULL and for a queue that has already been freed;
+/// `PHANTOMDB_ERR_WOULD_DEADLOCK` in the wake function, where it frees nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_completion_queue_free(
     queue: *mut phantomdb_completion_queue,

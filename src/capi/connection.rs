@@ -16,39 +16,37 @@ use crate::error::{Code, Error, Result};
 use crate::os::threads::Uncancelled;
 use crate::pool::{Lease, Pool};
 
-/// A connection that was acquired from a pool, and is yours until you release it.
+/// A connection that was acquired from a pool. It is yours until you release it, in whatever
+/// thread that is.
 ///
-/// `phantomdb_connection_health_check`, `_list_databases`, `_create_database`, `_drop_database`,
-/// `_list_tables`, `_create_table`, `_drop_table`, `_insert`, `_select`, `_update`, `_delete`,
-/// `_execute_query`, `_begin_transaction`, `_commit_transaction`, `_rollback_transaction`, `_run`,
-/// `_request`, `_interrupt`, `_set_owner`; without waiting `_run_async`, `_request_async`; step by
-/// step `_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`, `_watch_socket`.
+/// It serves one request at a time: a second thread that tries meanwhile gets
+/// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread.
 ///
-/// One request at a time runs on it: a second thread that tries meanwhile gets
-/// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread. It may be
-/// used and released by another thread than the one that acquired it.
-///
-/// What each operation below has in common: texts are UTF-8 and end with a NUL, and need to live
-/// only during the call. Names may hold any character; the library encodes them. JSON arguments
-/// are checked before anything is sent. On success `*result` is the response, to be freed with
-/// `phantomdb_result_free`; on failure it is NULL; `result` itself may be NULL if the response is
-/// of no interest. A call takes at most `request_timeout_ms`. Their errors:
+/// All its operations (`phantomdb_connection_health_check` to `phantomdb_connection_request`)
+/// have the following in common. Texts are UTF-8, end with a NUL, and need to live only during
+/// the call. Names may hold any character; the library encodes them. JSON arguments are checked
+/// before anything is sent. On success `*result` is the response, to be freed with
+/// `phantomdb_result_free`; on failure it is NULL. `result` itself may be NULL if the response
+/// does not matter. A call takes at most `request_timeout_ms`. Their errors:
 ///
 /// - `PHANTOMDB_ERR_INVALID_ARGUMENT`: an argument can't be used; nothing was sent.
-/// - `PHANTOMDB_ERR_INVALID_HANDLE`: this connection was released, or never was one.
-/// - `PHANTOMDB_ERR_HTTP`: the server answered with an error: 400 bad SQL, 404 no such database or
-///   table, 409 already there, 500 and so on; see `http_status`.
+/// - `PHANTOMDB_ERR_INVALID_HANDLE`: this connection has been released, or was never valid.
+/// - `PHANTOMDB_ERR_HTTP`: the server responded with an error: 400 for bad SQL, 404 for a missing
+///   database or table, 409 if it exists already, 500 and so on; see `http_status`.
 /// - `PHANTOMDB_ERR_UNAUTHORIZED`: the token is missing or wrong.
 /// - `PHANTOMDB_ERR_UNAVAILABLE`, `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CONNECTION_LOST`,
-///   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: the way to the
-///   server. The connection may be used again: it opens itself anew.
-/// - `PHANTOMDB_ERR_OUT_OF_MEMORY`: there is no memory for the request or for what came.
-/// - `PHANTOMDB_ERR_CANCELLED`: it was interrupted. `PHANTOMDB_ERR_BUSY`: see above.
-///   `PHANTOMDB_ERR_CLOSED`: the pool was closed.
+///   `PHANTOMDB_ERR_PROTOCOL`, `PHANTOMDB_ERR_TOO_LARGE`, `PHANTOMDB_ERR_TLS`: something failed
+///   on the way to the server and back. The connection can still be used: its next request opens
+///   a new socket.
+/// - `PHANTOMDB_ERR_OUT_OF_MEMORY`: there is not enough memory for the request or the response.
+/// - `PHANTOMDB_ERR_CANCELLED`: the request was interrupted.
+/// - `PHANTOMDB_ERR_BUSY`: another request is in flight on this connection.
+/// - `PHANTOMDB_ERR_CLOSED`: the pool was closed.
 ///
-/// A request is sent again only if nothing of it reached the server, if it only reads, or if the
-/// server says that it did not wait for it (408) and closes the connection: an insert is never
-/// carried out twice. Whether you may send it again yourself is in `retriable` of the error.
+/// The library sends a request again only if nothing of it reached the server, if it only reads,
+/// or if the server closes the connection and says that it gave up waiting for the request (408).
+/// So an insert is never carried out twice. Whether you may safely repeat it yourself is in
+/// `retriable` of the error.
 pub struct phantomdb_connection {
     _private: (),
 }
@@ -76,14 +74,14 @@ pub(super) fn unknown(connection: *mut phantomdb_connection) -> Error {
 
 /// Waits for a connection, at most `acquire_timeout_ms`.
 ///
-/// On success `*connection` is yours until `phantomdb_pool_release` or `phantomdb_pool_discard`; on
-/// failure it is NULL. Callers are served in the order in which they came.
+/// On success `*connection` is yours until `phantomdb_pool_release` or `phantomdb_pool_discard`;
+/// on failure it is NULL. Callers are served in the order in which they came.
 ///
-/// Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`; when the
-/// server can't be reached `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`,
-/// `PHANTOMDB_ERR_UNAUTHORIZED`) at once, with the root cause and `retry_after_ms`; but as long
-/// as a connection in use may come back, the call waits for that. A time-out says what the pool
-/// was doing: whom it was dialling, since when.
+/// Errors: `PHANTOMDB_ERR_TIMEOUT`, `PHANTOMDB_ERR_CLOSED`, `PHANTOMDB_ERR_OVERLOADED`. If the
+/// server can't be reached, `PHANTOMDB_ERR_UNAVAILABLE` (or `PHANTOMDB_ERR_TLS`,
+/// `PHANTOMDB_ERR_UNAUTHORIZED`) at once, with the root cause and `retry_after_ms`, unless a
+/// connection in use may come back: the call waits for that. The message of a time-out says what
+/// the pool was doing: what it was dialling, and since when.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_acquire(
     pool: *mut phantomdb_pool,
@@ -94,8 +92,8 @@ pub unsafe extern "C" fn phantomdb_pool_acquire(
     unsafe { acquire(pool, connection, error, || Ok(Pool::acquire)) }
 }
 
-/// As `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
-/// connection only if one is free at once; a negative time is refused.
+/// Like `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
+/// connection only if one is free at once. A negative time is refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_acquire_timeout(
     pool: *mut phantomdb_pool,
@@ -113,7 +111,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_timeout(
 
 /// Takes a connection if one is free. Never waits and never uses the network.
 ///
-/// Errors: `PHANTOMDB_ERR_WOULD_BLOCK` if none is free; else as `phantomdb_pool_acquire`.
+/// Errors: `PHANTOMDB_ERR_WOULD_BLOCK` if none is free; otherwise like `phantomdb_pool_acquire`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_try_acquire(
     pool: *mut phantomdb_pool,
@@ -134,7 +132,8 @@ unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
     error: *mut phantomdb_error,
     prepare: impl FnOnce() -> Result<A>,
 ) -> i32 {
-    // SAFETY: `connection` and `error` are NULL or writable: this function asks the same of its caller.
+    // SAFETY: `connection` and `error` are NULL or writable: this function asks the same of its
+    // caller.
     unsafe {
         call_at_once(error, || {
             let output = output("connection", connection)?;
@@ -183,17 +182,17 @@ fn keep_spare(queue: Arc<ConnectionQueue>) {
     let _ = SPARE.try_with(|place| place.set(Some(queue)));
 }
 
-/// Gives a connection back. Never waits and never uses the network; it can't fail for a
-/// connection that you have.
+/// Gives a connection back. Never waits, never uses the network, and never fails for a connection
+/// that you hold.
 ///
 /// `connection` is gone afterwards, whatever this returns. A transaction that is still open on it
 /// is rolled back before anybody else gets it. If another thread has a request in flight on it,
-/// that request goes on, and the connection is back when it is done. A request that you carry on
-/// yourself (`phantomdb_step`) is given up.
+/// the request goes on, and the connection is back when that is done. A request that you drive
+/// step by step (`phantomdb_step`) is abandoned.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a connection that was released already or is not of
-/// this pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile, which then took the
-/// connection back itself: nothing is left to do.
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE` if the connection has already been released or belongs
+/// to another pool; `PHANTOMDB_ERR_CLOSED` if the pool was closed meanwhile. The pool has then
+/// taken the connection back itself, and nothing is left to do.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_release(
     pool: *mut phantomdb_pool,
@@ -204,7 +203,8 @@ pub unsafe extern "C" fn phantomdb_pool_release(
     unsafe { call_at_once(error, || take_back(pool, connection).map(end)) }
 }
 
-/// Gives a connection back to be closed instead of reused. As `phantomdb_pool_release` in all else.
+/// Gives a connection back to be closed instead of reused. Otherwise like
+/// `phantomdb_pool_release`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_discard(
     pool: *mut phantomdb_pool,
@@ -262,12 +262,12 @@ fn end(entry: LeaseEntry) {
     }
 }
 
-/// Counts an acquire whose caller had given up before it began, so that the statistics have each
-/// acquire once. For bindings to languages in which a call may be cancelled before it is made. No
-/// connection is asked for.
+/// Counts an acquire that was cancelled before it began, so that the statistics have each acquire
+/// once. It asks for no connection. For bindings to languages in which a call can be cancelled
+/// before it is made.
 ///
 /// It always fails: with `PHANTOMDB_ERR_CANCELLED`, or with `PHANTOMDB_ERR_INVALID_HANDLE` or
-/// `PHANTOMDB_ERR_CLOSED` for the pool.
+/// `PHANTOMDB_ERR_CLOSED` because of the pool.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_acquire_cancelled(
     pool: *mut phantomdb_pool,
@@ -277,8 +277,8 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_cancelled(
     unsafe { call(error, || Err(pool::find(pool)?.pool().acquire_cancelled())) }
 }
 
-/// Names who has the connection, for the report of a leak (`leak_threshold_ms`): the id of a
-/// request, say, or a place in the program. Forgotten at the release.
+/// Names the user of the connection for the report of a leak (`leak_threshold_ms`): the id of a
+/// request, for example, or a place in the program. A release clears it.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`, `PHANTOMDB_ERR_INVALID_HANDLE`.
 #[unsafe(no_mangle)]
@@ -296,9 +296,9 @@ pub unsafe extern "C" fn phantomdb_connection_set_owner(
     }
 }
 
-/// Cuts the request that another thread has in flight on this connection: it fails with
-/// `PHANTOMDB_ERR_CANCELLED`, and what the server made of it is unknown. With none in flight it
-/// does nothing. Safe from any thread; returns at once.
+/// Cuts off the request that another thread has in flight on this connection. It fails with
+/// `PHANTOMDB_ERR_CANCELLED`, and it is unknown whether it took effect. Without a request in
+/// flight this does nothing. Safe from any thread; returns at once.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
 #[unsafe(no_mangle)]

@@ -8,35 +8,36 @@ use std::time::Duration;
 
 use crate::error::{Code, Error};
 
-/// What a call returns, and `phantomdb_error.code` holds. The numbers never change.
+/// What a call returns, and what `phantomdb_error.code` holds. The numbers never change.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum phantomdb_code {
     /// The call succeeded.
     PHANTOMDB_OK = 0,
-    /// An argument or option is missing, out of range or contradicts another. The message
-    /// begins with its name.
+    /// An argument or option is missing, out of range or contradicts another. The message begins
+    /// with its name.
     PHANTOMDB_ERR_INVALID_ARGUMENT = -1,
-    /// The handle is NULL, made up, already released, or of another kind or pool.
+    /// The handle is NULL, made up, already released, or belongs to another kind or pool.
     PHANTOMDB_ERR_INVALID_HANDLE = -2,
     /// The pool is closed. The message contains the word "closed".
     PHANTOMDB_ERR_CLOSED = -3,
     /// The deadline passed first. The message contains the word "Timeout".
     PHANTOMDB_ERR_TIMEOUT = -4,
-    /// No connection is free at this moment, and the call does not wait.
+    /// No connection is free right now, and the call does not wait.
     PHANTOMDB_ERR_WOULD_BLOCK = -5,
-    /// Too many callers wait already (`max_waiters`).
+    /// Too many callers are waiting already (`max_waiters`), or the system is short of threads,
+    /// descriptors or handles.
     PHANTOMDB_ERR_OVERLOADED = -6,
     /// The server can't be reached. The message holds the root cause.
     PHANTOMDB_ERR_UNAVAILABLE = -7,
-    /// The call was cancelled, or its connection interrupted.
+    /// The call was cancelled, or its connection was interrupted.
     PHANTOMDB_ERR_CANCELLED = -8,
     /// The connection is in use by another thread.
     PHANTOMDB_ERR_BUSY = -9,
     /// The call would wait for itself.
     PHANTOMDB_ERR_WOULD_DEADLOCK = -10,
-    /// The operation does not fit the state of the connection: a commit with no transaction
-    /// open, say.
+    /// The operation does not fit the state of the connection; for example, a commit without an
+    /// open transaction.
     PHANTOMDB_ERR_INVALID_STATE = -11,
     /// The server responded with an error; `http_status` says which.
     PHANTOMDB_ERR_HTTP = -12,
@@ -50,12 +51,11 @@ pub enum phantomdb_code {
     PHANTOMDB_ERR_TOO_LARGE = -16,
     /// The TLS settings are wrong, or the server's certificate was refused.
     PHANTOMDB_ERR_TLS = -17,
-    /// A value of a result has another type, or lies outside its range.
+    /// A value of a result has another type, or is out of range.
     PHANTOMDB_ERR_TYPE = -18,
     /// A bug in this library, caught. The pool stays usable.
     PHANTOMDB_ERR_PANIC = -19,
-    /// There is not enough memory for the request, or for a response that `max_response_bytes`
-    /// allows.
+    /// There is not enough memory for the request, or for a response within `max_response_bytes`.
     PHANTOMDB_ERR_OUT_OF_MEMORY = -20,
 }
 
@@ -64,30 +64,31 @@ const CUT: &str = " … ";
 /// How many bytes of the end of such a message are kept.
 const TAIL: usize = 250;
 
-/// The size of `phantomdb_error.message`, its NUL included.
+/// The size of `phantomdb_error.message`, including its NUL.
 pub const PHANTOMDB_ERROR_MESSAGE_SIZE: usize = 984;
 
-/// Why a call failed. The caller owns it: put one on the stack, pass its address, read it when
+/// Why a call failed. The caller owns it: put one on the stack, pass its address, and read it if
 /// the call did not return `PHANTOMDB_OK`. Nothing in it needs to be freed.
 ///
-/// It need not be initialised: every call that takes one fills it on failure, and sets `code`
-/// to `PHANTOMDB_OK` and `message` to "" on success. Every call accepts NULL instead.
+/// It need not be initialised. Every call that takes one fills it on failure, and on success sets
+/// `code` to `PHANTOMDB_OK` and `message` to "". Every call accepts NULL instead.
 #[repr(C)]
 pub struct phantomdb_error {
-    /// One of `phantomdb_code`; the same number that the call returned.
+    /// One of `phantomdb_code`: the number that the call returned.
     pub code: i32,
-    /// The HTTP status that the server answered; 0 if it did not.
+    /// The HTTP status of the server's response; 0 if there was none.
     pub http_status: i32,
-    /// In how many milliseconds a new try makes sense, as the library or the server (by
-    /// Retry-After: seconds or a date) says, a day at most; 0 if that is not known, or at once.
+    /// After how many milliseconds a retry makes sense, as the library knows or the server says
+    /// (in Retry-After, as seconds or a date); a day at most. 0 if that is unknown, or if a retry
+    /// makes sense at once.
     pub retry_after_ms: i64,
-    /// Whether the same call may succeed later, and is safe to repeat. After a write that may
-    /// have been carried out it is false, and the message says that this is not known.
+    /// Whether the same call may succeed later and is safe to repeat. False after a write that
+    /// may have taken effect; the message then says so.
     pub retriable: bool,
     /// For later versions; zero.
     pub reserved: [u8; 23],
-    /// What was tried, on what, why it failed and, where it helps, what to do. UTF-8, ended by
-    /// a NUL; a text that is too long loses its middle.
+    /// What was tried, on what, why it failed and, where that helps, what to do. UTF-8, ends with
+    /// a NUL. A message that is too long loses its middle.
     pub message: [c_char; PHANTOMDB_ERROR_MESSAGE_SIZE],
 }
 
@@ -157,14 +158,14 @@ fn fitting(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned([&text[..head], CUT, &text[tail..]].concat())
 }
 
-/// A code with its name and text, as `phantomdb_code_table` lists them.
+/// A code with its name and text; see `phantomdb_code_table`.
 #[repr(C)]
 pub struct phantomdb_code_info {
     /// One of `phantomdb_code`.
     pub code: i32,
-    /// The part of its name after `PHANTOMDB_ERR_`: "TIMEOUT". "OK" for `PHANTOMDB_OK`.
+    /// The part of its name after `PHANTOMDB_ERR_`, such as "TIMEOUT"; "OK" for `PHANTOMDB_OK`.
     pub name: *const c_char,
-    /// A sentence that says what it means, without its full stop.
+    /// A sentence that says what it means, without a full stop.
     pub text: *const c_char,
 }
 
@@ -173,10 +174,11 @@ unsafe impl Sync for phantomdb_code_info {}
 // SAFETY: no thread owns what they lead to.
 unsafe impl Send for phantomdb_code_info {}
 
-/// Every code with its name and text, `PHANTOMDB_OK` first, in the order of the numbers.
+/// Lists every code with its name and text, in the order of the numbers, beginning with
+/// `PHANTOMDB_OK`.
 ///
-/// Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
-/// bindings, which take their constants from here or check them. Safe from any thread.
+/// Returns the first of `*count` entries, which are never freed. `count` may be NULL. Bindings
+/// take their constants from here, or check them. Safe from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_code_table(count: *mut u64) -> *const phantomdb_code_info {
     let table = code_table();
@@ -187,8 +189,8 @@ pub unsafe extern "C" fn phantomdb_code_table(count: *mut u64) -> *const phantom
     table.as_ptr()
 }
 
-/// The name of a code, "TIMEOUT" for example, or NULL if there is no such code. Valid for ever.
-/// Safe from any thread.
+/// The name of a code, such as "TIMEOUT", or NULL if there is no such code. The text is never
+/// freed. Safe from any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn phantomdb_code_name(code: i32) -> *const c_char {
     code_table().iter().find(|info| info.code == code).map_or(ptr::null(), |info| info.name)

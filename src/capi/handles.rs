@@ -1,9 +1,9 @@
 //! Handles: checked numbers that look like pointers to C and are never followed.
 //!
-//! A handle holds its kind, the index of an entry in a table, and the entry's generation, which is
-//! raised each time a value leaves it. So a handle that is NULL, made up, stale or of another kind is
-//! recognised, whatever happened to the value that it once named. An entry whose generations are used
-//! up is not used again.
+//! A handle holds its kind, the index of an entry in a table, and the entry's generation, which
+//! is raised each time a value leaves it. So a handle that is NULL, made up, stale or of another
+//! kind is recognised, whatever happened to the value that it once named. An entry whose
+//! generations are used up is not used again.
 //!
 //! A table is sharded: each shard has a lock of its own, and values are spread over the shards, so
 //! that threads seldom wait for each other.

@@ -10,9 +10,9 @@ use crate::client::{Operation, Request};
 use crate::error::{Error, Result};
 
 /// The operations by number, for `phantomdb_connection_run`, `phantomdb_pool_run` and their
-/// asynchronous forms. Each takes the texts that it names, in this order; those in brackets may be
-/// NULL, or left away at the end. What they mean stands at the function of the same name, such
-/// as `phantomdb_connection_select`. The numbers never change.
+/// asynchronous forms. Each takes the texts that are listed with it, in this order; those in
+/// brackets may be NULL, or omitted at the end. The function of the same name, such as
+/// `phantomdb_connection_select`, says what they mean. The numbers never change.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum phantomdb_operation {
@@ -48,18 +48,18 @@ pub enum phantomdb_operation {
     PHANTOMDB_ROLLBACK_TRANSACTION = 15,
 }
 
-/// An operation with its name and its arguments, as `phantomdb_operation_table` lists them.
+/// An operation with its name and arguments; see `phantomdb_operation_table`.
 #[repr(C)]
 pub struct phantomdb_operation_info {
     /// One of `phantomdb_operation`.
     pub operation: i32,
     /// How many arguments it takes.
     pub argument_count: u32,
-    /// How many of them it must have; they come first.
+    /// How many of them it requires; these come first.
     pub required_count: u32,
     /// For later versions; zero.
     pub reserved: u32,
-    /// Its name, "list_databases" for example.
+    /// Its name, such as "list_databases".
     pub name: *const c_char,
     /// The names of its arguments.
     pub arguments: *const *const c_char,
@@ -70,10 +70,10 @@ unsafe impl Sync for phantomdb_operation_info {}
 // SAFETY: no thread owns what they lead to.
 unsafe impl Send for phantomdb_operation_info {}
 
-/// Every operation with its name and its arguments, in the order of the numbers.
+/// Lists every operation with its name and arguments, in the order of the numbers.
 ///
-/// Returns the first of `*count` entries; they are valid for ever. `count` may be NULL. For
-/// bindings, which take their constants from here or check them. Safe from any thread.
+/// Returns the first of `*count` entries, which are never freed. `count` may be NULL. Bindings
+/// take their constants from here, or check them. Safe from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_operation_table(
     count: *mut u64,
@@ -131,9 +131,9 @@ pub(super) unsafe fn for_any_connection(
     unsafe { with_arguments(operation, arguments, count) }
 }
 
-/// Looks at the arguments of an operation as every function does that carries it out, and does
-/// nothing else: for programs that acquire a connection for it first, and are not to wait for one
-/// in vain. `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+/// Checks the arguments of an operation as every call does that runs it, and does nothing else.
+/// For programs that acquire a connection first and should not wait for one in vain. `operation`,
+/// `arguments` and `argument_count` are those of `phantomdb_connection_run`.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
 #[unsafe(no_mangle)]
@@ -148,8 +148,7 @@ pub unsafe extern "C" fn phantomdb_operation_check(
     unsafe { call(error, || numbered(operation, arguments, argument_count).map(drop)) }
 }
 
-/// The same for a request that has no name here. `method`, `path`, `body` and `body_length` are
-/// as for `phantomdb_connection_request`.
+/// Checks the arguments of `phantomdb_connection_request`, and does nothing else.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT`.
 #[unsafe(no_mangle)]

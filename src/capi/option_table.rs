@@ -31,7 +31,7 @@ pub enum phantomdb_option_type {
     PHANTOMDB_OPTION_LOG = 8,
 }
 
-/// An option of a pool, as `phantomdb_option_table` lists them.
+/// An option of a pool; see `phantomdb_option_table`.
 #[repr(C)]
 pub struct phantomdb_option_info {
     /// Its name, "acquire_timeout" for example: that of its member without the unit. Messages of

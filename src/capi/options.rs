@@ -12,22 +12,22 @@ use super::structs::{self, Sized32};
 use crate::config::{LogLevel, Logger, Options};
 use crate::error::{Error, Result};
 
-/// How an idle connection is checked before it is handed out;
+/// How an idle connection is checked before it is handed out; see
 /// `phantomdb_pool_options.validation`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum phantomdb_validation {
-    /// Ask the operating system whether the socket is still open: one system call, no round
-    /// trip. The default.
+    /// Ask the operating system whether the socket is still open: one system call, no round trip.
+    /// The default.
     PHANTOMDB_VALIDATION_SOCKET = 0,
-    /// Ask the server (`GET /health`): a round trip. Any HTTP response will do.
+    /// Ask the server (`GET /health`): one round trip. Any HTTP response will do.
     PHANTOMDB_VALIDATION_PING = 1,
-    /// Do not check, unless another connection died: then, as with the other two, those that were
-    /// idle before are asked.
+    /// Don't check, unless another connection was lost. Then connections that were idle before
+    /// are pinged, as with the other two.
     PHANTOMDB_VALIDATION_NONE = 2,
 }
 
-/// How much a message to `phantomdb_pool_options.log` matters.
+/// How serious a message to `phantomdb_pool_options.log` is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum phantomdb_log_level {
@@ -38,81 +38,82 @@ pub enum phantomdb_log_level {
 }
 
 /// Everything that can be set on a pool. Fill it with `phantomdb_pool_options_init`, then change
-/// what you like; all texts are copied by `phantomdb_pool_create` and may go afterwards.
+/// what you like. `phantomdb_pool_create` copies all texts, so they need to live only until it
+/// returns.
 ///
-/// Times are in milliseconds, at most 365 days. A value that makes no sense is refused by
-/// `phantomdb_pool_create`, with an error that begins with the option's name (of a time without
-/// its `_ms`).
+/// Times are in milliseconds, at most 365 days. `phantomdb_pool_create` refuses a value that
+/// makes no sense, with an error that begins with the name of the option (for a time, without
+/// `_ms`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct phantomdb_pool_options {
     /// Set by `phantomdb_pool_options_init`; leave it alone.
     pub struct_size: u32,
-    /// Connections that the pool keeps, even when nobody uses them. Default 2; 0 is allowed.
+    /// Connections that the pool keeps even when nobody uses them. Default 2; 0 is allowed.
     pub min_connections: u32,
-    /// Connections that the pool never exceeds, as the server counts them. Default 10; 1 to
-    /// 65535, and not less than `min_connections`.
+    /// The most connections that the pool ever has, as the server counts them. Default 10; 1 to
+    /// 65535, and at least `min_connections`.
     pub max_connections: u32,
-    /// How many connections may be opening at once. Default 2; at least 1.
+    /// How many connections may be opening at the same time. Default 2; at least 1.
     pub max_connecting: u32,
-    /// How many callers may wait at once; one more gets `PHANTOMDB_ERR_OVERLOADED`. Default
-    /// 10000; 0 means that nobody ever waits.
+    /// How many callers may wait at the same time; one more gets `PHANTOMDB_ERR_OVERLOADED`.
+    /// Default 10000; 0 means that nobody ever waits.
     pub max_waiters: u32,
     /// One of `phantomdb_validation`. Default `PHANTOMDB_VALIDATION_SOCKET`.
     pub validation: i32,
     /// `http[s]://host[:port][/prefix]`. Default "http://localhost:8080".
     pub base_url: *const c_char,
-    /// The bearer token; NULL, the default, sends none. Never shown in any message.
+    /// The bearer token; NULL, the default, sends none. It is never shown in a message.
     pub token: *const c_char,
     /// A PEM file with the certificates that may sign the server's; NULL, the default, means
-    /// those of the system. This and the files below are read again at a reset, and after a
-    /// failure of TLS. The environment (SSL_CERT_FILE, SSL_CERT_DIR) says where the system's are,
-    /// except to a program that is set-uid or has rights of its own otherwise.
+    /// those of the system. This file and those below are read again at a reset, and after a
+    /// failure of TLS. The environment (SSL_CERT_FILE, SSL_CERT_DIR) says where the system's
+    /// certificates are, except in a program that is set-uid or has other extra privileges.
     pub tls_ca_file: *const c_char,
     /// A PEM file with the client's certificate, for servers that want one. Default NULL.
     pub tls_cert_file: *const c_char,
     /// A PEM file with the private key of `tls_cert_file`. Default NULL.
     pub tls_key_file: *const c_char,
-    /// How long `phantomdb_pool_acquire` waits, all its steps together. Default 30000; more
-    /// than 0.
+    /// How long `phantomdb_pool_acquire` waits, all its steps included. Default 30000; more than
+    /// 0.
     pub acquire_timeout_ms: i64,
-    /// After how long an unused connection above `min_connections` is closed. Default 60000;
-    /// 0 means never.
+    /// How long a connection above `min_connections` may be unused before it is closed. Default
+    /// 60000; 0 means forever.
     pub idle_timeout_ms: i64,
-    /// After how long a connection is retired, less up to a tenth by chance. Default 1800000;
-    /// 0 means never.
+    /// The age at which a connection is retired, less a random part of up to a tenth. Default
+    /// 1800000; 0 means never.
     pub max_lifetime_ms: i64,
-    /// How long a connection may be idle and still be handed out without validation. Default
-    /// 500; 0 means not at all.
+    /// How long a connection may be idle and still be handed out without validation. Default 500;
+    /// 0 validates every time.
     pub validate_after_ms: i64,
     /// How long a validation by ping may take. Default 1000; more than 0.
     pub validation_timeout_ms: i64,
-    /// How long a request may take, opening the connection included. Default 30000; more than 0.
+    /// How long a request may take, including opening the connection. Default 30000; more than 0.
     pub request_timeout_ms: i64,
-    /// How long opening a connection may take: name look-up, TCP and TLS together. Default
-    /// 5000; more than 0.
+    /// How long opening a connection may take: name look-up, TCP and TLS together. Default 5000;
+    /// more than 0.
     pub connect_timeout_ms: i64,
-    /// How long `phantomdb_pool_close` waits for connections to be released before it cuts
-    /// them. Default 5000; 0 means not at all.
+    /// How long `phantomdb_pool_close` waits for connections to be released before it cuts them
+    /// off. Default 5000; 0 means not at all.
     pub close_timeout_ms: i64,
-    /// How large a response's body may be, in bytes. Default 67108864 (64 MiB); more than 0.
+    /// The largest body of a response, in bytes. Default 67108864 (64 MiB); more than 0.
     pub max_response_bytes: u64,
-    /// After how long a connection that was acquired and not released is reported to `log` and
-    /// counted as leaked. Nothing is taken back. Default 0: never.
+    /// How long a connection may be acquired before it is reported to `log` and counted as
+    /// leaked. It is not taken back. Default 0: never.
     pub leak_threshold_ms: i64,
     /// Called with what happens to the pool: leaked connections, the beginning and the end of an
-    /// outage, a server that answers pings with 503. Default NULL: nobody is told.
+    /// outage, a server that responds to pings with 503. Default NULL: no log.
     ///
-    /// It is called on a thread of the library, one message at a time, with no lock held, and not
-    /// any more when `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;
-    /// `message` is valid during the call. What waits (acquire, a request, close) is refused there
-    /// with `PHANTOMDB_ERR_WOULD_DEADLOCK`.
+    /// It is called on a thread of the library, one message at a time, with no lock held, and
+    /// never after `phantomdb_pool_close` has returned. `level` is one of `phantomdb_log_level`;
+    /// `message` is valid during the call. Calls that wait (acquire, requests, close) are refused
+    /// in it with `PHANTOMDB_ERR_WOULD_DEADLOCK`.
     pub log:
         Option<unsafe extern "C" fn(level: i32, message: *const c_char, user_data: *mut c_void)>,
-    /// Handed to `log` as it is. Default NULL.
+    /// Passed to `log` unchanged. Default NULL.
     pub log_user_data: *mut c_void,
-    /// 1 opens `min_connections` at create, in the background; 0, the default, opens each at
-    /// its first request.
+    /// 1 opens `min_connections` at create, in the background; 0, the default, opens each at its
+    /// first request.
     pub preconnect: i32,
     /// For later versions; leave it 0.
     pub reserved: i32,
@@ -127,10 +128,11 @@ unsafe impl Sized32 for phantomdb_pool_options {
 
 /// Fills `options` with the defaults.
 ///
-/// Pass `sizeof(phantomdb_pool_options)` as `struct_size`: it tells the library which version of
-/// the struct the program was compiled with, so that each works with a newer other.
+/// Pass `sizeof(phantomdb_pool_options)` as `struct_size`. It tells the library which version of
+/// the struct the program was compiled with, so that each works with a newer version of the
+/// other.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a NULL `options` or a size that no version had;
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` if `options` is NULL or no version has this size;
 /// nothing is written then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_options_init(
@@ -163,8 +165,8 @@ pub(super) unsafe fn read(options: *const phantomdb_pool_options) -> Result<Opti
     if options.is_null() {
         return Ok(Options::default());
     }
-    // SAFETY: `options` is not NULL, so `phantomdb_pool_options_init` filled as many bytes of it as its
-    // first member says.
+    // SAFETY: `options` is not NULL, so `phantomdb_pool_options_init` filled as many bytes of it
+    // as its first member says.
     let given = unsafe { structs::read(options, defaults()) }?;
     if given.reserved != 0 {
         return Err(Error::invalid_argument("reserved", "must be 0"));
@@ -191,7 +193,8 @@ macro_rules! options {
         /// Its texts are NULL or end with a NUL.
         unsafe fn from_c(given: &phantomdb_pool_options) -> Result<Options> {
             Ok(Options {
-                // SAFETY: if it is a text, it is NULL or ends with a NUL, as this function asks, too.
+                // SAFETY: if it is a text, it is NULL or ends with a NUL, as this function asks,
+                // too.
                 $($option: unsafe { Member::from_c(stringify!($option), given.$member) }?,)*
                 log: given.log.map(|log| logger(log, given.log_user_data)),
             })

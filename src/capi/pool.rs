@@ -19,17 +19,22 @@ use crate::os::threads;
 
 /// A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
 ///
-/// `phantomdb_pool_create`, `_acquire`, `_acquire_timeout`, `_try_acquire`, `_acquire_cancelled`,
-/// `_release`, `_discard`, `_request`, `_query`, `_run`, `_status`, `_status_json`,
-/// `_stats_json`, `_metrics`, `_reset`, `_resize`, `_set_token`, `_close`, `_close_timeout`;
-/// without waiting `_acquire_async`, `_acquire_direct`, `_run_async`, `_request_async`,
-/// `_close_async`.
+/// It holds at most `max_connections` connections. Between `min_connections` and that, it grows
+/// with demand and shrinks when connections are idle. Callers that find none free wait in a
+/// queue, first come, first served, until a connection is released, a new one is open, or their
+/// time is over. A connection opens its socket at its first request, so a pool can be created
+/// while the server is down. After that the pool opens connections itself, a few at a time.
 ///
-/// A forked child finds each pool of its parent empty and usable, and the parent notices nothing
-/// of it. Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
+/// When the server can't be reached, callers get `PHANTOMDB_ERR_UNAVAILABLE` with the cause at
+/// once instead of waiting, while the pool tries again in the background, less and less often.
+/// But as long as connections in use may come back, callers wait for these: a server at its
+/// limit, for example, goes on serving everybody on the connections that are open.
 ///
-/// Made by `phantomdb_pool_create`, ended by `phantomdb_pool_close`. A closed pool's handle stays
-/// harmless for ever: calls with it return `PHANTOMDB_ERR_CLOSED`.
+/// A forked child finds each pool of its parent empty and usable, and the parent is not affected.
+/// Connections that the parent had acquired are `PHANTOMDB_ERR_INVALID_HANDLE` in the child.
+///
+/// Create it with `phantomdb_pool_create`, close it with `phantomdb_pool_close`. The handle of a
+/// closed pool stays harmless forever: calls with it return `PHANTOMDB_ERR_CLOSED`.
 pub struct phantomdb_pool {
     _private: (),
 }
@@ -47,14 +52,14 @@ fn unknown(pool: *mut phantomdb_pool) -> Error {
     Error::new(Code::InvalidHandle, format!("pool: the handle {what}"))
 }
 
-/// Makes a pool. `options` may be NULL: a pool of 2 to 10 connections to http://localhost:8080.
+/// Creates a pool. `options` may be NULL: a pool of 2 to 10 connections to http://localhost:8080.
 ///
-/// Opens no connection (unless `preconnect` asks for it), so the server need not be there yet.
-/// On success `*pool` is the new pool, to be closed by `phantomdb_pool_close`; on failure it is
+/// It opens no connection unless `preconnect` is set, so the server need not be running yet. On
+/// success `*pool` is the new pool, to be closed with `phantomdb_pool_close`; on failure it is
 /// NULL.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` or `PHANTOMDB_ERR_TLS`, the message beginning with the
-/// option that can't be used.
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` or `PHANTOMDB_ERR_TLS`; the message begins with the
+/// name of the option that can't be used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_create(
     options: *const phantomdb_pool_options,
@@ -76,9 +81,9 @@ pub unsafe extern "C" fn phantomdb_pool_create(
 }
 
 /// Retires every connection that is open now: idle ones at once, others when they are released.
-/// Callers notice nothing. For a server that moved, or certificates that changed: new connections
-/// look its name up again, and the TLS files are read again. A server that can't be reached is
-/// tried at once.
+/// Callers notice nothing. Use it when the server has moved or certificates have changed: new
+/// connections look the server's name up again and read the TLS files again. A server that could
+/// not be reached is tried at once.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
 #[unsafe(no_mangle)]
@@ -96,9 +101,9 @@ pub unsafe extern "C" fn phantomdb_pool_reset(
 }
 
 /// Changes `min_connections` and `max_connections` while the pool is in use. Connections above a
-/// smaller maximum close: idle ones at once, others when they are released.
+/// smaller maximum are closed: idle ones at once, others when they are released.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` (nothing is changed then),
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` (nothing changes then),
 /// `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_resize(
@@ -113,7 +118,7 @@ pub unsafe extern "C" fn phantomdb_pool_resize(
 
 /// Changes the bearer token; NULL sends none. Every request that starts afterwards uses it.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a token that no HTTP header can carry (the old one
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` if an HTTP header can't carry the token (the old one
 /// stays then), `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_set_token(
@@ -132,15 +137,16 @@ pub unsafe extern "C" fn phantomdb_pool_set_token(
 
 /// Closes the pool, and returns when nothing of it is left: no socket and no thread.
 ///
-/// Whoever waits for a connection gets `PHANTOMDB_ERR_CLOSED` at once. Connections in use have
-/// `close_timeout_ms` to be released; then they are cut: a request in flight on them fails with
-/// `PHANTOMDB_ERR_CLOSED`, as does everything tried on them later. Release them as usual.
+/// Callers that wait for a connection get `PHANTOMDB_ERR_CLOSED` at once. Connections in use have
+/// `close_timeout_ms` to be released. Then they are cut off: a request in flight on them fails
+/// with `PHANTOMDB_ERR_CLOSED`, and so does everything that is tried on them later. Release them
+/// as usual.
 ///
-/// Closing a pool twice, or from two threads at once, is fine. Callbacks of
-/// `phantomdb_pool_close_async` have run, too, when this returns.
+/// A pool may be closed twice, and from two threads at once. When this returns, the callbacks of
+/// `phantomdb_pool_close_async` have run, too.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_WOULD_DEADLOCK` from within a callback of
-/// the library, which then closes nothing.
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_WOULD_DEADLOCK` in a callback of the
+/// library, where it closes nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_close(
     pool: *mut phantomdb_pool,
@@ -150,11 +156,11 @@ pub unsafe extern "C" fn phantomdb_pool_close(
     unsafe { call(error, || close_and_wait(pool, None)) }
 }
 
-/// As `phantomdb_pool_close`, but connections in use have `timeout_ms` to be released instead of
-/// `close_timeout_ms`; with 0 they are cut at once. A close that waits already, in another thread,
-/// ends as early.
+/// Like `phantomdb_pool_close`, but connections in use have `timeout_ms` milliseconds to be
+/// released instead of `close_timeout_ms`; with 0 they are cut off at once. A close that is
+/// waiting already, in another thread, ends as early.
 ///
-/// Errors: as `phantomdb_pool_close`; `PHANTOMDB_ERR_INVALID_ARGUMENT` for a negative time.
+/// Errors: like `phantomdb_pool_close`; `PHANTOMDB_ERR_INVALID_ARGUMENT` if the time is negative.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_close_timeout(
     pool: *mut phantomdb_pool,

@@ -90,14 +90,14 @@ unsafe fn lend(
     }
 }
 
-/// The response as JSON: of a select the array of row objects, of a list the array of names, of a
-/// query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (if the server did
-/// not say them, the rows are counted, and `affectedRows` is null), else the whole object that
-/// the server sent.
+/// The response as JSON: for a select, the array of row objects; for a list, the array of names;
+/// for a query, `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (if the
+/// server did not send the numbers, the rows are counted, and `affectedRows` is null); otherwise
+/// the whole object that the server sent.
 ///
-/// The text of a table or a list is written when it is first asked for. `PHANTOMDB_ERR_TOO_LARGE`
-/// if that of a query would be many times what the server sent, since its rows have few columns
-/// in common: read its cells.
+/// The text of a table or list is written when it is first asked for. `PHANTOMDB_ERR_TOO_LARGE`
+/// if the rows of a query have so few columns in common that the text would be many times what
+/// the server sent: read the cells instead.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_text(
     result: *const phantomdb_result,
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn phantomdb_result_text(
     }
 }
 
-/// How many rows the table has.
+/// The number of rows of the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_row_count(
     result: *const phantomdb_result,
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn phantomdb_result_row_count(
     }
 }
 
-/// How many columns the table has.
+/// The number of columns of the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_column_count(
     result: *const phantomdb_result,
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn phantomdb_result_column_name(
     unsafe { lend(result, text, length, error, read) }
 }
 
-/// The number of the column of this name; `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is none.
+/// The number of the column with this name; `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_column_index(
     result: *const phantomdb_result,
@@ -217,8 +217,8 @@ pub unsafe extern "C" fn phantomdb_result_cell_is_null(
     unsafe { read_cell(result, (row, column), value, error, |cell| Ok(cell.is_null())) }
 }
 
-/// A cell as text: of a string its characters, of anything else its JSON; a null is "" (ask
-/// `phantomdb_result_cell_is_null` to tell it from an empty string). Works for every cell.
+/// A cell as text: the characters of a string, the JSON of anything else, "" for null
+/// (`phantomdb_result_cell_is_null` tells it from an empty string). Works for every cell.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_text(
     result: *const phantomdb_result,
@@ -236,8 +236,8 @@ pub unsafe extern "C" fn phantomdb_result_cell_text(
     unsafe { lend(result, text, length, error, read) }
 }
 
-/// Whether a cell has unpaired surrogates (JSON can spell half a pair), which UTF-8 can't hold:
-/// each is the character U+FFFD in the text of a string, and is an escape in nested JSON.
+/// Whether a cell has unpaired surrogates. JSON can contain half a pair, but UTF-8 can't: each is
+/// the character U+FFFD in the text of a string, and an escape in nested JSON.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_is_replaced(
     result: *const phantomdb_result,
@@ -250,7 +250,8 @@ pub unsafe extern "C" fn phantomdb_result_cell_is_replaced(
     unsafe { read_cell(result, (row, column), value, error, |cell| Ok(cell.is_replaced())) }
 }
 
-/// A cell as a whole number. `PHANTOMDB_ERR_TYPE` for anything that is not exactly one of 64 bits.
+/// A cell as an integer. `PHANTOMDB_ERR_TYPE` if it is not a number that an int64_t holds
+/// exactly.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_int64(
     result: *const phantomdb_result,
@@ -263,8 +264,8 @@ pub unsafe extern "C" fn phantomdb_result_cell_int64(
     unsafe { read_cell(result, (row, column), value, error, |cell| cell.int64()) }
 }
 
-/// A cell as a floating-point number, the nearest there is. `PHANTOMDB_ERR_TYPE` for anything
-/// that is not a number, and for a number beyond every double, such as 1e400.
+/// A cell as the nearest floating-point number. `PHANTOMDB_ERR_TYPE` if it is not a number, or is
+/// out of range for a double, such as 1e400.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_double(
     result: *const phantomdb_result,
@@ -277,7 +278,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_double(
     unsafe { read_cell(result, (row, column), value, error, |cell| cell.double()) }
 }
 
-/// A cell as true or false; the numbers 1 and 0 are those too, because SQL often has no others.
+/// A cell as true or false. The numbers 1 and 0 count as these, because SQL often has no others.
 /// `PHANTOMDB_ERR_TYPE` for anything else.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_cell_bool(
@@ -291,7 +292,7 @@ pub unsafe extern "C" fn phantomdb_result_cell_bool(
     unsafe { read_cell(result, (row, column), value, error, |cell| cell.boolean()) }
 }
 
-/// How many items the list has.
+/// The number of items of the list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_item_count(
     result: *const phantomdb_result,
@@ -324,7 +325,7 @@ pub unsafe extern "C" fn phantomdb_result_item(
 }
 
 /// How many rows an update, a delete or another statement changed; -1 if the server did not say,
-/// as after an insert, or said something that is not a whole number, or negative.
+/// as after an insert, or sent something other than a whole number of at least 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_affected_rows(
     result: *const phantomdb_result,
@@ -337,9 +338,9 @@ pub unsafe extern "C" fn phantomdb_result_affected_rows(
     }
 }
 
-/// How many rows the server says there are, which may be more than it sent; if it does not say,
-/// or says something that is not a whole number, or negative, the number of rows that it sent.
-/// The `rowCount` of every binding.
+/// How many rows there are according to the server, which may be more than it sent; if it does
+/// not say, or sends something other than a whole number of at least 0, the number of rows that
+/// it sent. Every binding calls this `rowCount`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_reported_row_count(
     result: *const phantomdb_result,

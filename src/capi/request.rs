@@ -32,7 +32,8 @@ unsafe fn run(
     }
 }
 
-/// Sends a request on a connection of the pool, whichever it is, and gives the response to the caller.
+/// Sends a request on a connection of the pool, whichever it is, and gives the response to the
+/// caller.
 ///
 /// # Safety
 /// `result` and `error` are NULL or valid.
@@ -69,7 +70,8 @@ unsafe fn operate(
     unsafe { run(connection, result, error, || operation::request(operation, arguments)) }
 }
 
-/// Asks the server how it is: the response is an object whose `status` is "healthy" or "unhealthy".
+/// Asks the server for its health. The response is an object whose `status` is "healthy" or
+/// "unhealthy".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_health_check(
     connection: *mut phantomdb_connection,
@@ -80,7 +82,7 @@ pub unsafe extern "C" fn phantomdb_connection_health_check(
     unsafe { operate(connection, Operation::HealthCheck, &[], result, error) }
 }
 
-/// Lists the databases: the response is a list of names.
+/// Lists the databases. The response is a list of names.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_list_databases(
     connection: *mut phantomdb_connection,
@@ -91,7 +93,7 @@ pub unsafe extern "C" fn phantomdb_connection_list_databases(
     unsafe { operate(connection, Operation::ListDatabases, &[], result, error) }
 }
 
-/// Makes a database. HTTP status 409 if there is one of this name.
+/// Creates a database. HTTP status 409 if the name is taken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_create_database(
     connection: *mut phantomdb_connection,
@@ -105,7 +107,7 @@ pub unsafe extern "C" fn phantomdb_connection_create_database(
     unsafe { operate(connection, Operation::CreateDatabase, &arguments, result, error) }
 }
 
-/// Removes a database with all that is in it.
+/// Drops a database with everything in it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_drop_database(
     connection: *mut phantomdb_connection,
@@ -119,7 +121,7 @@ pub unsafe extern "C" fn phantomdb_connection_drop_database(
     unsafe { operate(connection, Operation::DropDatabase, &arguments, result, error) }
 }
 
-/// Lists the tables of a database: the response is a list of names.
+/// Lists the tables of a database. The response is a list of names.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_list_tables(
     connection: *mut phantomdb_connection,
@@ -133,8 +135,9 @@ pub unsafe extern "C" fn phantomdb_connection_list_tables(
     unsafe { operate(connection, Operation::ListTables, &arguments, result, error) }
 }
 
-/// Makes a table. `columns` is a JSON array of objects with `name` and `type`, and where wanted
-/// `nullable`, `primaryKey`, `defaultValue`: `[{"name":"id","type":"integer","primaryKey":true}]`.
+/// Creates a table. `columns` is a JSON array of objects with `name` and `type` and, optionally,
+/// `nullable`, `primaryKey` and `defaultValue`:
+/// `[{"name":"id","type":"integer","primaryKey":true}]`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_create_table(
     connection: *mut phantomdb_connection,
@@ -150,7 +153,7 @@ pub unsafe extern "C" fn phantomdb_connection_create_table(
     unsafe { operate(connection, Operation::CreateTable, &arguments, result, error) }
 }
 
-/// Removes a table with all its rows.
+/// Drops a table with all its rows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_drop_table(
     connection: *mut phantomdb_connection,
@@ -165,8 +168,8 @@ pub unsafe extern "C" fn phantomdb_connection_drop_table(
     unsafe { operate(connection, Operation::DropTable, &arguments, result, error) }
 }
 
-/// Adds one row: a JSON object of column to value, `{"id":1,"name":"Ada"}`. Never carried out
-/// twice.
+/// Inserts one row: a JSON object of columns and values, `{"id":1,"name":"Ada"}`. It is never
+/// carried out twice.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_insert(
     connection: *mut phantomdb_connection,
@@ -182,8 +185,8 @@ pub unsafe extern "C" fn phantomdb_connection_insert(
     unsafe { operate(connection, Operation::Insert, &arguments, result, error) }
 }
 
-/// Reads the rows that fulfil an SQL condition, or all if `condition` is NULL: the response is a
-/// table, with its columns in the server's order. A blank condition is refused.
+/// Reads the rows that match an SQL condition, or all rows if `condition` is NULL. The response
+/// is a table with its columns in the server's order. A blank condition is refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_select(
     connection: *mut phantomdb_connection,
@@ -199,8 +202,8 @@ pub unsafe extern "C" fn phantomdb_connection_select(
     unsafe { operate(connection, Operation::Select, &arguments, result, error) }
 }
 
-/// Changes the rows that fulfil an SQL condition, or all if `condition` is NULL. `data` is a JSON
-/// object of column to new value. A blank condition is refused.
+/// Updates the rows that match an SQL condition, or all rows if `condition` is NULL. `data` is a
+/// JSON object of columns and new values. A blank condition is refused.
 /// `phantomdb_result_affected_rows` says how many rows changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_update(
@@ -218,9 +221,9 @@ pub unsafe extern "C" fn phantomdb_connection_update(
     unsafe { operate(connection, Operation::Update, &arguments, result, error) }
 }
 
-/// Deletes the rows that fulfil an SQL condition. It is never optional: NULL or blank is refused
-/// before anything is sent, because on the wire such a delete would drop the table. Say "1=1"
-/// for all rows. `phantomdb_result_affected_rows` says how many went.
+/// Deletes the rows that match an SQL condition. The condition is required: NULL or a blank one
+/// is refused before anything is sent, because on the wire such a delete would drop the table.
+/// For all rows, pass "1=1". `phantomdb_result_affected_rows` says how many rows were deleted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_delete(
     connection: *mut phantomdb_connection,
@@ -236,9 +239,9 @@ pub unsafe extern "C" fn phantomdb_connection_delete(
     unsafe { operate(connection, Operation::Delete, &arguments, result, error) }
 }
 
-/// Runs one SQL statement. `parameters` is a JSON array, one value for each `?` of the statement,
-/// or NULL. The response of a query is a table; `phantomdb_result_affected_rows` tells of other
-/// statements.
+/// Runs one SQL statement. `parameters` is a JSON array with one value for each `?` of the
+/// statement, or NULL. The response to a query is a table; for other statements,
+/// `phantomdb_result_affected_rows` says how many rows changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_execute_query(
     connection: *mut phantomdb_connection,
@@ -254,11 +257,11 @@ pub unsafe extern "C" fn phantomdb_connection_execute_query(
     unsafe { operate(connection, Operation::ExecuteQuery, &arguments, result, error) }
 }
 
-/// Begins a transaction, of one database or (`database` NULL) of whichever it touches first. Every
-/// request on this connection belongs to it until commit or rollback; releasing the connection
-/// rolls it back. The response is an object with the `transaction_id`.
+/// Begins a transaction on one database or, if `database` is NULL, on the first one that it uses.
+/// Every request on this connection belongs to it until a commit or rollback; releasing the
+/// connection rolls it back. The response is an object with the `transaction_id`.
 ///
-/// `PHANTOMDB_ERR_INVALID_STATE` if one is open on this connection already.
+/// `PHANTOMDB_ERR_INVALID_STATE` if a transaction is already open on this connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_begin_transaction(
     connection: *mut phantomdb_connection,
@@ -275,7 +278,7 @@ pub unsafe extern "C" fn phantomdb_connection_begin_transaction(
 /// Commits the transaction that is open on this connection. `transaction_id` is its id, or NULL,
 /// which means the same.
 ///
-/// `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+/// `PHANTOMDB_ERR_INVALID_STATE` if no transaction is open, or one with another id.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_commit_transaction(
     connection: *mut phantomdb_connection,
@@ -289,10 +292,10 @@ pub unsafe extern "C" fn phantomdb_connection_commit_transaction(
     unsafe { operate(connection, Operation::CommitTransaction, &arguments, result, error) }
 }
 
-/// Rolls back the transaction that is open on this connection. `transaction_id` is its id, or NULL,
-/// which means the same.
+/// Rolls back the transaction that is open on this connection. `transaction_id` is its id, or
+/// NULL, which means the same.
 ///
-/// `PHANTOMDB_ERR_INVALID_STATE` if none is open, or one of another id.
+/// `PHANTOMDB_ERR_INVALID_STATE` if no transaction is open, or one with another id.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_rollback_transaction(
     connection: *mut phantomdb_connection,
@@ -306,10 +309,11 @@ pub unsafe extern "C" fn phantomdb_connection_rollback_transaction(
     unsafe { operate(connection, Operation::RollbackTransaction, &arguments, result, error) }
 }
 
-/// Runs an operation that is chosen by number: one of `phantomdb_operation`, with its
-/// `argument_count` texts. As the function of its name in all else.
+/// Runs an operation by its number: `operation` is one of `phantomdb_operation`, and `arguments`
+/// has its `argument_count` texts. Otherwise like the function of the same name.
 ///
-/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for an unknown operation, or arguments that it does not take.
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is no such operation, or it does not take these
+/// arguments.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_run(
     connection: *mut phantomdb_connection,
@@ -326,10 +330,10 @@ pub unsafe extern "C" fn phantomdb_connection_run(
     }
 }
 
-/// Sends a request that has no name here yet.
+/// Sends a request that has no function of its own.
 ///
-/// `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
-/// whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0.
+/// `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent unchanged, so
+/// percent-encode what needs it; `body` is JSON, or NULL with length 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_request(
     connection: *mut phantomdb_connection,
@@ -347,11 +351,11 @@ pub unsafe extern "C" fn phantomdb_connection_request(
 
 /// Acquires a connection, runs one SQL statement on it and gives it back.
 ///
-/// `parameters` is a JSON array, one value for each `?` of the statement, or NULL. On success
+/// `parameters` is a JSON array with one value for each `?` of the statement, or NULL. On success
 /// `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
 /// `result` itself may be NULL.
 ///
-/// Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
+/// Errors: like `phantomdb_pool_acquire` and `phantomdb_connection_execute_query`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_query(
     pool: *mut phantomdb_pool,
@@ -372,13 +376,13 @@ pub unsafe extern "C" fn phantomdb_pool_query(
 
 /// Acquires a connection, runs one operation on it and gives it back.
 ///
-/// `operation` is one of `phantomdb_operation`, `arguments` its `argument_count` texts. On success
-/// `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
-/// `result` itself may be NULL.
+/// `operation` is one of `phantomdb_operation`, and `arguments` has its `argument_count` texts.
+/// On success `*result` is the response, to be freed with `phantomdb_result_free`; on failure it
+/// is NULL. `result` itself may be NULL.
 ///
-/// Errors: as `phantomdb_pool_acquire` and as the function of the operation's name;
-/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for an operation of transactions, which need a connection that
-/// you have.
+/// Errors: like `phantomdb_pool_acquire` and the function of the operation's name;
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for an operation on transactions, which needs a connection
+/// that you have acquired.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_run(
     pool: *mut phantomdb_pool,
@@ -398,12 +402,12 @@ pub unsafe extern "C" fn phantomdb_pool_run(
 
 /// Acquires a connection, sends one request on it and gives it back.
 ///
-/// `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent as it is, so
-/// whatever needs it must be percent-encoded; `body` is JSON, or NULL with length 0. On success
-/// `*result` is the response, to be freed with `phantomdb_result_free`; on failure it is NULL.
-/// `result` itself may be NULL if the response is of no interest.
+/// `method` is GET, POST, PUT, DELETE ...; `path` begins with "/" and is sent unchanged, so
+/// percent-encode what needs it; `body` is JSON, or NULL with length 0. On success `*result` is
+/// the response, to be freed with `phantomdb_result_free`; on failure it is NULL. `result` itself
+/// may be NULL if the response does not matter.
 ///
-/// Errors: as `phantomdb_pool_acquire` and `phantomdb_connection_request`.
+/// Errors: like `phantomdb_pool_acquire` and `phantomdb_connection_request`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_request(
     pool: *mut phantomdb_pool,

@@ -9,24 +9,18 @@ use super::tables::{RESULTS, too_many};
 use crate::client::Response;
 use crate::error::{Code, Error, Result};
 
-/// A response. It can be read as JSON text, and, without any JSON library, as a table (rows and
-/// columns; an object is a table of one row) or as a list of names.
+/// A response. It can be read as JSON text or, without a JSON library, as a table (rows and
+/// columns; an object is a table with one row) or as a list of names.
 ///
-/// As text: `phantomdb_result_text`. As a table: `_row_count`, `_column_count`, `_column_name`,
-/// `_column_index`, `_cell_kind`, `_cell_is_null`, `_cell_text`, `_cell_int64`, `_cell_double`,
-/// `_cell_bool`, `_cell_is_replaced`. As a list: `_item_count`, `_item`. Many values at once:
-/// `_read_columns`, `_read_cells`, `_read_items`, `_read_json`. Besides: `_affected_rows`,
-/// `_reported_row_count`, `_free`.
+/// It is yours until `phantomdb_result_free`, and does not depend on the connection or pool that
+/// it came from. Reading it is safe from any thread. Every text that it lends is UTF-8, ends with
+/// a NUL, and is valid until the result is freed. A text may contain a NUL itself, so each call
+/// that lends one also gives its `length` in bytes, without the last NUL; `length` may be NULL.
 ///
-/// It is yours until `phantomdb_result_free`, and does not depend on the connection or the pool
-/// that it came from. Reading it is safe from any thread; every text that it lends is UTF-8,
-/// ended by a NUL, and valid until the result is freed. Since a text may hold a NUL itself, each
-/// call that lends one also says its `length` in bytes, the last NUL not counted; `length` may be
-/// NULL.
-///
-/// Their errors: `PHANTOMDB_ERR_INVALID_HANDLE` for a result that was freed or never was one;
-/// `PHANTOMDB_ERR_INVALID_ARGUMENT` for a row, column or item that does not exist;
-/// `PHANTOMDB_ERR_TYPE` for a value of another type, or a result that is no table or no list.
+/// What its calls have in common. Their errors: `PHANTOMDB_ERR_INVALID_HANDLE` if the result has
+/// been freed or was never valid; `PHANTOMDB_ERR_INVALID_ARGUMENT` if a row, column or item does
+/// not exist; `PHANTOMDB_ERR_TYPE` if a value has another type, or the result is not a table or
+/// not a list.
 pub struct phantomdb_result {
     _private: (),
 }
@@ -69,8 +63,8 @@ fn unknown(result: *const phantomdb_result) -> Error {
     Error::new(Code::InvalidHandle, format!("result: the handle {what}"))
 }
 
-/// Frees a result, and with it every text that it lent. Returns `PHANTOMDB_ERR_INVALID_HANDLE`, and
-/// does nothing, for NULL and for a result that was freed already.
+/// Frees a result, and with it every text that it lent. For NULL, and for a result that has
+/// already been freed, it does nothing and returns `PHANTOMDB_ERR_INVALID_HANDLE`.
 #[unsafe(no_mangle)]
 pub extern "C" fn phantomdb_result_free(result: *mut phantomdb_result) -> i32 {
     let free = || RESULTS.remove(result, |_| true).map(drop).ok_or_else(|| unknown(result));

@@ -11,8 +11,8 @@ use super::structs::{self, Sized32};
 use crate::client::Response;
 use crate::pool::{Pool, Status};
 
-/// The numbers of a pool at one moment. Fill it once with `phantomdb_status_init`, then pass it to
-/// `phantomdb_pool_status` as often as you like.
+/// The numbers of a pool at one moment. Fill it once with `phantomdb_status_init`, then pass it
+/// to `phantomdb_pool_status` as often as you like.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct phantomdb_status {
@@ -20,9 +20,9 @@ pub struct phantomdb_status {
     pub struct_size: u32,
     /// Connections that can be handed out at once.
     pub available: u32,
-    /// Connections that callers have.
+    /// Connections that callers have acquired.
     pub used: u32,
-    /// Callers that wait for a connection.
+    /// Callers that are waiting for a connection.
     pub pending: u32,
     /// All connections: available, used, and those being opened, checked, cleaned or closed.
     pub total: u32,
@@ -53,9 +53,10 @@ impl From<Status> for phantomdb_status {
     }
 }
 
-/// Prepares `status` for `phantomdb_pool_status`. Pass `sizeof(phantomdb_status)` as `struct_size`.
+/// Prepares `status` for `phantomdb_pool_status`. Pass `sizeof(phantomdb_status)` as
+/// `struct_size`.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` for a NULL `status` or a size that no version had;
+/// Errors: `PHANTOMDB_ERR_INVALID_ARGUMENT` if `status` is NULL or no version has this size;
 /// nothing is written then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_status_init(
@@ -70,9 +71,9 @@ pub unsafe extern "C" fn phantomdb_status_init(
     }
 }
 
-/// Fills `status` with the numbers of this moment. Never waits for the network.
+/// Fills `status` with the current numbers. Never waits for the network.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`, and
+/// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`, `PHANTOMDB_ERR_CLOSED`;
 /// `PHANTOMDB_ERR_INVALID_ARGUMENT` if `status` was not prepared by `phantomdb_status_init`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_pool_status(
@@ -91,7 +92,7 @@ pub unsafe extern "C" fn phantomdb_pool_status(
     }
 }
 
-/// The numbers of this moment as JSON:
+/// The current numbers as JSON:
 /// `{"available":2,"used":0,"pending":0,"total":2,"min":2,"max":10}`.
 ///
 /// On success `*result` holds the text, to be freed with `phantomdb_result_free`.
@@ -107,9 +108,9 @@ pub unsafe extern "C" fn phantomdb_pool_status_json(
     unsafe { text(pool, result, error, |pool| pool.status().to_json()) }
 }
 
-/// What the pool has done so far, as JSON: acquires by outcome, histograms of how long they and
-/// the use of connections took, connections created and closed by reason, how long the caller has
-/// waited that waits longest. Reading it holds up nobody.
+/// What the pool has done so far, as JSON: acquires by outcome, histograms of how long acquiring
+/// and using connections took, connections created and closed by reason, and how long the oldest
+/// waiter has waited. Reading it delays nobody.
 ///
 /// On success `*result` holds the text, to be freed with `phantomdb_result_free`.
 ///
@@ -124,7 +125,7 @@ pub unsafe extern "C" fn phantomdb_pool_stats_json(
     unsafe { text(pool, result, error, Pool::stats_json) }
 }
 
-/// The statistics and the status as OpenMetrics text, for Prometheus and its like.
+/// The statistics and the status as OpenMetrics text, for Prometheus and similar tools.
 ///
 /// On success `*result` holds the text, to be freed with `phantomdb_result_free`.
 ///

@@ -19,54 +19,56 @@ use crate::client::{InFlight, OnClose, Progress, Request, Response};
 use crate::error::Result;
 use crate::os::threads;
 
-/// How far a request has come that the program carries on itself; `phantomdb_step.state`.
+/// How far a request has come that the program drives step by step; see `phantomdb_step.state`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum phantomdb_step_state {
-    /// It is over: the call has returned what it came to.
+    /// It is over: the call has returned its outcome.
     PHANTOMDB_STEP_OVER = 0,
-    /// It goes on by `phantomdb_connection_resume`, when its socket is ready or its time is over.
+    /// It waits for its socket. Call `phantomdb_connection_resume` when the socket is ready or
+    /// the time is over.
     PHANTOMDB_STEP_WAITS = 1,
-    /// It needs a socket, and so a thread: it goes on by `phantomdb_connection_finish_async`.
+    /// It has to open a socket, which takes a thread. Call `phantomdb_connection_finish_async`.
     PHANTOMDB_STEP_NEEDS_THREAD = 2,
 }
 
-/// What a request waits for that the program carries on itself, in an event loop of its own.
+/// What a request waits for that the program drives step by step.
 ///
 /// `phantomdb_connection_start` sends a request without waiting for its response, and
-/// `phantomdb_connection_resume` goes on with it, again and again, until it is over. In between the
-/// program watches a socket. No thread of the library takes part, and no callback runs; this is the
-/// cheapest way to make a request for a program that has a loop, as runtimes of languages do.
+/// `phantomdb_connection_resume` continues it, again and again, until it is over. In between the
+/// program watches a socket. No thread of the library takes part, and no callback runs. For a
+/// program that has an event loop, as the runtimes of some languages do, this is the cheapest way
+/// to make a request.
 ///
-/// `phantomdb_connection_start`, `_start_request`, `_resume`, `_finish`, `_finish_async`,
-/// `_watch_socket`.
+/// No step waits. The step that receives the end of a response also reads the response, which
+/// takes a few milliseconds per megabyte. A step that has much to send or receive does part of
+/// it, and says by `events` 0 that it can go on at once.
 ///
-/// No step waits. The one that gets the last of a response reads it, which of a large one takes a
-/// few milliseconds for each megabyte; one that sends or receives much does a part of it, and
-/// says (by `events` 0) that it can go on at once.
-///
-/// While such a request is under way, another on the connection is refused with
-/// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it: the socket becomes ready, and
-/// the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
-/// connection ends it too: its socket is closed, and an open transaction is rolled back. Closing
-/// the pool cuts it like any other request; so resume it, or release the connection.
+/// While such a request is in progress, another one on the same connection is refused with
+/// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it off: the socket becomes ready,
+/// and the next `phantomdb_connection_resume` returns `PHANTOMDB_ERR_CANCELLED`. Releasing the
+/// connection ends the request, too: its socket is closed, and an open transaction is rolled
+/// back. Closing the pool cuts it off like any other request; so resume it, or release the
+/// connection.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct phantomdb_step {
-    /// One of `phantomdb_step_state`. What follows is of `PHANTOMDB_STEP_WAITS`, else 0.
+    /// One of `phantomdb_step_state`. Only `PHANTOMDB_STEP_WAITS` sets the members below;
+    /// otherwise they are 0.
     pub state: i32,
-    /// The descriptor to watch. It stays the library's: watch it, and nothing else, and not after
-    /// the request is over. A program that keeps its descriptors longer than that has
-    /// `phantomdb_connection_watch_socket` make a duplicate.
+    /// The descriptor to watch. It belongs to the library: do nothing but watch it, and not after
+    /// the request is over. To keep a descriptor for longer, ask
+    /// `phantomdb_connection_watch_socket` for a duplicate.
     pub descriptor: i32,
-    /// What to watch it for: `POLLIN`, or `POLLOUT` too, of `<poll.h>`. 0: it can go on at once.
+    /// What to watch it for: `POLLIN`, or `POLLIN | POLLOUT`, from `<poll.h>`. 0: it can go on at
+    /// once.
     pub events: i32,
     /// For later versions; zero.
     pub reserved: u32,
-    /// The number of the socket. No other socket of this process ever has it, while descriptors
-    /// are used again and again.
+    /// The number of the socket. No other socket of this process ever has it, whereas descriptors
+    /// are reused.
     pub socket: u64,
-    /// After how many milliseconds it is to go on at the latest: its time is over then.
+    /// In how many milliseconds to resume at the latest, because its time is over then.
     pub timeout_ms: i64,
 }
 
@@ -116,13 +118,14 @@ impl phantomdb_step {
     }
 }
 
-/// Starts an operation on a connection, and sends of it what can be sent without waiting.
-/// `operation`, `arguments` and `argument_count` are as for `phantomdb_connection_run`.
+/// Starts an operation on a connection, and sends as much of it as can be sent without waiting.
+/// `operation`, `arguments` and `argument_count` are those of `phantomdb_connection_run`.
 ///
 /// On success `step` says how it goes on. If it is over, `*result` is the response, to be freed
 /// with `phantomdb_result_free`; otherwise it is NULL. After an error it is over.
 ///
-/// Errors: as `phantomdb_connection_run`; `PHANTOMDB_ERR_BUSY` if one is under way already.
+/// Errors: like `phantomdb_connection_run`; `PHANTOMDB_ERR_BUSY` if a request is already in
+/// progress.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_start(
     connection: *mut phantomdb_connection,
@@ -141,10 +144,10 @@ pub unsafe extern "C" fn phantomdb_connection_start(
     }
 }
 
-/// Starts a request that has no name here yet. `method`, `path`, `body` and `body_length` are as
-/// for `phantomdb_connection_request`.
+/// Starts a request that has no function of its own. `method`, `path`, `body` and `body_length`
+/// are those of `phantomdb_connection_request`.
 ///
-/// In all else as `phantomdb_connection_start`.
+/// Otherwise like `phantomdb_connection_start`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_start_request(
     connection: *mut phantomdb_connection,
@@ -164,10 +167,10 @@ pub unsafe extern "C" fn phantomdb_connection_start_request(
     }
 }
 
-/// Goes on with the request that was started on this connection, as far as that can be done
-/// without waiting. May be called at any time; too early it changes nothing.
+/// Continues the request that was started on this connection, as far as that is possible without
+/// waiting. It may be called at any time; if it is too early, nothing changes.
 ///
-/// `step`, `result` and the errors are as for `phantomdb_connection_start`; besides
+/// `step`, `result` and the errors are those of `phantomdb_connection_start`; also
 /// `PHANTOMDB_ERR_INVALID_STATE` if there is no such request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_resume(
@@ -183,9 +186,9 @@ pub unsafe extern "C" fn phantomdb_connection_resume(
 }
 
 /// Finishes the request that was started on this connection and needs a thread
-/// (`PHANTOMDB_STEP_NEEDS_THREAD`): on one of the library, which opens a socket for it.
+/// (`PHANTOMDB_STEP_NEEDS_THREAD`), on a thread of the library, which opens a socket for it.
 ///
-/// In all else as `phantomdb_connection_run_async`; `PHANTOMDB_ERR_INVALID_STATE` if there is no
+/// Otherwise like `phantomdb_connection_run_async`; `PHANTOMDB_ERR_INVALID_STATE` if there is no
 /// such request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_finish_async(
@@ -208,11 +211,12 @@ pub unsafe extern "C" fn phantomdb_connection_finish_async(
     }
 }
 
-/// Finishes the request that was started on this connection, however far it has come, and waits for
-/// that on this thread. For programs that can't watch its socket: for lack of descriptors, say.
+/// Finishes the request that was started on this connection, however far it has come, and waits
+/// for it on this thread. For programs that can't watch its socket, for lack of descriptors, for
+/// example.
 ///
-/// In all else as `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if there is no such
-/// request. `phantomdb_connection_interrupt` cuts it.
+/// Otherwise like `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if there is no such
+/// request. `phantomdb_connection_interrupt` cuts it off.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_finish(
     connection: *mut phantomdb_connection,
@@ -225,22 +229,23 @@ pub unsafe extern "C" fn phantomdb_connection_finish(
     }
 }
 
-/// A socket is closed: its number, and what was given for this. It runs on whichever thread closes
-/// the socket, within whatever call does that, which may hold locks of the library: it makes a note
-/// and wakes somebody, calls nothing of this library, and returns at once.
+/// A socket has been closed: its number, and the `user_data` that was passed with this function.
+/// It runs on the thread that closes the socket, within any call, which may hold locks of the
+/// library. It must only record that and wake another thread, call nothing of this library, and
+/// return at once.
 pub type phantomdb_socket_callback =
     Option<unsafe extern "C" fn(socket: u64, user_data: *mut c_void)>;
 
-/// Makes a duplicate of the descriptor of the socket that a request waits for
-/// (`PHANTOMDB_STEP_WAITS`), for the program to watch, for as many requests as the socket serves,
-/// and to close. The duplicate does not keep the connection open: when the library closes the
-/// socket, the duplicate becomes ready, and `closed` is called, exactly once for each call of
-/// this that returned `PHANTOMDB_OK`; it may be called before this has returned. `closed` may be
-/// NULL. In a forked child it is not called.
+/// Duplicates the descriptor of the socket that a request waits for (`PHANTOMDB_STEP_WAITS`). The
+/// program may watch the duplicate for as many requests as the socket serves, and has to close
+/// it. It does not keep the connection open: when the library closes the socket, the duplicate
+/// becomes ready, and `closed` is called, exactly once for each call of this function that
+/// returned `PHANTOMDB_OK`, possibly before it has returned. `closed` may be NULL. It is not
+/// called in a forked child.
 ///
-/// Errors: `PHANTOMDB_ERR_INVALID_STATE` if no request waits; `PHANTOMDB_ERR_OVERLOADED` if the
-/// system has no descriptor left: the request goes on, and can be finished by
-/// `phantomdb_connection_finish`.
+/// Errors: `PHANTOMDB_ERR_INVALID_STATE` if no request is waiting; `PHANTOMDB_ERR_OVERLOADED` if
+/// the system has no descriptor left: the request goes on, and `phantomdb_connection_finish` can
+/// finish it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_watch_socket(
     connection: *mut phantomdb_connection,
@@ -264,7 +269,8 @@ pub unsafe extern "C" fn phantomdb_connection_watch_socket(
 fn notice(closed: phantomdb_socket_callback, user_data: UserData) -> Option<OnClose> {
     let closed = closed?;
     Some(Box::new(move |socket| {
-        // SAFETY: the program passed the function to be called by the thread that closes the socket.
+        // SAFETY: the program passed the function to be called by the thread that closes the
+        // socket.
         threads::call_back(|| unsafe { closed(socket as u64, user_data.get()) });
     }))
 }

@@ -74,7 +74,8 @@ pub unsafe fn read<S: Sized32>(source: *const S, default: S) -> Result<S> {
 /// # Safety
 /// `source` is not NULL and begins with a `u32`.
 pub unsafe fn said_size<S: Sized32>(source: *const S) -> u32 {
-    // SAFETY: `source` is not NULL and begins with a `u32`: this function asks the same of its caller.
+    // SAFETY: `source` is not NULL and begins with a `u32`: this function asks the same of its
+    // caller.
     unsafe { source.cast::<u32>().read_unaligned() }
 }
 

@@ -25,21 +25,21 @@ pub enum phantomdb_value_kind {
     PHANTOMDB_VALUE_BIG_INTEGER = 3,
     /// A number with a fraction or exponent: `number` is the nearest double.
     PHANTOMDB_VALUE_DOUBLE = 4,
-    /// A number with a fraction or exponent beyond every double, such as 1e400: `text` has it as
-    /// it was sent.
+    /// A number with a fraction or exponent that is out of range for a double, such as 1e400:
+    /// `text` has it as it was sent.
     PHANTOMDB_VALUE_BIG_NUMBER = 5,
-    /// A text: `text` has its characters.
+    /// A string: `text` has its characters.
     PHANTOMDB_VALUE_STRING = 6,
     /// A JSON array or object in a cell: `text` has its JSON, and `phantomdb_result_read_json`
     /// reads it.
     PHANTOMDB_VALUE_JSON = 7,
-    /// An array begins. This and those below come from `phantomdb_result_read_json` alone.
+    /// An array begins. Only `phantomdb_result_read_json` gives this kind and those below.
     PHANTOMDB_VALUE_ARRAY = 8,
     /// An object begins.
     PHANTOMDB_VALUE_OBJECT = 9,
     /// The name of a member of an object, in `text`. Its value comes next.
     PHANTOMDB_VALUE_KEY = 10,
-    /// The array or object that began last, and has not ended, ends.
+    /// The innermost array or object ends.
     PHANTOMDB_VALUE_END = 11,
 }
 
@@ -47,27 +47,26 @@ pub enum phantomdb_value_kind {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum phantomdb_value_flag {
-    /// `integer` is the value exactly: of a number that is whole, however it is spelled (5, 5.0,
-    /// 5e0), and that an int64_t holds; of true and false 1 and 0.
+    /// `integer` is exactly the value: for a whole number that an int64_t holds, however it is
+    /// written (5, 5.0, 5e0); for true and false, 1 and 0.
     PHANTOMDB_VALUE_HAS_INTEGER = 1,
-    /// `number` is the nearest double: of every number that is not beyond all of them.
+    /// `number` is the nearest double: for every number that is in range.
     PHANTOMDB_VALUE_HAS_DOUBLE = 2,
-    /// A cell, a column or an item had unpaired surrogates (JSON can spell half a pair), which
-    /// UTF-8 can't hold: each is the character U+FFFD in `text`, and is an escape in JSON.
+    /// A cell, column or item has unpaired surrogates. JSON can contain half a pair, but UTF-8
+    /// can't: each is the character U+FFFD in `text`, and an escape in JSON.
     PHANTOMDB_VALUE_REPLACED = 4,
 }
 
-/// Stands for the whole result instead of a row and a column of it; see
-/// `phantomdb_result_read_json`.
+/// As both row and column: the whole result; see `phantomdb_result_read_json`.
 pub const PHANTOMDB_WHOLE: u64 = u64::MAX;
 
 /// A value of a result, as the functions give it that read many at once.
 ///
 /// These functions fill an array of yours with as many values as there are, or as there is room
-/// for, and say in `count` how many they are. `position` is where they begin, and then where the
-/// next call is to go on: begin with 0, and leave it alone. When `count` is 0, there are no more.
-/// So a program makes few calls for a result of any size, and gets each value with its type, its
-/// text and, of a number, its value:
+/// for, and set `count` to their number. `position` is where they begin, and afterwards where the
+/// next call continues: set it to 0 once, then leave it alone. When `count` is 0, there are no
+/// more. So a program makes few calls for a result of any size, and gets each value with its
+/// type, its text and, if it is a number, its value:
 ///
 ///     uint64_t position = 0;
 ///     uint64_t count = 0;
@@ -78,9 +77,9 @@ pub const PHANTOMDB_WHOLE: u64 = u64::MAX;
 ///         for (uint64_t i = 0; i < count; i++) use(&values[i]);
 ///     } while (code == PHANTOMDB_OK && count > 0);
 ///
-/// Values of a result are read by column names once (`phantomdb_result_read_columns`), cells
-/// (`phantomdb_result_read_cells`), items of a list (`phantomdb_result_read_items`), and JSON of
-/// any shape (`phantomdb_result_read_json`).
+/// `phantomdb_result_read_columns` reads the names of the columns, `phantomdb_result_read_cells`
+/// the cells, `phantomdb_result_read_items` the items of a list, and `phantomdb_result_read_json`
+/// JSON of any shape.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct phantomdb_value {
@@ -88,17 +87,17 @@ pub struct phantomdb_value {
     pub kind: i32,
     /// Bits of `phantomdb_value_flag`.
     pub flags: u32,
-    /// The row of a cell; else 0.
+    /// The row of a cell; otherwise 0.
     pub row: u64,
-    /// The column of a cell, or the number of a column or item; else 0.
+    /// The column of a cell, or the number of a column or item; otherwise 0.
     pub column: u64,
-    /// With `PHANTOMDB_VALUE_HAS_INTEGER`: the value. Else 0.
+    /// With `PHANTOMDB_VALUE_HAS_INTEGER`: the value. Otherwise 0.
     pub integer: i64,
-    /// With `PHANTOMDB_VALUE_HAS_DOUBLE`: the nearest double. Else 0.
+    /// With `PHANTOMDB_VALUE_HAS_DOUBLE`: the nearest double. Otherwise 0.
     pub number: f64,
-    /// UTF-8: of a string its characters, of a null "", of anything else its JSON.
+    /// UTF-8: the characters of a string, "" for null, the JSON of anything else.
     pub text: *const c_char,
-    /// How many bytes `text` has.
+    /// The length of `text` in bytes.
     pub length: u64,
 }
 
@@ -260,8 +259,8 @@ unsafe fn room<'a, T>(name: &str, array: *mut T, length: u64) -> Result<&'a mut 
     Ok(unsafe { slice::from_raw_parts_mut(array.cast(), length) })
 }
 
-/// The names of the columns of a table, each once and in order: of the kind
-/// `PHANTOMDB_VALUE_STRING`. Two may be equal. Texts are ended by a NUL and valid until the
+/// Reads the names of the columns of a table, each once and in order, as
+/// `PHANTOMDB_VALUE_STRING`. Two may be equal. Texts end with a NUL and are valid until the
 /// result is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_read_columns(
@@ -283,10 +282,10 @@ pub unsafe extern "C" fn phantomdb_result_read_columns(
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
-/// The cells of a table that the server sent, row by row, and by columns within a row. What it
-/// left out of a row is not among them (`phantomdb_result_cell_kind` says that it is null); a
-/// null that it sent is. There may be rows that have none. Texts are ended by a NUL and valid
-/// until the result is freed.
+/// Reads the cells of a table that the server sent, row by row, and by column within a row. A
+/// null that it sent is among them; a cell that it left out of a row is not
+/// (`phantomdb_result_cell_kind` says that it is null). A row may have no cells. Texts end with a
+/// NUL and are valid until the result is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_read_cells(
     result: *const phantomdb_result,
@@ -309,8 +308,8 @@ pub unsafe extern "C" fn phantomdb_result_read_cells(
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
-/// The items of a list, in order: of the kind `PHANTOMDB_VALUE_STRING`. Texts are ended by a NUL
-/// and valid until the result is freed.
+/// Reads the items of a list, in order, as `PHANTOMDB_VALUE_STRING`. Texts end with a NUL and are
+/// valid until the result is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_read_items(
     result: *const phantomdb_result,
@@ -331,21 +330,23 @@ pub unsafe extern "C" fn phantomdb_result_read_items(
     unsafe { read_many(result, position, (values, capacity), count, error, fill) }
 }
 
-/// JSON of any shape, as a row of values: of an object `PHANTOMDB_VALUE_OBJECT`, then of each
-/// member `PHANTOMDB_VALUE_KEY` and its value, then `PHANTOMDB_VALUE_END`; of an array
-/// `PHANTOMDB_VALUE_ARRAY`, its values, `PHANTOMDB_VALUE_END`. No more than 128 arrays and
-/// objects are open at a time. Of members with the same name all come, the last of which counts.
+/// Reads JSON of any shape as a sequence of values. An object is `PHANTOMDB_VALUE_OBJECT`, then
+/// for each member `PHANTOMDB_VALUE_KEY` and its value, then `PHANTOMDB_VALUE_END`. An array is
+/// `PHANTOMDB_VALUE_ARRAY`, its values, then `PHANTOMDB_VALUE_END`. At most 128 arrays and
+/// objects are open at a time. If several members have the same name, all are given; the last one
+/// counts.
 ///
-/// `row` and `column` name a cell of the kind `PHANTOMDB_VALUE_JSON`; if both are
+/// `row` and `column` name a cell of the kind `PHANTOMDB_VALUE_JSON`. If both are
 /// `PHANTOMDB_WHOLE`, the JSON is that of `phantomdb_result_text`. `PHANTOMDB_ERR_TYPE` if it is
 /// not JSON.
 ///
-/// Strings with escapes are decoded into `buffer`, which has `buffer_size` bytes. Texts are valid
-/// until that is used again or the result is freed, and are not ended by a NUL. As many bytes as
-/// the JSON has are always enough; with fewer, the values that a call gives may be fewer than
-/// there is room for, and `PHANTOMDB_ERR_INVALID_ARGUMENT` says of a string that can't be decoded
-/// at all how many it needs, in `length` of the first value too; `position` is as it was then,
-/// and the call can be made again. If no string has an escape, `buffer` may be NULL.
+/// Strings with escapes are decoded into `buffer`, which has `buffer_size` bytes. Texts don't end
+/// with a NUL; they are valid until the buffer is used again or the result is freed. A buffer as
+/// long as the JSON is always large enough. With a smaller one, a call may give fewer values than
+/// `capacity`. If not even one string fits, it fails with `PHANTOMDB_ERR_INVALID_ARGUMENT`, and
+/// the message and the `length` of the first value say how many bytes that string needs;
+/// `position` is unchanged, so the call can be repeated. `buffer` may be NULL if no string has an
+/// escape.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_result_read_json(
     result: *const phantomdb_result,
@@ -364,7 +365,8 @@ pub unsafe extern "C" fn phantomdb_result_read_json(
             (PHANTOMDB_WHOLE, PHANTOMDB_WHOLE) => None,
             (row, column) => Some((index("row", row)?, index("column", column)?)),
         };
-        // SAFETY: C promises that `buffer` has room for `buffer_size` bytes, which only this call uses.
+        // SAFETY: C promises that `buffer` has room for `buffer_size` bytes, which only this call
+        // uses.
         let mut buffer = unsafe { self::room("buffer", buffer.cast::<u8>(), buffer_size) }?;
         let mut tokens = response.tokens(cell, position)?;
         loop {

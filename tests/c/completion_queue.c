@@ -442,7 +442,7 @@ static void a_freed_queue_is_refused(void) {
     int32_t descriptor = 99;
     freed(queue);
     CHECK_CODE(phantomdb_completion_queue_free(queue, &error), PHANTOMDB_ERR_INVALID_HANDLE, &error,
-               "queue: the handle was freed already");
+               "queue: the handle has already been freed");
     CHECK_CODE(phantomdb_completion_queue_take(queue, 0, &done, 1, &count, &error),
                PHANTOMDB_ERR_INVALID_HANDLE, &error, "queue");
     CHECK_INT(count, 0);
@@ -467,7 +467,7 @@ static void a_target_that_can_not_be_used_is_refused(void) {
                PHANTOMDB_ERR_INVALID_ARGUMENT, &error, "user_data: is NULL");
     target.reserved[1] = 1;
     CHECK_CODE(phantomdb_pool_acquire_async(pool, 1, phantomdb_post_connection(), &target, NULL, &error),
-               PHANTOMDB_ERR_INVALID_ARGUMENT, &error, "user_data: the target sets something");
+               PHANTOMDB_ERR_INVALID_ARGUMENT, &error, "user_data: the target sets a member");
     target = target_of((phantomdb_completion_queue *)pool, NULL);
     CHECK_CODE(phantomdb_pool_close_async(pool, 0, phantomdb_post_close(), &target, &error),
                PHANTOMDB_ERR_INVALID_HANDLE, &error, "queue: the handle");

@@ -362,7 +362,7 @@ static void releasing_twice(void) {
     CHECK_CODE(phantomdb_pool_release(w.pool, second, &error), PHANTOMDB_ERR_INVALID_HANDLE, &error,
                "connection");
     CHECK_CODE(phantomdb_pool_discard(w.pool, second, &error), PHANTOMDB_ERR_INVALID_HANDLE, &error,
-               "released already");
+               "already been released");
     CHECK_INT(status_of(w.pool).used, 1);
     end_world(&w, &nothing, false);
 }
@@ -384,7 +384,7 @@ static void using_a_released_connection(void) {
     phantomdb_connection *stale = w.connection;
     released(w.pool, stale);
     CHECK_CODE(phantomdb_connection_health_check(stale, NULL, &error), PHANTOMDB_ERR_INVALID_HANDLE,
-               &error, "released already");
+               &error, "already been released");
     /* The next lease of the same connection is another handle. */
     w.connection = acquired(w.pool);
     CHECK(w.connection != stale);
@@ -401,7 +401,7 @@ static void freeing_twice(void) {
     CHECK_INT(phantomdb_result_free(result), PHANTOMDB_ERR_INVALID_HANDLE);
     const char *text = NULL;
     CHECK_CODE(phantomdb_result_text(result, &text, NULL, &error), PHANTOMDB_ERR_INVALID_HANDLE,
-               &error, "freed already");
+               &error, "already been freed");
     end_world(&w, &nothing, false);
 }
 
