@@ -248,7 +248,8 @@ unsafe fn post(brought: Brought, error: *const phantomdb_error, user_data: *mut 
         } else {
             brought
         };
-        // SAFETY: `user_data` is NULL or leads to a target: this function asks the same of its caller.
+        // SAFETY: `user_data` is NULL or leads to a target: this function asks the same of its
+        // caller.
         let (queue, user_data) = unsafe { target(user_data) }?;
         queue.post(Completion { user_data, brought });
         Ok(())
@@ -385,8 +386,8 @@ pub unsafe extern "C" fn phantomdb_completion_queue_take(
     count: *mut u64,
     error: *mut phantomdb_error,
 ) -> i32 {
-    // SAFETY: C promises that `completions` has room for `capacity` completions, and that `count` and
-    // `error` are NULL or writable.
+    // SAFETY: C promises that `completions` has room for `capacity` completions, and that `count`
+    // and `error` are NULL or writable.
     unsafe {
         call(error, || {
             let count = output("count", count)?;
