@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use phantomdb::internal::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint, Request};
+use phantomdb::internal::{Connection, DialLimiter, DialPermit, Endpoint, Request, SocketHandle};
 use phantomdb::{Code, Error, Options, Result};
 use support::fake_server::{
     FakeServer, NoLimit, Peer, WAIT_LIMIT, assert_nobody_waits, client, is_done_with, ok, soon,
@@ -68,7 +68,7 @@ fn one_socket_serves_many_requests_and_the_gate_sees_one_dial() {
 fn the_limiter_learns_of_failures_and_its_own_error_is_returned() {
     struct Shut;
     impl DialLimiter for Shut {
-        fn permit(&self, _: Instant, _: &CancelHandle) -> Result<Option<DialPermit>> {
+        fn permit(&self, _: Instant, _: &SocketHandle) -> Result<Option<DialPermit>> {
             Err(Error::new(Code::Overloaded, "not now"))
         }
         fn wake(&self) {}
@@ -313,7 +313,7 @@ fn an_interrupt_cuts_the_request_in_flight_and_no_other() {
     assert!(soonest < Duration::from_millis(100), "{soonest:?}");
     client.ping(soon()).expect("an interrupt while idle touches no later request");
     cancel_handle.cancel();
-    assert!(!cancel_handle.is_cut() && client.is_open() && client.probe());
+    assert!(!cancel_handle.is_cancelled() && client.is_open() && client.probe());
     client.ping(soon()).expect("nor the socket");
     server.join();
 }
@@ -344,11 +344,11 @@ fn a_cancel_reaches_a_request_that_waits_for_a_permit() {
         change: std::sync::Condvar,
     }
     impl DialLimiter for Waiting {
-        fn permit(&self, _: Instant, request: &CancelHandle) -> Result<Option<DialPermit>> {
+        fn permit(&self, _: Instant, request: &SocketHandle) -> Result<Option<DialPermit>> {
             let mut is_asked = self.is_asked.lock().unwrap();
             *is_asked = true;
             self.change.notify_all();
-            while !request.is_cut() {
+            while !request.is_cancelled() {
                 is_asked = self.change.wait(is_asked).unwrap();
             }
             Err(Error::new(Code::Timeout, "any error"))

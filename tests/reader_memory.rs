@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use phantomdb::internal::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint};
+use phantomdb::internal::{Connection, DialLimiter, DialPermit, Endpoint, SocketHandle};
 use phantomdb::{Code, Options, Request, Response, Result};
 
 /// Counts what is allocated, and can refuse what is large.
@@ -57,7 +57,7 @@ static ALLOCATOR: Counting = Counting;
 struct NoLimit;
 
 impl DialLimiter for NoLimit {
-    fn permit(&self, _: Instant, _: &CancelHandle) -> Result<Option<DialPermit>> {
+    fn permit(&self, _: Instant, _: &SocketHandle) -> Result<Option<DialPermit>> {
         Ok(Some(DialPermit::new(|_| ())))
     }
 

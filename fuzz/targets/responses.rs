@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use phantomdb::internal::{
-    CancelHandle, Connection, DialLimiter, DialPermit, Endpoint, JsonToken, Poller, Progress, Table,
+    CancelHandle, Connection, DialLimiter, DialPermit, Endpoint, JsonToken, Poller, Progress,
+    SocketHandle, Table,
     Watch,
 };
 use phantomdb::{Code, Error, Options, Request, Response, Result, Secret};
@@ -32,7 +33,7 @@ const MOST_PIECES: usize = 12;
 struct Closed;
 
 impl DialLimiter for Closed {
-    fn permit(&self, _: Instant, _: &CancelHandle) -> Result<Option<DialPermit>> {
+    fn permit(&self, _: Instant, _: &SocketHandle) -> Result<Option<DialPermit>> {
         Err(Error::new(Code::Unavailable, "there is no network here"))
     }
 
@@ -42,11 +43,11 @@ impl DialLimiter for Closed {
 struct Unwatched;
 
 impl Watch for Unwatched {
-    fn begins(&self, _cancel: &CancelHandle) -> bool {
+    fn attach(&self, _cancel: &CancelHandle) -> bool {
         true
     }
 
-    fn ends(&self) {}
+    fn detach(&self) {}
 }
 
 struct Setting {

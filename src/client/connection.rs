@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::client::cancel::{Attached, CancelHandle, Canceller};
+use crate::client::connection_sockets::{ConnectionSockets, SocketHandle};
 use crate::client::http::raw_response::RawResponse;
 use crate::client::http::request_head::{RequestHead, says_length};
 use crate::client::in_flight::{InFlight, Report, UnreadResponse};
@@ -13,14 +15,12 @@ use crate::client::progress::Progress;
 use crate::client::response::response::{Expected, Response, Unusable};
 use crate::client::response::stop::Stop;
 use crate::client::routes::{self, Kind, Request, only_reads};
-use crate::client::station::Station;
 use crate::client::transport::dial;
-use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
+use crate::client::transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
 use crate::client::transport::endpoint::{Endpoint, Token};
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::tls;
-use crate::client::watch::{Canceller, Watched};
 use crate::error::{Code, Error, Result};
 use crate::os::threads::Uncancelled;
 
@@ -43,7 +43,7 @@ const READ_AT_ONCE: usize = 64 * 1024;
 /// Dropping a connection closes its socket's file descriptor and says nothing to the server (so
 /// that a forked child can do it); [`Connection::close`] takes leave.
 pub struct Connection {
-    station: Arc<Station>,
+    sockets: Arc<ConnectionSockets>,
     transaction: Option<String>,
     /// Whether the last request, or a part of it, left this machine.
     sent: bool,
@@ -58,9 +58,9 @@ pub struct Connection {
 impl Connection {
     /// A connection without a socket; nothing is sent before the first request.
     pub fn new(endpoint: Arc<Endpoint>, dial_limiter: Arc<dyn DialLimiter>) -> Connection {
-        let station = Station::new(endpoint, dial_limiter);
+        let sockets = ConnectionSockets::new(endpoint, dial_limiter);
         Connection {
-            station,
+            sockets,
             transaction: None,
             sent: false,
             token: Arc::default(),
@@ -75,13 +75,13 @@ impl Connection {
     ///
     /// `Unavailable`, `Timeout`, `Tls`, `Cancelled`, or what the limiter returned.
     pub fn open(&mut self, deadline: Instant) -> Result<()> {
-        if self.station.with_wire(|_| ()).is_some() {
+        if self.sockets.with_wire(|_| ()).is_some() {
             return Ok(());
         }
         self.in_flight(|connection| {
-            let station = &connection.station;
-            let wire = station.dial(&RequestDeadline::caller(deadline))?;
-            station.keep(wire);
+            let sockets = &connection.sockets;
+            let wire = sockets.dial(&RequestDeadline::caller(deadline))?;
+            sockets.keep(wire);
             Ok(())
         })
     }
@@ -93,15 +93,15 @@ impl Connection {
     ///
     /// As [`Connection::open`].
     pub fn open_with(&mut self, permit: DialPermit, deadline: Instant) -> Result<()> {
-        if self.station.with_wire(|_| ()).is_some() {
+        if self.sockets.with_wire(|_| ()).is_some() {
             permit.give_back(Ok(()));
             return Ok(());
         }
         self.in_flight(|connection| {
-            let station = &connection.station;
+            let sockets = &connection.sockets;
             let bound = RequestDeadline::caller(deadline);
-            let wire = station.dial_with(permit, &bound)?;
-            station.keep(wire);
+            let wire = sockets.dial_with(permit, &bound)?;
+            sockets.keep(wire);
             Ok(())
         })
     }
@@ -110,21 +110,21 @@ impl Connection {
     #[cfg(fuzzing)]
     pub fn adopt(&mut self, stream: std::net::TcpStream) {
         let socket = Arc::new(crate::client::transport::socket::Socket::adopt(stream));
-        self.station.keep(crate::client::transport::wire::Wire::new(socket, None));
+        self.sockets.keep(crate::client::transport::wire::Wire::new(socket, None));
     }
 
     /// Whether there is a socket. It may have been closed by the server since it was last used:
     /// see [`Connection::probe`]. It may also be of no use any more, and wait to be closed: see
     /// [`Connection::is_reusable`].
     pub fn is_open(&self) -> bool {
-        self.station.with_wire(|_| ()).is_some() || self.station.has_spent()
+        self.sockets.with_wire(|_| ()).is_some() || self.sockets.has_laid_aside()
     }
 
     /// Looks whether the socket is open and silent, without waiting: one system call (more if TLS
     /// has notes for us). False if the server closed it, sent what nobody asked for, or it broke;
     /// it is closed then. True without a socket.
     pub fn probe(&mut self) -> bool {
-        self.station.probe()
+        self.sockets.probe()
     }
 
     /// Asks the server for a sign of life by `GET /health`, over the kept socket if there is one: any
@@ -151,25 +151,27 @@ impl Connection {
         target: &str,
         bound: RequestDeadline,
     ) -> std::result::Result<RawResponse, Failed> {
-        if self.station.cutter.is_cut() {
-            return Err(self.station.cancelled().into());
+        if self.sockets.cancel.is_cancelled() {
+            return Err(self.sockets.cancelled().into());
         }
-        if self.station.with_wire(|_| ()).is_none() {
+        if self.sockets.with_wire(|_| ()).is_none() {
             return self.exchange(request, target, bound, true);
         }
         self.carry_token();
-        let mut wire = match self.station.kept_wire() {
+        let mut wire = match self.sockets.kept_wire() {
             Some(wire) => Some(wire),
             // What was cut looks like what the server closed.
-            None if self.station.cutter.is_cut() => return Err(self.station.cancelled().into()),
+            None if self.sockets.cancel.is_cancelled() => {
+                return Err(self.sockets.cancelled().into());
+            }
             None => return Err(Cause::Lost(None).into()),
         };
         let in_flight = self.with_head(request, target, |head| {
             let wire = wire.take().expect("it is taken once");
-            InFlight::new(&self.station, wire, head, None, bound)
+            InFlight::new(&self.sockets, wire, head, None, bound)
         });
         if let Some(wire) = wire {
-            self.station.keep(wire);
+            self.sockets.keep(wire);
         }
         self.land(&mut in_flight?, request, &bound)
     }
@@ -226,37 +228,37 @@ impl Connection {
             Err(error) => return Progress::Done(Err(error)),
         };
         let needs_thread = Progress::NeedsThread { retry_until: None };
-        let Some(wire) = self.station.kept_wire() else { return needs_thread };
+        let Some(wire) = self.sockets.kept_wire() else { return needs_thread };
         if poller.is_some_and(|poller| poller.watch(wire.socket()).is_err()) {
-            self.station.keep(wire);
+            self.sockets.keep(wire);
             return needs_thread;
         }
         self.sent = false;
         self.carry_token();
-        self.station.cutter.begin();
-        let watched = Watched::begin(canceller, || self.cancel_handle());
+        self.sockets.cancel.begin();
+        let attached = Attached::new(canceller, &self.sockets.cancel);
         let bound = self.bound(deadline);
         let mut wire = Some(wire);
-        let in_flight = if self.station.cutter.is_cut() {
-            Err(self.station.cancelled())
+        let in_flight = if self.sockets.cancel.is_cancelled() {
+            Err(self.sockets.cancelled())
         } else {
             self.with_head(request, &target, |head| {
                 let wire = wire.take().expect("it is taken once");
                 let body = request.body.as_deref();
-                Box::new(InFlight::new(&self.station, wire, head, body, bound))
+                Box::new(InFlight::new(&self.sockets, wire, head, body, bound))
             })
         };
         if let Some(wire) = wire {
-            self.station.keep(wire);
+            self.sockets.keep(wire);
         }
         match in_flight {
             Ok(mut in_flight) => {
                 self.is_busy = true;
-                in_flight.set_watched(watched);
+                in_flight.set_attached(attached);
                 self.resume(request, in_flight)
             }
             Err(failed) => {
-                self.end_flight(watched);
+                self.end_flight(attached);
                 Progress::Done(self.conclude(request, &target, Err(failed.into()), &bound))
             }
         }
@@ -271,17 +273,17 @@ impl Connection {
         };
         let bound = *in_flight.bound();
         let outcome = self.note(&mut in_flight, request, outcome, &bound);
-        let watched = in_flight.take_watched();
+        let attached = in_flight.take_attached();
         // Gives the socket back, or closes it.
         drop(in_flight);
         let outcome = match outcome {
             Ok(response) if response.body.len() > READ_AT_ONCE => {
-                return Progress::Unread(Box::new(UnreadResponse { response, bound, watched }));
+                return Progress::Unread(Box::new(UnreadResponse { response, bound, attached }));
             }
             outcome => outcome,
         };
         self.is_busy = false;
-        let is_cut = self.end_flight(watched);
+        let is_cut = self.end_flight(attached);
         match outcome {
             Err(failed) if !is_cut && self.is_sent_again(request, &failed, &bound, false) => {
                 Progress::NeedsThread { retry_until: Some(bound.until) }
@@ -297,10 +299,10 @@ impl Connection {
     ///
     /// As [`Connection::request`].
     pub fn read(&mut self, request: &Request, unread: Box<UnreadResponse>) -> Result<Response> {
-        let UnreadResponse { response, bound, watched } = *unread;
+        let UnreadResponse { response, bound, attached } = *unread;
         let outcome = self.conclude_started(request, Ok(response), &bound);
         self.is_busy = false;
-        self.end_flight(watched);
+        self.end_flight(attached);
         outcome
     }
 
@@ -312,7 +314,7 @@ impl Connection {
     pub fn finish(&mut self, request: &Request, mut in_flight: Box<InFlight>) -> Result<Response> {
         let bound = *in_flight.bound();
         let outcome = self.land(&mut in_flight, request, &bound);
-        let watched = in_flight.take_watched();
+        let attached = in_flight.take_attached();
         // Gives the socket back, or closes it.
         drop(in_flight);
         let outcome = self.target(request).and_then(|target| {
@@ -320,7 +322,7 @@ impl Connection {
             self.conclude(request, &target, outcome, &bound)
         });
         self.is_busy = false;
-        self.end_flight(watched);
+        self.end_flight(attached);
         outcome
     }
 
@@ -329,11 +331,11 @@ impl Connection {
     pub fn abandon(&mut self, mut in_flight: Box<InFlight>) {
         let bound = *in_flight.bound();
         self.tell_sign(Some(&Cause::Cut), &in_flight.take_report(), &bound);
-        let watched = in_flight.take_watched();
+        let attached = in_flight.take_attached();
         // Gives the socket back, or closes it.
         drop(in_flight);
         self.is_busy = false;
-        self.end_flight(watched);
+        self.end_flight(attached);
     }
 
     /// Whether a request that [`Connection::start`] began is not over.
@@ -366,12 +368,17 @@ impl Connection {
     /// with something unread, half-sent or broken. (The same user may go on all the same: the next
     /// request closes such a socket and opens another.)
     pub fn is_reusable(&self) -> bool {
-        self.transaction.is_none() && !self.station.has_spent()
+        self.transaction.is_none() && !self.sockets.has_laid_aside()
     }
 
-    /// A handle to cut what this connection has in flight, for other threads.
+    /// Cancels what this connection has in flight, for other threads.
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle::new(Arc::clone(&self.station))
+        CancelHandle::new(Arc::clone(&self.sockets.cancel))
+    }
+
+    /// Its socket, for others to look at while it is idle.
+    pub fn socket_handle(&self) -> SocketHandle {
+        SocketHandle::new(Arc::clone(&self.sockets))
     }
 
     /// Closes the socket with a farewell: TLS is told, then TCP, and the server's own close is
@@ -380,51 +387,51 @@ impl Connection {
     /// nothing.
     pub fn close(&mut self, linger: Duration) {
         self.transaction = None;
-        self.station.finish_spent(linger);
-        if let Some(mut wire) = self.station.take_wire() {
+        self.sockets.finish_laid_aside(linger);
+        if let Some(mut wire) = self.sockets.take_wire() {
             wire.finish(Instant::now() + linger);
-            self.station.discard(wire);
+            self.sockets.discard(wire);
         }
     }
 
     /// When the socket was opened, if there is one.
     pub fn opened_at(&self) -> Option<Instant> {
-        self.station.with_wire(|wire| wire.opened_at)
+        self.sockets.with_wire(|wire| wire.opened_at)
     }
 
     /// When to retire the socket, by the `Keep-Alive: timeout=N` of the last response: a second
     /// before the server would, or at half its time if that is at most two seconds.
     pub fn keep_alive_until(&self) -> Option<Instant> {
-        self.station.with_wire(|wire| wire.keep_alive_until).flatten()
+        self.sockets.with_wire(|wire| wire.keep_alive_until).flatten()
     }
 
     /// Does what interrupters can cut.
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        self.station.cutter.begin();
-        let watched = Watched::begin(self.canceller.take(), || self.cancel_handle());
+        self.sockets.cancel.begin();
+        let attached = Attached::new(self.canceller.take(), &self.sockets.cancel);
         let result = work(self);
-        self.end_flight(watched);
+        self.end_flight(attached);
         result
     }
 
     /// Nothing is in flight any more; says whether it was cut.
-    fn end_flight(&mut self, watched: Watched) -> bool {
-        drop(watched);
-        let is_cut = self.station.cutter.end();
+    fn end_flight(&mut self, attached: Attached) -> bool {
+        drop(attached);
+        let is_cut = self.sockets.cancel.end();
         if is_cut {
             // The cut may have come when the response was complete; the socket is gone all the same.
-            self.station.discard_kept();
+            self.sockets.discard_kept();
         }
         is_cut
     }
 
     /// The next request carries the token that is in use now.
     fn carry_token(&mut self) {
-        self.station.endpoint.token(&mut self.token);
+        self.sockets.endpoint.token(&mut self.token);
     }
 
     fn bound(&self, deadline: Instant) -> RequestDeadline {
-        RequestDeadline::request(deadline, self.station.endpoint.request_timeout, "request_timeout")
+        RequestDeadline::request(deadline, self.sockets.endpoint.request_timeout, "request_timeout")
     }
 
     /// Where the request goes, if the state of the transaction allows it.
@@ -468,7 +475,7 @@ impl Connection {
     }
 
     fn tried<'a>(&'a self, request: &'a Request, target: &'a str) -> Tried<'a> {
-        Tried::new(&self.station.endpoint, &request.method, target, &self.token)
+        Tried::new(&self.sockets.endpoint, &request.method, target, &self.token)
     }
 
     fn carry_out(
@@ -516,7 +523,7 @@ impl Connection {
         };
         if matches!(&response, Err(error) if error.code() == Code::Protocol) {
             // A server that breaks the protocol is not trusted with another request.
-            self.station.discard_kept();
+            self.sockets.discard_kept();
         }
         response
     }
@@ -570,7 +577,7 @@ impl Connection {
         }
         let size = response.body.len();
         let stop = if size > READ_AT_ONCE {
-            Stop::at(bound.until, &self.station.cutter)
+            Stop::at(bound.until, &self.sockets.cancel)
         } else {
             Stop::never()
         };
@@ -587,8 +594,8 @@ impl Connection {
             Ok(response) => Ok(response),
             Err(Unusable::Stopped) => {
                 // All of it was received, but a request that timed out leaves no doubt behind.
-                self.station.discard_kept();
-                let is_cut = self.station.cutter.is_cut();
+                self.sockets.discard_kept();
+                let is_cut = self.sockets.cancel.is_cancelled();
                 Err(tried.unread(size, if is_cut { None } else { Some(bound) }))
             }
             Err(Unusable::Refused(why)) => Err(tried.refused(response.status, &why)),
@@ -642,13 +649,13 @@ impl Connection {
         was_sent_again: bool,
     ) -> bool {
         let reads = only_reads(&request.method);
-        if self.station.cutter.is_cut() {
+        if self.sockets.cancel.is_cancelled() {
             return false;
         }
         (!was_sent_again && failed.may_be_sent_again(reads))
             || (failed.was_lost_unheard(reads)
                 && !bound.left().is_zero()
-                && self.station.may_ask_for_permit_again())
+                && self.sockets.may_ask_for_permit_again())
     }
 
     fn exchange(
@@ -661,8 +668,8 @@ impl Connection {
         let body = request.body.as_deref();
         self.carry_token();
         let mut in_flight = self.with_head(request, target, |head| {
-            let wire = self.station.wire(&bound, fresh)?;
-            Ok::<_, Error>(InFlight::new(&self.station, wire, head, body, bound))
+            let wire = self.sockets.wire(&bound, fresh)?;
+            Ok::<_, Error>(InFlight::new(&self.sockets, wire, head, body, bound))
         })??;
         self.land(&mut in_flight, request, &bound)
     }
@@ -703,32 +710,32 @@ impl Connection {
 
     /// Tells the pool what the end of a request shows of its socket, if that is anything new.
     fn tell_sign(&self, cause: Option<&Cause>, report: &Report, bound: &RequestDeadline) {
-        let station = &self.station;
+        let sockets = &self.sockets;
         match cause {
-            _ if report.received > 0 && report.is_first => station.note(SocketEvent::Proved),
+            _ if report.received > 0 && report.is_first => sockets.note(SocketEvent::Proved),
             _ if report.received > 0 => {}
             Some(Cause::Lost(_) | Cause::Tls(_)) if report.reused => {
-                station.note(SocketEvent::Lost)
+                sockets.note(SocketEvent::Lost)
             }
             Some(Cause::TimedOut) if report.reused => {
-                station.note(SocketEvent::Silent { since: bound.started() });
+                sockets.note(SocketEvent::Silent { since: bound.started() });
             }
             Some(Cause::Cut) if report.reused && report.written > 0 => {
-                station.note(SocketEvent::Cut { since: bound.started() });
+                sockets.note(SocketEvent::Cancelled { since: bound.started() });
             }
             Some(Cause::TimedOut) => {
-                let error = no_first_response(&station.endpoint, "it gave none in time");
-                station.note(SocketEvent::SilentFresh(&error));
+                let error = no_first_response(&sockets.endpoint, "it gave none in time");
+                sockets.note(SocketEvent::SilentFresh(&error));
             }
             Some(Cause::Lost(why)) => {
                 let why = why.as_ref().map_or("the server closed it".to_owned(), dial::plain);
-                let error = no_first_response(&station.endpoint, &why);
-                station.note(SocketEvent::LostFresh(&error));
+                let error = no_first_response(&sockets.endpoint, &why);
+                sockets.note(SocketEvent::LostFresh(&error));
             }
             Some(Cause::Tls(why)) => {
                 let why = tls::explained(why);
-                let error = no_first_response(&station.endpoint, &why);
-                station.note(SocketEvent::LostFresh(&Error::new(Code::Tls, error.message())));
+                let error = no_first_response(&sockets.endpoint, &why);
+                sockets.note(SocketEvent::LostFresh(&Error::new(Code::Tls, error.message())));
             }
             _ => {}
         }
@@ -741,7 +748,7 @@ impl Connection {
         target: &str,
         send: impl FnOnce(&RequestHead) -> T,
     ) -> Result<T> {
-        let endpoint = &self.station.endpoint;
+        let endpoint = &self.sockets.endpoint;
         endpoint.check_target(target)?;
         if self.transaction.as_ref().is_some_and(|id| !is_header_value(id)) {
             return Err(Error::new(
@@ -783,15 +790,15 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // What closes a connection may write to it first.
         let _uncancelled = Uncancelled::begin();
-        // Interrupters keep the station alive; the sockets must not wait for them.
-        self.station.discard_all();
+        // Handles keep the sockets' owner alive; the sockets must not wait for them.
+        self.sockets.discard_all();
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("url", &self.station.endpoint.url())
+            .field("url", &self.sockets.endpoint.url())
             .field("is_open", &self.is_open())
             .field("has_transaction", &self.transaction.is_some())
             .finish_non_exhaustive()

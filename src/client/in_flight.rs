@@ -10,16 +10,16 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::client::cancel::Attached;
+use crate::client::connection_sockets::ConnectionSockets;
 use crate::client::http::buffers::MAX_HEAD;
 use crate::client::http::exchange::Exchange;
 use crate::client::http::raw_response::{RawResponse, ResponseError};
 use crate::client::http::request_head::RequestHead;
 use crate::client::outcome::Cause;
-use crate::client::station::Station;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::socket::OnClose;
 use crate::client::transport::wire::{Broken, Received, Wait, Wire};
-use crate::client::watch::Watched;
 
 /// How often it receives before it lets others have their turn, if it may not wait.
 const TURN: usize = 16;
@@ -47,7 +47,7 @@ pub(in crate::client) struct Report {
 /// [`Connection::resume`]: crate::client::Connection::resume
 /// [`Connection::start`]: crate::client::Connection::start
 pub struct InFlight {
-    station: Arc<Station>,
+    sockets: Arc<ConnectionSockets>,
     /// There until the drop.
     wire: Option<Wire>,
     exchange: Exchange,
@@ -63,7 +63,7 @@ pub struct InFlight {
     is_complete: bool,
     ended_well: bool,
     /// What cancels it, if no thread waits for it.
-    watched: Watched,
+    attached: Attached,
 }
 
 /// A response that has come, and is too large to be read in passing: [`Connection::read`] reads
@@ -73,23 +73,23 @@ pub struct InFlight {
 pub struct UnreadResponse {
     pub(super) response: RawResponse,
     pub(super) bound: RequestDeadline,
-    pub(super) watched: Watched,
+    pub(super) attached: Attached,
 }
 
 impl InFlight {
     /// A request that is to go over this socket. Nothing is sent yet.
     pub(super) fn new(
-        station: &Arc<Station>,
+        sockets: &Arc<ConnectionSockets>,
         mut wire: Wire,
         head: &RequestHead,
         body: Option<&[u8]>,
         bound: RequestDeadline,
     ) -> InFlight {
         wire.buffers.prepare(head.size(), body.map_or(0, <[u8]>::len));
-        let limit = station.endpoint.max_response_bytes;
+        let limit = sockets.endpoint.max_response_bytes;
         let exchange = Exchange::begin(head, body, &mut wire.buffers, limit);
         InFlight {
-            station: station.clone(),
+            sockets: sockets.clone(),
             report: Report { reused: wire.is_kept(), is_first: !wire.used, ..Report::default() },
             wire: Some(wire),
             exchange,
@@ -101,17 +101,17 @@ impl InFlight {
             is_ready: false,
             is_complete: false,
             ended_well: false,
-            watched: Watched::default(),
+            attached: Attached::default(),
         }
     }
 
     /// Has it cancelled by this.
-    pub(super) fn set_watched(&mut self, watched: Watched) {
-        self.watched = watched;
+    pub(super) fn set_attached(&mut self, attached: Attached) {
+        self.attached = attached;
     }
 
-    pub(super) fn take_watched(&mut self) -> Watched {
-        mem::take(&mut self.watched)
+    pub(super) fn take_attached(&mut self) -> Attached {
+        mem::take(&mut self.attached)
     }
 
     /// What has become of it so far.
@@ -140,14 +140,14 @@ impl InFlight {
         self.wire.as_ref().map_or(0, |wire| wire.socket().number)
     }
 
-    /// The descriptor of that socket, which stays the connection's: it is only to be watched. A
+    /// The descriptor of that socket, which stays the connection's: it is only to be attached. A
     /// duplicate of it does not keep the connection open, because the socket is shut down when it is
     /// closed.
     pub fn descriptor(&self) -> RawFd {
         self.wire.as_ref().map_or(-1, |wire| wire.socket().lend())
     }
 
-    /// A duplicate of that descriptor, to be watched and closed by the program. `on_close` is called
+    /// A duplicate of that descriptor, to be attached and closed by the program. `on_close` is called
     /// when the socket is closed.
     ///
     /// # Errors
@@ -171,7 +171,7 @@ impl InFlight {
     /// Gives up waiting. Of an error's explanation whatever came is good enough.
     pub(super) fn time_out(&mut self) -> Result<RawResponse, Cause> {
         match self.exchange.is_of_error().then(|| self.exchange.give_up()).flatten() {
-            Some(response) if !self.station.cutter.is_cut() => Ok(response),
+            Some(response) if !self.sockets.cancel.is_cancelled() => Ok(response),
             _ => Err(self.cause(Broken::TimedOut)),
         }
     }
@@ -254,7 +254,7 @@ impl InFlight {
                 self.exchange.fill(count);
             }
             // A cut looks like the peer's end of the connection, and so like the end of a response.
-            if self.station.cutter.is_cut() {
+            if self.sockets.cancel.is_cancelled() {
                 return Err(Cause::Cut);
             }
             match received {
@@ -303,7 +303,7 @@ impl InFlight {
     }
 
     fn cause(&mut self, broken: Broken) -> Cause {
-        if self.station.cutter.is_cut() {
+        if self.sockets.cancel.is_cancelled() {
             return Cause::Cut;
         }
         match broken {
@@ -311,7 +311,7 @@ impl InFlight {
             Broken::Lost(error) => Cause::Lost(Some(error)),
             Broken::Tls(error) => {
                 // A client certificate is refused only now, by TLS 1.3.
-                self.station.endpoint.note_tls_failure();
+                self.sockets.endpoint.note_tls_failure();
                 Cause::Tls(error)
             }
             Broken::Overflow => self.cause_of(ResponseError::HeadTooLarge),
@@ -347,13 +347,13 @@ impl Drop for InFlight {
         if self.ended_well {
             wire.used = true;
             wire.buffers.shrink();
-            self.station.keep(wire);
+            self.sockets.keep(wire);
         } else if !self.is_heard || self.is_complete {
             // The server may be at work on the request, or have more to do before it closes what
             // it said it would, and not look at the socket until then: so long it counts it.
-            self.station.lay_aside(wire);
+            self.sockets.lay_aside(wire);
         } else {
-            self.station.discard(wire);
+            self.sockets.discard(wire);
         }
     }
 }

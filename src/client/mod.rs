@@ -10,9 +10,10 @@
 //! For the model checker (see `crate::model`), what speaks HTTP and TCP is replaced; the part that
 //! threads share is not.
 
+mod cancel;
 #[cfg_attr(shuttle, path = "model/connection.rs")]
 mod connection;
-mod cutter;
+mod connection_sockets;
 mod http;
 #[cfg_attr(shuttle, path = "model/in_flight.rs")]
 mod in_flight;
@@ -22,11 +23,11 @@ mod outcome;
 mod progress;
 mod response;
 mod routes;
-mod station;
 mod transport;
-mod watch;
 
+pub use cancel::{CancelHandle, Canceller};
 pub use connection::Connection;
+pub use connection_sockets::SocketHandle;
 pub use in_flight::{InFlight, UnreadResponse};
 pub use operation::{Operation, Parameter};
 pub use progress::Progress;
@@ -37,8 +38,7 @@ pub use response::response::Response;
 pub use response::table::{Cells, Table};
 pub use response::tokens::{JsonString, JsonToken, Tokens};
 pub use routes::Request;
-pub use transport::dial_limiter::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
+pub use transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
 pub use transport::endpoint::Endpoint;
 pub use transport::poller::{Poller, Waker};
 pub use transport::socket::OnClose;
-pub use watch::Canceller;

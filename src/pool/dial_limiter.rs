@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::driver::Shared;
 use super::machine::DialDecision;
-use crate::client::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
+use crate::client::{DialLimiter, DialPermit, SocketEvent, SocketHandle};
 use crate::error::{Code, Error, Result};
 use crate::os::clock;
 
@@ -20,7 +20,7 @@ pub struct SlotDialLimiter {
 }
 
 impl DialLimiter for SlotDialLimiter {
-    fn permit(&self, deadline: Instant, request: &CancelHandle) -> Result<Option<DialPermit>> {
+    fn permit(&self, deadline: Instant, request: &SocketHandle) -> Result<Option<DialPermit>> {
         let shared = self.shared.upgrade().ok_or_else(Error::closed)?;
         let mut core = shared.lock();
         let (mut has_waited, mut is_over) = (false, false);
@@ -29,7 +29,7 @@ impl DialLimiter for SlotDialLimiter {
                 DialDecision::Dial => break Some(self.counted_permit()),
                 // Under the lock, so that nobody finds the socket in neither place.
                 DialDecision::TakeSocket(other) => {
-                    request.take_socket(other.cancel_handle());
+                    request.take_from(other.socket_handle());
                     break None;
                 }
                 DialDecision::Refuse(error) => {
@@ -38,9 +38,9 @@ impl DialLimiter for SlotDialLimiter {
                 }
                 DialDecision::Wait => has_waited = true,
             }
-            if request.is_cut() || is_over {
+            if request.is_cancelled() || is_over {
                 let now = clock::now();
-                let error = match request.is_cut() {
+                let error = match request.is_cancelled() {
                     true => cancelled(),
                     false => core.machine.dial_timeout_error(now),
                 };

@@ -8,7 +8,7 @@ use super::driver::Shared;
 use super::machine::{Condition, Fate, LeaseId, Lent};
 use crate::client::{
     CancelHandle, Canceller, Connection, InFlight, Poller, Progress, Request, Response,
-    UnreadResponse,
+    SocketHandle, UnreadResponse,
 };
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result, UNKNOWN};
@@ -22,6 +22,7 @@ use crate::os::threads;
 pub struct Pooled {
     connection: Mutex<Connection>,
     cancel_handle: CancelHandle,
+    socket_handle: SocketHandle,
     is_cut: AtomicBool,
     /// Its last user wants it closed, after its transaction was rolled back too.
     is_discarded: AtomicBool,
@@ -38,6 +39,7 @@ impl Pooled {
     pub fn new(connection: Connection) -> Self {
         Pooled {
             cancel_handle: connection.cancel_handle(),
+            socket_handle: connection.socket_handle(),
             connection: Mutex::new(connection),
             is_cut: AtomicBool::new(false),
             is_discarded: AtomicBool::new(false),
@@ -52,14 +54,14 @@ impl Pooled {
         work(&mut self.connection.lock())
     }
 
-    pub fn cancel_handle(&self) -> &CancelHandle {
-        &self.cancel_handle
+    pub fn socket_handle(&self) -> &SocketHandle {
+        &self.socket_handle
     }
 
     /// Looks whether the server has closed its socket while nobody uses it, and closes it then.
     /// Without the lock: a caller that gets the connection meanwhile must find it free.
     pub fn peek(&self) -> bool {
-        self.cancel_handle.peek()
+        self.socket_handle.probe()
     }
 
     /// Cuts what is in flight on it, and whatever is tried later.

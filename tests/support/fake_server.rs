@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use phantomdb::internal::{CancelHandle, Connection, DialLimiter, DialPermit, Endpoint};
+use phantomdb::internal::{Connection, DialLimiter, DialPermit, Endpoint, SocketHandle};
 use phantomdb::{Error, Options, Result};
 
 /// Longer than anything in these tests takes, so that a hang fails instead of passing late.
@@ -97,7 +97,7 @@ pub struct NoLimit {
 }
 
 impl DialLimiter for NoLimit {
-    fn permit(&self, _: Instant, _: &CancelHandle) -> Result<Option<DialPermit>> {
+    fn permit(&self, _: Instant, _: &SocketHandle) -> Result<Option<DialPermit>> {
         self.permits.fetch_add(1, Ordering::SeqCst);
         let outcomes = self.outcomes.clone();
         Ok(Some(DialPermit::new(move |outcome| {

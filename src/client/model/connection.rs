@@ -6,25 +6,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::client::cancel::{Attached, CancelHandle, Canceller};
+use crate::client::connection_sockets::{ConnectionSockets, SocketHandle};
 use crate::client::in_flight::{InFlight, UnreadResponse};
 use crate::client::progress::Progress;
 use crate::client::response::mask::Mask;
 use crate::client::response::response::{Expected, Response};
 use crate::client::response::stop::Stop;
 use crate::client::routes::{Kind, Request};
-use crate::client::station::Station;
-use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
+use crate::client::transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
 use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::wire::Wire;
-use crate::client::watch::{Canceller, Watched};
 use crate::error::{Code, Error, Result};
 use crate::model::server;
 use crate::os::clock;
 
 pub struct Connection {
-    station: Arc<Station>,
+    sockets: Arc<ConnectionSockets>,
     transaction: Option<String>,
     canceller: Option<Arc<dyn Canceller>>,
     is_busy: bool,
@@ -33,7 +33,7 @@ pub struct Connection {
 impl Connection {
     pub fn new(endpoint: Arc<Endpoint>, dial_limiter: Arc<dyn DialLimiter>) -> Connection {
         Connection {
-            station: Station::new(endpoint, dial_limiter),
+            sockets: ConnectionSockets::new(endpoint, dial_limiter),
             transaction: None,
             canceller: None,
             is_busy: false,
@@ -45,9 +45,9 @@ impl Connection {
             return Ok(());
         }
         self.in_flight(|connection| {
-            let station = &connection.station;
-            let wire = station.dial(&RequestDeadline::caller(deadline))?;
-            station.keep(wire);
+            let sockets = &connection.sockets;
+            let wire = sockets.dial(&RequestDeadline::caller(deadline))?;
+            sockets.keep(wire);
             Ok(())
         })
     }
@@ -58,20 +58,20 @@ impl Connection {
             return Ok(());
         }
         self.in_flight(|connection| {
-            let station = &connection.station;
+            let sockets = &connection.sockets;
             let bound = RequestDeadline::caller(deadline);
-            let wire = station.dial_with(permit, &bound)?;
-            station.keep(wire);
+            let wire = sockets.dial_with(permit, &bound)?;
+            sockets.keep(wire);
             Ok(())
         })
     }
 
     pub fn is_open(&self) -> bool {
-        self.station.with_wire(|_| ()).is_some() || self.station.has_spent()
+        self.sockets.with_wire(|_| ()).is_some() || self.sockets.has_laid_aside()
     }
 
     pub fn probe(&mut self) -> bool {
-        self.station.probe()
+        self.sockets.probe()
     }
 
     pub fn ping(&mut self, deadline: Instant) -> Result<u16> {
@@ -101,27 +101,27 @@ impl Connection {
         canceller: Option<Arc<dyn Canceller>>,
         poller: Option<&Poller>,
     ) -> Progress {
-        let Some(wire) = self.station.kept_wire() else {
+        let Some(wire) = self.sockets.kept_wire() else {
             return Progress::NeedsThread { retry_until: None };
         };
         if let Some(poller) = poller {
             poller.watch(wire.socket()).expect("it always can");
         }
-        self.station.cutter.begin();
+        self.sockets.cancel.begin();
         server::begin_flight();
-        let watched = Watched::begin(canceller, || self.cancel_handle());
-        if self.station.cutter.is_cut() {
-            self.station.keep(wire);
-            self.end_flight(watched);
-            return Progress::Done(Err(self.station.cancelled()));
+        let attached = Attached::new(canceller, &self.sockets.cancel);
+        if self.sockets.cancel.is_cancelled() {
+            self.sockets.keep(wire);
+            self.end_flight(attached);
+            return Progress::Done(Err(self.sockets.cancelled()));
         }
         if !is_silent(&request.target) {
             wire.socket().become_ready();
         }
-        let timeout = self.station.endpoint.request_timeout;
+        let timeout = self.sockets.endpoint.request_timeout;
         let until = RequestDeadline::request(deadline, timeout, "request_timeout").until;
         self.is_busy = true;
-        Progress::InFlight(Box::new(InFlight { until, wire, watched }))
+        Progress::InFlight(Box::new(InFlight { until, wire, attached }))
     }
 
     pub fn resume(&mut self, request: &Request, in_flight: Box<InFlight>) -> Progress {
@@ -129,55 +129,55 @@ impl Connection {
         if is_silent(&request.target) && !is_over && !in_flight.wire.socket().is_cancelled() {
             return Progress::InFlight(in_flight);
         }
-        let InFlight { wire, watched, until } = *in_flight;
+        let InFlight { wire, attached, until } = *in_flight;
         let outcome = self.response(wire, &request.target);
         let outcome = match outcome {
             Ok(response) if is_large(&request.target) => {
-                return Progress::Unread(Box::new(UnreadResponse { until, response, watched }));
+                return Progress::Unread(Box::new(UnreadResponse { until, response, attached }));
             }
             outcome => outcome,
         };
         self.is_busy = false;
-        self.end_flight(watched);
+        self.end_flight(attached);
         Progress::Done(self.conclude(request, outcome))
     }
 
     pub fn read(&mut self, request: &Request, unread: Box<UnreadResponse>) -> Result<Response> {
-        let UnreadResponse { until, response, watched } = *unread;
-        let stop = Stop::at(until, &self.station.cutter);
+        let UnreadResponse { until, response, attached } = *unread;
+        let stop = Stop::at(until, &self.sockets.cancel);
         let mut outcome = Ok(response);
         for _ in 0..3 {
             shuttle::thread::yield_now();
             if stop.look().is_err() {
-                self.station.discard_kept();
-                let is_cut = self.station.cutter.is_cut();
+                self.sockets.discard_kept();
+                let is_cut = self.sockets.cancel.is_cancelled();
                 let code = if is_cut { Code::Cancelled } else { Code::Timeout };
                 outcome = Err(Error::new(code, "the response was not read"));
                 break;
             }
         }
         self.is_busy = false;
-        self.end_flight(watched);
+        self.end_flight(attached);
         self.conclude(request, outcome)
     }
 
     pub fn finish(&mut self, request: &Request, in_flight: Box<InFlight>) -> Result<Response> {
-        let InFlight { wire, watched, until } = *in_flight;
+        let InFlight { wire, attached, until } = *in_flight;
         shuttle::thread::yield_now();
         if is_silent(&request.target) {
             wire.socket().hang(until);
         }
         let outcome = self.response(wire, &request.target);
         self.is_busy = false;
-        self.end_flight(watched);
+        self.end_flight(attached);
         self.conclude(request, outcome)
     }
 
     pub fn abandon(&mut self, in_flight: Box<InFlight>) {
-        let InFlight { wire, watched, .. } = *in_flight;
-        self.station.lay_aside(wire);
+        let InFlight { wire, attached, .. } = *in_flight;
+        self.sockets.lay_aside(wire);
         self.is_busy = false;
-        self.end_flight(watched);
+        self.end_flight(attached);
     }
 
     pub fn is_busy(&self) -> bool {
@@ -196,50 +196,55 @@ impl Connection {
     }
 
     pub fn is_reusable(&self) -> bool {
-        self.transaction.is_none() && !self.station.has_spent()
+        self.transaction.is_none() && !self.sockets.has_laid_aside()
     }
 
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle::new(Arc::clone(&self.station))
+        CancelHandle::new(Arc::clone(&self.sockets.cancel))
+    }
+
+    /// Its socket, for others to look at while it is idle.
+    pub fn socket_handle(&self) -> SocketHandle {
+        SocketHandle::new(Arc::clone(&self.sockets))
     }
 
     pub fn close(&mut self, linger: Duration) {
         self.transaction = None;
-        self.station.finish_spent(linger);
-        if let Some(mut wire) = self.station.take_wire() {
+        self.sockets.finish_laid_aside(linger);
+        if let Some(mut wire) = self.sockets.take_wire() {
             wire.finish(clock::now() + linger);
-            self.station.discard(wire);
+            self.sockets.discard(wire);
         }
     }
 
     pub fn opened_at(&self) -> Option<Instant> {
-        self.station.with_wire(|wire| wire.opened_at)
+        self.sockets.with_wire(|wire| wire.opened_at)
     }
 
     pub fn keep_alive_until(&self) -> Option<Instant> {
-        self.station.with_wire(|wire| wire.keep_alive_until).flatten()
+        self.sockets.with_wire(|wire| wire.keep_alive_until).flatten()
     }
 
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        self.station.cutter.begin();
+        self.sockets.cancel.begin();
         server::begin_flight();
-        let watched = Watched::begin(self.canceller.take(), || self.cancel_handle());
+        let attached = Attached::new(self.canceller.take(), &self.sockets.cancel);
         let result = work(self);
-        self.end_flight(watched);
+        self.end_flight(attached);
         result
     }
 
-    fn end_flight(&mut self, watched: Watched) {
-        drop(watched);
-        if self.station.cutter.end() {
-            self.station.discard_kept();
+    fn end_flight(&mut self, attached: Attached) {
+        drop(attached);
+        if self.sockets.cancel.end() {
+            self.sockets.discard_kept();
         }
     }
 
     fn exchange(&mut self, target: &str, deadline: Instant) -> Result<Response> {
         self.in_flight(|connection| {
             let bound = RequestDeadline::caller(deadline);
-            let wire = connection.station.wire(&bound, false)?;
+            let wire = connection.sockets.wire(&bound, false)?;
             shuttle::thread::yield_now();
             if is_silent(target) {
                 wire.socket().hang(bound.until);
@@ -251,25 +256,25 @@ impl Connection {
     /// What the server has said by now, if it ever does.
     fn response(&mut self, mut wire: Wire, target: &str) -> Result<Response> {
         if wire.socket().is_cancelled() {
-            self.station.lay_aside(wire);
+            self.sockets.lay_aside(wire);
             return Err(Error::new(Code::Cancelled, "the request was interrupted"));
         }
         if is_silent(target) {
             let error = Error::new(Code::Timeout, "Timeout: no response");
             let since = clock::now();
             let is_proved = wire.is_proved;
-            self.station.lay_aside(wire);
-            self.station.note(match is_proved {
+            self.sockets.lay_aside(wire);
+            self.sockets.note(match is_proved {
                 true => SocketEvent::Silent { since },
                 false => SocketEvent::SilentFresh(&error),
             });
             return Err(error);
         }
         if !std::mem::replace(&mut wire.is_proved, true) {
-            self.station.note(SocketEvent::Proved);
+            self.sockets.note(SocketEvent::Proved);
         }
         let text = wire.number.to_string();
-        self.station.keep(wire);
+        self.sockets.keep(wire);
         Ok(Response::read(
             Expected::Anything,
             200,
@@ -302,7 +307,7 @@ fn is_silent(target: &str) -> bool {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.station.discard_all();
+        self.sockets.discard_all();
     }
 }
 

@@ -5,21 +5,21 @@ use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::Instant;
 
+use crate::client::cancel::Attached;
 use crate::client::response::response::Response;
 use crate::client::transport::socket::OnClose;
 use crate::client::transport::wire::Wire;
-use crate::client::watch::Watched;
 
 pub struct InFlight {
     pub(super) until: Instant,
     pub(super) wire: Wire,
-    pub(super) watched: Watched,
+    pub(super) attached: Attached,
 }
 
 pub struct UnreadResponse {
     pub(super) response: Response,
     pub(super) until: Instant,
-    pub(super) watched: Watched,
+    pub(super) attached: Attached,
 }
 
 impl InFlight {

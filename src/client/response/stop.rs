@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use crate::client::cutter::CancelState;
+use crate::client::cancel::CancelState;
 use crate::os::clock;
 
 /// How many bytes are read between two looks: a fraction of a millisecond's work.
@@ -26,8 +26,8 @@ impl<'a> Stop<'a> {
         Stop { limits: None, unchecked: Cell::new(0) }
     }
 
-    pub(in crate::client) fn at(until: Instant, cutter: &'a CancelState) -> Stop<'a> {
-        Stop { limits: Some((until, cutter)), unchecked: Cell::new(0) }
+    pub(in crate::client) fn at(until: Instant, cancel: &'a CancelState) -> Stop<'a> {
+        Stop { limits: Some((until, cancel)), unchecked: Cell::new(0) }
     }
 
     /// To be called after every part with its size in bytes; costs next to nothing.
@@ -44,7 +44,7 @@ impl<'a> Stop<'a> {
     /// Looks at once.
     pub(in crate::client) fn look(&self) -> Result<(), Stopped> {
         match self.limits {
-            Some((until, cutter)) if cutter.is_cut() || until <= clock::now() => Err(Stopped),
+            Some((until, cancel)) if cancel.is_cancelled() || until <= clock::now() => Err(Stopped),
             _ => Ok(()),
         }
     }
@@ -57,16 +57,16 @@ mod tests {
 
     #[test]
     fn it_looks_as_soon_as_enough_was_read() {
-        let cutter = CancelState::default();
-        cutter.begin();
-        let stop = Stop::at(Instant::now() + Duration::from_secs(60), &cutter);
+        let cancel = CancelState::default();
+        cancel.begin();
+        let stop = Stop::at(Instant::now() + Duration::from_secs(60), &cancel);
         assert_eq!(stop.check(usize::MAX), Ok(()));
-        cutter.cut();
+        cancel.cancel();
         assert_eq!(stop.check(BETWEEN_LOOKS - 1), Ok(()));
         assert_eq!(stop.check(1), Err(Stopped));
         assert_eq!(Stop::never().check(usize::MAX), Ok(()));
-        cutter.begin();
-        let past = Stop::at(Instant::now(), &cutter);
+        cancel.begin();
+        let past = Stop::at(Instant::now(), &cancel);
         assert_eq!(past.look(), Err(Stopped));
     }
 }

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::cutter::CancelState;
+use crate::client::cancel::CancelState;
 use crate::client::response::excerpt::excerpt;
 use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::request_deadline::RequestDeadline;
-use crate::client::transport::resolve::NoAddress;
+use crate::client::transport::resolve::ResolveError;
 use crate::client::transport::socket::Socket;
 use crate::client::transport::tls;
 use crate::client::transport::wire::{Broken, Wire};
@@ -19,16 +19,16 @@ use crate::error::{Code, Error, Result};
 const MAX_ADDRESSES: usize = 16;
 
 /// How long the server's end of a socket is waited for, on which TLS failed.
-const FAREWELL: Duration = Duration::from_millis(50);
+const LINGER: Duration = Duration::from_millis(50);
 
-/// Opens a connection before `bound`. The cutter watches its socket from then on, until
-/// [`CancelState::forget_socket`].
+/// Opens a connection before `bound`. A cancel reaches its socket from then on, until
+/// [`CancelState::forget`].
 pub(in crate::client) fn dial(
     endpoint: &Endpoint,
-    cutter: &CancelState,
+    cancel: &CancelState,
     bound: &RequestDeadline,
 ) -> Result<Wire> {
-    let dial = Dial { endpoint, cutter, bound };
+    let dial = Dial { endpoint, cancel, bound };
     let addresses = match endpoint.literal_address() {
         Some(address) => vec![address],
         None => dial.look_up()?,
@@ -37,31 +37,31 @@ pub(in crate::client) fn dial(
     let opened = dial.secure(socket.clone());
     if opened.is_err() {
         // Whoever dials next would otherwise meet a server that counts this one still.
-        socket.finish(Instant::now() + FAREWELL.min(bound.left() / 2));
-        cutter.forget_socket();
+        socket.finish(Instant::now() + LINGER.min(bound.left() / 2));
+        cancel.forget();
     }
     opened
 }
 
 struct Dial<'a> {
     endpoint: &'a Endpoint,
-    cutter: &'a CancelState,
+    cancel: &'a CancelState,
     bound: &'a RequestDeadline,
 }
 
 impl Dial<'_> {
     fn look_up(&self) -> Result<Vec<SocketAddr>> {
         let host = self.endpoint.host();
-        match self.endpoint.resolver.resolve(self.bound, self.cutter) {
+        match self.endpoint.resolver.resolve(self.bound, self.cancel) {
             Ok(addresses) if addresses.is_empty() => {
                 Err(self.unavailable(&format!("the name `{host}` has no address")))
             }
             Ok(addresses) => Ok(addresses),
-            Err(NoAddress::Cut) => Err(self.cut()),
-            Err(NoAddress::TimedOut) => {
+            Err(ResolveError::Cancelled) => Err(self.cancelled()),
+            Err(ResolveError::TimedOut) => {
                 Err(self.timed_out(&format!("the look-up of the name `{host}` gave no result")))
             }
-            Err(NoAddress::Failed(why)) => Err(self.unavailable(&format!(
+            Err(ResolveError::Failed(why)) => Err(self.unavailable(&format!(
                 "the name `{host}` can't be resolved ({})",
                 excerpt(why.as_bytes())
             ))),
@@ -84,7 +84,7 @@ impl Dial<'_> {
             let until = Instant::now() + share.max(Duration::from_millis(1));
             match self.connect_to(address, until) {
                 Ok(socket) => return Ok(socket),
-                Err(_) if self.cutter.is_cut() => return Err(self.cut()),
+                Err(_) if self.cancel.is_cancelled() => return Err(self.cancelled()),
                 Err(error) => {
                     let why = if error.kind() == io::ErrorKind::TimedOut {
                         silent = true;
@@ -107,12 +107,12 @@ impl Dial<'_> {
 
     fn connect_to(&self, address: &SocketAddr, until: Instant) -> io::Result<Arc<Socket>> {
         let socket = Arc::new(Socket::new(address)?);
-        if self.cutter.watch_socket(&socket).is_err() {
+        if self.cancel.wait_for(socket.clone()).is_err() {
             return Err(io::ErrorKind::Interrupted.into());
         }
         let connected = socket.connect(address, until);
         if connected.is_err() {
-            self.cutter.forget_socket();
+            self.cancel.forget();
         }
         connected.map(|()| socket)
     }
@@ -125,7 +125,7 @@ impl Dial<'_> {
                 wire.opened_at = Instant::now();
                 Ok(wire)
             }
-            Err(_) if self.cutter.is_cut() => Err(self.cut()),
+            Err(_) if self.cancel.is_cancelled() => Err(self.cancelled()),
             Err(Broken::TimedOut) => {
                 Err(self.timed_out("the server did not complete the TLS handshake"))
             }
@@ -156,7 +156,7 @@ impl Dial<'_> {
         )
     }
 
-    fn cut(&self) -> Error {
+    fn cancelled(&self) -> Error {
         Error::new(
             Code::Cancelled,
             format!("connecting to {} was interrupted", self.endpoint.url()),

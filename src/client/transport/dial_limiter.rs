@@ -1,10 +1,9 @@
-//! What others do to a connection: permit its dials, and cancel its requests.
+//! What permits the dials of a connection, and learns how its sockets fare.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Instant;
 
-use crate::client::station::Station;
+use crate::client::connection_sockets::SocketHandle;
 use crate::error::{Code, Error, Result};
 
 /// What a request showed of the socket that it went over.
@@ -23,8 +22,8 @@ pub enum SocketEvent<'a> {
         /// When it was sent.
         since: Instant,
     },
-    /// The request on a kept socket was cut before a byte of a response came.
-    Cut {
+    /// The request on a kept socket was cancelled before a byte of a response came.
+    Cancelled {
         /// When it was sent.
         since: Instant,
     },
@@ -34,17 +33,17 @@ pub enum SocketEvent<'a> {
 /// the thread that makes the request, with no lock of the connection held.
 pub trait DialLimiter: Send + Sync {
     /// Waits for the permit to dial, until `deadline` at the latest, and returns (with any error)
-    /// as soon as `request.is_cut()`. `None` if it gave the connection an open socket instead, by
-    /// [`CancelHandle::take_socket`].
+    /// as soon as `request.is_cancelled()`. `None` if it gave the connection an open socket instead, by
+    /// [`SocketHandle::take_from`].
     ///
     /// # Errors
     ///
     /// The request fails with the error that it returns.
-    fn permit(&self, deadline: Instant, request: &CancelHandle) -> Result<Option<DialPermit>>;
+    fn permit(&self, deadline: Instant, request: &SocketHandle) -> Result<Option<DialPermit>>;
 
     /// Called when a request is cancelled that waits in [`DialLimiter::permit`]: on the cancelling
-    /// thread, with no lock held, after `is_cut` became true. To wake the right wait without a
-    /// race, take the lock under which it checks `is_cut`, and notify.
+    /// thread, with no lock held, after `is_cancelled` became true. To wake the right wait without a
+    /// race, take the lock under which it checks `is_cancelled`, and notify.
     fn wake(&self);
 
     /// Asked after a dial that failed: whether the request asks for another permit instead of
@@ -94,55 +93,5 @@ impl Drop for DialPermit {
 impl fmt::Debug for DialPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DialPermit").finish_non_exhaustive()
-    }
-}
-
-/// Cuts what a connection has in flight, from any thread, at any time.
-#[derive(Clone)]
-pub struct CancelHandle(Arc<Station>);
-
-impl CancelHandle {
-    pub(in crate::client) fn new(station: Arc<Station>) -> CancelHandle {
-        CancelHandle(station)
-    }
-
-    /// Cuts the request in flight, wherever it is: waiting for leave to dial, looking a name up,
-    /// connecting, sending or receiving. It returns `Cancelled`, or its result if that was
-    /// complete. With nothing in flight this does nothing, and the next request is not touched.
-    pub fn cancel(&self) {
-        self.0.cancel();
-    }
-
-    /// As [`CancelHandle::cancel`], and every later request of the connection is refused as
-    /// `Cancelled`, before anything is sent.
-    pub fn cancel_for_good(&self) {
-        self.0.cutter.stay_cut();
-        self.0.cancel();
-    }
-
-    /// Whether what is in flight now was cut.
-    pub fn is_cut(&self) -> bool {
-        self.0.cutter.is_cut()
-    }
-
-    /// Whether something is in flight now.
-    pub fn is_in_flight(&self) -> bool {
-        self.0.cutter.is_in_flight()
-    }
-
-    /// As [`crate::client::Connection::probe`], for whoever watches connections that nobody uses.
-    pub fn peek(&self) -> bool {
-        self.0.probe()
-    }
-
-    /// Takes the socket of another connection, which nobody uses. For [`DialLimiter::permit`].
-    pub fn take_socket(&self, other: &CancelHandle) {
-        self.0.take_socket_of(&other.0);
-    }
-}
-
-impl fmt::Debug for CancelHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Interrupter").finish_non_exhaustive()
     }
 }

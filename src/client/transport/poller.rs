@@ -21,7 +21,7 @@ static LAST_POLLER: AtomicU64 = AtomicU64::new(0);
 /// Waits for many sockets at once.
 #[derive(Debug)]
 pub struct Poller {
-    /// So that a socket knows whether it is watched by this one.
+    /// So that a socket knows whether it is attached by this one.
     number: u64,
     poll: Poll,
     events: Events,
@@ -53,13 +53,13 @@ impl Poller {
     /// Tells of this socket from now on, until that is closed. Each time that it becomes ready is
     /// told once.
     pub(in crate::client) fn watch(&self, socket: &Socket) -> io::Result<()> {
-        if socket.watched_by.load(Ordering::Relaxed) == self.number {
+        if socket.attached_by.load(Ordering::Relaxed) == self.number {
             return Ok(());
         }
         let fd = socket.as_raw_fd();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut SourceFd(&fd), Token(socket.number), interest)?;
-        socket.watched_by.store(self.number, Ordering::Relaxed);
+        socket.attached_by.store(self.number, Ordering::Relaxed);
         Ok(())
     }
 

@@ -5,29 +5,29 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::client::cutter::CancelState;
+use crate::client::cancel::{CancelState, Wait};
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::os::locks::{Condvar, Mutex};
 use crate::os::threads;
 
 /// What ends the wait for a look-up.
 #[derive(Clone, Debug)]
-pub(in crate::client) enum Event {
+enum Event {
     Found(Result<Vec<SocketAddr>, String>),
-    Cut,
+    Cancelled,
 }
 
 /// Where one caller waits for a look-up. Not a channel of std: that keeps something for each thread that
 /// waits, which of a thread that std did not start is never freed.
 #[derive(Debug, Default)]
-pub(in crate::client) struct LookUp {
+struct LookUp {
     event: Mutex<Option<Event>>,
     has_come: Condvar,
 }
 
 impl LookUp {
     /// Ends the wait; the first who does decides.
-    pub(in crate::client) fn tell(&self, event: Event) {
+    fn tell(&self, event: Event) {
         self.event.lock().get_or_insert(event);
         self.has_come.notify_all();
     }
@@ -42,10 +42,16 @@ impl LookUp {
     }
 }
 
-/// Why there are no addresses.
+impl Wait for LookUp {
+    fn cancel(&self) {
+        self.tell(Event::Cancelled);
+    }
+}
+
+/// Why a name has no addresses.
 #[derive(Debug)]
-pub(in crate::client) enum NoAddress {
-    Cut,
+pub(in crate::client) enum ResolveError {
+    Cancelled,
     TimedOut,
     Failed(String),
 }
@@ -74,23 +80,25 @@ impl Resolver {
     pub(in crate::client) fn resolve(
         &self,
         bound: &RequestDeadline,
-        cutter: &CancelState,
-    ) -> Result<Vec<SocketAddr>, NoAddress> {
+        cancel: &CancelState,
+    ) -> Result<Vec<SocketAddr>, ResolveError> {
         let look_up = Arc::<LookUp>::default();
-        cutter.watch_lookup(look_up.clone()).map_err(|_| NoAddress::Cut)?;
+        cancel.wait_for(look_up.clone()).map_err(|_| ResolveError::Cancelled)?;
         let event = match self.start(look_up.clone()) {
             Ok(()) => look_up.wait(bound.until),
             Err(error) => {
-                cutter.forget_lookup();
-                return Err(NoAddress::Failed(format!("no thread for the look-up: {error}")));
+                cancel.forget();
+                return Err(ResolveError::Failed(format!(
+                    "could not start a thread for the look-up: {error}"
+                )));
             }
         };
-        cutter.forget_lookup();
+        cancel.forget();
         match event {
             Some(Event::Found(Ok(addresses))) => Ok(addresses),
-            Some(Event::Found(Err(why))) => Err(NoAddress::Failed(why)),
-            Some(Event::Cut) => Err(NoAddress::Cut),
-            None => Err(NoAddress::TimedOut),
+            Some(Event::Found(Err(why))) => Err(ResolveError::Failed(why)),
+            Some(Event::Cancelled) => Err(ResolveError::Cancelled),
+            None => Err(ResolveError::TimedOut),
         }
     }
 
@@ -149,23 +157,23 @@ mod tests {
     }
 
     #[test]
-    fn a_running_look_up_is_joined_given_up_and_cut() {
+    fn a_running_look_up_is_joined_given_up_and_cancelled() {
         let resolver = Resolver::new("localhost", 7);
         // A look-up that never ends, as far as this resolver knows.
         *resolver.running.lock() = Some(vec![Arc::default()]);
-        let cutter = CancelState::default();
+        let cancel = CancelState::default();
         let short = RequestDeadline::caller(Instant::now() + Duration::from_millis(20));
-        assert!(matches!(resolver.resolve(&short, &cutter), Err(NoAddress::TimedOut)));
+        assert!(matches!(resolver.resolve(&short, &cancel), Err(ResolveError::TimedOut)));
         assert_eq!(resolver.running.lock().as_ref().unwrap().len(), 2);
 
-        cutter.begin();
+        cancel.begin();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| resolver.resolve(&soon(), &cutter));
+            let waiting = scope.spawn(|| resolver.resolve(&soon(), &cancel));
             while resolver.running.lock().as_ref().unwrap().len() < 3 {
                 std::thread::yield_now();
             }
-            cutter.cut();
-            assert!(matches!(waiting.join().unwrap(), Err(NoAddress::Cut)));
+            cancel.cancel();
+            assert!(matches!(waiting.join().unwrap(), Err(ResolveError::Cancelled)));
         });
     }
 }

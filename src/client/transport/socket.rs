@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::client::cancel::Wait;
 use crate::os::locks::Mutex;
 use crate::os::socket::{OsSocket, Readiness};
 use crate::os::threads::Uncancelled;
@@ -46,7 +47,7 @@ pub(in crate::client) struct Socket {
     /// No other socket of this process ever has it.
     pub(in crate::client) number: usize,
     /// The number of the poller that watches it.
-    pub(in crate::client) watched_by: AtomicU64,
+    pub(in crate::client) attached_by: AtomicU64,
     /// Whether the program was given the descriptor, and may have a duplicate.
     is_lent: AtomicBool,
     on_close: OnCloseList,
@@ -79,6 +80,14 @@ impl Drop for Socket {
     }
 }
 
+impl Wait for Socket {
+    /// Shuts the socket down in both directions, which wakes the thread that waits for it.
+    fn cancel(&self) {
+        // It fails only if the socket is shut down already.
+        let _ = self.os.shut_down(Shutdown::Both);
+    }
+}
+
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
         self.os.stream().as_raw_fd()
@@ -95,7 +104,7 @@ impl Socket {
         Socket {
             os,
             number: LAST_SOCKET.fetch_add(1, Ordering::Relaxed) + 1,
-            watched_by: AtomicU64::new(0),
+            attached_by: AtomicU64::new(0),
             is_lent: AtomicBool::new(false),
             on_close: OnCloseList::default(),
         }
@@ -217,13 +226,6 @@ impl Socket {
     /// first.
     pub(in crate::client) fn wait_for_traffic(&self, until: Instant) -> io::Result<bool> {
         self.os.wait(Readiness::Either, until)
-    }
-
-    /// Shuts the socket down in both directions, which wakes the thread that waits for it. Allowed
-    /// from any thread.
-    pub(in crate::client) fn cancel(&self) {
-        // It fails only if the socket is shut down already.
-        let _ = self.os.shut_down(Shutdown::Both);
     }
 
     /// Says that nothing more will be sent, and waits for the peer's end until `until`; true if it

@@ -53,7 +53,7 @@ impl<C: Lent, W> Machine<C, W> {
             }
             SocketEvent::Lost => self.suspect(now, now),
             SocketEvent::Silent { since } => self.suspect(since, now),
-            SocketEvent::Cut { since } => {
+            SocketEvent::Cancelled { since } => {
                 let was_silent = now.saturating_duration_since(since) >= SHORTEST_SILENCE;
                 let checked = self.suspects_heard_before;
                 if was_silent && checked.is_none_or(|before| before + RECHECK <= since) {

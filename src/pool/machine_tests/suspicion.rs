@@ -281,7 +281,7 @@ fn rule_14_requests_that_are_cut_soon_or_often_cast_no_suspicion() {
     let cut_after = |pool: &mut Pool, time: u64| {
         let since = pool.now;
         pool.pass(ms(time));
-        pool.sign(&grant, SocketEvent::Cut { since });
+        pool.sign(&grant, SocketEvent::Cancelled { since });
         checks(pool)
     };
     pool.pass(ms(10));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::client::cutter::CancelState;
+use crate::client::cancel::CancelState;
 use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::socket::Socket;
@@ -12,13 +12,13 @@ use crate::model::server::{self, Dial};
 
 pub(in crate::client) fn dial(
     _endpoint: &Endpoint,
-    cutter: &CancelState,
+    cancel: &CancelState,
     bound: &RequestDeadline,
 ) -> Result<Wire> {
     let (number, becomes) = server::begin_dial();
-    let opened = connect(number, becomes, cutter, bound);
+    let opened = connect(number, becomes, cancel, bound);
     if opened.is_err() {
-        cutter.forget_socket();
+        cancel.forget();
     }
     server::end_dial(number, opened.is_ok());
     opened
@@ -27,11 +27,11 @@ pub(in crate::client) fn dial(
 fn connect(
     number: u64,
     becomes: Dial,
-    cutter: &CancelState,
+    cancel: &CancelState,
     bound: &RequestDeadline,
 ) -> Result<Wire> {
     let socket = Arc::new(Socket::new(number));
-    cutter.watch_socket(&socket).map_err(|_| cancelled())?;
+    cancel.wait_for(socket.clone()).map_err(|_| cancelled())?;
     shuttle::thread::yield_now();
     match becomes {
         Dial::Hangs if socket.hang(bound.until) => Err(cancelled()),

@@ -33,7 +33,7 @@ impl Poller {
     }
 
     pub(in crate::client) fn watch(&self, socket: &Socket) -> io::Result<()> {
-        socket.be_watched(&self.0);
+        socket.be_attached(&self.0);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::client::cancel::Wait;
 use crate::client::transport::poller::Waker;
 use crate::os::locks::{Condvar, Mutex};
 
@@ -26,18 +27,12 @@ impl Socket {
         Socket { number: number as usize, state: Mutex::default(), cancelled: Condvar::default() }
     }
 
-    pub(in crate::client) fn cancel(&self) {
-        self.state.lock().is_cancelled = true;
-        self.cancelled.notify_all();
-        self.become_ready();
-    }
-
     pub(in crate::client) fn is_cancelled(&self) -> bool {
         self.state.lock().is_cancelled
     }
 
     /// Who is told when it becomes ready from now on.
-    pub(in crate::client) fn be_watched(&self, watcher: &Arc<Waker>) {
+    pub(in crate::client) fn be_attached(&self, watcher: &Arc<Waker>) {
         self.state.lock().watcher = Some(watcher.clone());
     }
 
@@ -57,5 +52,13 @@ impl Socket {
             (state, is_over) = self.cancelled.wait_until(state, until);
         }
         state.is_cancelled
+    }
+}
+
+impl Wait for Socket {
+    fn cancel(&self) {
+        self.state.lock().is_cancelled = true;
+        self.cancelled.notify_all();
+        self.become_ready();
     }
 }

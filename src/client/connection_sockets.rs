@@ -1,11 +1,13 @@
-//! What a connection, its request under way and its interrupters share.
+//! The sockets of one connection: the idle one, the one that waits to be closed, and how another is
+//! opened.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::cutter::CancelState;
+use crate::client::cancel::{CancelState, Wait};
 use crate::client::transport::dial;
-use crate::client::transport::dial_limiter::{CancelHandle, DialLimiter, DialPermit, SocketEvent};
+use crate::client::transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
 use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::wire::Wire;
@@ -17,44 +19,44 @@ use crate::os::locks::Mutex;
 /// about to close.
 const REPLACE_LINGER: Duration = Duration::from_millis(50);
 
-/// What a connection, its request under way and its interrupters share.
-pub(super) struct Station {
+/// The sockets of one connection, which shares them with its request in flight.
+pub(super) struct ConnectionSockets {
     pub(super) endpoint: Arc<Endpoint>,
     dial_limiter: Arc<dyn DialLimiter>,
-    pub(super) cutter: CancelState,
-    state: Mutex<State>,
+    pub(super) cancel: Arc<CancelState>,
+    open: Mutex<OpenSockets>,
 }
 
 #[derive(Default)]
-struct State {
+struct OpenSockets {
     /// The idle socket; taken out while a request uses it, and put back only if that ended well.
-    wire: Option<Wire>,
-    /// A socket that a request left in a state that nobody can trust. It is open still, so that
-    /// it can be closed with a farewell, and the server doesn't count it beside its successor.
-    spent: Option<Wire>,
+    idle: Option<Wire>,
+    /// A socket that a request left in a state that can't be trusted. It is open still, so that it
+    /// can be closed gracefully, and the server doesn't count it beside its successor.
+    laid_aside: Option<Wire>,
 }
 
-impl Station {
-    pub(super) fn new(endpoint: Arc<Endpoint>, dial_limiter: Arc<dyn DialLimiter>) -> Arc<Station> {
-        Arc::new(Station {
+impl ConnectionSockets {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        dial_limiter: Arc<dyn DialLimiter>,
+    ) -> Arc<ConnectionSockets> {
+        Arc::new(ConnectionSockets {
             endpoint,
             dial_limiter,
-            cutter: CancelState::default(),
-            state: Mutex::default(),
+            cancel: Arc::default(),
+            open: Mutex::default(),
         })
-    }
-
-    /// Wakes whatever the request in flight waits for.
-    pub(super) fn cancel(&self) {
-        if self.cutter.cut() {
-            self.dial_limiter.wake();
-        }
     }
 
     /// An open socket for a request: the kept one if it still lives (and need not be `fresh`), or a
     /// new one.
-    pub(super) fn wire(self: &Arc<Station>, bound: &RequestDeadline, fresh: bool) -> Result<Wire> {
-        if self.cutter.is_cut() {
+    pub(super) fn wire(
+        self: &Arc<ConnectionSockets>,
+        bound: &RequestDeadline,
+        fresh: bool,
+    ) -> Result<Wire> {
+        if self.cancel.is_cancelled() {
             return Err(self.cancelled());
         }
         if fresh {
@@ -72,7 +74,7 @@ impl Station {
     }
 
     /// The kept socket, if it can carry another request. One that is dead is closed; one that the
-    /// server is about to close stays for [`Station::wire`] to take leave of.
+    /// server is about to close stays for [`ConnectionSockets::wire`] to close.
     pub(super) fn kept_wire(&self) -> Option<Wire> {
         let mut wire = self.take_wire()?;
         if !wire.probe() {
@@ -87,13 +89,13 @@ impl Station {
     }
 
     /// Opens a socket as soon as the limiter permits it, or takes the one that the limiter has.
-    pub(super) fn dial(self: &Arc<Station>, bound: &RequestDeadline) -> Result<Wire> {
-        self.finish_spent(REPLACE_LINGER.min(bound.left() / 2));
+    pub(super) fn dial(self: &Arc<ConnectionSockets>, bound: &RequestDeadline) -> Result<Wire> {
+        self.finish_laid_aside(REPLACE_LINGER.min(bound.left() / 2));
         loop {
             let Some(permit) = self.wait_for_permit(bound)? else {
                 match self.kept_wire() {
                     Some(wire) => return Ok(wire),
-                    None if self.cutter.is_cut() => return Err(self.cancelled()),
+                    None if self.cancel.is_cancelled() => return Err(self.cancelled()),
                     None => continue,
                 }
             };
@@ -107,24 +109,26 @@ impl Station {
         }
     }
 
-    fn wait_for_permit(self: &Arc<Station>, bound: &RequestDeadline) -> Result<Option<DialPermit>> {
-        let cancel_handle = CancelHandle::new(Arc::clone(self));
-        self.cutter.set_waits_for_permit(true);
-        let permit = if self.cutter.is_cut() {
+    fn wait_for_permit(
+        self: &Arc<ConnectionSockets>,
+        bound: &RequestDeadline,
+    ) -> Result<Option<DialPermit>> {
+        self.cancel.wait_for_permit(Some(Arc::new(PermitWait(Arc::clone(&self.dial_limiter)))));
+        let permit = if self.cancel.is_cancelled() {
             Err(self.cancelled())
         } else {
-            self.dial_limiter.permit(bound.until, &cancel_handle)
+            self.dial_limiter.permit(bound.until, &SocketHandle(Arc::clone(self)))
         };
-        self.cutter.set_waits_for_permit(false);
-        permit.map_err(|error| if self.cutter.is_cut() { self.cancelled() } else { error })
+        self.cancel.wait_for_permit(None);
+        permit.map_err(|error| if self.cancel.is_cancelled() { self.cancelled() } else { error })
     }
 
     /// Opens a socket and gives the permit back.
     pub(super) fn dial_with(&self, permit: DialPermit, bound: &RequestDeadline) -> Result<Wire> {
         let bound = bound.at_most(self.endpoint.connect_timeout, "connect_timeout");
-        let dialled = match self.cutter.is_cut() {
+        let dialled = match self.cancel.is_cancelled() {
             true => Err(self.cancelled()),
-            false => dial::dial(&self.endpoint, &self.cutter, &bound),
+            false => dial::dial(&self.endpoint, &self.cancel, &bound),
         };
         permit.give_back(dialled.as_ref().map(drop));
         dialled
@@ -132,22 +136,22 @@ impl Station {
 
     /// Looks whether the kept socket, if there is one, is open and silent; closes it if it is not.
     pub(super) fn probe(&self) -> bool {
-        let mut state = self.state.lock();
-        let Some(wire) = &mut state.wire else { return true };
+        let mut open = self.open.lock();
+        let Some(wire) = &mut open.idle else { return true };
         if wire.probe() {
             return true;
         }
         // Under the lock, so that it is not a later socket that is forgotten.
-        self.cutter.forget_socket();
-        let dead = state.wire.take();
-        drop(state);
+        self.cancel.forget();
+        let dead = open.idle.take();
+        drop(open);
         drop(dead);
         false
     }
 
     /// Whether the limiter would have a request wait for a socket, instead of failing.
     pub(super) fn may_ask_for_permit_again(&self) -> bool {
-        !self.cutter.is_cut() && self.dial_limiter.may_ask_again()
+        !self.cancel.is_cancelled() && self.dial_limiter.may_ask_again()
     }
 
     /// Tells the pool what a request showed of its socket.
@@ -155,11 +159,11 @@ impl Station {
         self.dial_limiter.note(event);
     }
 
-    /// Takes the kept socket of a connection that nobody uses.
-    pub(super) fn take_socket_of(&self, other: &Station) {
+    /// Takes the kept socket of a connection that is idle.
+    pub(super) fn take_socket_of(&self, other: &ConnectionSockets) {
         let Some(wire) = other.take_wire() else { return };
-        other.cutter.forget_socket();
-        if self.cutter.watch_socket(wire.socket()).is_ok() {
+        other.cancel.forget();
+        if self.cancel.wait_for(wire.socket().clone()).is_ok() {
             self.keep(wire);
         }
     }
@@ -175,44 +179,44 @@ impl Station {
     /// its own end is waited for later.
     pub(super) fn lay_aside(&self, mut wire: Wire) {
         let is_over = wire.finish(clock::now());
-        self.cutter.forget_socket();
+        self.cancel.forget();
         if !is_over {
-            self.state.lock().spent = Some(wire);
+            self.open.lock().laid_aside = Some(wire);
         }
     }
 
     /// Whether a socket was laid aside.
-    pub(super) fn has_spent(&self) -> bool {
-        self.state.lock().spent.is_some()
+    pub(super) fn has_laid_aside(&self) -> bool {
+        self.open.lock().laid_aside.is_some()
     }
 
-    /// Closes the socket that was laid aside, if one was, with a farewell.
-    pub(super) fn finish_spent(&self, linger: Duration) {
-        let spent = self.state.lock().spent.take();
-        if let Some(mut wire) = spent {
+    /// Closes the socket that was laid aside, if one was, gracefully.
+    pub(super) fn finish_laid_aside(&self, linger: Duration) {
+        let wire = self.open.lock().laid_aside.take();
+        if let Some(mut wire) = wire {
             wire.finish(clock::now() + linger);
         }
     }
 
     pub(super) fn take_wire(&self) -> Option<Wire> {
-        self.state.lock().wire.take()
+        self.open.lock().idle.take()
     }
 
     /// Keeps a socket for the next request.
     pub(super) fn keep(&self, wire: Wire) {
-        self.state.lock().wire = Some(wire);
+        self.open.lock().idle = Some(wire);
     }
 
-    /// Closes a socket without a word.
+    /// Closes a socket at once.
     pub(super) fn discard(&self, wire: Wire) {
-        self.cutter.forget_socket();
+        self.cancel.forget();
         drop(wire);
     }
 
-    /// Closes whatever is open, without a word.
+    /// Closes all that is open, at once.
     pub(super) fn discard_all(&self) {
         self.discard_kept();
-        drop(self.state.lock().spent.take());
+        drop(self.open.lock().laid_aside.take());
     }
 
     /// Closes the kept socket, if there is one.
@@ -224,6 +228,47 @@ impl Station {
 
     /// Looks at the kept socket, or changes it.
     pub(super) fn with_wire<T>(&self, look: impl FnOnce(&mut Wire) -> T) -> Option<T> {
-        self.state.lock().wire.as_mut().map(look)
+        self.open.lock().idle.as_mut().map(look)
+    }
+}
+
+/// Wakes a request that waits for a permit to dial.
+struct PermitWait(Arc<dyn DialLimiter>);
+
+impl Wait for PermitWait {
+    fn cancel(&self) {
+        self.0.wake();
+    }
+}
+
+/// The socket of a connection, for those who neither own the connection nor use it now.
+#[derive(Clone)]
+pub struct SocketHandle(Arc<ConnectionSockets>);
+
+impl SocketHandle {
+    pub(super) fn new(sockets: Arc<ConnectionSockets>) -> SocketHandle {
+        SocketHandle(sockets)
+    }
+
+    /// As [`Connection::probe`](super::Connection::probe), if the connection is idle; otherwise true.
+    pub fn probe(&self) -> bool {
+        self.0.probe()
+    }
+
+    /// Whether the request in flight is cancelled, which waits for a permit to dial.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancel.is_cancelled()
+    }
+
+    /// Takes the socket of another connection, which is idle, for the request that waits for a
+    /// permit to dial. For [`DialLimiter::permit`].
+    pub fn take_from(&self, other: &SocketHandle) {
+        self.0.take_socket_of(&other.0);
+    }
+}
+
+impl fmt::Debug for SocketHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketHandle").finish_non_exhaustive()
     }
 }
