@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use phantomdb::internal::{
-    CancelHandle, Connection, DialLimiter, DialPermit, Endpoint, JsonToken, Poller, Progress,
+    CancelHandle, Canceller, Connection, DialLimiter, DialPermit, Endpoint, JsonToken, Poller, Progress,
     SocketHandle, Table,
-    Watch,
 };
 use phantomdb::{Code, Error, Options, Request, Response, Result, Secret};
 
@@ -42,7 +41,7 @@ impl DialLimiter for Closed {
 
 struct Unwatched;
 
-impl Watch for Unwatched {
+impl Canceller for Unwatched {
     fn attach(&self, _cancel: &CancelHandle) -> bool {
         true
     }

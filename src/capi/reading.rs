@@ -25,14 +25,14 @@ pub enum phantomdb_cell_kind {
     PHANTOMDB_CELL_JSON = 4,
 }
 
-impl From<client::Kind> for phantomdb_cell_kind {
-    fn from(kind: client::Kind) -> Self {
+impl From<client::CellKind> for phantomdb_cell_kind {
+    fn from(kind: client::CellKind) -> Self {
         match kind {
-            client::Kind::Null => phantomdb_cell_kind::PHANTOMDB_CELL_NULL,
-            client::Kind::Bool => phantomdb_cell_kind::PHANTOMDB_CELL_BOOL,
-            client::Kind::Number => phantomdb_cell_kind::PHANTOMDB_CELL_NUMBER,
-            client::Kind::String => phantomdb_cell_kind::PHANTOMDB_CELL_STRING,
-            client::Kind::Json => phantomdb_cell_kind::PHANTOMDB_CELL_JSON,
+            client::CellKind::Null => phantomdb_cell_kind::PHANTOMDB_CELL_NULL,
+            client::CellKind::Bool => phantomdb_cell_kind::PHANTOMDB_CELL_BOOL,
+            client::CellKind::Number => phantomdb_cell_kind::PHANTOMDB_CELL_NUMBER,
+            client::CellKind::String => phantomdb_cell_kind::PHANTOMDB_CELL_STRING,
+            client::CellKind::Json => phantomdb_cell_kind::PHANTOMDB_CELL_JSON,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::call::{call, output};
 use super::error::phantomdb_error;
 use super::reading::index;
 use super::result::{find, phantomdb_result};
-use crate::client::{Cell, JsonString, JsonToken, Kind, Number, Response};
+use crate::client::{Cell, CellKind, JsonString, JsonToken, Number, Response};
 use crate::error::{Error, Result};
 
 /// What a `phantomdb_value` is.
@@ -154,13 +154,17 @@ impl phantomdb_value {
     fn cell(cell: &Cell) -> phantomdb_value {
         let text = cell.text();
         let mut value = match cell.kind() {
-            Kind::Null => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_NULL, text),
-            Kind::Bool => phantomdb_value::boolean(text == "true", text),
-            Kind::Number => phantomdb_value::number(text),
-            Kind::String => {
+            CellKind::Null => {
+                phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_NULL, text)
+            }
+            CellKind::Bool => phantomdb_value::boolean(text == "true", text),
+            CellKind::Number => phantomdb_value::number(text),
+            CellKind::String => {
                 phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_STRING, text)
             }
-            Kind::Json => phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_JSON, text),
+            CellKind::Json => {
+                phantomdb_value::new(phantomdb_value_kind::PHANTOMDB_VALUE_JSON, text)
+            }
         };
         value.row = cell.row() as u64;
         value.column = cell.column() as u64;

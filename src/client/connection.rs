@@ -10,14 +10,16 @@ use crate::client::connection_sockets::{ConnectionSockets, SocketHandle};
 use crate::client::http::raw_response::RawResponse;
 use crate::client::http::request_head::{RequestHead, says_length};
 use crate::client::in_flight::{InFlight, Report, UnreadResponse};
-use crate::client::outcome::{self, Cause, Failed, Tried};
+use crate::client::outcome::{self, ExchangeError, RequestError, Tried};
 use crate::client::progress::Progress;
-use crate::client::response::response::{Expected, Response, Unusable};
+use crate::client::response::body::BodyError;
+use crate::client::response::expected::Expected;
+use crate::client::response::response::Response;
 use crate::client::response::stop::Stop;
-use crate::client::routes::{self, Kind, Request, only_reads};
+use crate::client::routes::{self, Request, RequestKind, only_reads};
 use crate::client::transport::dial;
 use crate::client::transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
-use crate::client::transport::endpoint::{Endpoint, Token};
+use crate::client::transport::endpoint::{AuthToken, Endpoint};
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::tls;
@@ -48,7 +50,7 @@ pub struct Connection {
     /// Whether the last request, or a part of it, left this machine.
     sent: bool,
     /// What the last request carried.
-    token: Arc<Token>,
+    token: Arc<AuthToken>,
     /// What may cancel the next request.
     canceller: Option<Arc<dyn Canceller>>,
     /// A request that no thread waits for is not over.
@@ -150,7 +152,7 @@ impl Connection {
         request: &Request,
         target: &str,
         bound: RequestDeadline,
-    ) -> std::result::Result<RawResponse, Failed> {
+    ) -> std::result::Result<RawResponse, RequestError> {
         if self.sockets.cancel.is_cancelled() {
             return Err(self.sockets.cancelled().into());
         }
@@ -164,7 +166,7 @@ impl Connection {
             None if self.sockets.cancel.is_cancelled() => {
                 return Err(self.sockets.cancelled().into());
             }
-            None => return Err(Cause::Lost(None).into()),
+            None => return Err(ExchangeError::Lost(None).into()),
         };
         let in_flight = self.with_head(request, target, |head| {
             let wire = wire.take().expect("it is taken once");
@@ -330,7 +332,7 @@ impl Connection {
     /// open transaction stays open.
     pub fn abandon(&mut self, mut in_flight: Box<InFlight>) {
         let bound = *in_flight.bound();
-        self.tell_sign(Some(&Cause::Cut), &in_flight.take_report(), &bound);
+        self.tell_sign(Some(&ExchangeError::Cancelled), &in_flight.take_report(), &bound);
         let attached = in_flight.take_attached();
         // Gives the socket back, or closes it.
         drop(in_flight);
@@ -441,10 +443,10 @@ impl Connection {
             Ok(Cow::Owned(format!("/transactions/{}/{operation}", routes::encoded(id))))
         };
         match &request.kind {
-            Kind::Plain => Ok(Cow::Borrowed(&request.target)),
-            Kind::Begin => self.no_transaction().map(|()| Cow::Borrowed(&*request.target)),
-            Kind::Commit(id) => end("commit", id),
-            Kind::Rollback(id) => end("rollback", id),
+            RequestKind::Plain => Ok(Cow::Borrowed(&request.target)),
+            RequestKind::Begin => self.no_transaction().map(|()| Cow::Borrowed(&*request.target)),
+            RequestKind::Commit(id) => end("commit", id),
+            RequestKind::Rollback(id) => end("rollback", id),
         }
     }
 
@@ -494,7 +496,7 @@ impl Connection {
     fn conclude_started(
         &mut self,
         request: &Request,
-        outcome: std::result::Result<RawResponse, Failed>,
+        outcome: std::result::Result<RawResponse, RequestError>,
         bound: &RequestDeadline,
     ) -> Result<Response> {
         let target = self.target(request)?;
@@ -506,7 +508,7 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        outcome: std::result::Result<RawResponse, Failed>,
+        outcome: std::result::Result<RawResponse, RequestError>,
         bound: &RequestDeadline,
     ) -> Result<Response> {
         let tried = self.tried(request, target);
@@ -515,11 +517,13 @@ impl Connection {
             .and_then(|response| tried.check_status(response))
             .and_then(|response| self.read_reply(request, &tried, response, bound));
         let response = match &request.kind {
-            Kind::Plain => response,
-            Kind::Begin => response.and_then(|response| self.begin(request, target, response)),
-            Kind::Commit(_) => self.end_transaction(response, self.sent),
+            RequestKind::Plain => response,
+            RequestKind::Begin => {
+                response.and_then(|response| self.begin(request, target, response))
+            }
+            RequestKind::Commit(_) => self.end_transaction(response, self.sent),
             // After one of unknown outcome, trying again does no harm; a commit can't be repeated.
-            Kind::Rollback(_) => self.end_transaction(response, false),
+            RequestKind::Rollback(_) => self.end_transaction(response, false),
         };
         if matches!(&response, Err(error) if error.code() == Code::Protocol) {
             // A server that breaks the protocol is not trusted with another request.
@@ -592,17 +596,17 @@ impl Connection {
         .and_then(|response| Ok(stop.look().map(|()| response)?));
         match read {
             Ok(response) => Ok(response),
-            Err(Unusable::Stopped) => {
+            Err(BodyError::Stopped) => {
                 // All of it was received, but a request that timed out leaves no doubt behind.
                 self.sockets.discard_kept();
                 let is_cut = self.sockets.cancel.is_cancelled();
                 Err(tried.unread(size, if is_cut { None } else { Some(bound) }))
             }
-            Err(Unusable::Refused(why)) => Err(tried.refused(response.status, &why)),
-            Err(Unusable::OutOfMemory) => Err(tried.out_of_memory(Some(size as u64), status)),
-            Err(Unusable::TooLarge(why)) => Err(tried.unreadable(Code::TooLarge, &why, status)),
-            Err(Unusable::Malformed(_)) if response.ragged => Err(tried.cut_short()),
-            Err(Unusable::Malformed(why)) => Err(tried.malformed(&why, status)),
+            Err(BodyError::Refused(why)) => Err(tried.refused(response.status, &why)),
+            Err(BodyError::OutOfMemory) => Err(tried.out_of_memory(Some(size as u64), status)),
+            Err(BodyError::TooLarge(why)) => Err(tried.unreadable(Code::TooLarge, &why, status)),
+            Err(BodyError::Malformed(_)) if response.ragged => Err(tried.cut_short()),
+            Err(BodyError::Malformed(why)) => Err(tried.malformed(&why, status)),
         }
     }
 
@@ -614,7 +618,7 @@ impl Connection {
         target: &str,
         bound: RequestDeadline,
         fresh: bool,
-    ) -> std::result::Result<RawResponse, Failed> {
+    ) -> std::result::Result<RawResponse, RequestError> {
         self.sent = false;
         let outcome = self.exchange(request, target, bound, fresh);
         self.send_again(request, target, bound, outcome, fresh)
@@ -626,9 +630,9 @@ impl Connection {
         request: &Request,
         target: &str,
         bound: RequestDeadline,
-        mut outcome: std::result::Result<RawResponse, Failed>,
+        mut outcome: std::result::Result<RawResponse, RequestError>,
         mut was_sent_again: bool,
-    ) -> std::result::Result<RawResponse, Failed> {
+    ) -> std::result::Result<RawResponse, RequestError> {
         loop {
             match &outcome {
                 Err(failed) if self.is_sent_again(request, failed, &bound, was_sent_again) => {}
@@ -644,7 +648,7 @@ impl Connection {
     fn is_sent_again(
         &self,
         request: &Request,
-        failed: &Failed,
+        failed: &RequestError,
         bound: &RequestDeadline,
         was_sent_again: bool,
     ) -> bool {
@@ -664,7 +668,7 @@ impl Connection {
         target: &str,
         bound: RequestDeadline,
         fresh: bool,
-    ) -> std::result::Result<RawResponse, Failed> {
+    ) -> std::result::Result<RawResponse, RequestError> {
         let body = request.body.as_deref();
         self.carry_token();
         let mut in_flight = self.with_head(request, target, |head| {
@@ -680,7 +684,7 @@ impl Connection {
         in_flight: &mut InFlight,
         request: &Request,
         bound: &RequestDeadline,
-    ) -> std::result::Result<RawResponse, Failed> {
+    ) -> std::result::Result<RawResponse, RequestError> {
         let body = request.body.as_deref();
         loop {
             if let Some(outcome) = in_flight.advance(body, true) {
@@ -694,9 +698,9 @@ impl Connection {
         &mut self,
         in_flight: &mut InFlight,
         request: &Request,
-        outcome: std::result::Result<RawResponse, Cause>,
+        outcome: std::result::Result<RawResponse, ExchangeError>,
         bound: &RequestDeadline,
-    ) -> std::result::Result<RawResponse, Failed> {
+    ) -> std::result::Result<RawResponse, RequestError> {
         let report = in_flight.take_report();
         self.sent |= report.written > 0;
         self.tell_sign(outcome.as_ref().err(), &report, bound);
@@ -705,34 +709,34 @@ impl Connection {
             .and_then(|response| {
                 outcome::of_reply(response, &request.method, report.reused, is_closing)
             })
-            .map_err(|cause| Failed { cause, report })
+            .map_err(|cause| RequestError { cause, report })
     }
 
     /// Tells the pool what the end of a request shows of its socket, if that is anything new.
-    fn tell_sign(&self, cause: Option<&Cause>, report: &Report, bound: &RequestDeadline) {
+    fn tell_sign(&self, cause: Option<&ExchangeError>, report: &Report, bound: &RequestDeadline) {
         let sockets = &self.sockets;
         match cause {
             _ if report.received > 0 && report.is_first => sockets.note(SocketEvent::Proved),
             _ if report.received > 0 => {}
-            Some(Cause::Lost(_) | Cause::Tls(_)) if report.reused => {
+            Some(ExchangeError::Lost(_) | ExchangeError::Tls(_)) if report.reused => {
                 sockets.note(SocketEvent::Lost)
             }
-            Some(Cause::TimedOut) if report.reused => {
+            Some(ExchangeError::TimedOut) if report.reused => {
                 sockets.note(SocketEvent::Silent { since: bound.started() });
             }
-            Some(Cause::Cut) if report.reused && report.written > 0 => {
+            Some(ExchangeError::Cancelled) if report.reused && report.written > 0 => {
                 sockets.note(SocketEvent::Cancelled { since: bound.started() });
             }
-            Some(Cause::TimedOut) => {
+            Some(ExchangeError::TimedOut) => {
                 let error = no_first_response(&sockets.endpoint, "it gave none in time");
                 sockets.note(SocketEvent::SilentFresh(&error));
             }
-            Some(Cause::Lost(why)) => {
+            Some(ExchangeError::Lost(why)) => {
                 let why = why.as_ref().map_or("the server closed it".to_owned(), dial::plain);
                 let error = no_first_response(&sockets.endpoint, &why);
                 sockets.note(SocketEvent::LostFresh(&error));
             }
-            Some(Cause::Tls(why)) => {
+            Some(ExchangeError::Tls(why)) => {
                 let why = tls::explained(why);
                 let error = no_first_response(&sockets.endpoint, &why);
                 sockets.note(SocketEvent::LostFresh(&Error::new(Code::Tls, error.message())));

@@ -16,10 +16,10 @@ use crate::client::http::buffers::MAX_HEAD;
 use crate::client::http::exchange::Exchange;
 use crate::client::http::raw_response::{RawResponse, ResponseError};
 use crate::client::http::request_head::RequestHead;
-use crate::client::outcome::Cause;
+use crate::client::outcome::ExchangeError;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::socket::OnClose;
-use crate::client::transport::wire::{Broken, Received, Wait, Wire};
+use crate::client::transport::wire::{Received, Wait, Wire, WireError};
 
 /// How often it receives before it lets others have their turn, if it may not wait.
 const TURN: usize = 16;
@@ -169,10 +169,10 @@ impl InFlight {
     }
 
     /// Gives up waiting. Of an error's explanation whatever came is good enough.
-    pub(super) fn time_out(&mut self) -> Result<RawResponse, Cause> {
+    pub(super) fn time_out(&mut self) -> Result<RawResponse, ExchangeError> {
         match self.exchange.is_of_error().then(|| self.exchange.give_up()).flatten() {
             Some(response) if !self.sockets.cancel.is_cancelled() => Ok(response),
-            _ => Err(self.cause(Broken::TimedOut)),
+            _ => Err(self.cause(WireError::TimedOut)),
         }
     }
 
@@ -182,7 +182,7 @@ impl InFlight {
         &mut self,
         body: Option<&[u8]>,
         may_wait: bool,
-    ) -> Option<Result<RawResponse, Cause>> {
+    ) -> Option<Result<RawResponse, ExchangeError>> {
         let wait = if may_wait { Wait::Until(self.bound.until) } else { Wait::No };
         self.is_ready = false;
         let is_first = !mem::replace(&mut self.is_begun, true);
@@ -200,7 +200,7 @@ impl InFlight {
     }
 
     /// Whether all is sent now. (It always is if it may wait.)
-    fn send(&mut self, body: &[u8], wait: Wait) -> Result<bool, Broken> {
+    fn send(&mut self, body: &[u8], wait: Wait) -> Result<bool, WireError> {
         let Some(wire) = &mut self.wire else { return Ok(true) };
         let mut left = slice(wait);
         loop {
@@ -229,14 +229,14 @@ impl InFlight {
         }
     }
 
-    fn receive(&mut self, wait: Wait) -> Result<Option<RawResponse>, Cause> {
+    fn receive(&mut self, wait: Wait) -> Result<Option<RawResponse>, ExchangeError> {
         let mut left = slice(wait);
         for turn in 0.. {
             if (turn == TURN || left == 0) && matches!(wait, Wait::No) {
                 self.is_ready = true;
                 break;
             }
-            let Some(wire) = &mut self.wire else { return Err(Cause::Lost(None)) };
+            let Some(wire) = &mut self.wire else { return Err(ExchangeError::Lost(None)) };
             match self.exchange.read(&mut wire.buffers) {
                 Ok(None) => {}
                 Ok(Some(response)) => return Ok(Some(self.land(response))),
@@ -255,7 +255,7 @@ impl InFlight {
             }
             // A cut looks like the peer's end of the connection, and so like the end of a response.
             if self.sockets.cancel.is_cancelled() {
-                return Err(Cause::Cut);
+                return Err(ExchangeError::Cancelled);
             }
             match received {
                 Ok(None) => return Ok(None),
@@ -265,7 +265,7 @@ impl InFlight {
                     self.is_heard = true;
                     // Heads without an end: one that says "continue" after the other.
                     if self.exchange.is_in_head() && self.report.received > 2 * MAX_HEAD as u64 {
-                        return Err(self.cause(Broken::Overflow));
+                        return Err(self.cause(WireError::Overflow));
                     }
                 }
                 Ok(Some(Received::End)) => return self.end_of_input(false),
@@ -280,11 +280,11 @@ impl InFlight {
         Ok(None)
     }
 
-    fn end_of_input(&mut self, ragged: bool) -> Result<Option<RawResponse>, Cause> {
+    fn end_of_input(&mut self, ragged: bool) -> Result<Option<RawResponse>, ExchangeError> {
         if self.exchange.is_of_error() {
             return Ok(self.exchange.give_up());
         }
-        let Some(wire) = &self.wire else { return Err(Cause::Lost(None)) };
+        let Some(wire) = &self.wire else { return Err(ExchangeError::Lost(None)) };
         match self.exchange.end(&wire.buffers) {
             Ok(response) => Ok(Some(RawResponse { ragged, ..response })),
             Err(error) => Err(self.cause_of(error)),
@@ -302,34 +302,34 @@ impl InFlight {
         response
     }
 
-    fn cause(&mut self, broken: Broken) -> Cause {
+    fn cause(&mut self, broken: WireError) -> ExchangeError {
         if self.sockets.cancel.is_cancelled() {
-            return Cause::Cut;
+            return ExchangeError::Cancelled;
         }
         match broken {
-            Broken::TimedOut => Cause::TimedOut,
-            Broken::Lost(error) => Cause::Lost(Some(error)),
-            Broken::Tls(error) => {
+            WireError::TimedOut => ExchangeError::TimedOut,
+            WireError::Lost(error) => ExchangeError::Lost(Some(error)),
+            WireError::Tls(error) => {
                 // A client certificate is refused only now, by TLS 1.3.
                 self.sockets.endpoint.note_tls_failure();
-                Cause::Tls(error)
+                ExchangeError::Tls(error)
             }
-            Broken::Overflow => self.cause_of(ResponseError::HeadTooLarge),
+            WireError::Overflow => self.cause_of(ResponseError::HeadTooLarge),
         }
     }
 
-    fn cause_of(&mut self, error: ResponseError) -> Cause {
+    fn cause_of(&mut self, error: ResponseError) -> ExchangeError {
         let why = match error {
-            ResponseError::CutShort => return Cause::Lost(None),
-            ResponseError::TooLarge(announced) => return Cause::TooLarge(announced),
-            ResponseError::OutOfMemory => return Cause::NoMemory,
+            ResponseError::CutShort => return ExchangeError::Lost(None),
+            ResponseError::TooLarge(announced) => return ExchangeError::TooLarge(announced),
+            ResponseError::OutOfMemory => return ExchangeError::OutOfMemory,
             ResponseError::HeadTooLarge => "its headers are larger than 64 KiB".to_owned(),
             ResponseError::Malformed(why) => why,
         };
         if let (true, Some(wire)) = (self.exchange.is_in_head(), &self.wire) {
             self.report.beginning = wire.buffers.input().to_vec();
         }
-        Cause::Garbage(why)
+        ExchangeError::Malformed(why)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::client::response::mask::Mask;
 use crate::client::response::server_error;
 use crate::client::routes::only_reads;
 use crate::client::transport::dial;
-use crate::client::transport::endpoint::{Endpoint, Token};
+use crate::client::transport::endpoint::{AuthToken, Endpoint};
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::tls;
 use crate::error::{Code, Error, Result, UNKNOWN};
@@ -19,17 +19,17 @@ const MAX_PATH: usize = 120;
 
 /// Why a request gave no response.
 #[derive(Debug)]
-pub(super) enum Cause {
+pub(super) enum ExchangeError {
     /// Complete as it is; nothing was sent.
     Error(Error),
-    Cut,
+    Cancelled,
     TimedOut,
     /// The connection broke; `None` if the server closed it in the regular way.
     Lost(Option<std::io::Error>),
     Tls(rustls::Error),
-    Garbage(String),
+    Malformed(String),
     TooLarge(Option<u64>),
-    NoMemory,
+    OutOfMemory,
     /// A 408 came over a kept connection: the server had waited for a request, and closed the
     /// connection when this one was on its way.
     GivenUp(Box<RawResponse>),
@@ -37,31 +37,31 @@ pub(super) enum Cause {
 
 /// Why a request gave no response, and how far it came.
 #[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) cause: Cause,
+pub(super) struct RequestError {
+    pub(super) cause: ExchangeError,
     pub(super) report: Report,
 }
 
-impl From<Error> for Failed {
+impl From<Error> for RequestError {
     fn from(error: Error) -> Self {
-        Cause::Error(error).into()
+        ExchangeError::Error(error).into()
     }
 }
 
-impl From<Cause> for Failed {
-    fn from(cause: Cause) -> Self {
-        Failed { cause, report: Report::default() }
+impl From<ExchangeError> for RequestError {
+    fn from(cause: ExchangeError) -> Self {
+        RequestError { cause, report: Report::default() }
     }
 }
 
-impl Failed {
+impl RequestError {
     /// Whether sending once more on a new socket can't do anything twice: the server gave the kept
     /// socket up, or closed it before a byte of a response came, and nothing was sent or the request
     /// only reads.
     pub(super) fn may_be_sent_again(&self, only_reads: bool) -> bool {
         match self.cause {
-            Cause::GivenUp(_) => true,
-            Cause::Lost(_) => self.report.reused && self.was_lost_unheard(only_reads),
+            ExchangeError::GivenUp(_) => true,
+            ExchangeError::Lost(_) => self.report.reused && self.was_lost_unheard(only_reads),
             _ => false,
         }
     }
@@ -69,13 +69,13 @@ impl Failed {
     /// Whether its socket, new or kept, was closed before a byte of a response came, and nothing was sent
     /// or the request only reads.
     pub(super) fn was_lost_unheard(&self, only_reads: bool) -> bool {
-        matches!(self.cause, Cause::Lost(_))
+        matches!(self.cause, ExchangeError::Lost(_))
             && self.report.received == 0
             && (only_reads || self.report.written == 0)
     }
 }
 
-/// The outcome of a request over a socket that was `reused`, with [`Cause::GivenUp`] where the server
+/// The outcome of a request over a socket that was `reused`, with [`ExchangeError::GivenUp`] where the server
 /// gave the socket up. One that keeps the connection after a 408 gave up no socket, but (as
 /// some servers do) its own work on the request: then only what reads is sent again.
 pub(super) fn of_reply(
@@ -83,11 +83,11 @@ pub(super) fn of_reply(
     method: &Method,
     reused: bool,
     is_closing: bool,
-) -> std::result::Result<RawResponse, Cause> {
+) -> std::result::Result<RawResponse, ExchangeError> {
     let is_given_up = response.status == StatusCode::REQUEST_TIMEOUT
         && reused
         && (is_closing || only_reads(method));
-    if is_given_up { Err(Cause::GivenUp(Box::new(response))) } else { Ok(response) }
+    if is_given_up { Err(ExchangeError::GivenUp(Box::new(response))) } else { Ok(response) }
 }
 
 /// What was tried, for messages: `GET /databases on http://localhost:8080`.
@@ -96,7 +96,7 @@ pub(super) struct Tried<'a> {
     method: &'a Method,
     target: &'a str,
     /// What the request carried.
-    token: &'a Token,
+    token: &'a AuthToken,
 }
 
 impl<'a> Tried<'a> {
@@ -104,7 +104,7 @@ impl<'a> Tried<'a> {
         endpoint: &'a Endpoint,
         method: &'a Method,
         target: &'a str,
-        token: &'a Token,
+        token: &'a AuthToken,
     ) -> Tried<'a> {
         Tried { endpoint, method, target, token }
     }
@@ -127,7 +127,7 @@ impl<'a> Tried<'a> {
     /// The response, or the error that says why there is none.
     pub(super) fn outcome(
         &self,
-        outcome: std::result::Result<RawResponse, Failed>,
+        outcome: std::result::Result<RawResponse, RequestError>,
         bound: &RequestDeadline,
     ) -> Result<RawResponse> {
         outcome.map_err(|failed| self.failed(failed, bound))
@@ -249,27 +249,29 @@ impl<'a> Tried<'a> {
         self.unless_it_reads(error, true)
     }
 
-    fn failed(&self, failed: Failed, bound: &RequestDeadline) -> Error {
-        let Failed { cause, report } = failed;
+    fn failed(&self, failed: RequestError, bound: &RequestDeadline) -> Error {
+        let RequestError { cause, report } = failed;
         let sent = report.written > 0;
         let error = match cause {
-            Cause::Error(error) => return error,
-            Cause::GivenUp(response) => return self.status_error(&response),
-            Cause::Cut => self.error(Code::Cancelled, "the request was interrupted"),
-            Cause::TimedOut => {
+            ExchangeError::Error(error) => return error,
+            ExchangeError::GivenUp(response) => return self.status_error(&response),
+            ExchangeError::Cancelled => self.error(Code::Cancelled, "the request was interrupted"),
+            ExchangeError::TimedOut => {
                 let what = if report.received > 0 { "no complete response" } else { "no response" };
                 Error::new(Code::Timeout, format!("Timeout: {}: {what} {bound}", self.what()))
             }
-            Cause::Lost(error) => self.error(Code::ConnectionLost, &lost(error, report.received)),
-            Cause::Tls(error) => {
+            ExchangeError::Lost(error) => {
+                self.error(Code::ConnectionLost, &lost(error, report.received))
+            }
+            ExchangeError::Tls(error) => {
                 let why = self.mask().excerpt(tls::explained(&error).as_bytes());
                 return self.doubtful_unless_it_reads(self.error(Code::Tls, &why), sent);
             }
-            Cause::Garbage(why) => {
+            ExchangeError::Malformed(why) => {
                 let why = garbage(&why, &report.beginning, &self.mask());
                 return self.doubtful_unless_it_reads(self.error(Code::Protocol, &why), sent);
             }
-            Cause::TooLarge(announced) => {
+            ExchangeError::TooLarge(announced) => {
                 let size = match announced {
                     Some(size) => format!("{size} bytes, more"),
                     None => "more bytes".to_owned(),
@@ -278,7 +280,7 @@ impl<'a> Tried<'a> {
                 let why = format!("the response has {size} than max_response_bytes ({limit})");
                 return self.error(Code::TooLarge, &why);
             }
-            Cause::NoMemory => {
+            ExchangeError::OutOfMemory => {
                 let why = "there is not enough memory for the response";
                 return self.doubtful_unless_it_reads(self.error(Code::OutOfMemory, why), sent);
             }

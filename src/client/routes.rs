@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq_proto::http::Method;
 
 use crate::client::http::request_body::RequestBody;
+use crate::client::response::expected::Expected;
 use crate::client::response::json::{self, Shape};
-use crate::client::response::response::Expected;
 use crate::error::{Error, Result};
 
 /// All but RFC 3986's unreserved characters.
@@ -22,7 +22,7 @@ const MAX_TARGET: usize = 60_000;
 /// It belongs to no connection and can be sent any number of times, from any thread.
 #[derive(Clone)]
 pub struct Request {
-    pub(super) kind: Kind,
+    pub(super) kind: RequestKind,
     pub(super) method: Method,
     /// Path and query, without the base URL's prefix; empty for commit and rollback, whose path
     /// holds the transaction of the connection that sends them.
@@ -50,7 +50,7 @@ pub(super) fn only_reads(method: &Method) -> bool {
 
 /// What a request means to the connection that sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     Plain,
     Begin,
     Commit(Option<String>),
@@ -224,7 +224,7 @@ impl Request {
         };
         let target = "/transactions";
         let plain = Request::plain(Method::POST, target, body, Expected::Object);
-        Ok(Request { kind: Kind::Begin, ..plain })
+        Ok(Request { kind: RequestKind::Begin, ..plain })
     }
 
     /// Commits the open transaction of the connection that sends this. An id must be that one's.
@@ -233,7 +233,7 @@ impl Request {
     ///
     /// `InvalidArgument` for an empty id.
     pub fn commit_transaction(id: Option<&str>) -> Result<Request> {
-        Request::end_transaction(Kind::Commit(check_id(id)?))
+        Request::end_transaction(RequestKind::Commit(check_id(id)?))
     }
 
     /// Rolls the open transaction of the connection that sends this back. An id must be that one's.
@@ -242,10 +242,10 @@ impl Request {
     ///
     /// `InvalidArgument` for an empty id.
     pub fn rollback_transaction(id: Option<&str>) -> Result<Request> {
-        Request::end_transaction(Kind::Rollback(check_id(id)?))
+        Request::end_transaction(RequestKind::Rollback(check_id(id)?))
     }
 
-    fn end_transaction(kind: Kind) -> Result<Request> {
+    fn end_transaction(kind: RequestKind) -> Result<Request> {
         let plain = Request::plain(Method::POST, "", None, Expected::Object);
         Ok(Request { kind, ..plain })
     }
@@ -299,7 +299,13 @@ impl Request {
         expected: Expected,
     ) -> Request {
         let target = target.into();
-        Request { kind: Kind::Plain, method, target, body: body.map(RequestBody::finish), expected }
+        Request {
+            kind: RequestKind::Plain,
+            method,
+            target,
+            body: body.map(RequestBody::finish),
+            expected,
+        }
     }
 
     fn checked(

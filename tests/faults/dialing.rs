@@ -86,8 +86,9 @@ fn rule_09_no_more_than_max_connecting_dials_are_under_way_at_once() {
         }
     });
     assert_eq!(secure.proxy.counts().peak, 3);
-    secure.proxy.reset_all();
+    // In this order: a dial between the two would hang until connect_timeout.
     secure.proxy.set(Mode::Pass);
+    secure.proxy.reset_all();
     is_sound(&pool);
 }
 
@@ -119,8 +120,9 @@ fn rule_03_an_acquire_ends_at_its_own_time_out_while_the_handshake_hangs() {
     assert_eq!(error.code(), Code::Timeout);
     says(&error, "Timeout acquiring connection");
     // The dial goes on in the background and has a connection for the next caller, or none.
-    secure.proxy.reset_all();
+    // In this order: a dial between the two would hang until connect_timeout.
     secure.proxy.set(Mode::Pass);
+    secure.proxy.reset_all();
     is_sound(&pool);
 }
 
@@ -142,8 +144,9 @@ fn rule_08_callers_get_returned_connections_while_a_handshake_hangs() {
     });
     assert!(started.elapsed() < WAIT_LIMIT / 2, "they waited for the handshake");
     assert!(secure.proxy.counts().dials_in_mode > 0, "no dial was under way");
-    secure.proxy.reset_all();
+    // In this order: a dial between the two would hang until connect_timeout.
     secure.proxy.set(Mode::Pass);
+    secure.proxy.reset_all();
     is_sound(&pool);
 }
 

@@ -10,10 +10,11 @@ use crate::client::cancel::{Attached, CancelHandle, Canceller};
 use crate::client::connection_sockets::{ConnectionSockets, SocketHandle};
 use crate::client::in_flight::{InFlight, UnreadResponse};
 use crate::client::progress::Progress;
+use crate::client::response::expected::Expected;
 use crate::client::response::mask::Mask;
-use crate::client::response::response::{Expected, Response};
+use crate::client::response::response::Response;
 use crate::client::response::stop::Stop;
-use crate::client::routes::{Kind, Request};
+use crate::client::routes::{Request, RequestKind};
 use crate::client::transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
 use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::poller::Poller;
@@ -289,9 +290,9 @@ impl Connection {
     fn conclude(&mut self, request: &Request, response: Result<Response>) -> Result<Response> {
         let response = response?;
         match request.kind {
-            Kind::Plain => {}
-            Kind::Begin => self.transaction = Some("1".to_owned()),
-            Kind::Commit(_) | Kind::Rollback(_) => self.transaction = None,
+            RequestKind::Plain => {}
+            RequestKind::Begin => self.transaction = Some("1".to_owned()),
+            RequestKind::Commit(_) | RequestKind::Rollback(_) => self.transaction = None,
         }
         Ok(response)
     }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::client::response::json::{self, NotAnInteger};
+use crate::client::response::json::{self, IntegerError};
 use crate::client::response::table::Table;
 use crate::client::response::text::Item;
 use crate::error::{Code, Error, Result};
 
 /// What a [`Cell`] holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CellKind {
     /// SQL's NULL, or a column that the row's object does not have.
     Null,
     /// `true` or `false`.
@@ -22,14 +22,14 @@ pub enum Kind {
     Json,
 }
 
-impl Kind {
+impl CellKind {
     fn described(self) -> &'static str {
         match self {
-            Kind::Null => "null",
-            Kind::Bool => "a boolean",
-            Kind::Number => "a number",
-            Kind::String => "a string",
-            Kind::Json => "nested JSON",
+            CellKind::Null => "null",
+            CellKind::Bool => "a boolean",
+            CellKind::Number => "a number",
+            CellKind::String => "a string",
+            CellKind::Json => "nested JSON",
         }
     }
 }
@@ -84,7 +84,7 @@ impl fmt::Debug for Cell<'_> {
 
 impl<'a> Cell<'a> {
     /// What the cell holds.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> CellKind {
         self.item.kind
     }
 
@@ -106,12 +106,12 @@ impl<'a> Cell<'a> {
 
     /// What a number is; `None` for anything else.
     pub fn number(&self) -> Option<Number> {
-        (self.kind() == Kind::Number).then(|| Number::of(self.text()))
+        (self.kind() == CellKind::Number).then(|| Number::of(self.text()))
     }
 
     /// Whether the cell is null.
     pub fn is_null(&self) -> bool {
-        self.kind() == Kind::Null
+        self.kind() == CellKind::Null
     }
 
     /// The value as text: a string's content, a number as the server wrote it, `true` or `false`,
@@ -131,12 +131,12 @@ impl<'a> Cell<'a> {
     ///
     /// `Type` if the cell is no number, has a fraction, or lies outside the range.
     pub fn int64(&self) -> Result<i64> {
-        if self.kind() != Kind::Number {
+        if self.kind() != CellKind::Number {
             return Err(self.mismatch("a 64-bit integer"));
         }
         json::exact_integer(self.text()).map_err(|why| match why {
-            NotAnInteger::Fraction => self.unfit("has a fraction, so it is not a 64-bit integer"),
-            NotAnInteger::OutOfRange => self.unfit("does not fit a 64-bit integer"),
+            IntegerError::Fraction => self.unfit("has a fraction, so it is not a 64-bit integer"),
+            IntegerError::OutOfRange => self.unfit("does not fit a 64-bit integer"),
         })
     }
 
@@ -146,7 +146,7 @@ impl<'a> Cell<'a> {
     ///
     /// `Type` if the cell is no number, or lies outside the range of a double.
     pub fn double(&self) -> Result<f64> {
-        if self.kind() != Kind::Number {
+        if self.kind() != CellKind::Number {
             return Err(self.mismatch("a number"));
         }
         match self.text().parse::<f64>() {
@@ -163,8 +163,8 @@ impl<'a> Cell<'a> {
     /// `Type` for everything else.
     pub fn boolean(&self) -> Result<bool> {
         match self.kind() {
-            Kind::Bool => Ok(self.text() == "true"),
-            Kind::Number => match json::exact_integer(self.text()) {
+            CellKind::Bool => Ok(self.text() == "true"),
+            CellKind::Number => match json::exact_integer(self.text()) {
                 Ok(0) => Ok(false),
                 Ok(1) => Ok(true),
                 _ => Err(self.unfit("is neither 0 nor 1, so it is not a boolean")),

@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use crate::client::response::segments::{OutOfMemory, Segments};
+use crate::client::response::segments::{OutOfMemoryError, Segments};
 
 /// No column is there.
 const EMPTY: u32 = u32::MAX;
@@ -38,7 +38,7 @@ impl Index {
         &mut self,
         name: &[u8],
         is_it: impl Fn(u32) -> bool,
-    ) -> Result<(), OutOfMemory> {
+    ) -> Result<(), OutOfMemoryError> {
         let hash = self.hash(name);
         if self.look(hash, is_it).is_some() {
             return self.hashes.push(0);
@@ -80,7 +80,7 @@ impl Index {
         self.slots[slot] = column;
     }
 
-    fn grow(&mut self) -> Result<(), OutOfMemory> {
+    fn grow(&mut self) -> Result<(), OutOfMemoryError> {
         let wanted = (self.slots.len() + self.slots.len() / 4).max(SLOTS);
         // The old slots are not needed: the hashes say all that they do.
         self.slots = Vec::new();

@@ -1,6 +1,6 @@
 //! A table or a list written as JSON.
 
-use crate::client::response::cell::Kind;
+use crate::client::response::cell::CellKind;
 use crate::client::response::list::Names;
 use crate::client::response::table::Table;
 use crate::error::{Code, Error, Result};
@@ -93,11 +93,11 @@ impl Written {
         Ok(())
     }
 
-    fn value(&mut self, kind: Kind, text: &str) -> Result<()> {
+    fn value(&mut self, kind: CellKind, text: &str) -> Result<()> {
         match kind {
-            Kind::Null => self.push("null"),
-            Kind::String => self.string(text),
-            Kind::Bool | Kind::Number | Kind::Json => self.push(text),
+            CellKind::Null => self.push("null"),
+            CellKind::String => self.string(text),
+            CellKind::Bool | CellKind::Number | CellKind::Json => self.push(text),
         }
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use crate::client::response::stop::{Stop, Stopped};
+use crate::client::response::stop::{Stop, StoppedError};
 
 /// How deep arrays and objects may nest.
 pub(in crate::client) const DEPTH: usize = 128;
@@ -75,7 +75,7 @@ impl Token {
 
 /// Why the reading of a JSON text ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::client) enum Fault {
+pub(in crate::client) enum JsonError {
     /// It is not JSON: what is wrong, and at which byte.
     Invalid(&'static str, usize),
     /// It nests deeper than [`DEPTH`].
@@ -83,24 +83,24 @@ pub(in crate::client) enum Fault {
     Stopped,
 }
 
-impl From<Stopped> for Fault {
-    fn from(_: Stopped) -> Fault {
-        Fault::Stopped
+impl From<StoppedError> for JsonError {
+    fn from(_: StoppedError) -> JsonError {
+        JsonError::Stopped
     }
 }
 
-impl Fault {
+impl JsonError {
     /// For people; `text` is what was read.
     pub(in crate::client) fn described(&self, text: &[u8]) -> String {
         match self {
-            Fault::Invalid(what, at) => {
+            JsonError::Invalid(what, at) => {
                 let before = &text[..text.len().min(*at)];
                 let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
                 let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
                 format!("{what} at line {line} column {}", before.len() - start + 1)
             }
-            Fault::TooDeep => format!("nested deeper than {DEPTH} levels"),
-            Fault::Stopped => "stopped".to_owned(),
+            JsonError::TooDeep => format!("nested deeper than {DEPTH} levels"),
+            JsonError::Stopped => "stopped".to_owned(),
         }
     }
 }
@@ -151,7 +151,7 @@ impl<'s> Scanner<'s> {
     }
 
     /// The next token; `None` at the end, behind which only white space may come.
-    pub(in crate::client) fn next(&mut self, text: &[u8]) -> Result<Option<Token>, Fault> {
+    pub(in crate::client) fn next(&mut self, text: &[u8]) -> Result<Option<Token>, JsonError> {
         if self.at - self.looked >= BETWEEN_LOOKS {
             self.stop.check(self.at - self.looked)?;
             self.looked = self.at;
@@ -181,9 +181,9 @@ impl<'s> Scanner<'s> {
     }
 
     /// The token that must come next.
-    pub(in crate::client) fn expect(&mut self, text: &[u8]) -> Result<Token, Fault> {
+    pub(in crate::client) fn expect(&mut self, text: &[u8]) -> Result<Token, JsonError> {
         let place = self.at;
-        self.next(text)?.ok_or(Fault::Invalid("unexpected end", place))
+        self.next(text)?.ok_or(JsonError::Invalid("unexpected end", place))
     }
 
     /// Skips the rest of the value that began with this token; gives where it stands in the text.
@@ -191,7 +191,7 @@ impl<'s> Scanner<'s> {
         &mut self,
         text: &[u8],
         first: &Token,
-    ) -> Result<Range<usize>, Fault> {
+    ) -> Result<Range<usize>, JsonError> {
         let start = match first {
             Token::Array(start) | Token::Object(start) => *start,
             Token::Bool(place) | Token::Number(place) => return Ok(place.clone()),
@@ -212,8 +212,8 @@ impl<'s> Scanner<'s> {
         self.objects & 1 == 1
     }
 
-    fn invalid(&self, what: &'static str) -> Fault {
-        Fault::Invalid(what, self.at)
+    fn invalid(&self, what: &'static str) -> JsonError {
+        JsonError::Invalid(what, self.at)
     }
 
     /// The next byte that is no white space.
@@ -231,9 +231,9 @@ impl<'s> Scanner<'s> {
         if self.at < self.end { text.get(self.at).copied() } else { None }
     }
 
-    fn open(&mut self, is_object: bool) -> Result<usize, Fault> {
+    fn open(&mut self, is_object: bool) -> Result<usize, JsonError> {
         if self.depth == DEPTH {
-            return Err(Fault::TooDeep);
+            return Err(JsonError::TooDeep);
         }
         self.depth += 1;
         self.objects = self.objects << 1 | u128::from(is_object);
@@ -250,7 +250,7 @@ impl<'s> Scanner<'s> {
         Token::End(self.at)
     }
 
-    fn key(&mut self, text: &[u8]) -> Result<Token, Fault> {
+    fn key(&mut self, text: &[u8]) -> Result<Token, JsonError> {
         if self.peek(text) != Some(b'"') {
             return Err(self.invalid("expected the name of a member"));
         }
@@ -263,7 +263,7 @@ impl<'s> Scanner<'s> {
         Ok(Token::Key(name))
     }
 
-    fn value(&mut self, text: &[u8]) -> Result<Token, Fault> {
+    fn value(&mut self, text: &[u8]) -> Result<Token, JsonError> {
         let token = match self.peek(text) {
             Some(b'"') => Token::String(self.string(text)?),
             Some(b'-' | b'0'..=b'9') => Token::Number(self.number(text)?),
@@ -279,7 +279,7 @@ impl<'s> Scanner<'s> {
         Ok(token)
     }
 
-    fn word(&mut self, text: &[u8], word: &[u8]) -> Result<Range<usize>, Fault> {
+    fn word(&mut self, text: &[u8], word: &[u8]) -> Result<Range<usize>, JsonError> {
         let place = self.at..self.at + word.len();
         if place.end > self.end || text.get(place.clone()) != Some(word) {
             return Err(self.invalid("expected value"));
@@ -288,7 +288,7 @@ impl<'s> Scanner<'s> {
         Ok(place)
     }
 
-    fn string(&mut self, text: &[u8]) -> Result<Quoted, Fault> {
+    fn string(&mut self, text: &[u8]) -> Result<Quoted, JsonError> {
         self.at += 1;
         let start = self.at;
         let mut is_escaped = false;
@@ -314,7 +314,7 @@ impl<'s> Scanner<'s> {
         Ok(Quoted { content: start..self.at - 1, is_escaped })
     }
 
-    fn escape(&mut self, text: &[u8]) -> Result<(), Fault> {
+    fn escape(&mut self, text: &[u8]) -> Result<(), JsonError> {
         self.at += 1;
         let length = match self.byte(text) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 1,
@@ -330,7 +330,7 @@ impl<'s> Scanner<'s> {
         Ok(())
     }
 
-    fn number(&mut self, text: &[u8]) -> Result<Range<usize>, Fault> {
+    fn number(&mut self, text: &[u8]) -> Result<Range<usize>, JsonError> {
         let start = self.at;
         if self.byte(text) == Some(b'-') {
             self.at += 1;
@@ -354,7 +354,7 @@ impl<'s> Scanner<'s> {
     }
 
     /// One digit or more.
-    fn digits(&mut self, text: &[u8]) -> Result<(), Fault> {
+    fn digits(&mut self, text: &[u8]) -> Result<(), JsonError> {
         let rest = &text[self.at.min(self.end)..self.end];
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
@@ -490,7 +490,7 @@ pub(in crate::client) fn quoted(text: &str) -> String {
 
 /// A whole number, exactly: `5`, `5.0` and `5e0` are 5; `5.5` is none. In one pass, whatever its
 /// length.
-pub(in crate::client) fn exact_integer(number: &str) -> Result<i64, NotAnInteger> {
+pub(in crate::client) fn exact_integer(number: &str) -> Result<i64, IntegerError> {
     if let Ok(plain) = number.parse() {
         return Ok(plain);
     }
@@ -514,18 +514,18 @@ pub(in crate::client) fn exact_integer(number: &str) -> Result<i64, NotAnInteger
         Some(Ok(exponent)) => exponent,
         // An exponent beyond 64 bits: its sign says whether the number is huge or tiny.
         Some(Err(_)) if number.contains("e-") || number.contains("E-") => {
-            return Err(NotAnInteger::Fraction);
+            return Err(IntegerError::Fraction);
         }
-        Some(Err(_)) => return Err(NotAnInteger::OutOfRange),
+        Some(Err(_)) => return Err(IntegerError::OutOfRange),
     };
     // How many zeros follow the last significant digit.
     let zeros = exponent.saturating_sub((count - point) as i64).saturating_add(trailing as i64);
     if zeros < 0 {
-        return Err(NotAnInteger::Fraction);
+        return Err(IntegerError::Fraction);
     }
     // An i64 has 19 digits.
     if zeros.saturating_add(significant as i64) > 19 {
-        return Err(NotAnInteger::OutOfRange);
+        return Err(IntegerError::OutOfRange);
     }
     let mut value: i128 = 0;
     for digit in digits().skip(first).take(significant) {
@@ -534,12 +534,12 @@ pub(in crate::client) fn exact_integer(number: &str) -> Result<i64, NotAnInteger
     for _ in 0..zeros {
         value *= 10;
     }
-    i64::try_from(if is_negative { -value } else { value }).map_err(|_| NotAnInteger::OutOfRange)
+    i64::try_from(if is_negative { -value } else { value }).map_err(|_| IntegerError::OutOfRange)
 }
 
 /// Why a number is not a 64-bit integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client) enum NotAnInteger {
+pub(in crate::client) enum IntegerError {
     Fraction,
     OutOfRange,
 }
@@ -570,12 +570,12 @@ mod tests {
             assert_eq!(exact_integer(text), Ok(value), "{text}");
         }
         for text in ["1.5", "1e-1", "15e-1", "1e-99999999999999999999", "0.1"] {
-            assert_eq!(exact_integer(text), Err(NotAnInteger::Fraction), "{text}");
+            assert_eq!(exact_integer(text), Err(IntegerError::Fraction), "{text}");
         }
         for text in
             ["9223372036854775808", "1e19", "1e99999999999999999999", "-9223372036854775809"]
         {
-            assert_eq!(exact_integer(text), Err(NotAnInteger::OutOfRange), "{text}");
+            assert_eq!(exact_integer(text), Err(IntegerError::OutOfRange), "{text}");
         }
     }
 
@@ -591,7 +591,7 @@ mod tests {
         assert_eq!(check(&mixed), Ok(Shape::Object));
     }
 
-    fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
+    fn tokens(text: &str) -> Result<Vec<Token>, JsonError> {
         let never = Stop::never();
         let mut scanner = Scanner::new(0..text.len(), &never);
         let mut tokens = Vec::new();

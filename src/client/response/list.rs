@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::client::response::json::Token;
-use crate::client::response::reading::{Reader, Unread};
+use crate::client::response::reading::{ReadError, Reader};
 use crate::client::response::segments::Segments;
 use crate::client::response::stop::Stop;
 use crate::client::response::text::Texts;
@@ -21,13 +21,16 @@ impl Names {
         bytes: Vec<u8>,
         list: Range<usize>,
         stop: &Stop,
-    ) -> Result<Names, Unread> {
+    ) -> Result<Names, ReadError> {
         let mut reader = Reader::new(bytes, list, stop)?;
         let mut places = Segments::default();
         match reader.next()? {
             Token::Array(_) => {}
             other => {
-                return Err(Unread::Malformed(format!("expected an array, got {}", other.shape())));
+                return Err(ReadError::Malformed(format!(
+                    "expected an array, got {}",
+                    other.shape()
+                )));
             }
         }
         loop {

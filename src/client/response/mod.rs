@@ -1,10 +1,12 @@
 //! Responses, read once and checked: tables, lists and texts, the cells of tables, and the server's
 //! own errors.
 
+pub(super) mod body;
 pub(super) mod cell;
 pub(super) mod columns;
 pub(super) mod escaped;
 pub(super) mod excerpt;
+pub(super) mod expected;
 pub(super) mod json;
 pub(super) mod list;
 pub(super) mod mask;

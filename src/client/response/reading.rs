@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::client::response::json::{Fault, Quoted, Scanner, Token};
-use crate::client::response::segments::{OutOfMemory, Segments};
+use crate::client::response::json::{JsonError, Quoted, Scanner, Token};
+use crate::client::response::segments::{OutOfMemoryError, Segments};
 use crate::client::response::stop::Stop;
 use crate::client::response::text::{Packer, Texts};
 
@@ -12,7 +12,7 @@ pub(in crate::client) const MAX_LENGTH: usize = u32::MAX as usize;
 
 /// Why a response could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::client) enum Unread {
+pub(in crate::client) enum ReadError {
     /// It is not what it should be; the text says why.
     Malformed(String),
     OutOfMemory,
@@ -21,9 +21,9 @@ pub(in crate::client) enum Unread {
     Stopped,
 }
 
-impl From<OutOfMemory> for Unread {
-    fn from(_: OutOfMemory) -> Unread {
-        Unread::OutOfMemory
+impl From<OutOfMemoryError> for ReadError {
+    fn from(_: OutOfMemoryError) -> ReadError {
+        ReadError::OutOfMemory
     }
 }
 
@@ -42,9 +42,9 @@ impl<'s> Reader<'s> {
         bytes: Vec<u8>,
         part: Range<usize>,
         stop: &'s Stop<'s>,
-    ) -> Result<Reader<'s>, Unread> {
+    ) -> Result<Reader<'s>, ReadError> {
         if bytes.len() > MAX_LENGTH {
-            return Err(Unread::TooLong);
+            return Err(ReadError::TooLong);
         }
         let (packer, scanner) = (Packer::new(bytes), Scanner::new(part, stop));
         Ok(Reader { packer, scanner, replaced: Segments::default(), stop })
@@ -55,25 +55,25 @@ impl<'s> Reader<'s> {
         self.scanner = Scanner::new(part, self.stop);
     }
 
-    pub(in crate::client) fn next(&mut self) -> Result<Token, Unread> {
+    pub(in crate::client) fn next(&mut self) -> Result<Token, ReadError> {
         self.scanner.expect(self.packer.bytes()).map_err(|fault| self.unread(&fault))
     }
 
-    fn unread(&self, fault: &Fault) -> Unread {
+    fn unread(&self, fault: &JsonError) -> ReadError {
         match fault {
-            Fault::Stopped => Unread::Stopped,
-            other => Unread::Malformed(other.described(self.packer.bytes())),
+            JsonError::Stopped => ReadError::Stopped,
+            other => ReadError::Malformed(other.described(self.packer.bytes())),
         }
     }
 
     /// Skips the rest of the value that began with this token.
-    pub(in crate::client) fn skip(&mut self, first: &Token) -> Result<Range<usize>, Unread> {
+    pub(in crate::client) fn skip(&mut self, first: &Token) -> Result<Range<usize>, ReadError> {
         let skipped = self.scanner.skip(self.packer.bytes(), first);
         skipped.map_err(|fault| self.unread(&fault))
     }
 
     /// Packs the value that begins with this token.
-    pub(in crate::client) fn value(&mut self, first: &Token) -> Result<u32, Unread> {
+    pub(in crate::client) fn value(&mut self, first: &Token) -> Result<u32, ReadError> {
         Ok(match first {
             Token::Null => self.packer.null(),
             Token::String(it) => self.packer.string(it),
@@ -94,7 +94,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Packs a name as servers list them: a string, or an object with a `name`.
-    pub(in crate::client) fn name(&mut self, first: &Token) -> Result<u32, Unread> {
+    pub(in crate::client) fn name(&mut self, first: &Token) -> Result<u32, ReadError> {
         match first {
             Token::String(it) => return Ok(self.packer.string(it)),
             Token::Object(_) => {}
@@ -130,11 +130,11 @@ impl<'s> Reader<'s> {
         is_it
     }
 
-    pub(in crate::client) fn finish(self) -> Result<Texts, Unread> {
+    pub(in crate::client) fn finish(self) -> Result<Texts, ReadError> {
         Ok(self.packer.finish()?)
     }
 }
 
-fn no_name(got: &str) -> Unread {
-    Unread::Malformed(format!("expected a name or an object with a name, got {got}"))
+fn no_name(got: &str) -> ReadError {
+    ReadError::Malformed(format!("expected a name or an object with a name, got {got}"))
 }

@@ -1,82 +1,43 @@
-//! What the server answered: checked and read once, when it comes.
+//! The response to an operation, as callers read it.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::client::response::escaped::Written;
-use crate::client::response::json::{self, Fault, Shape};
+use crate::client::response::expected::Expected;
+use crate::client::response::json::Shape;
 use crate::client::response::list::Names;
 use crate::client::response::mask::Mask;
-use crate::client::response::reading::Unread;
-use crate::client::response::server_error;
-use crate::client::response::stop::{Stop, Stopped};
-use crate::client::response::survey::{AFFECTED_ROWS, ROW_COUNT, Survey, TRANSACTION_ID};
+use crate::client::response::reading::ReadError;
+use crate::client::response::stop::Stop;
+use crate::client::response::survey::Survey;
 use crate::client::response::table::{Source, Table};
-use crate::client::response::tokens::Tokens;
+use crate::client::response::tokens::JsonTokens;
 use crate::error::{Code, Error, Result};
 
-/// What an operation makes of a successful response's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client) enum Expected {
-    /// The whole object.
-    Object,
-    /// The array of names in the member of this name.
-    Names(&'static str),
-    /// The array of row objects of a `select`.
-    Records,
-    /// The whole object of a query, which holds a table.
-    Query,
-    /// Whatever it is: a request that has no name here.
-    Anything,
-}
-
-/// Why a body with a 2xx status is no response all the same.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::client) enum Unusable {
-    /// Its object has an `error`; the text says which.
-    Refused(String),
-    /// It is not what the protocol says; the text says why.
-    Malformed(String),
-    /// There is no memory for it.
-    OutOfMemory,
-    /// It is longer than can be read; the text says so.
-    TooLarge(String),
-    /// Nobody waits for it any more.
-    Stopped,
-}
-
-impl From<Stopped> for Unusable {
-    fn from(Stopped: Stopped) -> Self {
-        Unusable::Stopped
-    }
-}
-
-/// The longest body whose `error` is explained by its other members too.
-const MAX_EXPLAINED: usize = 64 * 1024;
-
-/// What the server answered to a request. Immutable; any thread may read it.
+/// The response to a request. Immutable; any thread may read it.
 pub struct Response {
     /// For errors that quote it.
-    mask: Mask,
-    status: u16,
-    expected: Expected,
+    pub(super) mask: Mask,
+    pub(super) status: u16,
+    pub(super) expected: Expected,
     /// How many bytes the body had.
-    length: usize,
-    content: Content,
-    row_count: Option<i64>,
-    affected_rows: Option<i64>,
-    transaction_id: Option<String>,
+    pub(super) length: usize,
+    pub(super) content: Content,
+    pub(super) row_count: Option<i64>,
+    pub(super) affected_rows: Option<i64>,
+    pub(super) transaction_id: Option<String>,
     /// Written or read at the first call that asks for it.
-    text: OnceLock<Result<String>>,
-    table: OnceLock<Result<Box<Table>>>,
-    names: OnceLock<Result<Box<Names>>>,
+    pub(super) text: OnceLock<Result<String>>,
+    pub(super) table: OnceLock<Result<Box<Table>>>,
+    pub(super) names: OnceLock<Result<Box<Names>>>,
 }
 
 /// What the server sent is data of the program, which have no place in a log.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("Response")
             .field("status", &self.status)
             .field("expected", &self.expected)
             .field("length", &self.length)
@@ -84,7 +45,7 @@ impl fmt::Debug for Response {
     }
 }
 
-enum Content {
+pub(super) enum Content {
     /// As the server sent it, with a NUL after it; where its value stands if it is JSON.
     Text(String, Option<(Shape, Range<usize>)>),
     /// In a box, so that a response that is none costs less to pass on.
@@ -93,135 +54,19 @@ enum Content {
 }
 
 impl Response {
-    /// Reads a body. `is_json` is what the response's Content-Type says, if it has one. Takes time in
-    /// proportion to its length, and holds no lock.
-    pub(in crate::client) fn read(
+    pub(super) fn new(
+        content: Content,
+        length: usize,
         expected: Expected,
         status: u16,
-        body: Vec<u8>,
-        is_json: Option<bool>,
-        stop: &Stop<'_>,
         mask: &Mask,
-    ) -> std::result::Result<Response, Unusable> {
-        let malformed = |why: &str, text: &str| {
-            Unusable::Malformed(format!("{why}: {}", mask.excerpt(text.as_bytes())))
-        };
-        let mut text = String::from_utf8(body).map_err(|error| {
-            let shown = mask.excerpt(error.as_bytes());
-            Unusable::Malformed(format!("the response is not UTF-8 text: {shown}"))
-        })?;
-        if text.starts_with('\u{feff}') {
-            text.drain(..'\u{feff}'.len_utf8());
-        }
-        if text.trim_start().is_empty() {
-            text = "{}".to_owned();
-        }
-        stop.look()?;
-        let new = |content: Content, length: usize| Response {
+    ) -> Response {
+        Response {
             mask: mask.clone(),
             status,
             expected,
             length,
             content,
-            row_count: None,
-            affected_rows: None,
-            transaction_id: None,
-            text: OnceLock::new(),
-            table: OnceLock::new(),
-            names: OnceLock::new(),
-        };
-        let length = text.len();
-        if expected == Expected::Anything && is_json == Some(false) {
-            return Ok(new(Content::text(text, None)?, length));
-        }
-        let survey = Survey::of(&text, stop).map_err(|fault| match fault {
-            Fault::Stopped => Unusable::Stopped,
-            why => {
-                let why = why.described(text.as_bytes());
-                malformed(&format!("the response is not valid JSON ({why})"), &text)
-            }
-        })?;
-        if let Some(error) = error_of(&text, &survey, mask) {
-            return Err(Unusable::Refused(error));
-        }
-        let shape = survey.whole.shape;
-        let row_count = survey.count(&text, ROW_COUNT);
-        let affected_rows = survey.count(&text, AFFECTED_ROWS);
-        let mut transaction_id = None;
-        let unread = |unread: Unread, what: &str| match unread {
-            Unread::Malformed(why) => Unusable::Malformed(format!("{what}: {why}")),
-            Unread::OutOfMemory => Unusable::OutOfMemory,
-            Unread::TooLong => Unusable::TooLarge(format!(
-                "the response has {length} bytes; a table or a list may have {}",
-                crate::client::response::reading::MAX_LENGTH
-            )),
-            Unread::Stopped => Unusable::Stopped,
-        };
-        let no_table = "the rows of the response can't be read";
-        let content = match expected {
-            Expected::Object | Expected::Query if shape != Shape::Object => {
-                return Err(malformed(&format!("the response is {shape}, not an object"), &text));
-            }
-            Expected::Anything | Expected::Object => {
-                transaction_id = transaction_id_of(&text, &survey);
-                let part = (shape, survey.whole.place);
-                Content::text(text, Some(part))?
-            }
-            Expected::Query => match survey.of_query() {
-                Ok(None) => Content::Table(Box::default()),
-                Ok(Some(source)) => Table::read(text.into_bytes(), source, stop, mask)
-                    .map(|table| Content::Table(Box::new(table)))
-                    .map_err(|why| unread(why, no_table))?,
-                Err(why) => return Err(malformed(&format!("{no_table}: {why}"), &text)),
-            },
-            Expected::Records => match survey.of_select() {
-                Ok(source) => Table::read(text.into_bytes(), source, stop, mask)
-                    .map(|table| Content::Table(Box::new(table)))
-                    .map_err(|why| unread(why, no_table))?,
-                Err(why) => return Err(malformed(&why, &text)),
-            },
-            Expected::Names(member) => {
-                let list = match shape {
-                    Shape::Array => Some(&survey.whole),
-                    _ => survey.member(&[member]).filter(|part| part.shape == Shape::Array),
-                };
-                let Some(list) = list else {
-                    let why = format!("the response has no array `{member}`");
-                    return Err(malformed(&why, &text));
-                };
-                Names::read(text.into_bytes(), list.place.clone(), stop)
-                    .map(Content::Names)
-                    .map_err(|why| unread(why, &format!("`{member}` is not a list of names")))?
-            }
-        };
-        Ok(Response { row_count, affected_rows, transaction_id, ..new(content, length) })
-    }
-
-    /// A response that no server sent, to be read with the same accessors where it is JSON.
-    pub fn from_text(text: String) -> Response {
-        let is_json = json::check(&text).is_ok();
-        let never = Stop::never();
-        let (bytes, mask) = (text.into_bytes(), Mask::default());
-        let read = Response::read(Expected::Anything, 200, bytes, Some(is_json), &never, &mask);
-        // It can't be refused: no text of the library's own has an `error`.
-        read.unwrap_or_else(|_| Response::empty())
-    }
-
-    /// The response to `begin_transaction`, whatever the server calls the id.
-    pub(in crate::client) fn of_transaction(id: &str) -> Response {
-        Response {
-            expected: Expected::Object,
-            ..Response::from_text(format!("{{\"transaction_id\":{}}}", json::quoted(id)))
-        }
-    }
-
-    fn empty() -> Response {
-        Response {
-            mask: Mask::default(),
-            status: 200,
-            expected: Expected::Anything,
-            length: 0,
-            content: Content::Text("\0".to_owned(), None),
             row_count: None,
             affected_rows: None,
             transaction_id: None,
@@ -345,7 +190,7 @@ impl Response {
                     let bytes = copied(&text[..text.len() - 1])?;
                     let names = Names::read(bytes, place.clone(), &Stop::never());
                     names.map(Box::new).map_err(|unread| match unread {
-                        Unread::Malformed(why) => no_list(&why),
+                        ReadError::Malformed(why) => no_list(&why),
                         other => of_unread(other),
                     })
                 };
@@ -356,12 +201,12 @@ impl Response {
     }
 
     /// The JSON of the response, or of one cell of its table, token by token from this position on, which is 0
-    /// or what [`Tokens::position`] said.
+    /// or what [`JsonTokens::position`] said.
     ///
     /// # Errors
     ///
     /// `Type` if it is not JSON; as [`Response::text`] and [`Table::cell`].
-    pub fn tokens(&self, cell: Option<(usize, usize)>, position: u64) -> Result<Tokens<'_>> {
+    pub fn tokens(&self, cell: Option<(usize, usize)>, position: u64) -> Result<JsonTokens<'_>> {
         let text = match cell {
             Some((row, column)) => {
                 let table = self.table()?;
@@ -375,7 +220,7 @@ impl Response {
             }
             None => self.text()?,
         };
-        Tokens::new(text, position)
+        JsonTokens::new(text, position)
     }
 
     /// How many rows a query, `update` or `delete` changed, if the server said so with a number that is
@@ -403,46 +248,6 @@ impl Response {
     }
 }
 
-impl Content {
-    /// A text as it came.
-    fn text(
-        mut text: String,
-        part: Option<(Shape, Range<usize>)>,
-    ) -> std::result::Result<Content, Unusable> {
-        if part.is_some() && (text.contains("\\ud") || text.contains("\\uD")) {
-            let mut bytes = text.into_bytes();
-            json::replace_surrogates(&mut bytes);
-            // Digits became digits.
-            text = String::from_utf8(bytes).unwrap_or_default();
-        }
-        text.try_reserve_exact(1).map_err(|_| Unusable::OutOfMemory)?;
-        text.push('\0');
-        Ok(Content::Text(text, part))
-    }
-}
-
-fn transaction_id_of(text: &str, survey: &Survey) -> Option<String> {
-    let part = survey.member(TRANSACTION_ID)?;
-    let json = text.get(part.place.clone())?;
-    match part.shape {
-        Shape::String => serde_json::from_str(json).ok().filter(|id: &String| !id.is_empty()),
-        Shape::Number => Some(json.to_owned()),
-        _ => None,
-    }
-}
-
-/// What the `error` member of an object says, if it has one that says anything.
-fn error_of(text: &str, survey: &Survey, mask: &Mask) -> Option<String> {
-    let part = survey.member(&["error"])?;
-    let error = text.get(part.place.clone())?;
-    if matches!(error, "false" | "\"\"") {
-        return None;
-    }
-    let explained =
-        || (text.len() <= MAX_EXPLAINED).then(|| server_error::reason(text.as_bytes(), mask));
-    Some(explained().flatten().unwrap_or_else(|| mask.excerpt(error.as_bytes())))
-}
-
 fn copied(text: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let reserved = bytes.try_reserve_exact(text.len());
@@ -451,12 +256,14 @@ fn copied(text: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn of_unread(unread: Unread) -> Error {
+fn of_unread(unread: ReadError) -> Error {
     match unread {
-        Unread::Malformed(why) => unreadable(why),
-        Unread::TooLong => Error::new(Code::TooLarge, "a table of more than 4 GiB can't be read"),
+        ReadError::Malformed(why) => unreadable(why),
+        ReadError::TooLong => {
+            Error::new(Code::TooLarge, "a table of more than 4 GiB can't be read")
+        }
         // Nothing stops it.
-        Unread::OutOfMemory | Unread::Stopped => Error::out_of_memory("a table"),
+        ReadError::OutOfMemory | ReadError::Stopped => Error::out_of_memory("a table"),
     }
 }
 
@@ -470,173 +277,4 @@ fn no_table() -> Error {
 
 fn no_list(why: &str) -> Error {
     Error::new(Code::Type, format!("this response is not a list of names; {why}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(expected: Expected, body: &str) -> std::result::Result<Response, Unusable> {
-        Response::read(
-            expected,
-            200,
-            body.as_bytes().to_vec(),
-            Some(true),
-            &Stop::never(),
-            &Mask::default(),
-        )
-    }
-
-    fn malformed(expected: Expected, body: &[u8]) -> String {
-        match Response::read(expected, 200, body.to_vec(), None, &Stop::never(), &Mask::default()) {
-            Err(Unusable::Malformed(why)) => why,
-            other => panic!("expected a malformed answer, got {other:?}"),
-        }
-    }
-
-    #[test]
-    fn names_come_in_both_dialects() {
-        for body in [
-            r#"{"databases":["a","b\u0000"]}"#,
-            r#" {"count": 2, "databases": [{"name":"a","size":1}, {"name":"b\u0000"}]} "#,
-            "[\"a\",\"b\\u0000\"]",
-        ] {
-            let response = read(Expected::Names("databases"), body).unwrap();
-            assert_eq!(response.text().unwrap(), r#"["a","b\u0000"]"#);
-            let with_nul = format!("{}\0", response.text().unwrap());
-            assert_eq!(response.text_with_nul().unwrap(), with_nul);
-            let names = response.names().unwrap();
-            assert_eq!(names.iter().collect::<Vec<_>>(), ["a", "b\0"]);
-            assert_eq!(names.get_with_nul(0), Some("a\0"));
-            assert_eq!((names.len(), names.get(2)), (2, None));
-            assert_eq!(response.table().unwrap_err().code(), Code::Type);
-        }
-        assert!(malformed(Expected::Names("tables"), b"{}").contains("no array `tables`"));
-        assert!(malformed(Expected::Names("tables"), br#"{"tables":[1]}"#).contains("a number"));
-    }
-
-    #[test]
-    fn records_are_cut_out_of_the_response() {
-        for body in
-            [r#"{"x":[0],"records":[{"a": 1}],"y":2}"#, r#"{"rows": [{"a": 1}]}"#, r#"[{"a": 1}]"#]
-        {
-            let response = read(Expected::Records, body).unwrap();
-            assert_eq!(response.text().unwrap(), r#"[{"a":1}]"#);
-            assert_eq!(response.table().unwrap().cell(0, 0).unwrap().int64().unwrap(), 1);
-            assert_eq!(response.row_count(), Ok(Some(1)));
-            assert_eq!(response.names().unwrap_err().code(), Code::Type);
-        }
-        assert!(malformed(Expected::Records, b"{}").contains("no array `records`"));
-        assert!(malformed(Expected::Records, br#"{"records":null}"#).contains("records"));
-        assert!(malformed(Expected::Records, br#"{"records":[1]}"#).contains("row 0 is a number"));
-    }
-
-    #[test]
-    fn a_query_is_a_table_in_every_shape() {
-        for body in [
-            r#"{"columns":["a"],"rows":[[1]],"rowCount":1,"affectedRows":0}"#,
-            r#"{"results":[{"a":1}],"row_count":1,"affected_rows":0}"#,
-            r#"{"records":[{"a":1}],"affected_rows":0}"#,
-            r#"{"rows":[{"a":1}],"affected_rows":0}"#,
-            r#"{"columns":["a"],"rows":[[1]],"records":[{"a":1}],"affectedRows":0.0}"#,
-        ] {
-            let response = read(Expected::Query, body).unwrap();
-            assert_eq!(
-                response.text().unwrap(),
-                r#"{"columns":["a"],"rows":[[1]],"rowCount":1,"affectedRows":0}"#
-            );
-            let table = response.table().unwrap();
-            assert_eq!(table.column_name(0).unwrap(), "a");
-            assert_eq!(table.cell(0, 0).unwrap().text(), "1");
-            assert_eq!((response.row_count(), response.affected_rows()), (Ok(Some(1)), Some(0)));
-        }
-        let response = read(Expected::Object, r#"{"id":7,"rows":[]}"#).unwrap();
-        assert_eq!(response.table().unwrap().cell(0, 0).unwrap().int64(), Ok(7));
-        let response = Response::from_text("{\"used\":1}".to_owned());
-        assert_eq!(response.table().unwrap().column_index("used"), Ok(0));
-        assert!(Response::from_text("{".to_owned()).table().is_err());
-        let response = read(Expected::Query, r#"{"affectedRows":3}"#).unwrap();
-        assert_eq!(response.table().unwrap().row_count(), 0);
-        assert_eq!(response.affected_rows(), Some(3));
-    }
-
-    #[test]
-    fn what_is_not_a_count_says_nothing() {
-        for wrong in ["\"3\"", "1e400", "5.5", "-1", "true", "[3]", "9223372036854775808"] {
-            let body = format!(
-                r#"{{"columns":["a"],"rows":[[1]],"rowCount":{wrong},"affectedRows":{wrong}}}"#
-            );
-            let response = read(Expected::Query, &body).unwrap();
-            assert_eq!(
-                (response.row_count(), response.affected_rows()),
-                (Ok(Some(1)), None),
-                "{wrong}"
-            );
-            let text = r#"{"columns":["a"],"rows":[[1]],"rowCount":1,"affectedRows":null}"#;
-            assert_eq!(response.text().unwrap(), text);
-            // The next member that is one does.
-            let body = format!(r#"{{"affectedRows":{wrong},"affected_rows":2}}"#);
-            assert_eq!(read(Expected::Object, &body).unwrap().affected_rows(), Some(2), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn an_empty_body_is_an_empty_object() {
-        assert_eq!(read(Expected::Object, "").unwrap().text().unwrap(), "{}");
-        assert_eq!(read(Expected::Anything, " \r\n").unwrap().text().unwrap(), "{}");
-        assert_eq!(read(Expected::Object, "\u{feff}{}").unwrap().text().unwrap(), "{}");
-    }
-
-    #[test]
-    fn an_error_member_is_an_error_if_it_says_something() {
-        let refused = |body| match read(Expected::Object, body) {
-            Err(Unusable::Refused(why)) => why,
-            other => panic!("expected a refusal, got {other:?}"),
-        };
-        assert_eq!(refused(r#"{"error":"bad"}"#), "bad");
-        assert_eq!(refused(r#"{"error":{"message":"bad"}}"#), "bad");
-        assert_eq!(refused(r#"{"error":true,"message":"why"}"#), "why");
-        assert!(read(Expected::Object, r#"{"error":null}"#).is_ok());
-        assert!(read(Expected::Object, r#"{"a":{"error":"x"}}"#).is_ok());
-    }
-
-    #[test]
-    fn what_is_not_json_is_quoted_briefly() {
-        let why = malformed(Expected::Object, b"<html>\x1b[0m");
-        assert!(why.starts_with("the response is not valid JSON (expected value"), "{why}");
-        assert!(why.ends_with("<html>\u{fffd}[0m"), "{why}");
-        assert!(malformed(Expected::Object, b"[]").contains("an array, not an object"));
-        assert!(malformed(Expected::Object, b"{\"a\":1").contains("not valid JSON"));
-        assert!(malformed(Expected::Object, b"\xff").contains("not UTF-8"));
-        assert!(malformed(Expected::Query, &b"[".repeat(100_000)).contains("not valid JSON"));
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(1000), "]".repeat(1000));
-        assert!(malformed(Expected::Object, deep.as_bytes()).contains("deeper than 128"));
-    }
-
-    #[test]
-    fn a_raw_request_may_get_other_text() {
-        let body = b"# TYPE x counter\n".to_vec();
-        let response = Response::read(
-            Expected::Anything,
-            200,
-            body,
-            Some(false),
-            &Stop::never(),
-            &Mask::default(),
-        )
-        .unwrap();
-        assert_eq!(response.text().unwrap(), "# TYPE x counter\n");
-        assert!(response.table().is_err());
-        assert!(response.names().is_err());
-        assert_eq!(response.affected_rows(), None);
-    }
-
-    #[test]
-    fn transaction_ids_are_strings_or_numbers() {
-        let id = |body| read(Expected::Object, body).unwrap().transaction_id().map(str::to_owned);
-        assert_eq!(id(r#"{"transaction_id":"tx-1"}"#).as_deref(), Some("tx-1"));
-        assert_eq!(id(r#"{"transaction_id":7}"#).as_deref(), Some("7"));
-        assert_eq!(id(r#"{"transaction_id":""}"#), None);
-        assert_eq!(id("{}"), None);
-    }
 }

@@ -5,11 +5,11 @@ use std::collections::TryReserveError;
 
 /// There is no memory for a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client) struct OutOfMemory;
+pub(in crate::client) struct OutOfMemoryError;
 
-impl From<TryReserveError> for OutOfMemory {
-    fn from(_: TryReserveError) -> OutOfMemory {
-        OutOfMemory
+impl From<TryReserveError> for OutOfMemoryError {
+    fn from(_: TryReserveError) -> OutOfMemoryError {
+        OutOfMemoryError
     }
 }
 
@@ -38,7 +38,7 @@ impl<T: Copy> Segments<T> {
         self.length
     }
 
-    pub(in crate::client) fn push(&mut self, element: T) -> Result<(), OutOfMemory> {
+    pub(in crate::client) fn push(&mut self, element: T) -> Result<(), OutOfMemoryError> {
         if self.length == (self.rest.len() + 1) * SEGMENT {
             self.rest.try_reserve(1)?;
             self.rest.push(Vec::new());

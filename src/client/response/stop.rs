@@ -18,7 +18,7 @@ pub(in crate::client) struct Stop<'a> {
 
 /// The response is not wanted any more: its time is over, or its request was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client) struct Stopped;
+pub(in crate::client) struct StoppedError;
 
 impl<'a> Stop<'a> {
     /// For what is read in no time.
@@ -31,7 +31,7 @@ impl<'a> Stop<'a> {
     }
 
     /// To be called after every part with its size in bytes; costs next to nothing.
-    pub(in crate::client) fn check(&self, bytes: usize) -> Result<(), Stopped> {
+    pub(in crate::client) fn check(&self, bytes: usize) -> Result<(), StoppedError> {
         let unchecked = self.unchecked.get().saturating_add(bytes);
         if unchecked < BETWEEN_LOOKS {
             self.unchecked.set(unchecked);
@@ -42,9 +42,11 @@ impl<'a> Stop<'a> {
     }
 
     /// Looks at once.
-    pub(in crate::client) fn look(&self) -> Result<(), Stopped> {
+    pub(in crate::client) fn look(&self) -> Result<(), StoppedError> {
         match self.limits {
-            Some((until, cancel)) if cancel.is_cancelled() || until <= clock::now() => Err(Stopped),
+            Some((until, cancel)) if cancel.is_cancelled() || until <= clock::now() => {
+                Err(StoppedError)
+            }
             _ => Ok(()),
         }
     }
@@ -63,10 +65,10 @@ mod tests {
         assert_eq!(stop.check(usize::MAX), Ok(()));
         cancel.cancel();
         assert_eq!(stop.check(BETWEEN_LOOKS - 1), Ok(()));
-        assert_eq!(stop.check(1), Err(Stopped));
+        assert_eq!(stop.check(1), Err(StoppedError));
         assert_eq!(Stop::never().check(usize::MAX), Ok(()));
         cancel.begin();
         let past = Stop::at(Instant::now(), &cancel);
-        assert_eq!(past.look(), Err(Stopped));
+        assert_eq!(past.look(), Err(StoppedError));
     }
 }

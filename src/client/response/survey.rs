@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::client::response::json::{self, Fault, Quoted, Scanner, Shape, Token};
+use crate::client::response::json::{self, JsonError, Quoted, Scanner, Shape, Token};
 use crate::client::response::stop::Stop;
 use crate::client::response::table::Source;
 
@@ -49,7 +49,7 @@ pub(in crate::client) struct Survey {
 
 impl Survey {
     /// Of a response. Of two members with the same name the last one counts.
-    pub(in crate::client) fn of(text: &str, stop: &Stop) -> Result<Survey, Fault> {
+    pub(in crate::client) fn of(text: &str, stop: &Stop) -> Result<Survey, JsonError> {
         let bytes = text.as_bytes();
         let mut scanner = Scanner::new(0..bytes.len(), stop);
         let mut members = [const { None }; NAMES.len()];
@@ -71,7 +71,7 @@ impl Survey {
         };
         match scanner.next(bytes)? {
             None => Ok(Survey { whole: Part { shape, place }, members }),
-            Some(_) => Err(Fault::Invalid("trailing characters", scanner.place())),
+            Some(_) => Err(JsonError::Invalid("trailing characters", scanner.place())),
         }
     }
 

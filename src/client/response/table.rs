@@ -4,12 +4,12 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::client::response::cell::{Cell, Kind};
+use crate::client::response::cell::{Cell, CellKind};
 use crate::client::response::columns::Index;
 use crate::client::response::json::{Shape, Token};
 use crate::client::response::mask::Mask;
-use crate::client::response::reading::{Reader, Unread};
-use crate::client::response::segments::{OutOfMemory, Segments};
+use crate::client::response::reading::{ReadError, Reader};
+use crate::client::response::segments::{OutOfMemoryError, Segments};
 use crate::client::response::stop::Stop;
 use crate::client::response::text::{Item, Texts};
 use crate::error::{Error, Result};
@@ -77,7 +77,7 @@ impl Table {
         source: Source,
         stop: &Stop<'_>,
         mask: &Mask,
-    ) -> std::result::Result<Table, Unread> {
+    ) -> std::result::Result<Table, ReadError> {
         let (columns, rows, is_one_row) = match source {
             Source::Objects(rows) => (None, rows, false),
             Source::Row(row) => (None, row, true),
@@ -230,7 +230,7 @@ impl Table {
     fn item(&self, place: u32) -> Item<'_> {
         let item = self.texts.item(place);
         let is_replaced = match item.kind {
-            Kind::Json => {
+            CellKind::Json => {
                 let before = self.replaced.partition_point(|it| it < place);
                 self.replaced.get(before) == Some(place)
             }
@@ -342,8 +342,8 @@ fn out_of_range(name: &str, index: usize, count: usize) -> Error {
     Error::invalid_argument(name, why)
 }
 
-fn malformed(why: impl fmt::Display) -> Unread {
-    Unread::Malformed(why.to_string())
+fn malformed(why: impl fmt::Display) -> ReadError {
+    ReadError::Malformed(why.to_string())
 }
 
 struct Builder<'s> {
@@ -377,7 +377,7 @@ impl<'s> Builder<'s> {
     }
 
     /// Listed columns: two may have the same name, as in `SELECT 1 AS a, 2 AS a`.
-    fn add_columns(&mut self) -> std::result::Result<(), Unread> {
+    fn add_columns(&mut self) -> std::result::Result<(), ReadError> {
         self.is_listed = true;
         let list = self.reader.next()?;
         if !matches!(list, Token::Array(_)) {
@@ -394,7 +394,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn add_rows(&mut self) -> std::result::Result<(), Unread> {
+    fn add_rows(&mut self) -> std::result::Result<(), ReadError> {
         let list = self.reader.next()?;
         if !matches!(list, Token::Array(_)) {
             return Err(malformed(format_args!("the rows are {}, not an array", list.shape())));
@@ -407,7 +407,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn add_row(&mut self, first: &Token) -> std::result::Result<(), Unread> {
+    fn add_row(&mut self, first: &Token) -> std::result::Result<(), ReadError> {
         let shape = first.shape();
         let number = self.rows.len();
         if !matches!(first, Token::Array(_) | Token::Object(_)) {
@@ -430,7 +430,7 @@ impl<'s> Builder<'s> {
         Ok(())
     }
 
-    fn add_array(&mut self, number: usize) -> std::result::Result<bool, Unread> {
+    fn add_array(&mut self, number: usize) -> std::result::Result<bool, ReadError> {
         let columns = self.columns.len();
         for column in 0.. {
             let value = self.reader.next()?;
@@ -449,7 +449,7 @@ impl<'s> Builder<'s> {
     }
 
     /// Whether the row is mapped.
-    fn add_object(&mut self) -> std::result::Result<bool, Unread> {
+    fn add_object(&mut self) -> std::result::Result<bool, ReadError> {
         let start = self.cells.len();
         // How many values are for the first columns, one after the other; then come pairs of a column and
         // a value.
@@ -477,7 +477,11 @@ impl<'s> Builder<'s> {
     }
 
     /// The column of this name, which was packed last; a new one if there is none.
-    fn column_of(&mut self, name: u32, expected: u32) -> std::result::Result<u32, OutOfMemory> {
+    fn column_of(
+        &mut self,
+        name: u32,
+        expected: u32,
+    ) -> std::result::Result<u32, OutOfMemoryError> {
         let packer = &self.reader.packer;
         let text = packer.last(name);
         let is_it = |column: u32| {
@@ -508,7 +512,11 @@ impl<'s> Builder<'s> {
 
     /// Arranges the row that begins at `start` by columns: after so many values for the first columns it has
     /// pairs. Of a member that occurs twice the last one counts. Whether the row is mapped then.
-    fn arrange(&mut self, start: usize, in_order: usize) -> std::result::Result<bool, OutOfMemory> {
+    fn arrange(
+        &mut self,
+        start: usize,
+        in_order: usize,
+    ) -> std::result::Result<bool, OutOfMemoryError> {
         let pairs = (self.cells.len() - start - in_order) / 2;
         self.sorted.clear();
         self.sorted.try_reserve_exact(in_order + pairs)?;
@@ -540,7 +548,7 @@ impl<'s> Builder<'s> {
         Ok(is_mapped)
     }
 
-    fn finish(mut self) -> std::result::Result<Table, Unread> {
+    fn finish(mut self) -> std::result::Result<Table, ReadError> {
         self.rows.push(self.cells.len() as u32)?;
         let Builder { mut reader, columns, rows, cells, mask, .. } = self;
         let replaced = std::mem::take(&mut reader.replaced);
@@ -558,7 +566,7 @@ mod tests {
         0..json.len()
     }
 
-    fn from_objects(rows: &str) -> std::result::Result<Table, Unread> {
+    fn from_objects(rows: &str) -> std::result::Result<Table, ReadError> {
         Table::read(
             rows.as_bytes().to_vec(),
             Source::Objects(whole(rows)),
@@ -567,7 +575,7 @@ mod tests {
         )
     }
 
-    fn from_columns_and_rows(columns: &str, rows: &str) -> std::result::Result<Table, Unread> {
+    fn from_columns_and_rows(columns: &str, rows: &str) -> std::result::Result<Table, ReadError> {
         let read = |text: String, columns: usize, rows: usize, length: (usize, usize)| {
             let source = Source::Columns {
                 columns: columns..columns + length.0,
@@ -642,7 +650,7 @@ mod tests {
         );
         let error = from_columns_and_rows("[\"a\"]", "[[1],[1,2]]").unwrap_err();
         let why = "row 1 has more values than there are columns (1)";
-        assert_eq!(error, Unread::Malformed(why.to_owned()));
+        assert_eq!(error, ReadError::Malformed(why.to_owned()));
         assert!(from_columns_and_rows("[1]", "[]").is_err());
         assert!(from_objects("[[1]]").is_err());
         assert!(from_objects("{}").is_err());

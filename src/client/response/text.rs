@@ -14,9 +14,9 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::client::response::cell::Kind;
+use crate::client::response::cell::CellKind;
 use crate::client::response::json::{self, Piece, Quoted};
-use crate::client::response::segments::OutOfMemory;
+use crate::client::response::segments::OutOfMemoryError;
 
 /// Marks of strings. The first says that nothing special is in it.
 const STRING: u8 = b'"';
@@ -31,7 +31,7 @@ const SMALL: usize = 4096;
 /// A value as it is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::client) struct Item<'a> {
-    pub(in crate::client) kind: Kind,
+    pub(in crate::client) kind: CellKind,
     /// With the NUL after it.
     pub(in crate::client) text: &'a str,
     /// Unpaired surrogates were replaced in it.
@@ -40,7 +40,7 @@ pub(in crate::client) struct Item<'a> {
 
 impl Item<'_> {
     pub(in crate::client) const NULL: Item<'static> =
-        Item { kind: Kind::Null, text: "\0", is_replaced: false };
+        Item { kind: CellKind::Null, text: "\0", is_replaced: false };
 }
 
 /// Packs values, in the order in which they are read.
@@ -176,7 +176,7 @@ impl Packer {
     }
 
     /// Gives back the room that nothing was packed into, if it is worth it.
-    pub(in crate::client) fn finish(mut self) -> Result<Texts, OutOfMemory> {
+    pub(in crate::client) fn finish(mut self) -> Result<Texts, OutOfMemoryError> {
         self.bytes.truncate(self.end);
         if self.end < self.bytes.capacity() / 2 && self.bytes.capacity() > SMALL {
             // Not in place: an allocator that can't do even that would end the program.
@@ -187,7 +187,7 @@ impl Packer {
             }
         }
         // It is made of whole characters.
-        String::from_utf8(self.bytes).map(Texts).map_err(|_| OutOfMemory)
+        String::from_utf8(self.bytes).map(Texts).map_err(|_| OutOfMemoryError)
     }
 }
 
@@ -230,11 +230,11 @@ impl Texts {
         let bytes = self.0.as_bytes();
         let (kind, is_replaced) = match bytes[at] {
             b'n' => return Item::NULL,
-            b't' | b'f' => (Kind::Bool, false),
-            b'[' | b'{' => (Kind::Json, false),
-            STRING | WITH_NUL => (Kind::String, false),
-            REPLACED | REPLACED_WITH_NUL => (Kind::String, true),
-            _ => (Kind::Number, false),
+            b't' | b'f' => (CellKind::Bool, false),
+            b'[' | b'{' => (CellKind::Json, false),
+            STRING | WITH_NUL => (CellKind::String, false),
+            REPLACED | REPLACED_WITH_NUL => (CellKind::String, true),
+            _ => (CellKind::Number, false),
         };
         let (start, length) = extent(bytes, at);
         Item { kind, text: &self.0[start..=start + length], is_replaced }
@@ -293,21 +293,21 @@ mod tests {
         assert_eq!(
             items,
             [
-                it(Kind::Number, "1\0", false),
-                it(Kind::String, "a\0", false),
-                it(Kind::String, "\0", false),
+                it(CellKind::Number, "1\0", false),
+                it(CellKind::String, "a\0", false),
+                it(CellKind::String, "\0", false),
                 Item::NULL,
-                it(Kind::String, "\0\0", false),
-                it(Kind::String, "b\0c\u{fffd}d\n\0", true),
-                it(Kind::Bool, "true\0", false),
-                it(Kind::Json, "[1,{\"x\":\"\\n\"}]\0", false),
-                it(Kind::Number, "-1.5e3\0", false),
-                it(Kind::String, "\u{1f600}\0", false),
-                it(Kind::String, "\u{fffd}\0", true),
-                it(Kind::String, "\0\u{fffd}\0", true),
-                it(Kind::Json, "{}\0", false),
-                it(Kind::Number, "0\0", false),
-                it(Kind::Bool, "false\0", false),
+                it(CellKind::String, "\0\0", false),
+                it(CellKind::String, "b\0c\u{fffd}d\n\0", true),
+                it(CellKind::Bool, "true\0", false),
+                it(CellKind::Json, "[1,{\"x\":\"\\n\"}]\0", false),
+                it(CellKind::Number, "-1.5e3\0", false),
+                it(CellKind::String, "\u{1f600}\0", false),
+                it(CellKind::String, "\u{fffd}\0", true),
+                it(CellKind::String, "\0\u{fffd}\0", true),
+                it(CellKind::Json, "{}\0", false),
+                it(CellKind::Number, "0\0", false),
+                it(CellKind::Bool, "false\0", false),
             ]
         );
     }

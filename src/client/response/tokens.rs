@@ -83,16 +83,16 @@ impl<'a> JsonString<'a> {
 }
 
 /// The tokens of a JSON text that was checked before.
-pub struct Tokens<'a> {
+pub struct JsonTokens<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Tokens<'a> {
+impl<'a> JsonTokens<'a> {
     /// `position` is 0, or the position of an earlier reader of the same text.
-    pub(in crate::client) fn new(text: &'a str, position: u64) -> Result<Tokens<'a>> {
+    pub(in crate::client) fn new(text: &'a str, position: u64) -> Result<JsonTokens<'a>> {
         match usize::try_from(position) {
-            Ok(at) if text.is_char_boundary(at) => Ok(Tokens { text, at }),
+            Ok(at) if text.is_char_boundary(at) => Ok(JsonTokens { text, at }),
             _ => Err(Error::invalid_argument("position", "must be 0, or as the last call left it")),
         }
     }
@@ -140,7 +140,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-impl<'a> Iterator for Tokens<'a> {
+impl<'a> Iterator for JsonTokens<'a> {
     type Item = JsonToken<'a>;
 
     fn next(&mut self) -> Option<JsonToken<'a>> {

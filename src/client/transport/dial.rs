@@ -12,7 +12,7 @@ use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::resolve::ResolveError;
 use crate::client::transport::socket::Socket;
 use crate::client::transport::tls;
-use crate::client::transport::wire::{Broken, Wire};
+use crate::client::transport::wire::{Wire, WireError};
 use crate::error::{Code, Error, Result};
 
 /// More addresses of one name than this are not tried.
@@ -126,10 +126,10 @@ impl Dial<'_> {
                 Ok(wire)
             }
             Err(_) if self.cancel.is_cancelled() => Err(self.cancelled()),
-            Err(Broken::TimedOut) => {
+            Err(WireError::TimedOut) => {
                 Err(self.timed_out("the server did not complete the TLS handshake"))
             }
-            Err(Broken::Tls(error)) => {
+            Err(WireError::Tls(error)) => {
                 let why = tls::explained(&error) + &tls.complaint();
                 tls.expire();
                 Err(Error::new(
@@ -137,10 +137,10 @@ impl Dial<'_> {
                     format!("no connection to {}: {why}", self.endpoint.url()),
                 ))
             }
-            Err(Broken::Lost(error)) => {
+            Err(WireError::Lost(error)) => {
                 Err(self.unavailable(&format!("TLS handshake: {}", plain(&error))))
             }
-            Err(Broken::Overflow) => Err(self.unavailable("TLS handshake: too long a message")),
+            Err(WireError::Overflow) => Err(self.unavailable("TLS handshake: too long a message")),
         }
     }
 

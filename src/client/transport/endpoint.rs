@@ -21,7 +21,7 @@ pub struct Endpoint {
     pub(in crate::client) resolver: Resolver,
     pub(in crate::client) tls: Option<Tls>,
     /// Not behind a lock, which a forked child might inherit held.
-    token: ArcSwap<Token>,
+    token: ArcSwap<AuthToken>,
     pub(in crate::client) request_timeout: Duration,
     pub(in crate::client) connect_timeout: Duration,
     pub(in crate::client) max_response_bytes: u64,
@@ -31,7 +31,7 @@ pub struct Endpoint {
 
 /// What requests carry from now on, and what no text shows.
 #[derive(Clone, Debug, Default)]
-pub(in crate::client) struct Token {
+pub(in crate::client) struct AuthToken {
     /// The value of the Authorization header.
     pub(in crate::client) header: Option<HeaderValue>,
     /// Hides the token, and those that requests on their way may still carry.
@@ -109,13 +109,13 @@ impl Endpoint {
     pub fn set_token(&self, token: Option<Secret>) -> Result<()> {
         let mask = &self.token.load().mask;
         let token = match token {
-            None => Token { header: None, mask: mask.clone() },
+            None => AuthToken { header: None, mask: mask.clone() },
             Some(secret) => {
                 config::check_token(&secret)?;
                 let mut header = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
                     .map_err(|_| Error::invalid_argument("token", "fits no HTTP header"))?;
                 header.set_sensitive(true);
-                Token { header: Some(header), mask: mask.and_token(secret.expose()) }
+                AuthToken { header: Some(header), mask: mask.and_token(secret.expose()) }
             }
         };
         self.token.store(Arc::new(token));
@@ -123,7 +123,7 @@ impl Endpoint {
     }
 
     /// What a request carries now; `carried` if that has not changed.
-    pub(in crate::client) fn token(&self, carried: &mut Arc<Token>) {
+    pub(in crate::client) fn token(&self, carried: &mut Arc<AuthToken>) {
         let token = self.token.load();
         if !Arc::ptr_eq(&token, carried) {
             *carried = Arc::clone(&token);

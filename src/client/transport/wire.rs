@@ -19,7 +19,7 @@ const NEW: Duration = Duration::from_secs(1);
 
 /// Why reading or writing failed.
 #[derive(Debug)]
-pub(in crate::client) enum Broken {
+pub(in crate::client) enum WireError {
     TimedOut,
     Lost(io::Error),
     Tls(rustls::Error),
@@ -27,12 +27,12 @@ pub(in crate::client) enum Broken {
     Overflow,
 }
 
-impl From<io::Error> for Broken {
+impl From<io::Error> for WireError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() {
-            return Broken::TimedOut;
+            return WireError::TimedOut;
         }
-        Broken::Lost(error)
+        WireError::Lost(error)
     }
 }
 
@@ -105,7 +105,7 @@ impl Wire {
     }
 
     /// Completes the TLS handshake.
-    pub(in crate::client) fn shake_hands(&mut self, until: Instant) -> Result<(), Broken> {
+    pub(in crate::client) fn shake_hands(&mut self, until: Instant) -> Result<(), WireError> {
         let wait = Wait::Until(until);
         let mut written = 0;
         while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
@@ -118,14 +118,14 @@ impl Wire {
                 && self.read_records(wait)? == Some(0)
             {
                 let why = "the server closed the connection during the TLS handshake";
-                return Err(Broken::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
+                return Err(WireError::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
             }
         }
         self.flush_tls(wait, &mut written).map(drop)
     }
 
     /// Receives something into the input buffer; `None` if nothing is there and it may not wait.
-    pub(in crate::client) fn receive(&mut self, wait: Wait) -> Result<Option<Received>, Broken> {
+    pub(in crate::client) fn receive(&mut self, wait: Wait) -> Result<Option<Received>, WireError> {
         let mut buffers = mem::take(&mut self.buffers);
         let received = self.receive_into(buffers.free(), wait);
         if let Ok(Some(Received::Bytes(count))) = received {
@@ -140,9 +140,9 @@ impl Wire {
         &mut self,
         free: &mut [u8],
         wait: Wait,
-    ) -> Result<Option<Received>, Broken> {
+    ) -> Result<Option<Received>, WireError> {
         if free.is_empty() {
-            return Err(Broken::Overflow);
+            return Err(WireError::Overflow);
         }
         loop {
             let Some(tls) = &mut self.tls else {
@@ -191,14 +191,14 @@ impl Wire {
         bytes: &[u8],
         wait: Wait,
         written: &mut u64,
-    ) -> Result<usize, Broken> {
+    ) -> Result<usize, WireError> {
         let sent = if self.tls.is_some() {
             self.send_tls(bytes, wait, written)
         } else {
             self.send_plain(bytes, wait, written)
         };
         match sent {
-            Err(Broken::Lost(_)) if *written > 0 || !self.used => {
+            Err(WireError::Lost(_)) if *written > 0 || !self.used => {
                 self.half_sent = true;
                 Ok(bytes.len())
             }
@@ -206,7 +206,12 @@ impl Wire {
         }
     }
 
-    fn send_plain(&mut self, bytes: &[u8], wait: Wait, written: &mut u64) -> Result<usize, Broken> {
+    fn send_plain(
+        &mut self,
+        bytes: &[u8],
+        wait: Wait,
+        written: &mut u64,
+    ) -> Result<usize, WireError> {
         let mut sent = 0;
         while sent < bytes.len() && !self.half_sent {
             match self.socket.send_at_once(&bytes[sent..]) {
@@ -225,7 +230,12 @@ impl Wire {
         Ok(sent)
     }
 
-    fn send_tls(&mut self, bytes: &[u8], wait: Wait, written: &mut u64) -> Result<usize, Broken> {
+    fn send_tls(
+        &mut self,
+        bytes: &[u8],
+        wait: Wait,
+        written: &mut u64,
+    ) -> Result<usize, WireError> {
         let mut sent = 0;
         loop {
             if !self.flush_tls(wait, written)? || self.half_sent {
@@ -240,7 +250,7 @@ impl Wire {
     }
 
     /// Hands the records that rustls has ready to the kernel; says whether it took them all.
-    fn flush_tls(&mut self, wait: Wait, written: &mut u64) -> Result<bool, Broken> {
+    fn flush_tls(&mut self, wait: Wait, written: &mut u64) -> Result<bool, WireError> {
         while let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
             match tls.write_tls(&mut AtOnce(&self.socket)) {
                 Ok(count) => *written += count as u64,
@@ -260,10 +270,10 @@ impl Wire {
 
     /// Waits until more can be sent; false if it may not wait. A server that refuses a body may
     /// answer before it has read it all, and then read no more: such a response ends the sending.
-    fn wait_to_send(&mut self, wait: Wait) -> Result<bool, Broken> {
+    fn wait_to_send(&mut self, wait: Wait) -> Result<bool, WireError> {
         match wait {
             Wait::Until(until) if !self.socket.wait_for_traffic(until)? => {
-                return Err(Broken::TimedOut);
+                return Err(WireError::TimedOut);
             }
             _ => {}
         }
@@ -278,7 +288,7 @@ impl Wire {
 
     /// Waits for TLS records and takes them in; 0 at the peer's end, `None` if none is there and it
     /// may not wait.
-    fn read_records(&mut self, wait: Wait) -> Result<Option<usize>, Broken> {
+    fn read_records(&mut self, wait: Wait) -> Result<Option<usize>, WireError> {
         let Some(tls) = &mut self.tls else { return Ok(Some(0)) };
         let read = match wait {
             Wait::Until(until) => {
@@ -294,7 +304,7 @@ impl Wire {
         if let Err(error) = tls.process_new_packets() {
             // Tells the peer why, if that is possible at once.
             let _ = tls.write_tls(&mut AtOnce(&self.socket));
-            return Err(Broken::Tls(error));
+            return Err(WireError::Tls(error));
         }
         Ok(Some(count))
     }

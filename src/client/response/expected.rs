@@ -1,0 +1,16 @@
+//! What an operation expects of its response.
+
+/// What an operation makes of a successful response's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Expected {
+    /// The whole object.
+    Object,
+    /// The array of names in the member of this name.
+    Names(&'static str),
+    /// The array of row objects of a `select`.
+    Records,
+    /// The whole object of a query, which holds a table.
+    Query,
+    /// Whatever it is: a request that has no name here.
+    Anything,
+}
