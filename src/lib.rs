@@ -22,8 +22,8 @@ pub mod capi;
 
 pub use async_pool::{AsyncLease, AsyncPool};
 pub use client::{
-    Cell, Cells, JsonString, JsonToken, Kind as CellKind, Names, Number, Operation, Parameter,
-    Request, Response, Table, Tokens,
+    Cell, CellKind, Cells, JsonString, JsonToken, JsonTokens, Names, Number, Operation, Parameter,
+    Request, Response, Table,
 };
 pub use config::{
     LogLevel, Logger, MAX_CONNECTIONS_LIMIT, MAX_DURATION, Options, Secret, Validation,

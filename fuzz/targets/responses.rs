@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use phantomdb::internal::{
-    CancelHandle, Canceller, Connection, DialLimiter, DialPermit, Endpoint, JsonToken, Poller, Progress,
-    SocketHandle, Table,
+    CancelHandle, Canceller, Connection, DialLimiter, DialPermit, Endpoint, JsonToken, Poller,
+    Progress, SocketHandle, Table,
 };
 use phantomdb::{Code, Error, Options, Request, Response, Result, Secret};
 
@@ -39,9 +39,9 @@ impl DialLimiter for Closed {
     fn wake(&self) {}
 }
 
-struct Unwatched;
+struct Unattached;
 
-impl Canceller for Unwatched {
+impl Canceller for Unattached {
     fn attach(&self, _cancel: &CancelHandle) -> bool {
         true
     }
@@ -91,22 +91,22 @@ fuzz_target!(|data: &[u8]| {
     connection.adopt(TcpStream::from(OwnedFd::from(ours)));
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut progress =
-        connection.start(request, deadline, Some(Arc::new(Unwatched)), Some(&setting.poller));
+        connection.start(request, deadline, Some(Arc::new(Unattached)), Some(&setting.poller));
     for _ in 0..MANY {
         match progress {
-            Progress::Underway(underway) => {
+            Progress::InFlight(in_flight) => {
                 // A response that is refused before its end is not taken in.
                 let _ = match pieces.next() {
                     Some(piece) => theirs.write_all(piece),
                     None => theirs.shutdown(Shutdown::Write),
                 };
-                progress = connection.resume(request, underway);
+                progress = connection.resume(request, in_flight);
             }
-            Progress::NeedsThread(_) => return,
+            Progress::NeedsThread { .. } => return,
             Progress::Unread(unread) => {
-                progress = Progress::Over(connection.read(request, unread));
+                progress = Progress::Done(connection.read(request, unread));
             }
-            Progress::Over(outcome) => {
+            Progress::Done(outcome) => {
                 hides_the_token(&format!("{connection:?} {outcome:?}"));
                 return look_at(outcome);
             }
@@ -133,7 +133,7 @@ fn look_at(outcome: Result<Response>) {
         Ok(response) => response,
         Err(error) => {
             assert!(!error.message().is_empty());
-            let is_plain = |it: char| !it.is_control() && !matches!(it, '\u{2028}'..='\u{202e}');
+            let is_plain = |c: char| !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}');
             assert!(error.message().chars().all(is_plain), "{error:?}");
             assert!(error.message().len() < 4000, "{error}");
             assert_ne!(error.code(), Code::Panic, "{error}");
