@@ -220,7 +220,7 @@ fn serve_all(listener: &TcpListener, is_over: &AtomicBool) {
                 return;
             }
             scope.spawn(move || {
-                // A peek, so that the end of the connection is no error.
+                // A peek does not fail at the end of the connection.
                 while peer.0.peek(&mut [0]).is_ok_and(|count| count > 0) {
                     if !peer.request().contains("/silence") {
                         // The client may have cut it.

@@ -64,7 +64,7 @@ impl Number {
     }
 }
 
-/// One value of a [`Table`](super::Table), borrowed from it. Any thread may read it.
+/// One value of a [`Table`](crate::Table), borrowed from it. Any thread may read it.
 #[derive(Clone, Copy)]
 pub struct Cell<'a> {
     pub(in crate::client) item: Item<'a>,
