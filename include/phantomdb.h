@@ -652,8 +652,7 @@ int32_t phantomdb_pool_close_timeout(phantomdb_pool *pool,
 /* ---- Connections: acquire, release ---- */
 
 /**
- * A connection that was acquired from a pool. It is yours until you release it, in whatever
- * thread that is.
+ * A connection that was acquired from a pool. It is yours until you release it, in any thread.
  *
  * It serves one request at a time: a second thread that tries meanwhile gets
  * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread.

@@ -34,13 +34,13 @@ macro_rules! codes {
 
 codes! {
     InvalidArgument = -1, "INVALID_ARGUMENT", "An argument or option is missing, out of range or contradicts another";
-    InvalidHandle = -2, "INVALID_HANDLE", "The handle is NULL, made up, already released, or of another kind or pool";
+    InvalidHandle = -2, "INVALID_HANDLE", "The handle is NULL, made up, already released, or belongs to another kind or pool";
     Closed = -3, "CLOSED", "The pool is closed";
     Timeout = -4, "TIMEOUT", "The deadline passed first";
-    WouldBlock = -5, "WOULD_BLOCK", "No connection is free at this moment, and the call does not wait";
-    Overloaded = -6, "OVERLOADED", "Too many callers wait already";
+    WouldBlock = -5, "WOULD_BLOCK", "No connection is free right now, and the call does not wait";
+    Overloaded = -6, "OVERLOADED", "Too many callers are waiting already";
     Unavailable = -7, "UNAVAILABLE", "The server can't be reached";
-    Cancelled = -8, "CANCELLED", "The call was cancelled, or its connection interrupted";
+    Cancelled = -8, "CANCELLED", "The call was cancelled, or its connection was interrupted";
     Busy = -9, "BUSY", "The connection is in use by another thread";
     WouldDeadlock = -10, "WOULD_DEADLOCK", "The call would wait for itself";
     InvalidState = -11, "INVALID_STATE", "The operation does not fit the state of the connection";
@@ -50,9 +50,9 @@ codes! {
     ConnectionLost = -15, "CONNECTION_LOST", "The connection broke before the response was complete";
     TooLarge = -16, "TOO_LARGE", "The server's response is larger than max_response_bytes";
     Tls = -17, "TLS", "The TLS settings are wrong, or the server's certificate was refused";
-    Type = -18, "TYPE", "A value of a result has another type, or lies outside its range";
+    Type = -18, "TYPE", "A value of a result has another type, or is out of range";
     Panic = -19, "PANIC", "A bug in this library, caught; the pool stays usable";
-    OutOfMemory = -20, "OUT_OF_MEMORY", "There is not enough memory for the request, or for a response that max_response_bytes allows";
+    OutOfMemory = -20, "OUT_OF_MEMORY", "There is not enough memory for the request, or for a response within max_response_bytes";
 }
 
 /// Said when a request may or may not have been carried out.
@@ -115,7 +115,8 @@ impl Error {
         Error::new(Code::Closed, "Connection pool is closed")
     }
 
-    /// What the system refused, and why. To try again makes sense only where it ran short of something.
+    /// What the system refused, and why. A retry makes sense only if the system ran short of
+    /// something.
     pub(crate) fn of_system(what: &str, error: &io::Error) -> Self {
         let shortages = [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
         let is_short = error.raw_os_error().is_some_and(|code| shortages.contains(&code));
@@ -124,7 +125,7 @@ impl Error {
         Error::new(Code::Overloaded, format!("{what}: {why}")).with_retriable(is_short)
     }
 
-    /// The same error with the HTTP status that the server answered.
+    /// The same error with the HTTP status of the response.
     #[must_use]
     pub fn with_http_status(mut self, status: u16) -> Self {
         self.http_status = Some(status);
@@ -163,7 +164,7 @@ impl Error {
         &self.message
     }
 
-    /// The HTTP status, where the server answered one.
+    /// The HTTP status of the response, if there was one.
     pub fn http_status(&self) -> Option<u16> {
         self.http_status
     }

@@ -16,8 +16,9 @@ thread_local! {
     static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs the body of a function, as [`call_at_once`], which may reach what is a cancellation point
-/// for `pthread_cancel`: `poll`, `write`, `close` and the like. The thread ends afterwards then.
+/// Runs the body of a function like [`call_at_once`], but lets no cancellation of the thread
+/// (`pthread_cancel`) take effect in it: `poll`, `write`, `close` and others are cancellation
+/// points. The thread ends afterwards instead.
 ///
 /// # Safety
 /// As for [`call_at_once`].
@@ -28,9 +29,8 @@ pub unsafe fn call(error: *mut phantomdb_error, body: impl FnOnce() -> Result<()
 }
 
 /// Runs the body of a function: turns its outcome into a code and a filled or cleared `error`,
-/// and a panic into `PHANTOMDB_ERR_PANIC`. For bodies that make no system call that is a
-/// cancellation point, or see to that themselves: those that take no time, and would need twice
-/// as much.
+/// and a panic into `PHANTOMDB_ERR_PANIC`. For bodies that reach no cancellation point, or
+/// disable cancellation themselves: they are so short that disabling it would double their time.
 ///
 /// # Safety
 /// `error` is NULL or points to a `phantomdb_error` that nobody else uses meanwhile.
@@ -75,9 +75,8 @@ fn panic_error(payload: &(dyn Any + Send)) -> Error {
     )
 }
 
-/// The library prints nothing, so a panic inside a call must not either. Panics elsewhere in
-/// the process (this hook is only shared where the library is linked into a Rust program) go
-/// on to the hook that was there before.
+/// The library prints nothing, so a panic inside a call must not either. Panics elsewhere in the
+/// process (a Rust program that the library is linked into) go to the previous hook.
 fn install_quiet_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -143,7 +142,7 @@ pub unsafe fn bytes<'a>(name: &str, bytes: *const c_void, length: u64) -> Result
     Ok(Some(unsafe { slice::from_raw_parts(bytes.cast(), length) }))
 }
 
-/// The place of a mandatory output.
+/// An output argument that must not be NULL.
 ///
 /// # Safety
 /// `output` is NULL or may be written to.
@@ -152,7 +151,7 @@ pub unsafe fn output<'a, T>(name: &str, output: *mut T) -> Result<&'a mut T> {
     unsafe { output.as_mut() }.ok_or_else(|| Error::invalid_argument(name, "is NULL"))
 }
 
-/// What the program handed over for its own callback; the library only hands it back.
+/// What the program passed for its own callback; the library only passes it on.
 #[derive(Clone, Copy)]
 pub struct UserData(pub *mut c_void);
 

@@ -16,8 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::os::threads::Uncancelled;
 use crate::pool::{Lease, Pool};
 
-/// A connection that was acquired from a pool. It is yours until you release it, in whatever
-/// thread that is.
+/// A connection that was acquired from a pool. It is yours until you release it, in any thread.
 ///
 /// It serves one request at a time: a second thread that tries meanwhile gets
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` may be called from any thread.
@@ -52,7 +51,7 @@ pub struct phantomdb_connection {
 }
 
 thread_local! {
-    /// What is left of the last lease that ended on this thread, so that the next needs no memory.
+    /// The empty queue of the last lease that ended on this thread: the next needs no allocation.
     static SPARE: Cell<Option<Arc<ConnectionQueue>>> = const { Cell::new(None) };
 }
 
@@ -122,7 +121,7 @@ pub unsafe extern "C" fn phantomdb_pool_try_acquire(
     unsafe { acquire(pool, connection, error, || Ok(Pool::try_acquire)) }
 }
 
-/// `prepare` looks at the arguments, before anything happens.
+/// `prepare` checks the arguments, before anything happens.
 ///
 /// # Safety
 /// The pointers are NULL or valid.
@@ -153,11 +152,11 @@ unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
 /// The handle of a connection that is ready, if there is one.
 pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Result<*mut phantomdb_connection>> {
     let mut queue = spare();
-    // Without a hold of one's own on the pool, since it takes no time; and into the place where the
-    // lease stays, since to move it there takes as long as to acquire it.
+    // In the table, without a reference of its own, because that would cost more than the use; and
+    // into the queue where the lease stays, because moving it there would cost as much again.
     let is_acquired = POOLS.with(pool, |async_pool| queue.acquire_ready(async_pool.pool()));
     if is_acquired == Some(true) {
-        Some(name(number(pool), queue))
+        Some(give_handle(number(pool), queue))
     } else {
         keep_spare(queue);
         None
@@ -166,10 +165,10 @@ pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Result<*mut phantomdb_c
 
 /// Gives a lease of the pool with this number its handle.
 pub(super) fn hand_out(pool: usize, lease: Lease) -> Result<*mut phantomdb_connection> {
-    name(pool, spare().filled(lease))
+    give_handle(pool, spare().filled(lease))
 }
 
-fn name(pool: usize, queue: Arc<ConnectionQueue>) -> Result<*mut phantomdb_connection> {
+fn give_handle(pool: usize, queue: Arc<ConnectionQueue>) -> Result<*mut phantomdb_connection> {
     CONNECTIONS.insert(LeaseEntry { pool, queue }).ok_or_else(|| too_many("connections"))
 }
 
@@ -179,7 +178,7 @@ fn spare() -> Arc<ConnectionQueue> {
 }
 
 fn keep_spare(queue: Arc<ConnectionQueue>) {
-    let _ = SPARE.try_with(|place| place.set(Some(queue)));
+    let _ = SPARE.try_with(|spare| spare.set(Some(queue)));
 }
 
 /// Gives a connection back. Never waits, never uses the network, and never fails for a connection

@@ -1,12 +1,12 @@
-//! The C ABI: what `include/phantomdb.h` declares. The only room of the library with `unsafe`.
+//! The C ABI: what `include/phantomdb.h` declares, with a file for each task.
 //!
-//! Each function translates its arguments, calls the core and translates the outcome; nothing
-//! is decided here. Conventions that all of them share stand in `call`; handles in `handles`.
+//! Each function translates its arguments, calls the core and translates the outcome; nothing is
+//! decided here. `call` has what all of them share, `handles` and `tables` the handles.
 //!
 //! # Safety
-//! What a C caller must keep to, and no check can find out: a pointer argument that is not a
-//! handle is NULL or points to what its type says, a text ends with a NUL, bytes are as many as
-//! their length says, and nobody changes any of them during the call. The header says it too.
+//! What a C caller promises and no check can find out: a pointer argument that is not a handle is
+//! NULL or points to what its type says, a text ends with a NUL, there are as many bytes as their
+//! length says, and nobody changes any of them during the call. The header says so, too.
 #![allow(unsafe_code, non_camel_case_types)]
 // The section above holds for each function.
 #![allow(clippy::missing_safety_doc)]
