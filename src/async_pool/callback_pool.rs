@@ -18,7 +18,7 @@ use crate::client::{Request, Response};
 use crate::config::Options;
 use crate::error::Result;
 use crate::os::per_process::PerProcess;
-use crate::pool::{Lease, Pool, Started, Withdrawal};
+use crate::pool::{Lease, Pool, StartedAcquire};
 
 /// A pool whose calls can also be made without waiting: what they come to is told to a callback.
 ///
@@ -72,7 +72,8 @@ impl CallbackPool {
         Ok(())
     }
 
-    /// Acquires a connection by the shortest way there is: one that is free is returned at once.
+    /// Acquires a connection by the shortest way there is, for a caller that has tried
+    /// [`Pool::acquire_ready`]: one that is free by now is returned at once.
     /// Otherwise `prepare` is called, and `Ok(None)` returned, and the callback that it gave runs
     /// once, on whichever thread brings the connection or the refusal: maybe within a release, a
     /// cancel or a close that another part of the program calls. It is for callbacks that do
@@ -100,14 +101,16 @@ impl CallbackPool {
             })
         });
         match (started, prepared.get()) {
-            (Started::Over(outcome), _) => outcome.map(Some),
-            (Started::Waiting(waiting), Some(ticket)) if !ticket.wait_for_connection(&waiting) => {
-                match waiting.withdraw(Withdrawal::Cancelled) {
+            (StartedAcquire::Done(outcome), _) => outcome.map(Some),
+            (StartedAcquire::Waiting(waiter), Some(ticket))
+                if !ticket.wait_for_connection(&waiter) =>
+            {
+                match waiter.cancel() {
                     Some((_, error)) => Err(error),
                     None => Ok(None),
                 }
             }
-            (Started::Waiting(_), _) => Ok(None),
+            (StartedAcquire::Waiting(_), _) => Ok(None),
         }
     }
 
@@ -220,6 +223,9 @@ impl CallbackPool {
             // Counted as any other (rule 22), though it asks for no connection.
             return handle(call, Err(self.pool.acquire_cancelled()));
         }
+        if let Some(lease) = self.pool.acquire_ready() {
+            return handle(call, Ok(lease));
+        }
         let parts = Cell::new(Some((call, handle)));
         let take = || parts.take().expect("an acquire ends at once or waits, not both");
         let started = self.pool.start_acquire(timeout, || {
@@ -230,16 +236,16 @@ impl CallbackPool {
             })
         });
         match started {
-            Started::Over(outcome) => {
+            StartedAcquire::Done(outcome) => {
                 let (call, handle) = take();
                 handle(call, outcome);
             }
-            Started::Waiting(waiting) if !ticket.wait_for_connection(&waiting) => {
-                if let Some((receiver, error)) = waiting.withdraw(Withdrawal::Cancelled) {
-                    receiver(Err(error));
+            StartedAcquire::Waiting(waiter) if !ticket.wait_for_connection(&waiter) => {
+                if let Some((callback, error)) = waiter.cancel() {
+                    callback(Err(error));
                 }
             }
-            Started::Waiting(_) => {}
+            StartedAcquire::Waiting(_) => {}
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::client::{OnClose, Progress, Request, Response};
 use crate::error::Result;
 use crate::os::locks::Mutex;
 use crate::os::threads::Uncancelled;
-use crate::pool::{Lease, Pool};
+use crate::pool::Lease;
 
 /// A lease whose requests may also be made without waiting: one after the other, in the order in
 /// which they came. The lease ends with the last of them, or when this is dropped, whichever is
@@ -112,11 +112,6 @@ impl ConnectionQueue {
             None => return ConnectionQueue::new(lease),
         }
         self
-    }
-
-    /// Puts a connection that is ready into this empty queue, if there is one.
-    pub fn acquire_ready(self: &mut Arc<ConnectionQueue>, pool: &Pool) -> bool {
-        Arc::get_mut(self).is_some_and(|queue| pool.acquire_ready(&mut queue.lease))
     }
 
     pub(super) fn turns(&self) -> &Arc<Turns> {

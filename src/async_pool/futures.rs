@@ -82,6 +82,9 @@ impl AsyncPool {
     ) -> impl Future<Output = Result<AsyncLease>> + Send + Unpin + 'static + use<> {
         let calls = self.calls.clone();
         CallFuture::new(move |ticket, completion: Completion<AsyncLease>| {
+            if let Some(lease) = calls.pool().acquire_ready() {
+                return Ok(Some(AsyncLease::new(lease, calls)));
+            }
             let acquired = calls.acquire_direct(timeout, || {
                 let calls = calls.clone();
                 let callback = move |outcome: Result<Lease>| {

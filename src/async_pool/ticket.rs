@@ -8,7 +8,7 @@ use crate::client::{CancelHandle, Canceller};
 use crate::error::{Code, Error, Result};
 use crate::os::fork;
 use crate::os::locks::Mutex;
-use crate::pool::{Waiting, Withdrawal};
+use crate::pool::Waiter;
 
 /// Cancels one asynchronous call, from any thread, at any time.
 pub struct Ticket {
@@ -26,7 +26,7 @@ struct State {
 enum CallState {
     New,
     /// In the pool's queue for a connection.
-    WaitsForConnection(Waiting),
+    WaitsForConnection(Arc<Waiter>),
     /// Behind other requests on its connection. The function takes it out of there.
     WaitsForTurn(Box<dyn FnOnce() + Send>),
     InFlight(CancelHandle),
@@ -68,9 +68,9 @@ impl Ticket {
         let waiting = mem::replace(&mut state.call, CallState::Between);
         drop(state);
         match waiting {
-            CallState::WaitsForConnection(waiting) => {
-                if let Some((receiver, error)) = waiting.withdraw(Withdrawal::Cancelled) {
-                    receiver(Err(error));
+            CallState::WaitsForConnection(waiter) => {
+                if let Some((callback, error)) = waiter.cancel() {
+                    callback(Err(error));
                 }
             }
             CallState::WaitsForTurn(withdraw) => withdraw(),
@@ -95,13 +95,13 @@ impl Ticket {
     }
 
     /// The call waits for a connection, unless it has got one by now. False if it is cancelled.
-    pub(super) fn wait_for_connection(&self, waiting: &Waiting) -> bool {
+    pub(super) fn wait_for_connection(&self, waiter: &Arc<Waiter>) -> bool {
         let mut state = self.state.lock();
         if state.is_cancelled {
             return false;
         }
         if let CallState::New = state.call {
-            state.call = CallState::WaitsForConnection(waiting.clone());
+            state.call = CallState::WaitsForConnection(waiter.clone());
         }
         true
     }

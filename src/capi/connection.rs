@@ -88,7 +88,11 @@ pub unsafe extern "C" fn phantomdb_pool_acquire(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: C promises that `connection` and `error` are NULL or writable.
-    unsafe { acquire(pool, connection, error, || Ok(Pool::acquire)) }
+    unsafe {
+        acquire(pool, connection, error, || {
+            Ok(|pool: &Pool| pool.acquire_slow(pool.options().acquire_timeout))
+        })
+    }
 }
 
 /// Like `phantomdb_pool_acquire`, but waits at most `timeout_ms` milliseconds. With 0 it takes a
@@ -102,7 +106,7 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_timeout(
 ) -> i32 {
     let prepare = || {
         let timeout = from_ms("timeout_ms", timeout_ms)?;
-        Ok(move |pool: &Pool| pool.acquire_timeout(timeout))
+        Ok(move |pool: &Pool| pool.acquire_slow(timeout))
     };
     // SAFETY: C promises that `connection` and `error` are NULL or writable.
     unsafe { acquire(pool, connection, error, prepare) }
@@ -118,7 +122,7 @@ pub unsafe extern "C" fn phantomdb_pool_try_acquire(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: C promises that `connection` and `error` are NULL or writable.
-    unsafe { acquire(pool, connection, error, || Ok(Pool::try_acquire)) }
+    unsafe { acquire(pool, connection, error, || Ok(Pool::try_acquire_slow)) }
 }
 
 /// `prepare` checks the arguments, before anything happens.
@@ -149,26 +153,16 @@ unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
     }
 }
 
-/// The handle of a connection that is ready, if there is one.
+/// The fast path of every acquire: the handle of a connection that is ready, if there is one.
 pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Result<*mut phantomdb_connection>> {
-    let mut queue = spare();
-    // In the table, without a reference of its own, because that would cost more than the use; and
-    // into the queue where the lease stays, because moving it there would cost as much again.
-    let is_acquired = POOLS.with(pool, |async_pool| queue.acquire_ready(async_pool.pool()));
-    if is_acquired == Some(true) {
-        Some(give_handle(number(pool), queue))
-    } else {
-        keep_spare(queue);
-        None
-    }
+    // In the table, without a reference of its own, because that would cost more than the use.
+    let lease = POOLS.with(pool, |async_pool| async_pool.pool().acquire_ready())??;
+    Some(hand_out(number(pool), lease))
 }
 
 /// Gives a lease of the pool with this number its handle.
 pub(super) fn hand_out(pool: usize, lease: Lease) -> Result<*mut phantomdb_connection> {
-    give_handle(pool, spare().filled(lease))
-}
-
-fn give_handle(pool: usize, queue: Arc<ConnectionQueue>) -> Result<*mut phantomdb_connection> {
+    let queue = spare().filled(lease);
     CONNECTIONS.insert(LeaseEntry { pool, queue }).ok_or_else(|| too_many("connections"))
 }
 

@@ -1,157 +1,99 @@
-//! Acquiring a connection: at once, or by waiting for it, with a thread or without.
+//! Acquiring a connection: by the fast path, or by waiting for it, with a thread or without.
 
 use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::driver::{PoolMachine, Shared};
-use super::handoff::Handoff;
-use super::lease::{Lease, Pooled};
+use super::driver::{Driver, PoolMachine};
+use super::lease::Lease;
 use super::machine::{Acquired, Grant, LeaseId};
+use super::pooled_connection::PooledConnection;
 use super::stats::Outcome;
-use super::waiters::{Place, WaitLimit};
+use super::waiters::{QueuePosition, WaitLimit};
 use crate::error::{Code, Error, Result};
 use crate::os::clock;
-use crate::os::locks::Mutex;
+use crate::os::locks::{Condvar, Mutex};
 use crate::os::threads;
 
-/// Gets what an acquire that had to wait has come to: once, with no lock held, on whichever thread
-/// brought that about, but never within the call that started it.
-pub type Receiver = Box<dyn FnOnce(Result<Lease>) + Send>;
+/// Gets the outcome of an acquire that had to wait: once, with no lock held, on the thread that
+/// brought it about, but never within the call that started it.
+pub type AcquireCallback = Box<dyn FnOnce(Result<Lease>) + Send>;
 
-/// What has become of an acquire when the call that starts it returns.
+/// How far an acquire has come when the call that starts it returns.
 #[derive(Debug)]
-pub enum Started {
-    Over(Result<Lease>),
-    Waiting(Waiting),
+pub enum StartedAcquire {
+    Done(Result<Lease>),
+    Waiting(Arc<Waiter>),
 }
 
-/// An acquire that waits.
-#[derive(Clone, Debug)]
-pub struct Waiting(Arc<Pending>);
+/// A caller that waits for a connection.
+pub struct Waiter {
+    driver: Arc<Driver>,
+    position: QueuePosition,
+    since: Instant,
+    wait_limit: Option<WaitLimit>,
+    state: Mutex<WaiterState>,
+    /// Signals the thread that waits for the outcome.
+    done: Condvar,
+}
 
-/// Why an acquire is given up.
+#[derive(Default)]
+struct WaiterState {
+    /// Gets the outcome. `None` if a thread waits for it, and before the call that starts the
+    /// acquire returns.
+    callback: Option<AcquireCallback>,
+    /// The outcome, while there is no callback.
+    outcome: Option<Result<Lease>>,
+    /// Set before it leaves the queue: a thread that puts it back there, because the connection
+    /// that it got was dead, takes it out again.
+    gave_up: Option<GaveUp>,
+}
+
+/// Why a caller waits no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Withdrawal {
+enum GaveUp {
     TimedOut,
     Cancelled,
 }
 
-/// An acquire on its way through the queue.
-pub struct Pending {
-    shared: Arc<Shared>,
-    place: Place,
-    since: Instant,
-    wait_limit: Option<WaitLimit>,
-    state: Mutex<State>,
-}
+impl Driver {
+    /// The fast path: takes a connection that is free and as fit as when it was last used.
+    pub fn acquire_ready(self: &Arc<Self>) -> Option<Lease> {
+        let now = clock::recent();
+        let grant = self.step_untimed(|machine| machine.acquire_ready(now))?;
+        Some(Lease::new(self.clone(), grant.lease, grant.connection, now))
+    }
 
-struct State {
-    stage: Stage,
-    /// Set before it is taken out of the queue, so that whoever puts it back there (its connection
-    /// was dead) knows.
-    withdrawal: Option<Withdrawal>,
-}
-
-enum Stage {
-    /// The call that starts it has not returned.
-    Starting,
-    /// It was served, or refused, within that call.
-    OverEarly(Result<Lease>),
-    Waiting(Receiver),
-    Over,
-}
-
-impl Shared {
-    /// Waits for a connection for so long; with zero it takes one only if it is to be had at once.
+    /// Waits for a connection for `timeout`. Zero means no wait.
     pub fn acquire(self: &Arc<Self>, timeout: Duration) -> Result<Lease> {
         if !timeout.is_zero() {
             threads::refuse_in_callback("acquire")
                 .inspect_err(|error| self.count_refused(error))?;
         }
-        if let Some(lease) = self.acquire_ready() {
-            return Ok(lease);
-        }
-        let started = clock::now();
-        let deadline = started + timeout;
-        let handoff = OnceCell::<Arc<Handoff>>::new();
-        let receiver = || -> Receiver {
-            let handoff = handoff.get_or_init(Arc::default).clone();
-            Box::new(move |outcome| handoff.deliver(outcome))
-        };
-        match self.start_acquire(started, None, receiver) {
-            Started::Over(outcome) => outcome,
-            Started::Waiting(waiting) => {
-                let handoff = handoff.get_or_init(Arc::default);
-                if let Some(outcome) = handoff.wait_until(deadline) {
-                    return outcome;
-                }
-                match waiting.withdraw(Withdrawal::TimedOut) {
-                    Some((_, error)) => Err(error),
-                    None => handoff.wait(),
-                }
-            }
+        let since = clock::now();
+        match self.begin_acquire(since, None) {
+            StartedAcquire::Done(outcome) => outcome,
+            StartedAcquire::Waiting(waiter) => waiter.wait_until(since + timeout),
         }
     }
 
-    /// Takes a connection if one is to be had at once and nothing else is to be done for it.
-    pub fn acquire_ready(self: &Arc<Self>) -> Option<Lease> {
-        let mut place = None;
-        self.acquire_ready_into(&mut place);
-        place
-    }
-
-    /// As [`Shared::acquire_ready`], into a place where nothing is.
-    pub fn acquire_ready_into(self: &Arc<Self>, place: &mut Option<Lease>) -> bool {
-        let now = clock::recent();
-        let Some(grant) = self.step_untimed(|machine| machine.acquire_ready(now)) else {
-            return false;
-        };
-        *place = Some(Lease::new(self.clone(), grant.lease, grant.connection, now));
-        true
-    }
-
-    /// Takes a connection if one is to be had at once; else waits for it without a thread, until
-    /// its patience ends, and tells the receiver, which is made only then.
+    /// Takes a connection if one is free; otherwise waits for it without a thread, for `timeout`.
+    /// The callback is made only then.
     pub fn start_acquire(
         self: &Arc<Self>,
-        since: Instant,
-        wait_limit: Option<WaitLimit>,
-        receiver: impl FnOnce() -> Receiver,
-    ) -> Started {
-        let pending = OnceCell::new();
-        let waiter =
-            |place| Arc::clone(pending.get_or_init(|| self.pending(place, since, wait_limit)));
-        let slept = clock::slept();
-        let (place, mut acquired) = self.step(|machine, now| {
-            machine.note_sleep(slept, now);
-            let place = machine.arrive();
-            (place, machine.acquire(place, wait_limit, now, || waiter(place)))
-        });
-        loop {
-            let outcome = match acquired {
-                Acquired::Queued => return waiter(place).begin_waiting(receiver),
-                Acquired::Refused(error) => Err(error),
-                Acquired::Granted(grant) => match self.check(grant) {
-                    Ok(lease) => Ok(lease),
-                    Err(dead) => {
-                        acquired = self.step(|machine, now| {
-                            machine.found_dead(dead, place, wait_limit, now, || waiter(place))
-                        });
-                        continue;
-                    }
-                },
-            };
-            self.count_at_once(&outcome);
-            return Started::Over(outcome);
+        timeout: Duration,
+        callback: impl FnOnce() -> AcquireCallback,
+    ) -> StartedAcquire {
+        let since = clock::now();
+        match self.begin_acquire(since, Some(WaitLimit { since, until: since + timeout })) {
+            StartedAcquire::Waiting(waiter) => waiter.call_back(callback),
+            done => done,
         }
     }
 
+    /// Takes a connection if one is free, without the network.
     pub fn try_acquire(self: &Arc<Self>) -> Result<Lease> {
-        if let Some(lease) = self.acquire_ready() {
-            return Ok(lease);
-        }
         let slept = clock::slept();
         let outcome = self.step(|machine, now| {
             machine.note_sleep(slept, now);
@@ -167,7 +109,7 @@ impl Shared {
         Ok(lease)
     }
 
-    /// Counts an acquire whose caller had given up before it began, and says what it has come to.
+    /// Counts an acquire whose caller had given up before it began.
     pub fn acquire_cancelled(&self) -> Error {
         let error = if self.is_closed() {
             Error::closed()
@@ -178,23 +120,48 @@ impl Shared {
         error
     }
 
-    fn pending(
+    /// Takes a connection, or queues the caller.
+    fn begin_acquire(
         self: &Arc<Self>,
-        place: Place,
         since: Instant,
         wait_limit: Option<WaitLimit>,
-    ) -> Arc<Pending> {
-        let state = State { stage: Stage::Starting, withdrawal: None };
-        Arc::new(Pending {
-            shared: self.clone(),
-            place,
-            since,
-            wait_limit,
-            state: Mutex::new(state),
-        })
+    ) -> StartedAcquire {
+        let waiter = OnceCell::new();
+        let waiter_at = |position| {
+            let new = || Arc::new(Waiter::new(self.clone(), position, since, wait_limit));
+            Arc::clone(waiter.get_or_init(new))
+        };
+        let slept = clock::slept();
+        let (position, mut acquired) = self.step(|machine, now| {
+            machine.note_sleep(slept, now);
+            let position = machine.arrive();
+            (position, machine.acquire(position, wait_limit, now, || waiter_at(position)))
+        });
+        loop {
+            let outcome = match acquired {
+                Acquired::Queued => return StartedAcquire::Waiting(waiter_at(position)),
+                Acquired::Refused(error) => Err(error),
+                Acquired::Granted(grant) => match self.probed(grant) {
+                    Ok(lease) => Ok(lease),
+                    Err(dead) => {
+                        acquired = self.step(|machine, now| {
+                            let waiter = || waiter_at(position);
+                            machine.found_dead(dead, position, wait_limit, now, waiter)
+                        });
+                        continue;
+                    }
+                },
+            };
+            self.count_at_once(&outcome);
+            return StartedAcquire::Done(outcome);
+        }
     }
 
-    fn check(self: &Arc<Self>, grant: Grant<Arc<Pooled>>) -> std::result::Result<Lease, LeaseId> {
+    /// The lease of what was granted, unless its socket turns out to be dead.
+    fn probed(
+        self: &Arc<Self>,
+        grant: Grant<Arc<PooledConnection>>,
+    ) -> std::result::Result<Lease, LeaseId> {
         if grant.probe && !grant.connection.probe() {
             return Err(grant.lease);
         }
@@ -210,40 +177,42 @@ impl Shared {
     }
 }
 
-impl Waiting {
-    /// Takes it out of the queue, and gives the receiver back with what is to be told to it. `None`
-    /// if it was served, or refused, just before: the receiver hears of that.
-    pub fn withdraw(&self, why: Withdrawal) -> Option<(Receiver, Error)> {
-        let pending = &self.0;
-        pending.state.lock().withdrawal = Some(why);
-        let error = pending.leave_queue(why)?;
-        pending.count(&Err(error.clone()));
-        match pending.end() {
-            Stage::Waiting(receiver) => Some((receiver, error)),
-            _ => None,
-        }
+impl Waiter {
+    fn new(
+        driver: Arc<Driver>,
+        position: QueuePosition,
+        since: Instant,
+        wait_limit: Option<WaitLimit>,
+    ) -> Waiter {
+        let (state, done) = (Mutex::default(), Condvar::new());
+        Waiter { driver, position, since, wait_limit, state, done }
     }
-}
 
-impl Pending {
-    /// Called, with no lock held, with what it waits for.
-    pub fn deliver(self: Arc<Self>, delivery: Result<Grant<Arc<Pooled>>>) {
-        let mut delivery = delivery;
+    /// Gives up. Returns the callback and its error, or `None` if the outcome was decided just
+    /// before: the callback gets that.
+    pub fn cancel(&self) -> Option<(AcquireCallback, Error)> {
+        let error = self.give_up(GaveUp::Cancelled)?;
+        let callback = self.state.lock().callback.take()?;
+        Some((callback, error))
+    }
+
+    /// Serves or refuses it. Called by the driver, with no lock held.
+    pub fn serve(self: Arc<Self>, mut granted: Result<Grant<Arc<PooledConnection>>>) {
         loop {
-            let dead = match delivery.map(|grant| self.shared.check(grant)) {
-                Ok(Ok(lease)) => return self.settle(Ok(lease)),
-                Err(error) => return self.settle(Err(error)),
+            let dead = match granted.map(|grant| self.driver.probed(grant)) {
+                Ok(Ok(lease)) => return self.end(Ok(lease)),
+                Err(error) => return self.end(Err(error)),
                 Ok(Err(dead)) => dead,
             };
-            let acquired = self.shared.step(|machine, now| {
-                machine.found_dead(dead, self.place, self.wait_limit, now, || self.clone())
+            let acquired = self.driver.step(|machine, now| {
+                machine.found_dead(dead, self.position, self.wait_limit, now, || self.clone())
             });
-            delivery = match acquired {
+            granted = match acquired {
                 Acquired::Granted(grant) => Ok(grant),
                 Acquired::Refused(error) => Err(error),
                 Acquired::Queued => {
-                    let withdrawal = self.state.lock().withdrawal;
-                    match withdrawal.and_then(|why| self.leave_queue(why)) {
+                    let gave_up = self.state.lock().gave_up;
+                    match gave_up.and_then(|why| self.leave_queue(why)) {
                         Some(error) => Err(error),
                         None => return,
                     }
@@ -252,62 +221,90 @@ impl Pending {
         }
     }
 
-    fn settle(&self, outcome: Result<Lease>) {
+    fn end(&self, outcome: Result<Lease>) {
         self.count(&outcome);
         let mut state = self.state.lock();
-        if let Stage::Starting = state.stage {
-            state.stage = Stage::OverEarly(outcome);
-            return;
+        if let Some(callback) = state.callback.take() {
+            drop(state);
+            return callback(outcome);
         }
+        state.outcome = Some(outcome);
         drop(state);
-        if let Stage::Waiting(receiver) = self.end() {
-            receiver(outcome);
-        }
+        self.done.notify_one();
     }
 
-    fn begin_waiting(self: Arc<Self>, receiver: impl FnOnce() -> Receiver) -> Started {
+    /// Has the callback called with the outcome, unless it is there by now.
+    fn call_back(self: Arc<Self>, callback: impl FnOnce() -> AcquireCallback) -> StartedAcquire {
         let mut state = self.state.lock();
-        match std::mem::replace(&mut state.stage, Stage::Over) {
-            Stage::OverEarly(outcome) => Started::Over(outcome),
-            _ => {
-                state.stage = Stage::Waiting(receiver());
+        match state.outcome.take() {
+            Some(outcome) => StartedAcquire::Done(outcome),
+            None => {
+                state.callback = Some(callback());
                 drop(state);
-                Started::Waiting(Waiting(self))
+                StartedAcquire::Waiting(self)
             }
         }
     }
 
-    fn end(&self) -> Stage {
-        std::mem::replace(&mut self.state.lock().stage, Stage::Over)
+    fn wait_until(&self, deadline: Instant) -> Result<Lease> {
+        let mut state = self.state.lock();
+        let mut is_over = false;
+        loop {
+            if let Some(outcome) = state.outcome.take() {
+                return outcome;
+            }
+            if is_over {
+                break;
+            }
+            (state, is_over) = self.done.wait_until(state, deadline);
+        }
+        drop(state);
+        if let Some(error) = self.give_up(GaveUp::TimedOut) {
+            return Err(error);
+        }
+        // The outcome was decided just before.
+        let mut state = self.state.lock();
+        loop {
+            match state.outcome.take() {
+                Some(outcome) => return outcome,
+                None => state = self.done.wait(state),
+            }
+        }
+    }
+
+    /// `None` if its outcome was decided just before.
+    fn give_up(&self, why: GaveUp) -> Option<Error> {
+        self.state.lock().gave_up = Some(why);
+        let error = self.leave_queue(why)?;
+        self.count(&Err(error.clone()));
+        Some(error)
     }
 
     /// `None` if it is not in the queue.
-    fn leave_queue(&self, why: Withdrawal) -> Option<Error> {
-        self.shared.step(|machine, now| {
+    fn leave_queue(&self, why: GaveUp) -> Option<Error> {
+        self.driver.step(|machine, now| {
             let error = why.error(machine, self.since, now);
-            machine.cancel(self.place).map(|_| error)
+            machine.cancel(self.position).map(|_| error)
         })
     }
 
     fn count(&self, outcome: &Result<Lease>) {
         let waited = clock::now().saturating_duration_since(self.since);
-        self.shared.stats().count_acquire(Outcome::of(outcome, true), waited);
+        self.driver.stats().count_acquire(Outcome::of(outcome, true), waited);
     }
 }
 
-impl fmt::Debug for Pending {
+impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Waiter").field("position", &self.position).finish_non_exhaustive()
     }
 }
 
-impl Withdrawal {
+impl GaveUp {
     fn error(self, machine: &PoolMachine, since: Instant, now: Instant) -> Error {
         match self {
-            Withdrawal::TimedOut => {
-                machine.timeout_error(now.saturating_duration_since(since), now)
-            }
-            Withdrawal::Cancelled => {
+            GaveUp::TimedOut => machine.timeout_error(now.saturating_duration_since(since), now),
+            GaveUp::Cancelled => {
                 Error::new(Code::Cancelled, "Cancelled while waiting for a connection")
             }
         }

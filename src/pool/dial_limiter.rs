@@ -6,7 +6,7 @@
 use std::sync::Weak;
 use std::time::Instant;
 
-use super::driver::Shared;
+use super::driver::Driver;
 use super::machine::DialDecision;
 use crate::client::{DialLimiter, DialPermit, SocketEvent, SocketHandle};
 use crate::error::{Code, Error, Result};
@@ -15,17 +15,17 @@ use crate::os::clock;
 /// Limits the dials of one slot's connection.
 #[derive(Clone, Debug)]
 pub struct SlotDialLimiter {
-    pub shared: Weak<Shared>,
+    pub driver: Weak<Driver>,
     pub slot: usize,
 }
 
 impl DialLimiter for SlotDialLimiter {
     fn permit(&self, deadline: Instant, request: &SocketHandle) -> Result<Option<DialPermit>> {
-        let shared = self.shared.upgrade().ok_or_else(Error::closed)?;
-        let mut core = shared.lock();
+        let driver = self.driver.upgrade().ok_or_else(Error::closed)?;
+        let mut locked = driver.lock();
         let (mut has_waited, mut is_over) = (false, false);
         let permit = loop {
-            match core.machine.begin_lease_dial(self.slot, has_waited, clock::now()) {
+            match locked.machine.begin_lease_dial(self.slot, has_waited, clock::now()) {
                 DialDecision::Dial => break Some(self.counted_permit()),
                 // Under the lock, so that nobody finds the socket in neither place.
                 DialDecision::TakeSocket(other) => {
@@ -33,7 +33,7 @@ impl DialLimiter for SlotDialLimiter {
                     break None;
                 }
                 DialDecision::Refuse(error) => {
-                    shared.carry_out(core);
+                    driver.apply_effects(locked);
                     return Err(error);
                 }
                 DialDecision::Wait => has_waited = true,
@@ -42,51 +42,51 @@ impl DialLimiter for SlotDialLimiter {
                 let now = clock::now();
                 let error = match request.is_cancelled() {
                     true => cancelled(),
-                    false => core.machine.dial_timeout_error(now),
+                    false => locked.machine.dial_timeout_error(now),
                 };
-                core.machine.give_up_lease_dial(self.slot, now);
-                shared.carry_out(core);
+                locked.machine.give_up_lease_dial(self.slot, now);
+                driver.apply_effects(locked);
                 return Err(error);
             }
-            if core.machine.has_effects() {
-                shared.carry_out(core);
-                core = shared.lock();
+            if locked.machine.has_effects() {
+                driver.apply_effects(locked);
+                locked = driver.lock();
                 continue;
             }
-            (core, is_over) = shared.wait_for_dial_end(core, deadline);
+            (locked, is_over) = driver.wait_for_dial_end(locked, deadline);
         };
-        shared.carry_out(core);
+        driver.apply_effects(locked);
         Ok(permit)
     }
 
     fn wake(&self) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.wake_dialers();
+        if let Some(driver) = self.driver.upgrade() {
+            driver.wake_dialers();
         }
     }
 
     fn may_ask_again(&self) -> bool {
-        let Some(shared) = self.shared.upgrade() else { return false };
-        shared.lock().machine.may_wait_to_dial(clock::now())
+        let Some(driver) = self.driver.upgrade() else { return false };
+        driver.lock().machine.may_wait_to_dial(clock::now())
     }
 
     fn note(&self, event: SocketEvent<'_>) {
-        let Some(shared) = self.shared.upgrade() else { return };
-        shared.step(|machine, now| machine.note_sign(self.slot, event, now));
+        let Some(driver) = self.driver.upgrade() else { return };
+        driver.step(|machine, now| machine.note_socket_event(self.slot, event, now));
     }
 }
 
 impl SlotDialLimiter {
     /// The permit for a dial that the machine has counted.
     fn counted_permit(&self) -> DialPermit {
-        let SlotDialLimiter { shared, slot } = self.clone();
+        let SlotDialLimiter { driver, slot } = self.clone();
         DialPermit::new(move |outcome| {
-            let Some(shared) = shared.upgrade() else { return };
-            shared.step(|machine, now| machine.end_lease_dial(slot, outcome.err(), now));
+            let Some(driver) = driver.upgrade() else { return };
+            driver.step(|machine, now| machine.end_lease_dial(slot, outcome.err(), now));
         })
     }
 }
 
 fn cancelled() -> Error {
-    Error::new(Code::Cancelled, "Interrupted while waiting to open the connection")
+    Error::new(Code::Cancelled, "Cancelled while waiting to open the connection")
 }

@@ -1,17 +1,16 @@
-//! What callers, leases and workers of one pool share: its machine behind one lock.
+//! The driver of the machine: it holds the machine's lock, tells it what happens and applies its
+//! effects. Callers, leases and workers share it.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::acquire::Pending;
-use super::dial_limiter::SlotDialLimiter;
-use super::lease::Pooled;
-use super::machine::{Event, LeaseId, Machine};
+use super::acquire::Waiter;
+use super::machine::{LeaseId, LogEvent, Machine};
+use super::pooled_connection::PooledConnection;
 use super::stats::Stats;
 use super::status::Status;
 use super::workers::Threads;
-use crate::client::{Connection, Endpoint};
 use crate::config::Options;
 use crate::os::clock;
 use crate::os::fork;
@@ -21,24 +20,24 @@ use crate::os::random;
 use crate::os::threads::{ThreadGroup, Uncancelled};
 
 /// The machine of a real pool.
-pub type PoolMachine = Machine<Arc<Pooled>, Arc<Pending>>;
+pub type PoolMachine = Machine<Arc<PooledConnection>, Arc<Waiter>>;
 
 /// What the lock guards.
-pub struct Core {
+pub struct Locked {
     pub machine: PoolMachine,
     pub threads: Threads,
     /// What the log is to be told, by the housekeeper.
-    pub events: Vec<Event<Arc<Pooled>>>,
+    pub events: Vec<LogEvent<Arc<PooledConnection>>>,
 }
 
-/// One pool, as its callers, leases and workers share it.
-pub struct Shared {
+/// One pool of one process.
+pub struct Driver {
     options: Options,
     /// The process that made it; see `fork`.
     generation: u64,
     /// Counted and read without the lock.
     stats: Arc<Stats>,
-    core: Mutex<Core>,
+    locked: Mutex<Locked>,
     /// A close has returned.
     is_closed: AtomicBool,
     dial_ended: Condvar,
@@ -50,27 +49,32 @@ pub struct Shared {
     pub(super) threads: ThreadGroup,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Driver").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
-impl Shared {
-    pub fn new(options: Options, endpoint: Arc<Endpoint>) -> Arc<Shared> {
-        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
-            let shared = shared.clone();
-            let make = move |slot| {
-                let limiter = Arc::new(SlotDialLimiter { shared: shared.clone(), slot });
-                Arc::new(Pooled::new(Connection::new(endpoint.clone(), limiter)))
-            };
+impl Driver {
+    /// `connect` makes the connection of a slot.
+    pub fn new(
+        options: Options,
+        connect: impl Fn(&Weak<Driver>, usize) -> PooledConnection + Send + 'static,
+    ) -> Arc<Driver> {
+        let driver = Arc::new_cyclic(|driver: &Weak<Driver>| {
+            let driver = driver.clone();
+            let make = move |slot| Arc::new(connect(&driver, slot));
             let mut machine = Machine::new(options.clone(), clock::now(), seed(), make);
             machine.note_sleep(clock::slept(), clock::now());
-            Shared {
+            Driver {
                 options,
                 generation: fork::generation(),
                 stats: machine.stats().clone(),
-                core: Mutex::new(Core { machine, threads: Threads::default(), events: Vec::new() }),
+                locked: Mutex::new(Locked {
+                    machine,
+                    threads: Threads::default(),
+                    events: Vec::new(),
+                }),
                 is_closed: AtomicBool::new(false),
                 dial_ended: Condvar::new(),
                 drained: Condvar::new(),
@@ -79,8 +83,8 @@ impl Shared {
                 threads: ThreadGroup::default(),
             }
         });
-        shared.carry_out(shared.lock());
-        shared
+        driver.apply_effects(driver.lock());
+        driver
     }
 
     /// Whether it belongs to the parent of this process. Then its lock may be held for ever by a
@@ -115,34 +119,34 @@ impl Shared {
         self.lock().machine.is_closing()
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock()
+    pub fn lock(&self) -> MutexGuard<'_, Locked> {
+        self.locked.lock()
     }
 
-    /// Tells the machine what happened at this moment and carries out what follows from it.
+    /// Tells the machine what happened at this moment and applies the effects.
     pub fn step<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine, Instant) -> R) -> R {
         let now = clock::now();
         self.step_untimed(|machine| event(machine, now))
     }
 
-    /// As [`Shared::step`], for an event whose time is known already.
+    /// As [`Driver::step`], for an event whose time is known already.
     pub fn step_untimed<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine) -> R) -> R {
-        let mut core = self.lock();
-        let outcome = event(&mut core.machine);
-        let Core { machine, threads, .. } = &*core;
+        let mut locked = self.lock();
+        let outcome = event(&mut locked.machine);
+        let Locked { machine, threads, .. } = &*locked;
         // Mostly nothing follows.
         if machine.has_effects() || machine.is_closing() || threads.are_too_few() {
-            self.carry_out(core);
+            self.apply_effects(locked);
         }
         outcome
     }
 
-    /// Lets go of the lock and carries out the machine's effects.
-    pub fn carry_out(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) {
+    /// Releases the lock and applies the machine's effects.
+    pub fn apply_effects(self: &Arc<Self>, mut locked: MutexGuard<'_, Locked>) {
         // It may start and join threads and wake others, also for an acquire or a release that costs
         // nothing else.
         let _uncancelled = Uncancelled::begin();
-        let Core { machine, threads, events } = &mut *core;
+        let Locked { machine, threads, events } = &mut *locked;
         let mut effects = machine.take_effects();
         let is_closing = machine.is_closing();
         if self.options.log.is_some() {
@@ -150,7 +154,7 @@ impl Shared {
         }
         let has_events = !events.is_empty();
         let missing = threads.reserve(machine, &self.options, has_events);
-        drop(core);
+        drop(locked);
         for _ in 0..effects.new_jobs {
             self.job_ready.notify_one();
         }
@@ -168,14 +172,15 @@ impl Shared {
         self.start_threads(missing);
         self.look_at(effects.peeks);
         // Last, because it may lead to the program, which may take its time.
-        for (pending, delivery) in effects.deliveries {
-            pending.deliver(delivery);
+        for (waiter, outcome) in effects.outcomes {
+            waiter.serve(outcome);
         }
     }
 
     /// Looks whether the server has closed idle sockets.
-    fn look_at(self: &Arc<Self>, peeks: Vec<(LeaseId, Arc<Pooled>)>) {
-        let closed: Vec<_> = peeks.into_iter().filter(|(_, pooled)| !pooled.peek()).collect();
+    fn look_at(self: &Arc<Self>, peeks: Vec<(LeaseId, Arc<PooledConnection>)>) {
+        let closed: Vec<_> =
+            peeks.into_iter().filter(|(_, connection)| !connection.peek()).collect();
         if !closed.is_empty() {
             self.step(|machine, now| {
                 for (lease, _) in &closed {
@@ -188,15 +193,15 @@ impl Shared {
     /// Waits for the end of some dial; says whether the deadline passed first.
     pub fn wait_for_dial_end<'a>(
         &self,
-        core: MutexGuard<'a, Core>,
+        locked: MutexGuard<'a, Locked>,
         deadline: Instant,
-    ) -> (MutexGuard<'a, Core>, bool) {
-        self.dial_ended.wait_until(core, deadline)
+    ) -> (MutexGuard<'a, Locked>, bool) {
+        self.dial_ended.wait_until(locked, deadline)
     }
 
-    /// Wakes lease holders that wait to dial, so that they notice an interrupt.
+    /// Wakes lease holders that wait to dial, so that they notice a cancel.
     pub fn wake_dialers(&self) {
-        // Under the lock: a holder either has not looked at its interrupt yet or waits already.
+        // Under the lock: a holder either has not looked at it yet or waits already.
         let _core = self.lock();
         self.dial_ended.notify_all();
     }
@@ -215,42 +220,42 @@ impl Shared {
     /// Leases have until `deadline` to come back.
     pub fn close(self: &Arc<Self>, deadline: Instant) {
         self.begin_close();
-        let mut core = self.lock();
-        while core.machine.status().used > 0 {
-            let (guard, is_over) = self.drained.wait_until(core, deadline);
-            core = guard;
+        let mut locked = self.lock();
+        while locked.machine.status().used > 0 {
+            let (guard, is_over) = self.drained.wait_until(locked, deadline);
+            locked = guard;
             if is_over {
                 break;
             }
         }
-        let cut = core.machine.cut();
-        self.carry_out(core);
+        let cut = locked.machine.cut();
+        self.apply_effects(locked);
         for connection in cut {
             connection.cut();
         }
-        let mut core = self.lock();
-        while !core.machine.is_drained() {
-            core = match core.take_job_without_worker() {
+        let mut locked = self.lock();
+        while !locked.machine.is_drained() {
+            locked = match locked.take_job_without_worker() {
                 Some(job) => {
-                    drop(core);
+                    drop(locked);
                     self.do_job(job);
                     self.lock()
                 }
-                None => self.drained.wait(core),
+                None => self.drained.wait(locked),
             };
         }
-        drop(core);
+        drop(locked);
         self.join_threads();
         self.is_closed.store(true, Ordering::Release);
     }
 
     /// Waits until the pool's threads are gone; they end by themselves once it is drained.
     fn join_threads(&self) {
-        let mut core = self.lock();
-        while !core.threads.are_gone() {
-            core = self.drained.wait(core);
+        let mut locked = self.lock();
+        while !locked.threads.are_gone() {
+            locked = self.drained.wait(locked);
         }
-        drop(core);
+        drop(locked);
         self.threads.join();
     }
 

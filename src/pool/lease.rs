@@ -1,159 +1,20 @@
-//! A connection in the hands of a caller.
+//! An acquired connection, and the requests on it.
 
-use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::driver::Shared;
-use super::machine::{Condition, Fate, LeaseId, Lent};
+use super::driver::Driver;
+use super::machine::LeaseId;
+use super::pooled_connection::PooledConnection;
 use crate::client::{
-    CancelHandle, Canceller, Connection, InFlight, Poller, Progress, Request, Response,
-    SocketHandle, UnreadResponse,
+    Canceller, Connection, InFlight, Poller, Progress, Request, Response, UnreadResponse,
 };
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result, UNKNOWN};
 use crate::os::clock;
+use crate::os::locks::MutexGuard;
 use crate::os::locks::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::os::locks::{Mutex, MutexGuard};
 use crate::os::threads;
-
-/// The connection of one slot.
-#[derive(Debug)]
-pub struct Pooled {
-    connection: Mutex<Connection>,
-    cancel_handle: CancelHandle,
-    socket_handle: SocketHandle,
-    is_cut: AtomicBool,
-    /// Its last user wants it closed, after its transaction was rolled back too.
-    is_discarded: AtomicBool,
-    owner: Mutex<Owner>,
-    made_at: Instant,
-    /// When the server responded last, as nanoseconds after `made_at`; 0 if it never has.
-    responded_after: AtomicU64,
-}
-
-/// Who has a connection, in the words of the program.
-type Owner = Option<Arc<str>>;
-
-impl Pooled {
-    pub fn new(connection: Connection) -> Self {
-        Pooled {
-            cancel_handle: connection.cancel_handle(),
-            socket_handle: connection.socket_handle(),
-            connection: Mutex::new(connection),
-            is_cut: AtomicBool::new(false),
-            is_discarded: AtomicBool::new(false),
-            owner: Mutex::default(),
-            made_at: clock::now(),
-            responded_after: AtomicU64::new(0),
-        }
-    }
-
-    /// Runs work of the pool on the connection while no caller has it.
-    pub fn with_connection<R>(&self, work: impl FnOnce(&mut Connection) -> R) -> R {
-        work(&mut self.connection.lock())
-    }
-
-    pub fn socket_handle(&self) -> &SocketHandle {
-        &self.socket_handle
-    }
-
-    /// Looks whether the server has closed its socket while nobody uses it, and closes it then.
-    /// Without the lock: a caller that gets the connection meanwhile must find it free.
-    pub fn peek(&self) -> bool {
-        self.socket_handle.probe()
-    }
-
-    /// Cuts what is in flight on it, and whatever is tried later.
-    pub fn cancel_for_good(&self) {
-        self.cancel_handle.cancel_for_good();
-    }
-
-    /// Cuts what is in flight on it at this moment.
-    pub fn cancel(&self) {
-        self.cancel_handle.cancel();
-    }
-
-    /// Cuts what is in flight, refuses what comes later, and closes the socket.
-    pub fn cut(&self) {
-        self.is_cut.store(true, Ordering::SeqCst);
-        self.cancel_for_good();
-        close_unless_busy(&mut self.connection.lock());
-    }
-
-    /// A request on it may be over: closes the connection if it was cut meanwhile.
-    fn note_end(&self, connection: &mut Connection) {
-        if self.is_cut() {
-            close_unless_busy(connection);
-        }
-    }
-
-    pub fn owner(&self) -> Owner {
-        self.owner.lock().clone()
-    }
-
-    pub fn is_cut(&self) -> bool {
-        self.is_cut.load(Ordering::SeqCst)
-    }
-
-    /// Whether the socket is still fit for a request; closes it if it is not.
-    pub fn probe(&self) -> bool {
-        let mut connection = self.connection.lock();
-        let is_alive = connection.probe();
-        if !is_alive {
-            connection.close(Duration::ZERO);
-        }
-        is_alive
-    }
-
-    /// Notes that the server responded just now.
-    pub fn note_response(&self) {
-        let after = clock::now().saturating_duration_since(self.made_at);
-        self.responded_after.store((after.as_nanos() as u64).max(1), Ordering::Relaxed);
-    }
-
-    /// When the server responded last.
-    fn responded_at(&self) -> Option<Instant> {
-        let after = self.responded_after.load(Ordering::Relaxed);
-        (after > 0).then(|| self.made_at + Duration::from_nanos(after))
-    }
-
-    pub fn condition(&self) -> Condition {
-        let connection = self.connection.lock();
-        if connection.is_busy() {
-            return Condition::lost();
-        }
-        Condition {
-            fate: if connection.transaction().is_some() {
-                Fate::RollBack
-            } else if self.is_discarded.load(Ordering::Relaxed) {
-                Fate::Discard
-            } else if !connection.is_reusable() {
-                Fate::Broken
-            } else {
-                Fate::Reuse
-            },
-            is_open: connection.is_open(),
-            opened_at: connection.opened_at(),
-            keep_alive_until: connection.keep_alive_until(),
-            answered_at: self.responded_at(),
-            pinged: None,
-        }
-    }
-}
-
-impl Lent for Arc<Pooled> {
-    fn heard_at(&self, now: Instant) -> Option<Instant> {
-        if self.cancel_handle.is_in_flight() { Some(now) } else { self.responded_at() }
-    }
-}
-
-/// One that has a request in flight is closed by the thread that ends that.
-fn close_unless_busy(connection: &mut Connection) {
-    if !connection.is_busy() {
-        connection.close(Duration::ZERO);
-    }
-}
 
 /// The client knows `request_timeout`; the caller has no deadline of its own.
 fn deadline() -> Instant {
@@ -173,27 +34,27 @@ fn busy() -> Error {
 /// May be moved between threads and shared; one request at a time runs on it.
 #[derive(Debug)]
 pub struct Lease {
-    shared: Arc<Shared>,
-    id: LeaseId,
-    connection: Arc<Pooled>,
+    pub(super) driver: Arc<Driver>,
+    pub(super) id: LeaseId,
+    pub(super) connection: Arc<PooledConnection>,
     /// Maybe a tick too early.
-    acquired_at: Instant,
-    /// The connection may not be any more as it was when it was handed out.
-    is_touched: AtomicBool,
+    pub(super) acquired_at: Instant,
+    /// The connection may no longer be as it was when it was handed out.
+    pub(super) is_touched: AtomicBool,
     /// When it was first used, as nanoseconds after `acquired_at`.
-    used_after: AtomicU64,
-    has_owner: AtomicBool,
+    pub(super) used_after: AtomicU64,
+    pub(super) has_owner: AtomicBool,
 }
 
 impl Lease {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        driver: Arc<Driver>,
         id: LeaseId,
-        connection: Arc<Pooled>,
+        connection: Arc<PooledConnection>,
         acquired_at: Instant,
     ) -> Self {
         Lease {
-            shared,
+            driver,
             id,
             connection,
             acquired_at,
@@ -256,7 +117,7 @@ impl Lease {
 
     /// Goes on with a request that [`Lease::start`] began.
     pub(crate) fn resume(&self, request: &Request, in_flight: Box<InFlight>) -> Progress {
-        let mut connection = self.connection.connection.lock();
+        let mut connection = self.connection.lock();
         let progress = connection.resume(request, in_flight);
         self.note_progress(&mut connection, progress)
     }
@@ -278,16 +139,16 @@ impl Lease {
     /// Gives up a request that [`Lease::start`] began. The connection is the lease's still, so that
     /// its release rolls an open transaction back.
     pub(crate) fn abandon(&self, in_flight: Box<InFlight>) {
-        if self.shared.is_inherited() {
+        if self.driver.is_inherited() {
             return;
         }
-        let mut connection = self.connection.connection.lock();
+        let mut connection = self.connection.lock();
         connection.abandon(in_flight);
         self.connection.note_end(&mut connection);
     }
 
     fn end(&self, end: impl FnOnce(&mut Connection) -> Result<Response>) -> Result<Response> {
-        let mut connection = self.connection.connection.lock();
+        let mut connection = self.connection.lock();
         let mut outcome = end(&mut connection);
         self.note(&mut outcome);
         self.connection.note_end(&mut connection);
@@ -302,7 +163,7 @@ impl Lease {
         progress
     }
 
-    /// Looks at the socket, as [`Pooled::probe`].
+    /// Looks at the socket, as [`PooledConnection::probe`].
     pub(super) fn probe(&self) -> bool {
         self.is_touched.store(true, Ordering::Relaxed);
         self.connection.probe()
@@ -315,7 +176,7 @@ impl Lease {
             let after = clock::now().saturating_duration_since(self.acquired_at);
             self.used_after.store(after.as_nanos() as u64, Ordering::Relaxed);
         }
-        let connection = self.connection.connection.try_lock();
+        let connection = self.connection.try_lock();
         if self.connection.is_cut() {
             return Err(Error::closed());
         }
@@ -339,7 +200,7 @@ impl Lease {
     /// Cuts the request in flight, which then fails with `Cancelled`; without one, does nothing.
     /// May be called from any thread.
     pub fn cancel(&self) {
-        if !self.shared.is_inherited() {
+        if !self.driver.is_inherited() {
             self.connection.cancel();
         }
     }
@@ -347,7 +208,7 @@ impl Lease {
     /// Whether its pool was closed, which then took the connection back.
     #[doc(hidden)]
     pub fn is_of_closed_pool(&self) -> bool {
-        self.shared.is_closed()
+        self.driver.is_closed()
     }
 
     /// Says whether it is of use in this process.
@@ -356,7 +217,7 @@ impl Lease {
     /// `InvalidHandle` in a forked child, if the parent acquired it: it belongs to the parent.
     #[doc(hidden)]
     pub fn check_process(&self) -> Result<()> {
-        if !self.shared.is_inherited() {
+        if !self.driver.is_inherited() {
             return Ok(());
         }
         Err(Error::new(
@@ -369,70 +230,7 @@ impl Lease {
     /// Names who has the connection, for the report of a leak: a request's id, say, or the place in
     /// the program. It is forgotten at the release.
     pub fn set_owner(&self, owner: &str) {
-        *self.connection.owner.lock() = Some(owner.into());
+        self.connection.set_owner(Some(owner.into()));
         self.has_owner.store(true, Ordering::Relaxed);
-    }
-
-    /// The connection will be closed instead of reused when it is released.
-    #[doc(hidden)]
-    pub fn mark_discarded(&self) {
-        self.is_touched.store(true, Ordering::Relaxed);
-        self.connection.is_discarded.store(true, Ordering::Relaxed);
-    }
-
-    /// Closes the connection instead of giving it back for reuse.
-    pub fn discard(self) {
-        self.mark_discarded();
-    }
-}
-
-impl Lease {
-    /// Gives the connection back if nothing follows from that.
-    fn release_untouched(&self) -> bool {
-        if self.is_touched.load(Ordering::Relaxed) {
-            return false;
-        }
-        let now = clock::recent();
-        // Mostly within one tick.
-        let used = if now == self.acquired_at {
-            Duration::ZERO
-        } else {
-            now.saturating_duration_since(self.acquired_at)
-        };
-        self.shared.step_untimed(|machine| machine.release_untouched(self.id, used, now))
-    }
-
-    fn release(&self) {
-        let condition = self.connection.condition();
-        let released_at = self.shared.step(|machine, now| {
-            machine.release(self.id, condition, now);
-            now
-        });
-        self.shared.stats().count_use(released_at.saturating_duration_since(self.used_since()));
-    }
-
-    /// Since when the lease counts as used: where its first request followed soon, that is exactly
-    /// when; otherwise it is exact to a tick.
-    fn used_since(&self) -> Instant {
-        let after = Duration::from_nanos(self.used_after.load(Ordering::Relaxed));
-        self.acquired_at + after.min(clock::tick())
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if self.shared.is_inherited() {
-            // What belongs to the parent is leaked, not dropped.
-            mem::forget((self.shared.clone(), self.connection.clone()));
-            return;
-        }
-        if self.has_owner.load(Ordering::Relaxed) {
-            *self.connection.owner.lock() = None;
-        }
-        if !self.release_untouched() {
-            // It may wake threads, and so write to a descriptor.
-            let _uncancelled = threads::Uncancelled::begin();
-            self.release();
-        }
     }
 }

@@ -3,15 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::driver::Shared;
-use super::lease::Pooled;
-use super::machine::Event;
+use super::driver::Driver;
+use super::machine::LogEvent;
+use super::pooled_connection::PooledConnection;
 use crate::client::one_line;
 use crate::config::LogLevel;
 use crate::os::threads;
 
-impl Shared {
-    pub(super) fn log(&self, events: Vec<Event<Arc<Pooled>>>) {
+impl Driver {
+    pub(super) fn log(&self, events: Vec<LogEvent<Arc<PooledConnection>>>) {
         let Some(log) = &self.options().log else { return };
         for event in events {
             let (level, message) = worded(&event);
@@ -22,9 +22,9 @@ impl Shared {
     }
 }
 
-fn worded(event: &Event<Arc<Pooled>>) -> (LogLevel, String) {
+fn worded(event: &LogEvent<Arc<PooledConnection>>) -> (LogLevel, String) {
     match event {
-        Event::Leak { connection, age } => {
+        LogEvent::Leak { connection, age } => {
             let owner = match connection.owner() {
                 Some(owner) => format!("by `{}`", one_line(&owner)),
                 None => "(by whom is not known: it has no owner tag)".to_owned(),
@@ -35,17 +35,17 @@ fn worded(event: &Event<Arc<Pooled>>) -> (LogLevel, String) {
             );
             (LogLevel::Warning, message)
         }
-        Event::OutageBegan(cause) => {
+        LogEvent::OutageBegan(cause) => {
             (LogLevel::Warning, format!("The server can't be reached: {}", cause.message()))
         }
-        Event::TurnedAway(true) => (
+        LogEvent::ServerDraining(true) => (
             LogLevel::Warning,
             "The server responds to GET /health with 503: it asks its clients to leave".to_owned(),
         ),
-        Event::TurnedAway(false) => {
+        LogEvent::ServerDraining(false) => {
             (LogLevel::Info, "The server responds to GET /health without 503 again".to_owned())
         }
-        Event::OutageEnded { lasted } => (
+        LogEvent::OutageEnded { lasted } => (
             LogLevel::Info,
             format!("The server can be reached again after {:.1} s", lasted.as_secs_f64()),
         ),

@@ -1,12 +1,14 @@
 //! The connection pool.
 //!
-//! `machine` decides, `driver` carries out: it owns the lock, wakes waiters and hands blocking
-//! work to `workers`. `lease` is what a caller holds.
+//! `machine` decides. `driver` holds its lock and applies its decisions: it wakes waiters and hands
+//! what may block to `workers`. To follow a connection, read `acquire`, `lease` and `release`.
+//!
+//! One knot of files stays: `driver`, `acquire` and `workers`. A waiter in the machine's queue
+//! (`acquire`) and a worker (`workers`) hold the driver, which serves the one and starts the other.
 
 mod acquire;
 mod dial_limiter;
 mod driver;
-mod handoff;
 mod lease;
 mod log;
 mod machine;
@@ -15,7 +17,9 @@ mod machine_tests;
 #[cfg(all(test, shuttle))]
 pub(crate) mod model;
 mod outage;
+mod pooled_connection;
 mod process_pool;
+mod release;
 #[cfg(all(test, not(shuttle)))]
 mod simulation;
 mod stats;
@@ -32,11 +36,10 @@ use crate::error::{Error, Result};
 use crate::os::clock;
 use crate::os::per_process::PerProcess;
 use crate::os::threads;
-use driver::Shared;
-use process_pool::{Lasting, ProcessPool};
-use waiters::WaitLimit;
+use driver::Driver;
+use process_pool::{InheritedSettings, ProcessPool};
 
-pub(crate) use acquire::{Receiver, Started, Waiting, Withdrawal};
+pub(crate) use acquire::{AcquireCallback, StartedAcquire, Waiter};
 pub use lease::Lease;
 pub use status::Status;
 
@@ -59,8 +62,8 @@ pub use status::Status;
 /// ```
 #[derive(Debug)]
 pub struct Pool {
-    incarnation: PerProcess<ProcessPool>,
-    lasting: Lasting,
+    process_pool: PerProcess<ProcessPool>,
+    inherited: InheritedSettings,
 }
 
 impl Pool {
@@ -72,8 +75,8 @@ impl Pool {
     pub fn new(options: Options) -> Result<Pool> {
         options.check()?;
         let endpoint = Endpoint::new(&options)?;
-        let lasting = Lasting::new(&options);
-        Ok(Pool { incarnation: PerProcess::new(ProcessPool::new(options, endpoint)), lasting })
+        let inherited = InheritedSettings::new(&options);
+        Ok(Pool { process_pool: PerProcess::new(ProcessPool::new(options, endpoint)), inherited })
     }
 
     /// Waits for a connection, at most `acquire_timeout`.
@@ -92,29 +95,40 @@ impl Pool {
     /// # Errors
     /// As [`Pool::acquire`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Lease> {
-        self.shared().acquire(timeout.min(MAX_DURATION))
+        match self.acquire_ready() {
+            Some(lease) => Ok(lease),
+            None => self.acquire_slow(timeout),
+        }
     }
 
-    /// Takes a connection if one is free and as fit as when it was last used. Says nothing of why
-    /// there is none, and counts nothing then; always none in a callback.
-    pub(crate) fn acquire_ready(&self, place: &mut Option<Lease>) -> bool {
-        !threads::is_in_callback() && self.shared().acquire_ready_into(place)
+    /// The fast path: takes a connection that is free and as fit as when it was last used. Does not
+    /// say why there is none, and counts nothing then; always `None` in a callback.
+    #[doc(hidden)]
+    pub fn acquire_ready(&self) -> Option<Lease> {
+        if threads::is_in_callback() { None } else { self.driver().acquire_ready() }
     }
 
-    /// Waits for a connection without a thread, at most `timeout` (`acquire_timeout` if `None`). The
-    /// receiver is made only if it has to wait.
+    /// As [`Pool::acquire_timeout`], for a caller that has tried the fast path.
+    #[doc(hidden)]
+    pub fn acquire_slow(&self, timeout: Duration) -> Result<Lease> {
+        self.driver().acquire(timeout.min(MAX_DURATION))
+    }
+
+    /// As [`Pool::try_acquire`], for a caller that has tried the fast path.
+    #[doc(hidden)]
+    pub fn try_acquire_slow(&self) -> Result<Lease> {
+        self.driver().try_acquire()
+    }
+
+    /// Waits for a connection without a thread, at most `timeout` (`acquire_timeout` if `None`), for
+    /// a caller that has tried the fast path. The callback is made only if it has to wait.
     pub(crate) fn start_acquire(
         &self,
         timeout: Option<Duration>,
-        receiver: impl FnOnce() -> Receiver,
-    ) -> Started {
-        if let Some(lease) = self.shared().acquire_ready() {
-            return Started::Over(Ok(lease));
-        }
+        callback: impl FnOnce() -> AcquireCallback,
+    ) -> StartedAcquire {
         let timeout = timeout.unwrap_or(self.options().acquire_timeout).min(MAX_DURATION);
-        let since = clock::now();
-        let wait_limit = WaitLimit { since, until: since + timeout };
-        self.shared().start_acquire(since, Some(wait_limit), receiver)
+        self.driver().start_acquire(timeout, callback)
     }
 
     /// Takes a connection if one is free, without waiting and without the network.
@@ -122,12 +136,20 @@ impl Pool {
     /// # Errors
     /// `WouldBlock` if none is free, `Closed`, and in an outage as [`Pool::acquire`].
     pub fn try_acquire(&self) -> Result<Lease> {
-        self.shared().try_acquire()
+        match self.acquire_ready() {
+            Some(lease) => Ok(lease),
+            None => self.try_acquire_slow(),
+        }
+    }
+
+    /// Gives a connection back to its pool, as dropping the lease does; see `release.rs`.
+    pub fn release(lease: Lease) {
+        drop(lease);
     }
 
     /// Counts an acquire whose caller had given up before it began: `Cancelled`, or `Closed`.
     pub(crate) fn acquire_cancelled(&self) -> Error {
-        self.shared().acquire_cancelled()
+        self.driver().acquire_cancelled()
     }
 
     /// Acquires a connection, sends one request on it and releases it.
@@ -144,33 +166,33 @@ impl Pool {
     /// `InvalidArgument` for a token that no HTTP header can carry; the old one stays then. `Closed`.
     pub fn set_token(&self, token: Option<Secret>) -> Result<()> {
         self.refuse_closed()?;
-        self.incarnation().endpoint.set_token(token)
+        self.process_pool().endpoint.set_token(token)
     }
 
     /// The numbers of this moment. Never waits for the network.
     pub fn status(&self) -> Status {
-        self.shared().status()
+        self.driver().status()
     }
 
     /// What the pool has done so far, as a JSON object: acquires by outcome, histograms of how
     /// long they and the leases took, connections created and closed by reason, how long the oldest
     /// waiter has waited.
     pub fn stats_json(&self) -> String {
-        let shared = self.shared();
-        shared.stats().to_json(shared.oldest_wait())
+        let driver = self.driver();
+        driver.stats().to_json(driver.oldest_wait())
     }
 
     /// The statistics and the status as OpenMetrics text, for Prometheus and its like.
     pub fn metrics(&self) -> String {
-        let shared = self.shared();
-        shared.stats().to_metrics(shared.status(), shared.oldest_wait())
+        let driver = self.driver();
+        driver.stats().to_metrics(driver.status(), driver.oldest_wait())
     }
 
     /// Retires every connection that is open now: idle ones at once, others when they come back.
     /// Callers notice nothing. New connections look the server's name up and read the TLS files again.
     pub fn reset(&self) {
-        self.incarnation().endpoint.refresh_tls();
-        self.shared().step(|machine, now| machine.reset(now));
+        self.process_pool().endpoint.refresh_tls();
+        self.driver().step(|machine, now| machine.reset(now));
     }
 
     /// Changes `min_connections` and `max_connections`. Connections above a smaller maximum close:
@@ -181,19 +203,19 @@ impl Pool {
     pub fn resize(&self, min_connections: u32, max_connections: u32) -> Result<()> {
         self.refuse_closed()?;
         check_size(min_connections, max_connections)?;
-        self.lasting.set_size(min_connections, max_connections);
-        self.shared().step(|machine, now| machine.resize(min_connections, max_connections, now));
+        self.inherited.set_size(min_connections, max_connections);
+        self.driver().step(|machine, now| machine.resize(min_connections, max_connections, now));
         Ok(())
     }
 
     /// The options that the pool was made with.
     pub fn options(&self) -> &Options {
-        self.incarnation.first().shared.options()
+        self.process_pool.first().driver.options()
     }
 
     /// Whether [`Pool::close`] was called.
     pub fn is_closed(&self) -> bool {
-        self.lasting.is_closed()
+        self.inherited.is_closed()
     }
 
     /// Closes the pool and returns when nothing of it is left: no socket and no thread.
@@ -214,8 +236,8 @@ impl Pool {
     /// As [`Pool::close`].
     pub fn close_within(&self, timeout: Duration) -> Result<()> {
         threads::refuse_in_callback("close")?;
-        self.lasting.set_closed();
-        self.shared().close(clock::now() + timeout.min(MAX_DURATION));
+        self.inherited.set_closed();
+        self.driver().close(clock::now() + timeout.min(MAX_DURATION));
         Ok(())
     }
 
@@ -223,11 +245,11 @@ impl Pool {
         if self.is_closed() { Err(Error::closed()) } else { Ok(()) }
     }
 
-    fn incarnation(&self) -> &ProcessPool {
-        self.incarnation.own(|parents| parents.in_child(&self.lasting))
+    fn process_pool(&self) -> &ProcessPool {
+        self.process_pool.own(|parents| parents.in_child(&self.inherited))
     }
 
-    fn shared(&self) -> &Arc<Shared> {
-        &self.incarnation().shared
+    fn driver(&self) -> &Arc<Driver> {
+        &self.process_pool().driver
     }
 }

@@ -20,12 +20,13 @@ impl Outage {
     /// The outage after one more failed dial. `chance` is uniform in 0 to 1: full jitter, so
     /// that many pools of many processes don't come back in step.
     pub fn after(previous: Option<Outage>, cause: &Error, now: Instant, chance: f64) -> Outage {
-        let (failures, began_at) = previous.map_or((0, now), |it| (it.failures, it.began_at));
+        let (failures, began_at) =
+            previous.map_or((0, now), |outage| (outage.failures, outage.began_at));
         let failures = failures.saturating_add(1);
         let ceiling = FIRST_DELAY
             .saturating_mul(1u32.checked_shl(failures - 1).unwrap_or(u32::MAX))
             .min(LONGEST_DELAY)
-            // Nobody shall wait longer for the end of an outage than it has lasted.
+            // A wait is never longer than the outage has lasted.
             .min(now.saturating_duration_since(began_at).max(FIRST_DELAY));
         Outage { cause: cause.clone(), failures, began_at, retry_at: now + ceiling.mul_f64(chance) }
     }

@@ -1,26 +1,29 @@
 //! A pool in one process, and in the children that this process forks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use super::driver::Shared;
-use crate::client::Endpoint;
+use super::dial_limiter::SlotDialLimiter;
+use super::driver::Driver;
+use super::pooled_connection::PooledConnection;
+use crate::client::{Connection, Endpoint};
 use crate::config::Options;
 use crate::os::locks::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What was changed on a pool since it was made, and holds in children too. Without a lock, which
 /// a child might inherit held.
 #[derive(Debug)]
-pub struct Lasting {
+pub struct InheritedSettings {
     is_closed: AtomicBool,
     /// The minimum in the upper half, the maximum in the lower.
     size: AtomicU64,
 }
 
-impl Lasting {
+impl InheritedSettings {
     pub fn new(options: &Options) -> Self {
-        let lasting = Lasting { is_closed: AtomicBool::new(false), size: AtomicU64::new(0) };
-        lasting.set_size(options.min_connections, options.max_connections);
-        lasting
+        let inherited =
+            InheritedSettings { is_closed: AtomicBool::new(false), size: AtomicU64::new(0) };
+        inherited.set_size(options.min_connections, options.max_connections);
+        inherited
     }
 
     pub fn set_closed(&self) {
@@ -45,23 +48,28 @@ impl Lasting {
 /// What a pool is in one process. A child leaves its parent's alone and makes its own.
 #[derive(Debug)]
 pub struct ProcessPool {
-    pub shared: Arc<Shared>,
+    pub driver: Arc<Driver>,
     pub endpoint: Arc<Endpoint>,
 }
 
 impl ProcessPool {
     pub fn new(options: Options, endpoint: Endpoint) -> Self {
         let endpoint = Arc::new(endpoint);
-        ProcessPool { shared: Shared::new(options, endpoint.clone()), endpoint }
+        let of_connections = endpoint.clone();
+        let connect = move |driver: &Weak<Driver>, slot| {
+            let limiter = Arc::new(SlotDialLimiter { driver: driver.clone(), slot });
+            PooledConnection::new(Connection::new(of_connections.clone(), limiter))
+        };
+        ProcessPool { driver: Driver::new(options, connect), endpoint }
     }
 
     /// The one of a child of this one's process.
-    pub fn in_child(&self, lasting: &Lasting) -> Self {
-        let mut options = self.shared.options().clone();
-        lasting.apply_to(&mut options);
+    pub fn in_child(&self, inherited: &InheritedSettings) -> Self {
+        let mut options = self.driver.options().clone();
+        inherited.apply_to(&mut options);
         let child = ProcessPool::new(options, self.endpoint.reborn());
-        if lasting.is_closed() {
-            child.shared.begin_close();
+        if inherited.is_closed() {
+            child.driver.begin_close();
         }
         child
     }
@@ -69,6 +77,6 @@ impl ProcessPool {
 
 impl Drop for ProcessPool {
     fn drop(&mut self) {
-        self.shared.begin_close();
+        self.driver.begin_close();
     }
 }

@@ -112,7 +112,7 @@ struct Histogram {
 /// The counters of one pool. Reading takes no lock.
 #[derive(Debug, Default)]
 pub struct Stats {
-    express: Express,
+    fast_path: FastPath,
     acquires: [AtomicU64; OUTCOMES.len()],
     wait: Histogram,
     usage: Histogram,
@@ -125,7 +125,7 @@ pub struct Stats {
 /// What happens most, which is counted where the pool's lock is held anyway: there is one writer at a time,
 /// who needs no atomic addition.
 #[derive(Debug, Default)]
-struct Express {
+struct FastPath {
     acquires: AtomicU64,
     /// Those that took no time at all.
     uses: AtomicU64,
@@ -143,7 +143,7 @@ impl Histogram {
         self.sum_us.fetch_add(us, Relaxed);
     }
 
-    /// The counts up to each end, the last without one; and the sum in seconds. There were so many
+    /// The counts up to each end, the last without one; and the sum in seconds. There were this many
     /// more that took no time at all.
     fn read(&self, more: u64) -> (Vec<u64>, f64) {
         let cumulated = self.buckets.iter().scan(more, |sum, bucket| {
@@ -192,15 +192,15 @@ impl Stats {
         }
     }
 
-    /// Counts an acquire that found a connection ready, for whoever holds the pool's lock.
-    pub fn count_express_acquire(&self) {
-        count_alone(&self.express.acquires);
+    /// Counts an acquire that found a connection ready, for a caller that holds the pool's lock.
+    pub fn count_fast_acquire(&self) {
+        count_alone(&self.fast_path.acquires);
     }
 
-    /// Counts a lease that came back as it was, for whoever holds the pool's lock.
-    pub fn count_express_use(&self, time: Duration) {
+    /// Counts a lease that came back as it was, for a caller that holds the pool's lock.
+    pub fn count_fast_use(&self, time: Duration) {
         if time.is_zero() {
-            count_alone(&self.express.uses);
+            count_alone(&self.fast_path.uses);
         } else {
             self.usage.record(time);
         }
@@ -208,7 +208,7 @@ impl Stats {
 
     fn outcomes(&self) -> [u64; OUTCOMES.len()] {
         let mut counts = self.acquires.each_ref().map(|counter| counter.load(Relaxed));
-        counts[Outcome::Direct as usize] += self.express.acquires.load(Relaxed);
+        counts[Outcome::Direct as usize] += self.fast_path.acquires.load(Relaxed);
         counts
     }
 
@@ -255,7 +255,7 @@ impl Stats {
         out.write_str(r#"},"wait":"#)?;
         self.wait.write_json(out, self.direct())?;
         out.write_str(r#","use":"#)?;
-        self.usage.write_json(out, self.express.uses.load(Relaxed))?;
+        self.usage.write_json(out, self.fast_path.uses.load(Relaxed))?;
         let (created, failures) = (self.created.load(Relaxed), self.dial_failures.load(Relaxed));
         write!(out, r#","created":{created},"dial_failures":{failures},"closed":{{"#)?;
         write_members(out, REASONS.map(|(_, name)| name), self.closed())?;
@@ -325,7 +325,7 @@ impl Stats {
         );
         self.wait.write_metrics(out, self.direct(), wait)?;
         let usage = ("phantomdb_pool_use_seconds", "How long leases were out.");
-        self.usage.write_metrics(out, self.express.uses.load(Relaxed), usage)?;
+        self.usage.write_metrics(out, self.fast_path.uses.load(Relaxed), usage)?;
         out.write_str("# EOF\n")
     }
 }

@@ -8,9 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::driver::{Core, PoolMachine, Shared};
-use super::lease::Pooled;
-use super::machine::{Condition, Event, Job, Task};
+use super::driver::{Driver, Locked, PoolMachine};
+use super::machine::{ConnectionReport, Job, JobKind, LogEvent};
+use super::pooled_connection::PooledConnection;
 use crate::client::DialPermit;
 use crate::config::{MAX_DURATION, Options};
 use crate::error::{Code, Error, Result};
@@ -41,14 +41,14 @@ pub struct Missing {
 
 /// Dials, validates, rolls back and closes.
 #[derive(Clone)]
-struct Worker(Arc<Shared>);
+struct Worker(Arc<Driver>);
 
 /// Does what is due, and tells the log what happened.
 #[derive(Clone)]
-struct Housekeeper(Arc<Shared>);
+struct Housekeeper(Arc<Driver>);
 
 enum Chore {
-    Log(Vec<Event<Arc<Pooled>>>),
+    Log(Vec<LogEvent<Arc<PooledConnection>>>),
     Tick,
 }
 
@@ -79,7 +79,7 @@ impl Threads {
     }
 }
 
-impl Shared {
+impl Driver {
     /// Starts threads that [`Threads::reserve`] counted in.
     pub(super) fn start_threads(self: &Arc<Self>, missing: Missing) {
         if missing.workers > 0 {
@@ -90,7 +90,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn do_job(self: &Arc<Self>, job: Job<Arc<Pooled>>) {
+    pub(super) fn do_job(self: &Arc<Self>, job: Job<Arc<PooledConnection>>) {
         let slot = job.slot;
         let outcome = catch_unwind(AssertUnwindSafe(|| do_task(self, job)))
             .unwrap_or_else(|_| Err(Error::new(Code::Panic, "A worker of the pool panicked")));
@@ -98,26 +98,26 @@ impl Shared {
     }
 
     /// The system refused a thread: the next event on the pool tries again.
-    fn note_refusal(&self, mut core: MutexGuard<'_, Core>) {
-        core.threads.are_too_few = true;
-        drop(core);
+    fn note_refusal(&self, mut locked: MutexGuard<'_, Locked>) {
+        locked.threads.are_too_few = true;
+        drop(locked);
         self.note_thread_end();
     }
 }
 
-impl Core {
+impl Locked {
     /// A job for the caller to do, because the system refuses threads and there is no worker.
-    pub(super) fn take_job_without_worker(&mut self) -> Option<Job<Arc<Pooled>>> {
+    pub(super) fn take_job_without_worker(&mut self) -> Option<Job<Arc<PooledConnection>>> {
         if self.threads.workers.is_zero() { self.machine.next_job() } else { None }
     }
 }
 
 impl Work for Worker {
     const NAME: &'static str = "phantomdb-work";
-    type State = Core;
-    type Job = Job<Arc<Pooled>>;
+    type State = Locked;
+    type Job = Job<Arc<PooledConnection>>;
 
-    fn lock(&self) -> MutexGuard<'_, Core> {
+    fn lock(&self) -> MutexGuard<'_, Locked> {
         self.0.lock()
     }
 
@@ -125,14 +125,14 @@ impl Work for Worker {
         &self.0.job_ready
     }
 
-    fn count(core: &mut Core) -> &mut ThreadCount {
-        &mut core.threads.workers
+    fn count(locked: &mut Locked) -> &mut ThreadCount {
+        &mut locked.threads.workers
     }
 
-    fn next(core: &mut Core) -> Next<Self::Job> {
-        match core.machine.next_job() {
+    fn next(locked: &mut Locked) -> Next<Self::Job> {
+        match locked.machine.next_job() {
             Some(job) => Next::Do(job),
-            None if core.machine.is_drained() => Next::End,
+            None if locked.machine.is_drained() => Next::End,
             None => Next::Idle,
         }
     }
@@ -141,8 +141,8 @@ impl Work for Worker {
         self.0.do_job(job);
     }
 
-    fn refused(&self, core: MutexGuard<'_, Core>) {
-        self.0.note_refusal(core);
+    fn refused(&self, locked: MutexGuard<'_, Locked>) {
+        self.0.note_refusal(locked);
     }
 
     fn ended(&self) {
@@ -152,10 +152,10 @@ impl Work for Worker {
 
 impl Work for Housekeeper {
     const NAME: &'static str = "phantomdb-keep";
-    type State = Core;
+    type State = Locked;
     type Job = Chore;
 
-    fn lock(&self) -> MutexGuard<'_, Core> {
+    fn lock(&self) -> MutexGuard<'_, Locked> {
         self.0.lock()
     }
 
@@ -163,16 +163,16 @@ impl Work for Housekeeper {
         &self.0.alarm_moved
     }
 
-    fn count(core: &mut Core) -> &mut ThreadCount {
-        &mut core.threads.housekeeper
+    fn count(locked: &mut Locked) -> &mut ThreadCount {
+        &mut locked.threads.housekeeper
     }
 
-    fn next(core: &mut Core) -> Next<Chore> {
-        if !core.events.is_empty() {
-            return Next::Do(Chore::Log(mem::take(&mut core.events)));
+    fn next(locked: &mut Locked) -> Next<Chore> {
+        if !locked.events.is_empty() {
+            return Next::Do(Chore::Log(mem::take(&mut locked.events)));
         }
-        match core.machine.alarm() {
-            _ if core.machine.is_drained() => Next::End,
+        match locked.machine.alarm() {
+            _ if locked.machine.is_drained() => Next::End,
             None => Next::Idle,
             Some(alarm) if clock::now() < alarm => Next::WaitUntil(alarm),
             Some(_) => Next::Do(Chore::Tick),
@@ -183,16 +183,16 @@ impl Work for Housekeeper {
         match chore {
             Chore::Log(events) => self.0.log(events),
             Chore::Tick => {
-                let mut core = self.0.lock();
-                core.machine.note_sleep(clock::slept(), clock::now());
-                core.machine.tick(clock::now());
-                self.0.carry_out(core);
+                let mut locked = self.0.lock();
+                locked.machine.note_sleep(clock::slept(), clock::now());
+                locked.machine.tick(clock::now());
+                self.0.apply_effects(locked);
             }
         }
     }
 
-    fn refused(&self, core: MutexGuard<'_, Core>) {
-        self.0.note_refusal(core);
+    fn refused(&self, locked: MutexGuard<'_, Locked>) {
+        self.0.note_refusal(locked);
     }
 
     fn ended(&self) {
@@ -200,40 +200,40 @@ impl Work for Housekeeper {
     }
 }
 
-fn do_task(shared: &Shared, job: Job<Arc<Pooled>>) -> Result<Condition> {
-    let options = shared.options();
+fn do_task(driver: &Driver, job: Job<Arc<PooledConnection>>) -> Result<ConnectionReport> {
+    let options = driver.options();
     let within = |timeout: Duration| clock::now() + timeout;
     let mut pinged = None;
-    job.connection.with_connection(|connection| match job.task {
+    job.connection.with_connection(|connection| match job.kind {
         // The client knows `connect_timeout`, and names it when it passes.
-        Task::Dial => connection.open_with(job_permit(), within(MAX_DURATION)),
-        Task::Probe => {
+        JobKind::Dial => connection.open_with(job_permit(), within(MAX_DURATION)),
+        JobKind::Probe => {
             connection.open_with(job_permit(), within(MAX_DURATION))?;
             let status = connection.ping(within(options.validation_timeout));
             pinged = Some(status.inspect_err(|_| connection.close(Duration::ZERO))?);
             Ok(())
         }
-        Task::RollBack => {
+        JobKind::RollBack => {
             connection.rollback(within(ROLLBACK_TIMEOUT.min(options.request_timeout)))
         }
-        Task::Ping => {
+        JobKind::Ping => {
             pinged = Some(connection.ping(within(options.validation_timeout))?);
             Ok(())
         }
-        Task::Close => {
+        JobKind::Close => {
             if connection.transaction().is_some() {
                 // Best effort: the connection goes in any case, and the server gives up on
                 // transactions of clients that are gone.
                 let _ = connection.rollback(within(options.validation_timeout));
             }
-            connection.close(shared.linger());
+            connection.close(driver.linger());
             Ok(())
         }
     })?;
     if pinged.is_some() {
         job.connection.note_response();
     }
-    Ok(Condition { pinged, ..job.connection.condition() })
+    Ok(ConnectionReport { pinged, ..job.connection.report() })
 }
 
 /// The machine counted the dial when it made the job, and learns of its end as the job's.

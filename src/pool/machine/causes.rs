@@ -1,8 +1,12 @@
 //! What callers are told who get no connection.
 
-use super::*;
+use std::time::{Duration, Instant};
 
-impl<C: Lent, W> Machine<C, W> {
+use super::slot::SlotState;
+use super::{Machine, SlotConnection};
+use crate::error::{Code, Error};
+
+impl<C: SlotConnection, W> Machine<C, W> {
     /// The error of a caller whose deadline passed while it waited.
     pub fn timeout_error(&self, waited: Duration, now: Instant) -> Error {
         let status = self.status();
@@ -59,11 +63,11 @@ impl<C: Lent, W> Machine<C, W> {
             let first = if dials == 1 { "" } else { "the first " };
             text.push_str(&format!(" ({first}for {:.1} s so far)", lasted.as_secs_f64()));
         }
-        let checked = self.count(State::Validating) + self.count(State::Suspect);
+        let checked = self.count(SlotState::Validating) + self.count(SlotState::Suspect);
         for (count, what) in [
             (checked, "checked"),
-            (self.count(State::Cleaning), "rolled back"),
-            (self.count(State::Closing), "closed"),
+            (self.count(SlotState::Cleaning), "rolled back"),
+            (self.count(SlotState::Closing), "closed"),
         ] {
             if count > 0 {
                 text.push_str(&counted(count, what));

@@ -3,9 +3,13 @@
 use std::mem;
 use std::time::Instant;
 
-use super::*;
+use super::super::stats::CloseReason;
+use super::messages::JobKind;
+use super::slot::{Slot, SlotState};
+use super::{Machine, SlotConnection};
+use crate::error::Error;
 
-impl<C: Lent, W> Machine<C, W> {
+impl<C: SlotConnection, W> Machine<C, W> {
     /// Retires every connection that is open now, each as soon as nobody uses it. In an outage the
     /// server is tried again at once: what kept it away may be what was mended.
     pub fn reset(&mut self, now: Instant) {
@@ -49,17 +53,19 @@ impl<C: Lent, W> Machine<C, W> {
     pub fn close(&mut self, now: Instant) {
         self.is_closing = true;
         while let Some(waiter) = self.waiters.pop() {
-            self.effects.deliveries.push((waiter, Err(Error::closed())));
+            self.effects.outcomes.push((waiter, Err(Error::closed())));
         }
         while let Some(slot) = self.idle.pop_front() {
             self.start_closing(slot, CloseReason::Closed);
         }
         // Work that no worker has begun is not begun any more, except closing.
         for job in mem::take(&mut self.jobs) {
-            match job.task {
-                Task::Dial | Task::Probe => self.vacate(job.slot, CloseReason::Closed),
-                Task::RollBack | Task::Ping => self.start_closing(job.slot, CloseReason::Closed),
-                Task::Close => self.start(Task::Close, job.slot),
+            match job.kind {
+                JobKind::Dial | JobKind::Probe => self.vacate(job.slot, CloseReason::Closed),
+                JobKind::RollBack | JobKind::Ping => {
+                    self.start_closing(job.slot, CloseReason::Closed)
+                }
+                JobKind::Close => self.start(JobKind::Close, job.slot),
             }
         }
         self.effects.dial_ended = true;
@@ -71,7 +77,10 @@ impl<C: Lent, W> Machine<C, W> {
         let with_worker = |slot: &&Slot<C>| {
             matches!(
                 slot.state,
-                State::Dialing | State::Cleaning | State::Validating | State::Suspect
+                SlotState::Dialing
+                    | SlotState::Cleaning
+                    | SlotState::Validating
+                    | SlotState::Suspect
             )
         };
         self.slots.iter().filter(with_worker).filter_map(|slot| slot.connection.clone()).collect()
@@ -81,7 +90,7 @@ impl<C: Lent, W> Machine<C, W> {
     pub fn cut(&mut self) -> Vec<C> {
         let mut connections = Vec::new();
         for slot in 0..self.slots.len() {
-            if self.slots[slot].state == State::Leased {
+            if self.slots[slot].state == SlotState::Leased {
                 connections.push(self.connection(slot));
                 self.vacate(slot, CloseReason::Closed);
             }
@@ -91,6 +100,6 @@ impl<C: Lent, W> Machine<C, W> {
 
     /// Whether a smaller maximum leaves no room for all that are not on their way out.
     pub(super) fn is_over_max(&self) -> bool {
-        self.total() - self.count(State::Closing) > self.options.max_connections as usize
+        self.total() - self.count(SlotState::Closing) > self.options.max_connections as usize
     }
 }

@@ -2,20 +2,26 @@
 
 use std::time::Instant;
 
-use super::*;
+use super::super::outage::Outage;
+use super::super::stats::CloseReason;
+use super::messages::{ConnectionReport, JobKind, LogEvent};
+use super::slot::SlotState;
+use super::{Machine, SlotConnection};
+use crate::config::Validation;
+use crate::error::{Code, Error};
 
-impl<C: Lent, W> Machine<C, W> {
+impl<C: SlotConnection, W> Machine<C, W> {
     pub(super) fn dial_done(
         &mut self,
         slot: usize,
-        outcome: Result<Condition, Error>,
+        outcome: Result<ConnectionReport, Error>,
         now: Instant,
     ) {
         self.note_dial_end(slot, outcome.as_ref().err(), now);
         if outcome.is_ok() {
             let is_in_outage = self.outage.is_some();
             let entry = &mut self.slots[slot];
-            // A probe was answered a ping; of others the first response is waited for.
+            // A probe got a response to its ping; of others the first response is waited for.
             let was_probe = entry.is_probe;
             (entry.is_unproved, entry.is_probe) = (!was_probe, !was_probe && is_in_outage);
             if was_probe {
@@ -23,8 +29,8 @@ impl<C: Lent, W> Machine<C, W> {
             }
         }
         match outcome {
-            Ok(condition) => {
-                self.settle(slot, condition, now);
+            Ok(report) => {
+                self.settle(slot, report, now);
                 self.retire_replaced();
             }
             Err(_) => {
@@ -46,7 +52,7 @@ impl<C: Lent, W> Machine<C, W> {
             (entry.is_unproved, entry.is_probe) = (true, self.outage.is_some());
         }
         self.note_dial_end(slot, failure, now);
-        if self.slots[slot].state == State::Vacant {
+        if self.slots[slot].state == SlotState::Vacant {
             // It was cut meanwhile.
             self.note_socket(slot, false, CloseReason::Closed);
         }
@@ -80,28 +86,28 @@ impl<C: Lent, W> Machine<C, W> {
     pub(super) fn fail_dial(&mut self, cause: &Error, now: Instant) {
         self.stats.count_dial(false);
         if self.outage.is_none() {
-            self.effects.events.push(Event::OutageBegan(cause.clone()));
+            self.effects.events.push(LogEvent::OutageBegan(cause.clone()));
         }
         let previous = self.outage.take();
-        self.outage = Some(Outage::after(previous, cause, now, self.chance.f64()));
+        self.outage = Some(Outage::after(previous, cause, now, self.rng.f64()));
         // What was opened before says nothing of new connections any more.
-        for slot in self.slots.iter_mut().filter(|slot| slot.state != State::Dialing) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.state != SlotState::Dialing) {
             slot.is_probe = false;
         }
         self.effects.dial_ended = true;
     }
 
-    /// The server answered on a connection that was opened since the last dial failed.
+    /// The server responded on a connection that was opened since the last dial failed.
     pub(super) fn end_outage(&mut self, now: Instant) {
         if let Some(outage) = self.outage.take() {
             let lasted = outage.age(now);
-            self.effects.events.push(Event::OutageEnded { lasted });
+            self.effects.events.push(LogEvent::OutageEnded { lasted });
             self.effects.dial_ended = true;
         }
     }
 
     pub(super) fn dials_under_way(&self) -> usize {
-        self.count(State::Dialing) + self.lease_dials
+        self.count(SlotState::Dialing) + self.lease_dials
     }
 
     /// Whether the pool may start one more dial. Holders of leases go first.
@@ -120,11 +126,11 @@ impl<C: Lent, W> Machine<C, W> {
 
     /// A worker opens one connection more.
     pub(super) fn dial_new(&mut self, now: Instant) {
-        let slot = self.add_slot(State::Vacant, now);
+        let slot = self.add_slot(SlotState::Vacant, now);
         self.start_dial(slot, now);
     }
 
-    /// A worker opens this connection. In an outage it has the server answer a ping on it, before it
+    /// A worker opens this connection. In an outage it has the server respond to a ping on it, before it
     /// counts as opened: there are fronts that accept for servers that are gone.
     pub(super) fn start_dial(&mut self, slot: usize, now: Instant) {
         let epoch = self.epoch;
@@ -132,42 +138,43 @@ impl<C: Lent, W> Machine<C, W> {
         entry.epoch = epoch;
         entry.dialing_since = Some(now);
         entry.is_probe = self.outage.is_some();
-        let task = if entry.is_probe { Task::Probe } else { Task::Dial };
-        self.start(task, slot);
+        let kind = if entry.is_probe { JobKind::Probe } else { JobKind::Dial };
+        self.start(kind, slot);
     }
 
     /// In an outage, callers learn the truth at once instead of waiting for their time-out;
     /// but while connections are in use that may still come back, they wait for these.
-    pub(super) fn refuse_the_hopeless(&mut self, now: Instant) {
+    pub(super) fn refuse_waiters_in_outage(&mut self, now: Instant) {
         if self.outage.is_none() || self.waiters.is_empty() && self.dial_queue.is_empty() {
             return;
         }
-        if let Some(at) = self.hope_ends_at(now).filter(|at| *at > now) {
+        if let Some(at) = self.return_expected_until(now).filter(|at| *at > now) {
             self.want_alarm(at);
             return;
         }
         if !self.dial_queue.is_empty() {
-            // They ask again and hear it.
+            // They ask again and are refused.
             self.effects.dial_ended = true;
         }
         let Some(outage) = self.outage.as_ref().filter(|_| !self.may_dial(now)) else { return };
         let error = outage.error(now);
         while self.waiters.len() > self.supply() {
             let Some(waiter) = self.waiters.pop_last() else { return };
-            self.effects.deliveries.push((waiter, Err(error.clone())));
+            self.effects.outcomes.push((waiter, Err(error.clone())));
         }
     }
 
     /// When those who wait in an outage have nothing to wait for any more.
-    pub(super) fn next_end_of_hope(&self, now: Instant) -> Option<Instant> {
-        let is_hoped_for = !self.waiters.is_empty() || !self.dial_queue.is_empty();
-        let ends_at = self.outage.as_ref().filter(|_| is_hoped_for).and(self.hope_ends_at(now));
+    pub(super) fn next_return_deadline(&self, now: Instant) -> Option<Instant> {
+        let is_awaited = !self.waiters.is_empty() || !self.dial_queue.is_empty();
+        let ends_at =
+            self.outage.as_ref().filter(|_| is_awaited).and(self.return_expected_until(now));
         ends_at.filter(|at| *at > now)
     }
 
     /// Tries a lost server again though nobody waits: callers who only try never wait, and a
     /// burst of callers after a quiet time is not to find an outage that is long over.
-    pub(super) fn probe(&mut self, now: Instant) {
+    pub(super) fn probe_lost_server(&mut self, now: Instant) {
         if self.outage.is_none() || !self.may_dial(now) {
             return;
         }

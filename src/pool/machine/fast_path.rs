@@ -1,9 +1,12 @@
-//! The common case in few instructions: an acquire and a release from which nothing else follows.
-//! Where something might, these say so and change nothing, and the usual way is to be taken.
+//! The fast path, in few instructions: an acquire and a release from which nothing else follows.
+//! Where something might, these say so and change nothing, and the slow path has to be taken.
 
-use super::*;
+use std::time::{Duration, Instant};
 
-impl<C: Lent, W> Machine<C, W> {
+use super::messages::{Grant, LeaseId};
+use super::{Machine, SlotConnection};
+
+impl<C: SlotConnection, W> Machine<C, W> {
     /// Hands out the connection that was used last, if [`Machine::acquire`] would do just that.
     /// `now` may be a tick behind the time that the connection came back.
     pub fn acquire_ready(&mut self, now: Instant) -> Option<Grant<C>> {
@@ -19,7 +22,7 @@ impl<C: Lent, W> Machine<C, W> {
             return None;
         }
         self.idle.pop_back();
-        self.stats.count_express_acquire();
+        self.stats.count_fast_acquire();
         Some(self.grant(slot, false, now))
     }
 
@@ -40,7 +43,7 @@ impl<C: Lent, W> Machine<C, W> {
             && (entry.epoch == self.epoch || !entry.is_open)
             && self.is_worth_keeping(slot);
         if is_kept {
-            self.stats.count_express_use(used);
+            self.stats.count_fast_use(used);
             self.park(slot, now);
         }
         is_kept

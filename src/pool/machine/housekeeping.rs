@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Instant;
 
-use super::*;
+use super::super::stats::CloseReason;
+use super::messages::LogEvent;
+use super::slot::{Slot, SlotState};
+use super::{Machine, SlotConnection};
 
-impl<C: Lent, W> Machine<C, W> {
+impl<C: SlotConnection, W> Machine<C, W> {
     /// Does what is due: tells callers that their time is over, retires and closes idle
     /// connections, tries a lost server again.
     pub fn tick(&mut self, now: Instant) {
-        self.refuse_the_expired(now);
+        self.time_out_waiters(now);
         if !self.is_closing {
             self.close_expired(now);
             self.replace_retiring(now);
@@ -30,12 +33,12 @@ impl<C: Lent, W> Machine<C, W> {
         self.alarm
     }
 
-    /// Tells waiters whose patience has ended.
-    fn refuse_the_expired(&mut self, now: Instant) {
-        while let Some((place, since)) = self.waiters.first_expired(now) {
+    /// Refuses waiters whose deadline has passed.
+    fn time_out_waiters(&mut self, now: Instant) {
+        while let Some((position, since)) = self.waiters.first_expired(now) {
             let error = self.timeout_error(now.saturating_duration_since(since), now);
-            if let Some(waiter) = self.waiters.remove(place) {
-                self.effects.deliveries.push((waiter, Err(error)));
+            if let Some(waiter) = self.waiters.remove(position) {
+                self.effects.outcomes.push((waiter, Err(error)));
             }
         }
     }
@@ -47,7 +50,7 @@ impl<C: Lent, W> Machine<C, W> {
                     // The slot is better used for the next dial than by an unopened connection.
                     return;
                 }
-                let slot = self.add_slot(State::Vacant, now);
+                let slot = self.add_slot(SlotState::Vacant, now);
                 self.park(slot, now);
             } else if self.may_dial(now) {
                 self.dial_new(now);
@@ -58,7 +61,8 @@ impl<C: Lent, W> Machine<C, W> {
     }
 
     pub(super) fn surplus(&self) -> usize {
-        let staying = self.total() - self.count(State::Closing) - self.count(State::Dialing);
+        let staying =
+            self.total() - self.count(SlotState::Closing) - self.count(SlotState::Dialing);
         staying.saturating_sub(self.options.min_connections as usize)
     }
 
@@ -124,7 +128,7 @@ impl<C: Lent, W> Machine<C, W> {
         if threshold.is_zero() {
             return;
         }
-        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Leased) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == SlotState::Leased) {
             let age = now.saturating_duration_since(slot.leased_at);
             if age < threshold || slot.is_leak_reported {
                 continue;
@@ -132,14 +136,15 @@ impl<C: Lent, W> Machine<C, W> {
             slot.is_leak_reported = true;
             self.stats.count_leak();
             if let Some(connection) = slot.connection.clone() {
-                self.effects.events.push(Event::Leak { connection, age });
+                self.effects.events.push(LogEvent::Leak { connection, age });
             }
         }
     }
 
     pub(super) fn next_leak(&self) -> Option<Instant> {
         let threshold = self.options.leak_threshold;
-        let unreported = |slot: &&Slot<C>| slot.state == State::Leased && !slot.is_leak_reported;
+        let unreported =
+            |slot: &&Slot<C>| slot.state == SlotState::Leased && !slot.is_leak_reported;
         let oldest = self.slots.iter().filter(unreported).map(|slot| slot.leased_at).min();
         oldest.filter(|_| !threshold.is_zero()).map(|at| at + threshold)
     }
@@ -155,8 +160,8 @@ impl<C: Lent, W> Machine<C, W> {
         let successor = successor.filter(|at| *at > now).min();
         let (wait_limit, leak) = (self.waiters.first_deadline(), self.next_leak());
         let peek = self.peek_at.filter(|_| !self.is_closing);
-        let (retry, hope) = (self.next_retry(now), self.next_end_of_hope(now));
-        let due = [expiry, retirement, successor, wait_limit, leak, peek, retry, hope];
+        let (retry, return_deadline) = (self.next_retry(now), self.next_return_deadline(now));
+        let due = [expiry, retirement, successor, wait_limit, leak, peek, retry, return_deadline];
         due.into_iter().flatten().min()
     }
 

@@ -1,19 +1,24 @@
 //! What must hold after every event, recounted from the slots; for tests.
 
-use super::*;
+use std::time::Instant;
 
-impl<C: Lent, W> Machine<C, W> {
-    /// Panics if the machine contradicts itself or one of its two promises.
+use super::super::outage::Outage;
+use super::messages::{ConnectionReport, Job, JobKind, LeaseId};
+use super::slot::{STATES, SlotState};
+use super::{Machine, SlotConnection};
+
+impl<C: SlotConnection, W> Machine<C, W> {
+    /// Panics if the machine contradicts itself or one of its two invariants.
     pub fn check_invariants(&self, now: Instant) {
         self.check_conservation();
         self.check_idle();
         self.check_jobs();
-        self.check_promises();
+        self.check_reservations();
         if !self.is_closing {
             self.check_nothing_left_to_give(now);
             self.check_minimum(now);
             self.check_alarm(now);
-            self.check_hope(now);
+            self.check_waiters_in_outage(now);
         }
     }
 
@@ -38,9 +43,9 @@ impl<C: Lent, W> Machine<C, W> {
     }
 
     /// The connections whose sockets go to holders of leases that have none.
-    pub fn promised(&self) -> Vec<C> {
-        let promised = self.slots.iter().filter(|slot| slot.state == State::Promised);
-        promised.filter_map(|slot| slot.connection.clone()).collect()
+    pub fn reserved(&self) -> Vec<C> {
+        let reserved = self.slots.iter().filter(|slot| slot.state == SlotState::Reserved);
+        reserved.filter_map(|slot| slot.connection.clone()).collect()
     }
 
     /// How many connections may have died as another did.
@@ -48,9 +53,9 @@ impl<C: Lent, W> Machine<C, W> {
         self.slots.iter().filter(|slot| slot.is_suspect).count()
     }
 
-    /// Whether a lease's connection is in the condition that the machine knows.
-    pub fn knows(&self, lease: LeaseId, condition: &Condition) -> bool {
-        self.slots[lease.slot].is_as_in(condition)
+    /// Whether a lease's connection is as the machine knows it.
+    pub fn knows(&self, lease: LeaseId, report: &ConnectionReport) -> bool {
+        self.slots[lease.slot].is_as_in(report)
     }
 
     fn check_conservation(&self) {
@@ -58,7 +63,7 @@ impl<C: Lent, W> Machine<C, W> {
         for slot in &self.slots {
             counts[slot.state as usize] += 1;
             assert_eq!(
-                slot.state == State::Vacant,
+                slot.state == SlotState::Vacant,
                 slot.connection.is_none(),
                 "rule 2: a slot has a connection unless it is vacant"
             );
@@ -67,10 +72,10 @@ impl<C: Lent, W> Machine<C, W> {
         assert_eq!(counts.iter().sum::<usize>(), self.slots.len(), "rule 2: states sum up");
         assert_eq!(
             self.vacant.len(),
-            self.count(State::Vacant),
+            self.count(SlotState::Vacant),
             "rule 2: the list of vacant slots"
         );
-        assert!(self.vacant.iter().all(|slot| self.slots[*slot].state == State::Vacant));
+        assert!(self.vacant.iter().all(|slot| self.slots[*slot].state == SlotState::Vacant));
         // A smaller maximum is reached as soon as those in use come back and others are closed;
         // the simulation checks that there are never more than before.
         assert!(!self.is_over_max() || self.idle.is_empty(), "rule 1: at most max");
@@ -80,23 +85,23 @@ impl<C: Lent, W> Machine<C, W> {
         );
     }
 
-    /// What is promised is promised to one holder of a lease who waits.
-    fn check_promises(&self) {
-        let mut promised: Vec<_> = self.slots.iter().filter_map(|slot| slot.promised).collect();
-        promised.sort_unstable();
-        promised.dedup();
-        assert_eq!(promised.len(), self.count(State::Promised), "rule 2: promised sockets");
+    /// What is reserved is reserved for one holder of a lease who waits.
+    fn check_reservations(&self) {
+        let mut reserved: Vec<_> = self.slots.iter().filter_map(|slot| slot.reserved).collect();
+        reserved.sort_unstable();
+        reserved.dedup();
+        assert_eq!(reserved.len(), self.count(SlotState::Reserved), "rule 2: reserved sockets");
         for (slot, entry) in self.slots.iter().enumerate() {
-            let Some(from) = entry.promised else { continue };
-            assert_eq!(entry.state, State::Leased);
-            assert_eq!(self.slots[from].state, State::Promised);
-            assert!(self.dial_queue.contains(&slot), "rule 10: promised to nobody who waits");
+            let Some(from) = entry.reserved else { continue };
+            assert_eq!(entry.state, SlotState::Leased);
+            assert_eq!(self.slots[from].state, SlotState::Reserved);
+            assert!(self.dial_queue.contains(&slot), "rule 10: reserved to nobody who waits");
         }
     }
 
-    /// In an outage nobody is left waiting without hope, and nobody is refused with it.
-    fn check_hope(&self, now: Instant) {
-        if self.outage.is_none() || self.has_hope(now) || self.is_tick_due(now) {
+    /// In an outage nobody is left waiting for a connection that cannot come back, and nobody is refused while one may.
+    fn check_waiters_in_outage(&self, now: Instant) {
+        if self.outage.is_none() || self.is_return_expected(now) || self.is_tick_due(now) {
             return;
         }
         assert!(
@@ -106,11 +111,11 @@ impl<C: Lent, W> Machine<C, W> {
     }
 
     fn check_idle(&self) {
-        assert_eq!(self.idle.len(), self.count(State::Idle), "rule 2: the list of idle slots");
+        assert_eq!(self.idle.len(), self.count(SlotState::Idle), "rule 2: the list of idle slots");
         let mut seen_open = false;
         for slot in &self.idle {
             let entry = &self.slots[*slot];
-            assert_eq!(entry.state, State::Idle);
+            assert_eq!(entry.state, SlotState::Idle);
             assert!(entry.is_open || !seen_open, "opened connections are handed out first");
             assert!(!entry.is_suspect, "rule 14: a suspect is idle");
             seen_open |= entry.is_open;
@@ -124,11 +129,11 @@ impl<C: Lent, W> Machine<C, W> {
         assert_eq!(slots.len(), self.jobs.len(), "one job per slot");
         for job in &self.jobs {
             let state = self.slots[job.slot].state;
-            let fits = match job.task {
-                Task::Dial | Task::Probe => state == State::Dialing,
-                Task::RollBack => state == State::Cleaning,
-                Task::Ping => matches!(state, State::Validating | State::Suspect),
-                Task::Close => state == State::Closing,
+            let fits = match job.kind {
+                JobKind::Dial | JobKind::Probe => state == SlotState::Dialing,
+                JobKind::RollBack => state == SlotState::Cleaning,
+                JobKind::Ping => matches!(state, SlotState::Validating | SlotState::Suspect),
+                JobKind::Close => state == SlotState::Closing,
             };
             assert!(fits, "a job fits the state of its slot");
         }

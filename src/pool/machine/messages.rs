@@ -1,11 +1,11 @@
-//! What the machine is told and what it answers.
+//! What the machine is told, and what it decides.
 
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
 /// A connection, as the machine knows it.
-pub trait Lent: Clone {
+pub trait SlotConnection: Clone {
     /// When the server was last heard from on it: `now` while a request is under way on it. Asked of
     /// connections that callers have.
     fn heard_at(&self, now: Instant) -> Option<Instant>;
@@ -43,9 +43,9 @@ pub enum Acquired<C> {
     Refused(Error),
 }
 
-/// What is to become of a connection that comes back.
+/// How a connection comes back, and so what is done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Disposition {
     Reuse,
     RollBack,
     /// Its user does not want it to be reused.
@@ -54,56 +54,56 @@ pub enum Fate {
     Broken,
 }
 
-/// The condition in which a connection comes back, or leaves a worker.
+/// What is known of a connection that comes back from a caller or a worker.
 #[derive(Clone, Copy, Debug)]
-pub struct Condition {
-    pub fate: Fate,
+pub struct ConnectionReport {
+    pub disposition: Disposition,
     pub is_open: bool,
     pub opened_at: Option<Instant>,
     /// When the server said that it closes this connection.
     pub keep_alive_until: Option<Instant>,
-    /// The last time that the server answered on it.
-    pub answered_at: Option<Instant>,
+    /// The last time that the server responded on it.
+    pub last_response_at: Option<Instant>,
     /// The status of the response to a ping, if it was pinged just now.
     pub pinged: Option<u16>,
 }
 
-impl Condition {
+impl ConnectionReport {
     /// Of a connection of which nothing is known any more.
     pub fn lost() -> Self {
-        Condition {
-            fate: Fate::Broken,
+        ConnectionReport {
+            disposition: Disposition::Broken,
             is_open: false,
             opened_at: None,
             keep_alive_until: None,
-            answered_at: None,
+            last_response_at: None,
             pinged: None,
         }
     }
 }
 
-/// Work that may block, for a worker.
+/// What a worker does, because it may block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
+pub enum JobKind {
     Dial,
-    /// A dial, and a ping that must be answered.
+    /// A dial, and a ping that must get a response.
     Probe,
     RollBack,
     Ping,
     Close,
 }
 
-impl Task {
+impl JobKind {
     /// Whether it opens a connection.
     pub fn is_dial(self) -> bool {
-        matches!(self, Task::Dial | Task::Probe)
+        matches!(self, JobKind::Dial | JobKind::Probe)
     }
 }
 
-/// A task on the connection of a slot.
+/// A job on the connection of a slot.
 #[derive(Debug)]
 pub struct Job<C> {
-    pub task: Task,
+    pub kind: JobKind,
     pub slot: usize,
     pub connection: C,
 }
@@ -120,11 +120,11 @@ pub enum DialDecision<C> {
     Refuse(Error),
 }
 
-/// What the driver carries out after it let go of the lock.
+/// What the driver does after it has released the lock.
 #[derive(Debug)]
 pub struct Effects<C, W> {
     /// Waiters and what each of them gets.
-    pub deliveries: Vec<(W, Result<Grant<C>, Error>)>,
+    pub outcomes: Vec<(W, Result<Grant<C>, Error>)>,
     /// How many new jobs wait for a worker.
     pub new_jobs: usize,
     /// The housekeeper must wake earlier than it was told.
@@ -134,13 +134,13 @@ pub struct Effects<C, W> {
     /// Idle connections whose sockets are to be looked at; see [`super::Machine::found_closed`].
     pub peeks: Vec<(LeaseId, C)>,
     /// What the log is to be told.
-    pub events: Vec<Event<C>>,
+    pub events: Vec<LogEvent<C>>,
 }
 
 impl<C, W> Effects<C, W> {
     pub(super) fn none() -> Self {
         Effects {
-            deliveries: Vec::new(),
+            outcomes: Vec::new(),
             new_jobs: 0,
             alarm_moved: false,
             dial_ended: false,
@@ -153,20 +153,20 @@ impl<C, W> Effects<C, W> {
         self.alarm_moved
             || self.dial_ended
             || self.new_jobs > 0
-            || !self.deliveries.is_empty()
+            || !self.outcomes.is_empty()
             || !self.events.is_empty()
     }
 }
 
-/// Something that people want to know of.
+/// Something for the program's log.
 #[derive(Debug)]
-pub enum Event<C> {
+pub enum LogEvent<C> {
     /// A lease is out for longer than `leak_threshold`.
     Leak { connection: C, age: Duration },
     /// A dial failed, after none had.
     OutageBegan(Error),
-    /// The server answered on a new connection, after dials had failed.
+    /// The server responded on a new connection, after dials had failed.
     OutageEnded { lasted: Duration },
-    /// The server answers pings with 503, or does so no more.
-    TurnedAway(bool),
+    /// The server responds to pings with 503, or no longer does.
+    ServerDraining(bool),
 }

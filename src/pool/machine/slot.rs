@@ -1,13 +1,13 @@
-//! A slot: a place for one connection, and what the pool knows of it.
+//! A slot: room for one connection, and what the pool knows of it.
 
 use std::time::{Duration, Instant};
 
 use super::super::stats::CloseReason;
-use super::messages::Condition;
+use super::messages::ConnectionReport;
 
-/// Where a slot is; it is in exactly one of these.
+/// The state of a slot; it is in exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum SlotState {
     /// Nobody has it; it can be handed out.
     Idle,
     /// A caller has it.
@@ -16,24 +16,24 @@ pub enum State {
     Dialing,
     /// A worker rolls its transaction back.
     Cleaning,
-    /// A worker asks the server whether it still answers on it.
+    /// A worker pings the server on it.
     Validating,
-    /// A worker asks the same, because another connection died without a word.
+    /// A worker pings the server on it, because another connection died silently.
     Suspect,
     /// Its socket goes to the holder of a lease that has none.
-    Promised,
+    Reserved,
     /// A worker closes it; the server may count it until that is done.
     Closing,
     /// It does not exist and counts for nothing.
     Vacant,
 }
 
-pub const STATES: usize = State::Vacant as usize + 1;
+pub const STATES: usize = SlotState::Vacant as usize + 1;
 
-/// A place for one connection.
+/// Room for one connection.
 #[derive(Debug)]
 pub struct Slot<C> {
-    pub state: State,
+    pub state: SlotState,
     /// Counts the leases, so that one that has ended can't be given back.
     pub generation: u32,
     pub connection: Option<C>,
@@ -66,7 +66,7 @@ pub struct Slot<C> {
     /// A dial for it is under way.
     pub dialing_since: Option<Instant>,
     /// The slot whose socket it is to get.
-    pub promised: Option<usize>,
+    pub reserved: Option<usize>,
 }
 
 /// What a slot knows of its socket.
@@ -83,7 +83,7 @@ pub struct Socket {
 impl<C> Slot<C> {
     pub fn vacant(now: Instant) -> Self {
         Slot {
-            state: State::Vacant,
+            state: SlotState::Vacant,
             generation: 0,
             connection: None,
             is_open: false,
@@ -103,7 +103,7 @@ impl<C> Slot<C> {
             is_probe: false,
             has_failed: false,
             dialing_since: None,
-            promised: None,
+            reserved: None,
         }
     }
 
@@ -113,26 +113,26 @@ impl<C> Slot<C> {
         *self = Slot { generation, epoch, connection: Some(connection), ..Slot::vacant(now) };
     }
 
-    /// Takes note of the condition in which the connection is now. `lifetime` says how long a new
+    /// Takes note of the state of the connection. `lifetime` says how long a new
     /// socket lives, and `lead` is how long before its end a replacement is looked for. What was
     /// last heard from before `suspects_heard_before` stays suspect.
     pub fn note(
         &mut self,
-        condition: &Condition,
+        report: &ConnectionReport,
         lifetime: impl FnOnce() -> Option<Duration>,
         lead: Duration,
         suspects_heard_before: Option<Instant>,
     ) {
-        self.is_open = condition.is_open;
-        self.heard_at = condition.answered_at.max(condition.opened_at);
+        self.is_open = report.is_open;
+        self.heard_at = report.last_response_at.max(report.opened_at);
         self.is_suspect &= self.is_open && self.heard_at < suspects_heard_before;
-        if self.opened_at != condition.opened_at {
-            self.opened_at = condition.opened_at;
-            self.retire_at = condition.opened_at.and_then(|at| Some(at + lifetime()?));
+        if self.opened_at != report.opened_at {
+            self.opened_at = report.opened_at;
+            self.retire_at = report.opened_at.and_then(|at| Some(at + lifetime()?));
             self.replace_at = self.retire_at.map(|at| at - lead);
             self.has_successor = false;
         }
-        self.usable_until = match (self.retire_at, condition.keep_alive_until) {
+        self.usable_until = match (self.retire_at, report.keep_alive_until) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
@@ -179,10 +179,10 @@ impl<C> Slot<C> {
     }
 
     #[cfg(test)]
-    pub fn is_as_in(&self, condition: &Condition) -> bool {
-        self.is_open == condition.is_open
-            && self.opened_at == condition.opened_at
-            && condition.keep_alive_until.is_none()
+    pub fn is_as_in(&self, report: &ConnectionReport) -> bool {
+        self.is_open == report.is_open
+            && self.opened_at == report.opened_at
+            && report.keep_alive_until.is_none()
     }
 
     pub fn is_spent(&self, now: Instant) -> bool {

@@ -1,15 +1,20 @@
-//! Lease holders that need a socket and may not dial for it, and what those who wait in an outage may
-//! still hope for.
+//! Lease holders that need a socket and may not dial for it, and until when those who wait in an
+//! outage may expect a connection back.
 //!
-//! A server that takes no more connections still answers on those that it has. Whoever holds a lease
-//! without a socket then waits as the waiters do, ahead of them, and gets the socket of a connection
-//! that comes back: that connection's slot is promised to it, and vacant once it took the socket.
+//! A server that takes no more connections still responds on those that it has. The holder of a
+//! lease without a socket then waits as the waiters do, ahead of them, and gets the socket of a connection
+//! that comes back: that connection's slot is reserved for it, and vacant once it took the socket.
 
 use std::time::Instant;
 
-use super::*;
+use super::super::outage::Outage;
+use super::super::stats::CloseReason;
+use super::messages::{ConnectionReport, DialDecision, Disposition};
+use super::slot::SlotState;
+use super::{Machine, SlotConnection};
+use crate::error::{Code, Error};
 
-impl<C: Lent, W> Machine<C, W> {
+impl<C: SlotConnection, W> Machine<C, W> {
     /// Whether the holder of a lease may open its connection now. A holder who got
     /// [`DialDecision::Wait`] says so with `waited` when it asks again.
     pub fn begin_lease_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialDecision<C> {
@@ -21,7 +26,7 @@ impl<C: Lent, W> Machine<C, W> {
             (DialDecision::Wait, true) | (_, false) => {}
             (_, true) => self.leave_dial_queue(slot),
         }
-        if let (DialDecision::Wait, Some(at)) = (&decision, self.next_end_of_hope(now)) {
+        if let (DialDecision::Wait, Some(at)) = (&decision, self.next_return_deadline(now)) {
             self.want_alarm(at);
         }
         self.balance(now);
@@ -29,7 +34,7 @@ impl<C: Lent, W> Machine<C, W> {
     }
 
     fn decide_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialDecision<C> {
-        if let Some(from) = self.slots[slot].promised.take() {
+        if let Some(from) = self.slots[slot].reserved.take() {
             return DialDecision::TakeSocket(self.move_socket(from, slot));
         }
         let mut limit = self.options.max_connecting as usize;
@@ -39,12 +44,16 @@ impl<C: Lent, W> Machine<C, W> {
                 return DialDecision::TakeSocket(self.move_socket(from, slot));
             }
             if !is_due || self.dials_under_way() > 0 {
-                let has_hope = self.has_hope(now);
-                return if has_hope { DialDecision::Wait } else { DialDecision::Refuse(error) };
+                let is_return_expected = self.is_return_expected(now);
+                return if is_return_expected {
+                    DialDecision::Wait
+                } else {
+                    DialDecision::Refuse(error)
+                };
             }
             limit = 1;
         }
-        // Whoever asks first must not pass those that wait.
+        // A new request must not pass those that wait.
         let ahead = if waited { 0 } else { self.dial_queue.len() };
         if self.dials_under_way() + ahead >= limit {
             return DialDecision::Wait;
@@ -58,8 +67,8 @@ impl<C: Lent, W> Machine<C, W> {
     /// A holder who got [`DialDecision::Wait`] gives up.
     pub fn give_up_lease_dial(&mut self, slot: usize, now: Instant) {
         self.leave_dial_queue(slot);
-        if let Some(from) = self.slots[slot].promised.take() {
-            self.keep_promised(from, now);
+        if let Some(from) = self.slots[slot].reserved.take() {
+            self.release_reserved(from, now);
         }
         self.effects.dial_ended = true;
         self.balance(now);
@@ -67,7 +76,7 @@ impl<C: Lent, W> Machine<C, W> {
 
     /// Whether the holder of a lease whose dial has just failed waits on, instead of failing.
     pub fn may_wait_to_dial(&self, now: Instant) -> bool {
-        !self.is_closing && self.outage.is_some() && self.has_hope(now)
+        !self.is_closing && self.outage.is_some() && self.is_return_expected(now)
     }
 
     /// What a holder of a lease is told whose time is over while it waits to dial.
@@ -83,26 +92,26 @@ impl<C: Lent, W> Machine<C, W> {
 
     /// In an outage, an open connection that has come back goes to the holder of a lease who waits for
     /// a socket. False if there is none.
-    pub(super) fn promise_socket(&mut self, from: usize) -> bool {
+    pub(super) fn reserve_socket(&mut self, from: usize) -> bool {
         if self.outage.is_none() || !self.slots[from].is_open {
             return false;
         }
         let is_without = |slot: &&usize| {
             let slot = &self.slots[**slot];
-            slot.state == State::Leased && slot.promised.is_none()
+            slot.state == SlotState::Leased && slot.reserved.is_none()
         };
         let Some(to) = self.dial_queue.iter().find(is_without).copied() else { return false };
-        self.set_state(from, State::Promised);
-        self.slots[to].promised = Some(from);
+        self.set_state(from, SlotState::Reserved);
+        self.slots[to].reserved = Some(from);
         self.effects.dial_ended = true;
         true
     }
 
-    /// A promise that nobody needs any more: the connection goes to whoever waits, or is kept.
-    fn keep_promised(&mut self, from: usize, now: Instant) {
-        let condition = Condition { is_open: true, ..Condition::lost() };
-        let condition = Condition { fate: Fate::Reuse, ..condition };
-        self.place(from, &condition, now);
+    /// Nobody needs the reserved connection any more: it goes to a waiter, or is kept.
+    fn release_reserved(&mut self, from: usize, now: Instant) {
+        let report = ConnectionReport { is_open: true, ..ConnectionReport::lost() };
+        let report = ConnectionReport { disposition: Disposition::Reuse, ..report };
+        self.enter_next_state(from, &report, now);
     }
 
     /// Takes an idle connection whose socket can be had at once.
@@ -126,34 +135,36 @@ impl<C: Lent, W> Machine<C, W> {
         connection
     }
 
-    /// Whether a connection that is in use may still come back open: its request may be answered, or
+    /// Whether a connection that is in use may still come back open: its request may get a response, or
     /// the server was heard from on it not long ago.
-    pub(super) fn has_hope(&self, now: Instant) -> bool {
-        self.hope_ends_at(now).is_some_and(|at| at > now)
+    pub(super) fn is_return_expected(&self, now: Instant) -> bool {
+        self.return_expected_until(now).is_some_and(|at| at > now)
     }
 
-    /// Until when there is hope, if nothing more happens.
-    pub(super) fn hope_ends_at(&self, now: Instant) -> Option<Instant> {
+    /// Until when one may come back, if nothing more happens.
+    pub(super) fn return_expected_until(&self, now: Instant) -> Option<Instant> {
         // Not longer than a request may take.
         let while_under_way = Some(now + self.options.request_timeout);
-        let states = [State::Promised, State::Cleaning, State::Validating, State::Suspect];
+        let states =
+            [SlotState::Reserved, SlotState::Cleaning, SlotState::Validating, SlotState::Suspect];
         if states.iter().any(|state| self.count(*state) > 0) {
             return while_under_way;
         }
         let began_at = self.outage.as_ref().map(Outage::began_at);
         let mut last = None;
-        for slot in self.slots.iter().filter(|slot| slot.state == State::Leased) {
-            // Its dial is no probe, but was under way when another failed.
+        for slot in self.slots.iter().filter(|slot| slot.state == SlotState::Leased) {
+            // Its dial is not a probe, but was under way when another failed.
             if slot.dialing_since.is_some_and(|since| Some(since) <= began_at) {
                 return while_under_way;
             }
             if !slot.is_open || slot.has_failed {
                 continue;
             }
-            let heard_at = match slot.connection.as_ref().and_then(|it| it.heard_at(now)) {
-                Some(at) if at >= now => return while_under_way,
-                heard_at => heard_at.max(Some(slot.leased_at)),
-            };
+            let heard_at =
+                match slot.connection.as_ref().and_then(|connection| connection.heard_at(now)) {
+                    Some(at) if at >= now => return while_under_way,
+                    heard_at => heard_at.max(Some(slot.leased_at)),
+                };
             last = last.max(heard_at.map(|at| at + self.options.request_timeout));
         }
         last

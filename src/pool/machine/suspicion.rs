@@ -1,10 +1,15 @@
-//! What one connection shows of the others: new ones that are lost at once, kept ones that died without
-//! a word, a server that closed what was idle, a machine that slept.
+//! What one connection shows of the others: new ones that are lost at once, kept ones that died
+//! silently, a server that closed what was idle, a machine that slept.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
-use super::*;
+use super::super::stats::CloseReason;
+use super::messages::{JobKind, LeaseId};
+use super::slot::SlotState;
+use super::{Machine, SlotConnection};
 use crate::client::SocketEvent;
+use crate::error::{Code, Error};
 
 /// How often idle sockets are looked at. Under the model checker only new ones are: what comes again
 /// and again would use up the time that a scenario has.
@@ -12,7 +17,7 @@ const PEEK_INTERVAL: Duration =
     Duration::from_secs(if cfg!(shuttle) { 7 * 24 * 60 * 60 } else { 1 });
 /// How soon a new socket is that nobody has used yet: a front with no server behind it closes at once.
 const FIRST_PEEK: Duration = Duration::from_millis(100);
-/// Whoever cuts a request sooner has not waited long enough to show that the server is silent.
+/// A request that was cut sooner does not show that the server is silent.
 const SHORTEST_SILENCE: Duration = Duration::from_millis(100);
 /// What was checked so shortly before is not checked again because a request was cut: programs may cut
 /// many, and for reasons of their own.
@@ -20,18 +25,18 @@ const RECHECK: Duration = Duration::from_secs(1);
 /// A shorter sleep of the machine harms no connection.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
-impl<C: Lent, W> Machine<C, W> {
+impl<C: SlotConnection, W> Machine<C, W> {
     /// What a request showed of the socket of this slot. The end of a worker's dial is told by
     /// [`Machine::job_done`] alone.
-    pub fn note_sign(&mut self, slot: usize, sign: SocketEvent<'_>, now: Instant) {
+    pub fn note_socket_event(&mut self, slot: usize, event: SocketEvent<'_>, now: Instant) {
         let entry = &mut self.slots[slot];
-        if matches!(entry.state, State::Dialing | State::Vacant) {
+        if matches!(entry.state, SlotState::Dialing | SlotState::Vacant) {
             return;
         }
         let (was_unproved, was_probe) = (entry.is_unproved, entry.is_probe);
         (entry.is_unproved, entry.is_probe) = (false, false);
-        entry.has_failed = !matches!(sign, SocketEvent::Proved);
-        match sign {
+        entry.has_failed = !matches!(event, SocketEvent::Proved);
+        match event {
             SocketEvent::Proved => {
                 if was_probe {
                     self.end_outage(now);
@@ -82,16 +87,16 @@ impl<C: Lent, W> Machine<C, W> {
         self.balance(now);
     }
 
-    /// Asks the server whether it still answers on a suspect.
+    /// Has a worker ping the server on a suspect.
     pub(super) fn check_suspect(&mut self, slot: usize) {
-        self.start_in(Task::Ping, slot, State::Suspect);
+        self.start_in(JobKind::Ping, slot, SlotState::Suspect);
     }
 
     /// The check of a connection failed: what is not being checked yet is retired instead, so that a
     /// crowd of dead connections is gone soon.
     pub(super) fn retire_unchecked(&mut self) {
         for job in mem::take(&mut self.jobs) {
-            if job.task == Task::Ping && self.slots[job.slot].state == State::Suspect {
+            if job.kind == JobKind::Ping && self.slots[job.slot].state == SlotState::Suspect {
                 self.start_closing(job.slot, CloseReason::Dead);
             } else {
                 self.jobs.push_back(job);
@@ -146,7 +151,8 @@ impl<C: Lent, W> Machine<C, W> {
     pub fn found_closed(&mut self, lease: LeaseId, now: Instant) {
         let slot = lease.slot;
         let entry = &mut self.slots[slot];
-        if entry.state != State::Idle || entry.generation != lease.generation || !entry.is_open {
+        if entry.state != SlotState::Idle || entry.generation != lease.generation || !entry.is_open
+        {
             return;
         }
         let was_closed_at_once =

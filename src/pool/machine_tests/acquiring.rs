@@ -16,15 +16,15 @@ fn rule_01_never_more_than_max_for_any_callers() {
     assert_eq!(pool.numbers(), (0, 3, 1, 3));
 
     // One that is being closed still has its socket.
-    let condition = Condition { fate: Fate::Discard, ..open(pool.now) };
-    pool.release(grants[0].lease, condition);
+    let report = ConnectionReport { disposition: Disposition::Discard, ..open(pool.now) };
+    pool.release(grants[0].lease, report);
     let close = pool.job();
-    assert_eq!(close.task, Task::Close);
+    assert_eq!(close.kind, JobKind::Close);
     assert!(!pool.has_job(), "a dial before the old socket is closed");
     assert_eq!(pool.numbers(), (0, 2, 1, 3));
     pool.job_done(&close, Ok(unopened()));
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiter);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiter);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn rule_01_without_validation_a_new_connection_is_had_at_once_up_to_max() {
     pool.wait();
     assert!(!pool.has_job());
     pool.release(grants[0].lease, unopened());
-    assert_eq!(pool.delivery().1.connection, grants[0].connection);
+    assert_eq!(pool.outcome().1.connection, grants[0].connection);
 }
 
 #[test]
@@ -46,19 +46,19 @@ fn rule_02_each_slot_is_in_one_state_through_its_whole_life() {
     assert_eq!(pool.numbers(), (2, 0, 0, 2));
     let grants = pool.take_opened(3);
     assert_eq!(pool.numbers(), (0, 3, 0, 3));
-    let condition = Condition { fate: Fate::RollBack, ..open(pool.now) };
-    pool.release(grants[0].lease, condition);
+    let report = ConnectionReport { disposition: Disposition::RollBack, ..open(pool.now) };
+    pool.release(grants[0].lease, report);
     assert_eq!(pool.numbers(), (0, 2, 0, 3));
-    pool.work(Task::RollBack);
+    pool.work(JobKind::RollBack);
     assert_eq!(pool.numbers(), (1, 2, 0, 3));
     pool.pass(ms(600));
     pool.wait();
     assert_eq!(pool.numbers(), (0, 2, 1, 3));
-    pool.fail(Task::Ping);
+    pool.fail(JobKind::Ping);
     assert_eq!(pool.numbers(), (0, 2, 1, 4));
-    pool.work(Task::Dial);
+    pool.work(JobKind::Dial);
     assert_eq!(pool.numbers(), (0, 3, 0, 4));
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     assert_eq!(pool.numbers(), (0, 3, 0, 3));
 }
 
@@ -82,7 +82,7 @@ fn rule_03_in_an_outage_the_time_out_names_the_cause() {
     let mut pool = Pool::new(|_| {});
     pool.take_opened(2);
     pool.wait();
-    pool.fail(Task::Dial);
+    pool.fail(JobKind::Dial);
     let message = pool.machine.timeout_error(ms(50), pool.now).message().to_owned();
     assert!(message.ends_with("1 waiting; last error: connection refused"), "{message}");
 }
@@ -99,7 +99,7 @@ fn rule_03_who_waits_without_a_thread_is_told_at_its_deadline() {
     let for_ever = pool.wait();
     assert_eq!(pool.machine.alarm(), Some(pool.now + ms(100)));
     pool.pass_with_alarms(ms(99));
-    assert!(pool.deliveries().is_empty());
+    assert!(pool.outcomes().is_empty());
     pool.pass_with_alarms(ms(1));
     let refusals = pool.refusals();
     assert_eq!(refusals.len(), 1);
@@ -109,14 +109,14 @@ fn rule_03_who_waits_without_a_thread_is_told_at_its_deadline() {
         "Timeout acquiring connection after 0.1 s: 1 of 1 connections in use, 3 waiting"
     );
     assert_eq!(pool.cancel(short), None);
-    // The others keep their places.
+    // The others keep their positions.
     pool.give_back(&grant);
-    let (served, grant) = pool.delivery();
+    let (served, grant) = pool.outcome();
     assert_eq!(served, long);
     pool.pass_with_alarms(ms(1000));
-    assert!(pool.deliveries().is_empty(), "whoever was served has no deadline any more");
+    assert!(pool.outcomes().is_empty(), "a caller that was served has no deadline any more");
     pool.give_back(&grant);
-    assert_eq!(pool.delivery().0, for_ever);
+    assert_eq!(pool.outcome().0, for_ever);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn rule_05_a_returned_connection_goes_to_who_waited_longest() {
     for waiter in waiters {
         let grant = grants.remove(0);
         pool.give_back(&grant);
-        let (served, next) = pool.delivery();
+        let (served, next) = pool.outcome();
         assert_eq!(served, waiter);
         assert_eq!(next.connection, grant.connection);
         assert!(!next.probe, "it comes right out of use");
@@ -162,11 +162,11 @@ fn rule_05_nobody_passes_those_who_wait() {
     let first = pool.wait();
     assert_eq!(pool.try_acquire().unwrap_err().code(), Code::WouldBlock, "there is room for more");
     let second = pool.wait();
-    pool.work(Task::Dial);
-    let (served, grant) = pool.delivery();
+    pool.work(JobKind::Dial);
+    let (served, grant) = pool.outcome();
     assert_eq!(served, first);
     pool.give_back(&grant);
-    assert_eq!(pool.delivery().0, second);
+    assert_eq!(pool.outcome().0, second);
 }
 
 #[test]
@@ -183,9 +183,9 @@ fn rule_05_nobody_passes_them_for_a_refilled_slot_either() {
     }
     assert_eq!(pool.numbers(), (1, 1, 1, 3), "one is opening and one is there to be opened");
     let second = pool.wait();
-    assert_eq!(pool.delivery().0, first);
+    assert_eq!(pool.outcome().0, first);
     pool.job_done(&dial, Ok(open(pool.now)));
-    assert_eq!(pool.delivery().0, second);
+    assert_eq!(pool.outcome().0, second);
 }
 
 #[test]
@@ -215,11 +215,11 @@ fn rule_06_each_freed_slot_serves_one_waiter() {
     let grants = pool.take_opened(2);
     let (first, second) = (pool.wait(), pool.wait());
     pool.release(grants[0].lease, unopened());
-    assert!(pool.deliveries().is_empty(), "waiters get an opened connection");
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, first);
+    assert!(pool.outcomes().is_empty(), "waiters get an opened connection");
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, first);
     pool.give_back(&grants[1]);
-    assert_eq!(pool.delivery().0, second);
+    assert_eq!(pool.outcome().0, second);
 }
 
 #[test]
@@ -227,11 +227,14 @@ fn rule_06_a_slot_freed_by_failure_serves_too() {
     let mut pool = Pool::new(|o| o.max_connections = 2);
     let grants = pool.take_opened(2);
     let waiter = pool.wait();
-    pool.release(grants[0].lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
-    pool.fail(Task::RollBack);
-    pool.fail(Task::Close);
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiter);
+    pool.release(
+        grants[0].lease,
+        ConnectionReport { disposition: Disposition::RollBack, ..open(pool.now) },
+    );
+    pool.fail(JobKind::RollBack);
+    pool.fail(JobKind::Close);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiter);
 }
 
 #[test]
@@ -242,7 +245,7 @@ fn rule_06_those_who_gave_up_are_passed_over() {
     assert_eq!(pool.cancel(waiters[0]), Some(waiters[0]));
     assert_eq!(pool.cancel(waiters[0]), None);
     pool.give_back(&grants[0]);
-    assert_eq!(pool.delivery().0, waiters[1]);
+    assert_eq!(pool.outcome().0, waiters[1]);
     assert_eq!(pool.cancel(waiters[1]), None, "it was served already");
     assert_eq!(pool.numbers(), (0, 2, 1, 2));
 }
@@ -254,10 +257,10 @@ fn rule_08_a_waiter_takes_the_returned_connection_if_that_comes_first() {
     let waiter = pool.wait();
     let dial = pool.job();
     pool.give_back(&grants[0]);
-    let (served, grant) = pool.delivery();
+    let (served, grant) = pool.outcome();
     assert_eq!((served, grant.connection), (waiter, grants[0].connection));
     pool.job_done(&dial, Ok(open(pool.now)));
-    assert!(pool.deliveries().is_empty());
+    assert!(pool.outcomes().is_empty());
     assert_eq!(pool.numbers(), (1, 2, 0, 3));
 }
 
@@ -266,8 +269,8 @@ fn rule_08_a_waiter_takes_the_new_connection_if_that_comes_first() {
     let mut pool = Pool::new(|_| {});
     let grants = pool.take_opened(2);
     let waiter = pool.wait();
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiter);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiter);
     pool.give_back(&grants[0]);
     assert_eq!(pool.numbers(), (1, 2, 0, 3));
 }
@@ -289,7 +292,7 @@ fn rule_11_past_max_waiters_overloaded_at_once() {
          2 of 2 connections in use"
     );
     pool.give_back(&grants[0]);
-    pool.delivery();
+    pool.outcome();
     pool.wait();
 }
 
@@ -309,7 +312,7 @@ fn rule_22_status_counts_each_connection_and_caller() {
     let mut pool = Pool::new(|o| o.max_connections = 4);
     let grants = pool.take_opened(4);
     pool.wait();
-    let discarded = Condition { fate: Fate::Discard, ..open(pool.now) };
+    let discarded = ConnectionReport { disposition: Disposition::Discard, ..open(pool.now) };
     pool.release(grants[0].lease, discarded);
     let status = pool.machine.status();
     assert_eq!((status.available, status.used, status.pending), (0, 3, 1));

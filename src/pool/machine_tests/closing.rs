@@ -28,14 +28,17 @@ fn rule_19_idle_connections_close_and_leases_may_come_back() {
     grants[..2].iter().for_each(|grant| pool.give_back(grant));
     pool.close();
     pool.close();
-    pool.work(Task::Close);
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
+    pool.work(JobKind::Close);
     assert!(!pool.machine.is_drained());
     pool.give_back(&grants[2]);
-    pool.release(grants[3].lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
+    pool.release(
+        grants[3].lease,
+        ConnectionReport { disposition: Disposition::RollBack, ..open(pool.now) },
+    );
     assert!(!pool.machine.is_drained(), "sockets are open");
-    pool.work(Task::Close);
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
+    pool.work(JobKind::Close);
     assert!(pool.machine.is_drained());
     assert!(pool.machine.alarm().is_none_or(|alarm| alarm > pool.now));
 }
@@ -66,17 +69,20 @@ fn rule_19_what_no_worker_has_begun_is_not_begun() {
     pool.give_back(&grants[0]);
     pool.pass(ms(1000));
     pool.wait();
-    pool.release(grants[1].lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
+    pool.release(
+        grants[1].lease,
+        ConnectionReport { disposition: Disposition::RollBack, ..open(pool.now) },
+    );
     pool.wait();
     pool.wait();
     assert_eq!(pool.machine.waiting_jobs(), 4, "a ping, a rollback and two dials");
     pool.close();
     assert!(pool.machine.connections_with_workers().is_empty());
-    pool.work(Task::Close);
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
+    pool.work(JobKind::Close);
     assert!(!pool.has_job());
     pool.give_back(&grants[2]);
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     assert!(pool.machine.is_drained());
 }
 
@@ -95,9 +101,9 @@ fn rule_19_what_workers_have_in_hand_closes_when_they_are_done() {
     assert!(!pool.machine.is_drained());
     pool.job_done(&first, Ok(open(pool.now)));
     pool.job_done(&second, Err(refused()));
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     assert!(pool.machine.is_drained());
-    assert!(pool.effects.deliveries.is_empty() && !pool.has_job());
+    assert!(pool.effects.outcomes.is_empty() && !pool.has_job());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How many dials there are at once, whoever needs them.
+//! How many dials there are at once, for callers, lease holders and workers together.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn rule_09_growth_dials_max_connecting_at_once() {
         pool.wait();
     }
     assert_eq!(pool.machine.waiting_jobs(), 2);
-    pool.work(Task::Dial);
+    pool.work(JobKind::Dial);
     assert_eq!(pool.machine.waiting_jobs(), 2, "the next one begins when one ends");
 }
 
@@ -58,8 +58,8 @@ fn rule_09_a_holder_who_gives_up_makes_room() {
     assert!(!pool.has_job());
     pool.machine.give_up_lease_dial(0, pool.now);
     pool.settle();
-    pool.work(Task::Dial);
-    pool.delivery();
+    pool.work(JobKind::Dial);
+    pool.outcome();
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn rule_09_refill_dials_within_the_same_bound() {
     assert_eq!(pool.machine.waiting_jobs(), 2);
     for _ in 0..5 {
         assert!(pool.machine.waiting_jobs() <= 2);
-        pool.work(Task::Dial);
+        pool.work(JobKind::Dial);
     }
     assert!(!pool.has_job());
     assert_eq!(pool.numbers(), (5, 0, 0, 5));
@@ -96,9 +96,9 @@ fn rule_09_a_dial_that_fails_is_a_dial_that_ended() {
     let mut pool = Pool::new(|o| o.max_connecting = 1);
     pool.take_opened(2);
     pool.wait();
-    pool.fail(Task::Dial);
+    pool.fail(JobKind::Dial);
     assert!(pool.effects.dial_ended);
     pool.pass_with_alarms(ms(60));
-    pool.work(Task::Dial);
-    pool.delivery();
+    pool.work(JobKind::Dial);
+    pool.outcome();
 }

@@ -17,7 +17,7 @@ fn rule_16_connections_retire_between_90_and_100_percent_of_their_lifetime() {
         pool.now = pool.machine.alarm().expect("a retirement");
         pool.tick();
         while pool.has_job() {
-            pool.work(Task::Close);
+            pool.work(JobKind::Close);
             retirements.push(pool.now - opened);
         }
     }
@@ -38,7 +38,7 @@ fn rule_16_a_lease_past_its_life_is_closed_when_it_comes_back() {
     let grant = pool.take();
     pool.pass(ms(100_000));
     pool.release(grant.lease, open(opened_at));
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
 }
 
 #[test]
@@ -46,13 +46,13 @@ fn rule_16_the_keep_alive_hint_is_respected() {
     let mut pool = Pool::new(|_| {});
     let grant = pool.take();
     let until = pool.now + ms(300);
-    let condition = Condition { keep_alive_until: Some(until), ..open(pool.now) };
-    pool.release(grant.lease, condition);
+    let report = ConnectionReport { keep_alive_until: Some(until), ..open(pool.now) };
+    pool.release(grant.lease, report);
     assert_eq!(pool.machine.alarm(), Some(until));
 
     pool.pass(ms(300));
     assert_ne!(pool.take().connection, grant.connection, "even before the alarm is served");
-    assert_eq!(pool.job().task, Task::Close);
+    assert_eq!(pool.job().kind, JobKind::Close);
 }
 
 #[test]
@@ -66,9 +66,9 @@ fn rule_16_a_successor_is_open_before_a_connection_of_the_minimum_is_retired() {
         pool.pass_with_alarms(ms(1));
     }
     assert_eq!(pool.numbers(), (1, 0, 0, 2), "the old one is there until the new one is");
-    pool.work(Task::Dial);
+    pool.work(JobKind::Dial);
     let close = pool.job();
-    assert_eq!((close.task, close.connection), (Task::Close, idle[0]));
+    assert_eq!((close.kind, close.connection), (JobKind::Close, idle[0]));
     assert_eq!(pool.numbers(), (1, 0, 0, 2));
     pool.job_done(&close, Ok(unopened()));
     assert_eq!(pool.numbers(), (1, 0, 0, 1));
@@ -87,9 +87,9 @@ fn rule_16_a_replaced_connection_that_is_in_use_goes_when_it_comes_back() {
     }
     let grant = pool.take();
     assert_eq!(grant.connection, idle[0]);
-    pool.work(Task::Dial);
+    pool.work(JobKind::Dial);
     pool.release(grant.lease, open(opened_at));
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     assert_eq!(pool.numbers(), (1, 0, 0, 1));
 }
 
@@ -101,8 +101,8 @@ fn rule_16_without_room_for_a_successor_the_minimum_is_refilled_afterwards() {
     });
     pool.with_idle(2);
     pool.pass_with_alarms(ms(1000));
-    pool.work(Task::Close);
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
+    pool.work(JobKind::Close);
     assert_eq!(pool.numbers(), (2, 0, 0, 2));
 }
 
@@ -117,7 +117,7 @@ fn rule_17_the_surplus_closes_at_the_idle_timeout_and_the_minimum_stays() {
     assert!(!pool.has_job());
     pool.pass_with_alarms(ms(1));
     for _ in 0..3 {
-        pool.work(Task::Close);
+        pool.work(JobKind::Close);
     }
     assert!(!pool.has_job());
     assert_eq!(pool.numbers(), (2, 0, 0, 2));
@@ -165,8 +165,11 @@ fn rule_17_zero_keeps_the_surplus_for_ever() {
 fn rule_17_the_minimum_is_refilled_after_a_loss() {
     let mut pool = Pool::new(|_| {});
     let grants = pool.take_opened(2);
-    pool.release(grants[0].lease, Condition { fate: Fate::Discard, ..open(pool.now) });
-    pool.work(Task::Close);
+    pool.release(
+        grants[0].lease,
+        ConnectionReport { disposition: Disposition::Discard, ..open(pool.now) },
+    );
+    pool.work(JobKind::Close);
     assert_eq!(pool.numbers(), (1, 1, 0, 2));
     assert!(!pool.has_job(), "it opens when it is used");
 }
@@ -174,15 +177,18 @@ fn rule_17_the_minimum_is_refilled_after_a_loss() {
 #[test]
 fn rule_17_with_preconnect_the_minimum_is_refilled_with_opened_connections() {
     let mut pool = Pool::new(|o| o.preconnect = true);
-    pool.work(Task::Dial);
-    pool.work(Task::Dial);
+    pool.work(JobKind::Dial);
+    pool.work(JobKind::Dial);
     let grant = pool.take();
-    pool.release(grant.lease, Condition { fate: Fate::Discard, ..open(pool.now) });
-    pool.work(Task::Close);
-    pool.fail(Task::Dial);
+    pool.release(
+        grant.lease,
+        ConnectionReport { disposition: Disposition::Discard, ..open(pool.now) },
+    );
+    pool.work(JobKind::Close);
+    pool.fail(JobKind::Dial);
     assert_eq!(pool.numbers(), (1, 0, 0, 1));
     pool.pass_with_alarms(ms(60));
-    pool.work(Task::Dial);
+    pool.work(JobKind::Dial);
     assert_eq!(pool.numbers(), (2, 0, 0, 2));
 }
 
@@ -202,7 +208,7 @@ fn rule_17_waiters_have_the_room_before_the_minimum_has() {
     }
     assert_eq!(pool.numbers(), (0, 0, 3, 1));
     for _ in 0..3 {
-        pool.work(Task::Dial);
+        pool.work(JobKind::Dial);
     }
     assert_eq!(pool.numbers(), (0, 3, 0, 3));
 }
@@ -215,8 +221,8 @@ fn rule_17_an_earlier_alarm_is_told() {
     pool.give_back(&grants[0]);
     assert!(pool.effects.alarm_moved);
     let until = pool.now + ms(5);
-    let condition = Condition { keep_alive_until: Some(until), ..open(pool.now) };
-    pool.release(grants[1].lease, condition);
+    let report = ConnectionReport { keep_alive_until: Some(until), ..open(pool.now) };
+    pool.release(grants[1].lease, report);
     assert!(pool.effects.alarm_moved);
     assert_eq!(pool.machine.alarm(), Some(until));
 }

@@ -1,7 +1,7 @@
 //! What is changed on a pool that is in use, and what is reported of it.
 
 use super::*;
-use crate::pool::machine::Event;
+use crate::pool::machine::LogEvent;
 
 fn stats(pool: &Pool) -> serde_json::Value {
     serde_json::from_str(&pool.machine.stats().to_json(Duration::ZERO)).unwrap()
@@ -15,11 +15,11 @@ fn rule_18_reset_retires_what_was_open_and_nothing_else() {
     pool.machine.reset(pool.now);
     pool.settle();
     let close = pool.job();
-    assert_eq!((close.task, close.connection), (Task::Close, idle[0]));
+    assert_eq!((close.kind, close.connection), (JobKind::Close, idle[0]));
     pool.job_done(&close, Ok(unopened()));
     pool.give_back(&leased);
     let close = pool.job();
-    assert_eq!((close.task, close.connection), (Task::Close, idle[1]));
+    assert_eq!((close.kind, close.connection), (JobKind::Close, idle[1]));
     pool.job_done(&close, Ok(unopened()));
     assert_eq!(pool.numbers(), (2, 0, 0, 2));
     let newer = pool.take_opened(1).remove(0);
@@ -36,9 +36,9 @@ fn rule_18_a_connection_that_was_being_opened_at_a_reset_is_retired_too() {
     pool.machine.reset(pool.now);
     pool.settle();
     pool.job_done(&dial, Ok(open(pool.now)));
-    assert!(pool.deliveries().is_empty());
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiter);
+    assert!(pool.outcomes().is_empty());
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiter);
 }
 
 #[test]
@@ -48,14 +48,14 @@ fn rule_18_a_smaller_pool_closes_idle_connections_now_and_others_when_they_come_
     pool.give_back(&grants[0]);
     pool.machine.resize(1, 2, pool.now);
     pool.effects = pool.machine.take_effects();
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     assert_eq!(pool.numbers(), (0, 3, 0, 3));
     let waiter = pool.wait();
     pool.give_back(&grants[1]);
-    assert!(pool.deliveries().is_empty(), "there is one too many still");
-    pool.work(Task::Close);
+    assert!(pool.outcomes().is_empty(), "there is one too many still");
+    pool.work(JobKind::Close);
     pool.give_back(&grants[2]);
-    assert_eq!(pool.delivery().0, waiter);
+    assert_eq!(pool.outcome().0, waiter);
     assert_eq!(pool.numbers(), (0, 2, 0, 2));
     assert_eq!(stats(&pool)["closed"]["resized"], 2);
 }
@@ -68,8 +68,8 @@ fn rule_18_a_larger_pool_serves_those_who_wait_at_once() {
     assert!(!pool.has_job());
     pool.machine.resize(2, 3, pool.now);
     pool.settle();
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiter);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiter);
     pool.machine.resize(5, 8, pool.now);
     pool.settle();
     assert_eq!(pool.numbers(), (2, 3, 0, 5), "the minimum is refilled");
@@ -86,8 +86,8 @@ fn rule_18_a_smaller_minimum_lets_the_surplus_idle_out() {
     pool.machine.resize(0, 10, pool.now);
     pool.settle();
     pool.pass_with_alarms(ms(1000));
-    pool.work(Task::Close);
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
+    pool.work(JobKind::Close);
     assert_eq!(pool.numbers(), (0, 0, 0, 0));
 }
 
@@ -101,7 +101,7 @@ fn rule_21_an_overdue_lease_is_reported_once_and_stays_its_holders() {
         reported.append(&mut pool.effects.events);
     }
     match &reported[..] {
-        [Event::Leak { connection, age }] => {
+        [LogEvent::Leak { connection, age }] => {
             assert_eq!((*connection, *age), (grant.connection, ms(1000)));
         }
         other => panic!("{other:?}"),
@@ -136,20 +136,23 @@ fn rule_22_what_was_created_is_open_or_closed_for_one_reason() {
     let grants: Vec<_> = (0..4)
         .map(|_| {
             pool.wait();
-            pool.work(Task::Dial);
-            pool.delivery().1
+            pool.work(JobKind::Dial);
+            pool.outcome().1
         })
         .collect();
     assert_eq!(stats(&pool)["created"], 4);
-    pool.release(grants[0].lease, Condition { fate: Fate::Discard, ..open(pool.now) });
+    pool.release(
+        grants[0].lease,
+        ConnectionReport { disposition: Disposition::Discard, ..open(pool.now) },
+    );
     pool.release(grants[1].lease, unopened());
     pool.give_back(&grants[2]);
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     pool.pass_with_alarms(ms(1000));
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     pool.close();
     pool.give_back(&grants[3]);
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     let closed = &stats(&pool)["closed"];
     for reason in ["discarded", "broken", "idle", "closed"] {
         assert_eq!(closed[reason], 1, "{reason} in {closed}");
@@ -161,11 +164,11 @@ fn rule_22_what_was_created_is_open_or_closed_for_one_reason() {
 fn rule_22_failed_dials_and_the_outage_are_told() {
     let mut pool = Pool::new(|o| o.min_connections = 0);
     pool.wait();
-    pool.fail(Task::Dial);
-    assert!(matches!(pool.effects.events[..], [Event::OutageBegan(_)]));
-    pool.deliveries();
+    pool.fail(JobKind::Dial);
+    assert!(matches!(pool.effects.events[..], [LogEvent::OutageBegan(_)]));
+    pool.outcomes();
     assert_eq!(stats(&pool)["dial_failures"], 1);
     pool.pass_with_alarms(ms(50));
-    pool.work(Task::Dial);
-    assert!(matches!(pool.effects.events[..], [Event::OutageEnded { .. }]));
+    pool.work(JobKind::Dial);
+    assert!(matches!(pool.effects.events[..], [LogEvent::OutageEnded { .. }]));
 }

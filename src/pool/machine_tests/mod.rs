@@ -15,9 +15,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::machine::{
-    Acquired, Condition, DialDecision, Effects, Fate, Grant, Job, LeaseId, Lent, Machine, Task,
+    Acquired, ConnectionReport, DialDecision, Disposition, Effects, Grant, Job, JobKind, LeaseId,
+    Machine, SlotConnection,
 };
-use super::waiters::{Place, WaitLimit};
+use super::waiters::{QueuePosition, WaitLimit};
 use crate::client::SocketEvent;
 use crate::config::Options;
 use crate::error::{Code, Error, Result};
@@ -47,7 +48,7 @@ pub fn forget_all() {
     AT_REST.with(|links| links.borrow_mut().clear());
 }
 
-impl Lent for Link {
+impl SlotConnection for Link {
     fn heard_at(&self, now: Instant) -> Option<Instant> {
         AT_REST.with(|links| links.borrow().get(self).copied().unwrap_or(Some(now)))
     }
@@ -62,7 +63,7 @@ struct Pool {
     machine: Machine<Link, Waiter>,
     now: Instant,
     arrived: u32,
-    places: Vec<Place>,
+    positions: Vec<QueuePosition>,
     delivered: Vec<(Waiter, Result<Grant<Link>>)>,
     effects: Effects<Link, Waiter>,
 }
@@ -80,14 +81,14 @@ impl Pool {
         };
         let mut machine = Machine::new(options, now, 7, make);
         let effects = machine.take_effects();
-        Pool { machine, now, arrived: 0, places: Vec::new(), delivered: Vec::new(), effects }
+        Pool { machine, now, arrived: 0, positions: Vec::new(), delivered: Vec::new(), effects }
     }
 
     /// Looks at the machine after an event.
     fn settle(&mut self) {
         self.machine.check_invariants(self.now);
         self.effects = self.machine.take_effects();
-        self.delivered.append(&mut self.effects.deliveries);
+        self.delivered.append(&mut self.effects.outcomes);
     }
 
     fn pass(&mut self, time: Duration) {
@@ -115,12 +116,12 @@ impl Pool {
     }
 
     fn acquire_with(&mut self, wait_limit: Option<Duration>) -> Acquired<Link> {
-        let (place, waiter) = (self.machine.arrive(), self.arrived);
+        let (position, waiter) = (self.machine.arrive(), self.arrived);
         self.arrived += 1;
-        self.places.push(place);
+        self.positions.push(position);
         let wait_limit =
             wait_limit.map(|time| WaitLimit { since: self.now, until: self.now + time });
-        let acquired = self.machine.acquire(place, wait_limit, self.now, || waiter);
+        let acquired = self.machine.acquire(position, wait_limit, self.now, || waiter);
         self.settle();
         acquired
     }
@@ -157,38 +158,38 @@ impl Pool {
     }
 
     fn found_dead(&mut self, grant: &Grant<Link>, waiter: Waiter) -> Acquired<Link> {
-        let place = self.places[waiter as usize];
-        let acquired = self.machine.found_dead(grant.lease, place, None, self.now, || waiter);
+        let position = self.positions[waiter as usize];
+        let acquired = self.machine.found_dead(grant.lease, position, None, self.now, || waiter);
         self.settle();
         acquired
     }
 
     fn cancel(&mut self, waiter: Waiter) -> Option<Waiter> {
-        let cancelled = self.machine.cancel(self.places[waiter as usize]);
+        let cancelled = self.machine.cancel(self.positions[waiter as usize]);
         self.settle();
         cancelled
     }
 
     /// What was delivered since the last look.
-    fn deliveries(&mut self) -> Vec<(Waiter, Result<Grant<Link>>)> {
+    fn outcomes(&mut self) -> Vec<(Waiter, Result<Grant<Link>>)> {
         std::mem::take(&mut self.delivered)
     }
 
-    /// The one delivery since the last look, which is a connection.
-    fn delivery(&mut self) -> (Waiter, Grant<Link>) {
-        let mut deliveries = self.deliveries();
-        assert_eq!(deliveries.len(), 1, "{deliveries:?}");
-        let (waiter, grant) = deliveries.remove(0);
+    /// The one outcome since the last look, which is a connection.
+    fn outcome(&mut self) -> (Waiter, Grant<Link>) {
+        let mut outcomes = self.outcomes();
+        assert_eq!(outcomes.len(), 1, "{outcomes:?}");
+        let (waiter, grant) = outcomes.remove(0);
         (waiter, grant.expect("a connection"))
     }
 
     fn refusals(&mut self) -> Vec<(Waiter, Error)> {
-        let deliveries = self.deliveries().into_iter();
-        deliveries.map(|(waiter, refusal)| (waiter, refusal.expect_err("a refusal"))).collect()
+        let outcomes = self.outcomes().into_iter();
+        outcomes.map(|(waiter, refusal)| (waiter, refusal.expect_err("a refusal"))).collect()
     }
 
-    fn release(&mut self, lease: LeaseId, condition: Condition) -> bool {
-        let taken = self.machine.release(lease, condition, self.now);
+    fn release(&mut self, lease: LeaseId, report: ConnectionReport) -> bool {
+        let taken = self.machine.release(lease, report, self.now);
         self.settle();
         taken
     }
@@ -203,9 +204,9 @@ impl Pool {
     }
 
     /// The next job, which is this one; a probe is a dial too.
-    fn job_of(&mut self, task: Task) -> Job<Link> {
+    fn job_of(&mut self, kind: JobKind) -> Job<Link> {
         let job = self.job();
-        assert!(job.task == task || job.task.is_dial() && task.is_dial(), "{:?}", job.task);
+        assert!(job.kind == kind || job.kind.is_dial() && kind.is_dial(), "{:?}", job.kind);
         job
     }
 
@@ -213,25 +214,25 @@ impl Pool {
         self.machine.waiting_jobs() > 0
     }
 
-    fn job_done(&mut self, job: &Job<Link>, outcome: Result<Condition>) {
+    fn job_done(&mut self, job: &Job<Link>, outcome: Result<ConnectionReport>) {
         self.machine.job_done(job.slot, outcome, self.now);
         self.settle();
     }
 
     /// A worker takes the next job, which is this one, and succeeds.
-    fn work(&mut self, task: Task) {
-        let job = self.job_of(task);
-        let condition = if task == Task::Close { unopened() } else { open(self.now) };
-        self.job_done(&job, Ok(condition));
+    fn work(&mut self, kind: JobKind) {
+        let job = self.job_of(kind);
+        let report = if kind == JobKind::Close { unopened() } else { open(self.now) };
+        self.job_done(&job, Ok(report));
     }
 
     /// A worker takes the next job, which is this one, and fails.
-    fn fail(&mut self, task: Task) {
-        self.fail_with(task, Error::new(Code::Unavailable, "connection refused"));
+    fn fail(&mut self, kind: JobKind) {
+        self.fail_with(kind, Error::new(Code::Unavailable, "connection refused"));
     }
 
-    fn fail_with(&mut self, task: Task, error: Error) {
-        let job = self.job_of(task);
+    fn fail_with(&mut self, kind: JobKind, error: Error) {
+        let job = self.job_of(kind);
         self.job_done(&job, Err(error));
     }
 
@@ -254,8 +255,8 @@ impl Pool {
         self.settle();
     }
 
-    fn sign(&mut self, grant: &Grant<Link>, sign: SocketEvent<'_>) {
-        self.machine.note_sign(grant.lease.slot(), sign, self.now);
+    fn event(&mut self, grant: &Grant<Link>, event: SocketEvent<'_>) {
+        self.machine.note_socket_event(grant.lease.slot(), event, self.now);
         self.settle();
     }
 
@@ -274,13 +275,13 @@ impl Pool {
                     if !self.machine.is_opened(slot) {
                         assert!(matches!(self.begin_dial_of(slot, false), DialDecision::Dial));
                         self.end_dial_of(slot, None);
-                        self.sign(&grant, SocketEvent::Proved);
+                        self.event(&grant, SocketEvent::Proved);
                     }
                     grants.push(grant);
                 }
                 Acquired::Queued => {
-                    self.work(Task::Dial);
-                    grants.push(self.delivery().1);
+                    self.work(JobKind::Dial);
+                    grants.push(self.outcome().1);
                 }
                 Acquired::Refused(error) => panic!("{error}"),
             }
@@ -312,24 +313,24 @@ impl Pool {
 }
 
 /// A connection that is open and fine.
-fn open(at: Instant) -> Condition {
-    Condition {
-        fate: Fate::Reuse,
+fn open(at: Instant) -> ConnectionReport {
+    ConnectionReport {
+        disposition: Disposition::Reuse,
         is_open: true,
         opened_at: Some(at),
         keep_alive_until: None,
-        answered_at: None,
+        last_response_at: None,
         pinged: None,
     }
 }
 
-fn unopened() -> Condition {
-    Condition {
-        fate: Fate::Reuse,
+fn unopened() -> ConnectionReport {
+    ConnectionReport {
+        disposition: Disposition::Reuse,
         is_open: false,
         opened_at: None,
         keep_alive_until: None,
-        answered_at: None,
+        last_response_at: None,
         pinged: None,
     }
 }

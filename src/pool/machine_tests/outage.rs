@@ -41,7 +41,7 @@ fn rule_10_without_validation_callers_learn_the_truth_too() {
     assert_eq!(pool.try_acquire().unwrap_err().code(), Code::Unavailable);
     assert!(matches!(pool.begin_dial(false), DialDecision::Refuse(_)));
     pool.pass_with_alarms(ms(60));
-    pool.work(Task::Probe);
+    pool.work(JobKind::Probe);
     assert_eq!(pool.machine.outage_retry_at(), None);
     pool.take();
 }
@@ -63,7 +63,7 @@ fn rule_10_one_probe_at_a_time_and_not_before_its_time() {
         assert_eq!(pool.machine.waiting_jobs(), 1, "one probe, however many ask");
         assert!(matches!(pool.begin_dial(false), DialDecision::Refuse(_)));
         last = pool.now;
-        pool.fail(Task::Dial);
+        pool.fail(JobKind::Dial);
         assert_eq!(pool.refusals().len(), 5);
     }
 }
@@ -75,15 +75,15 @@ fn rule_10_the_first_waiter_gets_the_probe_and_the_others_the_truth() {
     let waiters: Vec<_> = (0..3).map(|_| pool.wait()).collect();
     let refused: Vec<_> = pool.refusals().iter().map(|(waiter, _)| *waiter).collect();
     assert_eq!(refused, waiters[1..]);
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiters[0]);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiters[0]);
 }
 
 #[test]
 fn rule_10_when_the_server_is_back_the_pool_is() {
     let mut pool = in_outage(|o| o.max_connecting = 3);
     pool.pass_with_alarms(ms(60));
-    pool.work(Task::Dial);
+    pool.work(JobKind::Dial);
     assert_eq!(pool.machine.outage_retry_at(), None);
     assert_eq!(pool.numbers(), (2, 0, 0, 2));
     pool.take();
@@ -92,7 +92,7 @@ fn rule_10_when_the_server_is_back_the_pool_is() {
         pool.wait();
     }
     assert_eq!(pool.machine.waiting_jobs(), 3, "all dials at once again");
-    assert!(pool.deliveries().is_empty(), "nobody is refused");
+    assert!(pool.outcomes().is_empty(), "nobody is refused");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn rule_10_callers_who_only_try_see_the_server_come_back() {
     pool.end_dial(Some(refused()));
     assert_eq!(pool.try_acquire().unwrap_err().code(), Code::Unavailable);
     pool.pass_with_alarms(ms(60));
-    pool.work(Task::Dial);
+    pool.work(JobKind::Dial);
     pool.try_acquire().unwrap();
 }
 
@@ -118,7 +118,7 @@ fn rule_10_a_lease_holder_may_be_the_probe() {
     assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Refuse(_)));
     pool.end_dial(None);
     assert!(pool.machine.outage_retry_at().is_some(), "nothing came over it yet");
-    pool.sign(&grant, SocketEvent::Proved);
+    pool.event(&grant, SocketEvent::Proved);
     assert_eq!(pool.machine.outage_retry_at(), None);
     assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Dial));
 }
@@ -129,16 +129,16 @@ fn rule_10_waiters_stay_while_leases_may_come_back_however_many_dials_fail() {
     let grants = pool.take_opened(2);
     let waiter = pool.wait();
     for _ in 0..20 {
-        pool.fail(Task::Dial);
+        pool.fail(JobKind::Dial);
         let due = retry_at(&pool);
         pool.pass_with_alarms(due - pool.now);
     }
-    assert!(pool.deliveries().is_empty(), "two connections are in use");
+    assert!(pool.outcomes().is_empty(), "two connections are in use");
     let error = pool.try_acquire().unwrap_err();
     assert_eq!(error.code(), Code::WouldBlock);
     assert!(error.message().ends_with("; last error: connection refused"), "{error}");
     pool.give_back(&grants[0]);
-    assert_eq!(pool.delivery().0, waiter);
+    assert_eq!(pool.outcome().0, waiter);
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn rule_10_waiters_are_refused_when_the_last_lease_is_found_dead_or_lost() {
         let mut pool = Pool::new(|_| {});
         let grants = pool.take_opened(2);
         pool.wait();
-        pool.fail(Task::Dial);
-        pool.sign(&grants[0], SocketEvent::Lost);
-        assert!(pool.deliveries().is_empty(), "one is in use still");
+        pool.fail(JobKind::Dial);
+        pool.event(&grants[0], SocketEvent::Lost);
+        assert!(pool.outcomes().is_empty(), "one is in use still");
         if kept {
-            pool.sign(&grants[1], SocketEvent::Silent { since: pool.now });
+            pool.event(&grants[1], SocketEvent::Silent { since: pool.now });
         } else {
             pool.release(grants[1].lease, unopened());
         }
@@ -168,14 +168,14 @@ fn rule_10_an_unused_lease_gives_hope_only_for_a_while() {
     pool.wait();
     pool.pass(ms(1000));
     rests(grants[0].connection, Some(heard_at));
-    pool.fail(Task::Dial);
+    pool.fail(JobKind::Dial);
     let until = heard_at + ms(3000);
     while pool.now < until {
-        assert!(pool.deliveries().is_empty(), "it may come back");
+        assert!(pool.outcomes().is_empty(), "it may come back");
         let next = pool.machine.alarm().expect("an alarm").min(until);
         pool.pass_with_alarms(next - pool.now);
         if pool.has_job() {
-            pool.fail(Task::Dial);
+            pool.fail(JobKind::Dial);
         }
     }
     assert_eq!(pool.refusals().len(), 1);
@@ -185,9 +185,9 @@ fn rule_10_an_unused_lease_gives_hope_only_for_a_while() {
 fn rule_10_a_probe_under_way_does_not_keep_those_waiting_who_have_nothing_to_wait_for() {
     let mut pool = in_outage(|_| {});
     pool.pass_with_alarms(ms(60));
-    assert_eq!(pool.job().task, Task::Probe, "it counts only once a ping was answered");
+    assert_eq!(pool.job().kind, JobKind::Probe, "it counts only once a ping got a response");
     pool.wait();
-    assert!(pool.deliveries().is_empty(), "the probe is for it");
+    assert!(pool.outcomes().is_empty(), "the probe is for it");
     pool.wait();
     assert_eq!(pool.refusals().len(), 1);
 }
@@ -196,8 +196,8 @@ fn rule_10_a_probe_under_way_does_not_keep_those_waiting_who_have_nothing_to_wai
 fn rule_10_wrong_credentials_and_tls_settings_keep_their_code() {
     for code in [Code::Tls, Code::Unauthorized] {
         let mut pool = Pool::new(|o| o.preconnect = true);
-        pool.fail_with(Task::Dial, Error::new(code, "no"));
-        pool.fail_with(Task::Dial, Error::new(code, "no"));
+        pool.fail_with(JobKind::Dial, Error::new(code, "no"));
+        pool.fail_with(JobKind::Dial, Error::new(code, "no"));
         pool.wait();
         assert_eq!(pool.refusals()[0].1.code(), code);
     }
@@ -208,7 +208,7 @@ fn rule_10_an_interrupted_dial_begins_no_outage() {
     let mut pool = Pool::new(|_| {});
     pool.take();
     assert!(matches!(pool.begin_dial(false), DialDecision::Dial));
-    pool.end_dial(Some(Error::new(Code::Cancelled, "interrupted")));
+    pool.end_dial(Some(Error::new(Code::Cancelled, "cancelled")));
     assert_eq!(pool.machine.outage_retry_at(), None);
     pool.take();
 }
@@ -220,7 +220,7 @@ fn rule_10_a_caller_who_comes_between_two_alarms_still_gets_its_try() {
     pool.release(grants[0].lease, unopened());
     assert_eq!(pool.numbers(), (0, 2, 0, 2));
     pool.wait();
-    pool.fail(Task::Dial);
+    pool.fail(JobKind::Dial);
     let due = retry_at(&pool);
     pool.tick();
     pool.cancel(pool.arrived - 1);
@@ -228,15 +228,15 @@ fn rule_10_a_caller_who_comes_between_two_alarms_still_gets_its_try() {
     let waiter = pool.wait();
     assert_eq!(pool.machine.alarm(), Some(due));
     pool.pass_with_alarms(due - pool.now);
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiter);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiter);
 }
 
 #[test]
 fn rule_10_a_probe_that_hangs_leaves_the_housekeeper_asleep() {
     let mut pool = in_outage(|_| {});
     pool.pass_with_alarms(ms(60));
-    assert_eq!(pool.job().task, Task::Probe);
+    assert_eq!(pool.job().kind, JobKind::Probe);
     pool.wait();
     assert!(pool.machine.alarm().is_none_or(|alarm| alarm > pool.now + ms(1000)));
 }
@@ -249,14 +249,14 @@ fn rule_10_a_probe_under_way_costs_no_connection_that_works() {
     });
     let grants = pool.take_opened(1);
     pool.wait();
-    pool.fail(Task::Dial);
+    pool.fail(JobKind::Dial);
     pool.give_back(&grants[0]);
-    let (_, grant) = pool.delivery();
+    let (_, grant) = pool.outcome();
     pool.give_back(&grant);
     pool.pass_with_alarms(ms(60));
     let probe = pool.job();
     pool.pass_with_alarms(ms(500));
-    assert_eq!(pool.numbers(), (1, 0, 0, 2), "the probe is no connection yet");
+    assert_eq!(pool.numbers(), (1, 0, 0, 2), "the probe is not a connection yet");
     pool.job_done(&probe, Ok(open(pool.now)));
     pool.pass_with_alarms(ms(1));
     assert_eq!(pool.job().connection, grant.connection, "now it is surplus, and idle for long");
@@ -267,14 +267,14 @@ fn rule_18_a_reset_in_an_outage_tries_the_server_at_once() {
     let mut pool = in_outage(|_| {});
     for _ in 0..8 {
         pool.pass_with_alarms(retry_at(&pool) - pool.now);
-        pool.fail(Task::Probe);
+        pool.fail(JobKind::Probe);
     }
     assert!(retry_at(&pool) > pool.now && !pool.has_job());
     pool.machine.reset(pool.now);
     pool.settle();
     assert_eq!(pool.machine.waiting_jobs(), 1, "one try, and no more");
     let waiter = pool.wait();
-    pool.work(Task::Probe);
-    assert_eq!(pool.delivery().0, waiter);
+    pool.work(JobKind::Probe);
+    assert_eq!(pool.outcome().0, waiter);
     assert_eq!(pool.machine.outage_retry_at(), None);
 }

@@ -7,13 +7,13 @@ use crate::config::Validation;
 fn rule_12_a_live_lease_can_always_be_released_and_no_other() {
     let mut pool = Pool::new(|_| {});
     let grant = pool.take();
-    let condition = open(pool.now);
-    assert!(pool.release(grant.lease, condition));
-    assert!(!pool.release(grant.lease, condition));
+    let report = open(pool.now);
+    assert!(pool.release(grant.lease, report));
+    assert!(!pool.release(grant.lease, report));
     let next = pool.take();
     assert_eq!(next.connection, grant.connection);
-    assert!(!pool.release(grant.lease, condition), "the connection is another's by now");
-    assert!(pool.release(next.lease, condition));
+    assert!(!pool.release(grant.lease, report), "the connection is another's by now");
+    assert!(pool.release(next.lease, report));
 }
 
 #[test]
@@ -33,23 +33,33 @@ fn rule_13_a_transaction_is_rolled_back_before_anybody_else_gets_the_connection(
     let mut pool = Pool::new(|o| o.max_connections = 2);
     let grants = pool.take_opened(2);
     let waiter = pool.wait();
-    pool.release(grants[0].lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
-    assert!(pool.deliveries().is_empty());
-    pool.work(Task::RollBack);
-    let (served, grant) = pool.delivery();
+    pool.release(
+        grants[0].lease,
+        ConnectionReport { disposition: Disposition::RollBack, ..open(pool.now) },
+    );
+    assert!(pool.outcomes().is_empty());
+    pool.work(JobKind::RollBack);
+    let (served, grant) = pool.outcome();
     assert_eq!((served, grant.connection), (waiter, grants[0].connection));
 }
 
 #[test]
 fn rule_13_a_rollback_that_fails_or_leaves_the_transaction_closes() {
-    let left = Condition { fate: Fate::RollBack, ..open(Instant::now()) };
-    for outcome in [Err(refused()), Ok(left), Ok(Condition { fate: Fate::Discard, ..left })] {
+    let left = ConnectionReport { disposition: Disposition::RollBack, ..open(Instant::now()) };
+    for outcome in [
+        Err(refused()),
+        Ok(left),
+        Ok(ConnectionReport { disposition: Disposition::Discard, ..left }),
+    ] {
         let mut pool = Pool::new(|_| {});
         let grant = pool.take();
-        pool.release(grant.lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
+        pool.release(
+            grant.lease,
+            ConnectionReport { disposition: Disposition::RollBack, ..open(pool.now) },
+        );
         let job = pool.job();
         pool.job_done(&job, outcome);
-        pool.work(Task::Close);
+        pool.work(JobKind::Close);
         assert!(!pool.has_job());
         assert_ne!(pool.take().connection, grant.connection);
     }
@@ -59,19 +69,28 @@ fn rule_13_a_rollback_that_fails_or_leaves_the_transaction_closes() {
 fn rule_13_a_transaction_of_a_closed_socket_is_rolled_back_too() {
     let mut pool = Pool::new(|_| {});
     let grant = pool.take();
-    pool.release(grant.lease, Condition { fate: Fate::RollBack, ..unopened() });
-    assert_eq!(pool.job().task, Task::RollBack);
+    pool.release(
+        grant.lease,
+        ConnectionReport { disposition: Disposition::RollBack, ..unopened() },
+    );
+    assert_eq!(pool.job().kind, JobKind::RollBack);
 }
 
 #[test]
 fn rule_13_a_discarded_connection_is_closed_by_a_worker() {
     let mut pool = Pool::new(|_| {});
     let grants = pool.take_opened(3);
-    pool.release(grants[0].lease, Condition { fate: Fate::Discard, ..open(pool.now) });
+    pool.release(
+        grants[0].lease,
+        ConnectionReport { disposition: Disposition::Discard, ..open(pool.now) },
+    );
     assert_eq!(pool.numbers(), (0, 2, 0, 3));
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     assert_eq!(pool.numbers(), (0, 2, 0, 2));
-    pool.release(grants[1].lease, Condition { fate: Fate::Discard, ..unopened() });
+    pool.release(
+        grants[1].lease,
+        ConnectionReport { disposition: Disposition::Discard, ..unopened() },
+    );
     assert!(!pool.has_job(), "there is no socket to close");
     assert_eq!(pool.numbers(), (1, 1, 0, 2));
 }
@@ -125,9 +144,9 @@ fn rule_14_a_ping_comes_before_the_caller() {
     pool.give_back(&fresh);
     pool.pass(ms(500));
     let waiter = pool.wait();
-    assert!(pool.deliveries().is_empty());
-    pool.work(Task::Ping);
-    let (served, grant) = pool.delivery();
+    assert!(pool.outcomes().is_empty());
+    pool.work(JobKind::Ping);
+    let (served, grant) = pool.outcome();
     assert_eq!((served, grant.connection), (waiter, idle[0]));
     assert!(!grant.probe);
 }
@@ -141,12 +160,12 @@ fn rule_14_a_ping_that_fails_leads_to_a_new_connection_in_the_same_acquire() {
     let idle = pool.with_idle(1);
     pool.pass(ms(500));
     let waiter = pool.wait();
-    pool.fail(Task::Ping);
+    pool.fail(JobKind::Ping);
     // Somebody waits for the dial, and nobody for the close, so it is the next job.
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiter);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiter);
     let close = pool.job();
-    assert_eq!((close.task, close.connection), (Task::Close, idle[0]));
+    assert_eq!((close.kind, close.connection), (JobKind::Close, idle[0]));
 }
 
 #[test]
@@ -175,11 +194,11 @@ fn rule_14_a_caller_that_found_a_dead_connection_keeps_its_place() {
     let unlucky = pool.arrived - 1;
     let later = pool.wait();
     assert!(matches!(pool.found_dead(&dead, unlucky), Acquired::Queued));
-    pool.work(Task::Dial);
-    let (served, grant) = pool.delivery();
+    pool.work(JobKind::Dial);
+    let (served, grant) = pool.outcome();
     assert_eq!(served, unlucky);
     pool.give_back(&grant);
-    assert_eq!(pool.delivery().0, later);
+    assert_eq!(pool.outcome().0, later);
 }
 
 #[test]
@@ -195,18 +214,21 @@ fn rule_14_a_caller_that_found_a_dead_connection_is_not_refused_for_the_crowd() 
     let unlucky = pool.arrived - 1;
     pool.wait();
     assert!(matches!(pool.found_dead(&dead, unlucky), Acquired::Queued));
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, unlucky);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, unlucky);
 }
 
 #[test]
 fn rule_08_nobody_waits_for_a_rollback_while_another_connection_can_be_opened() {
     let mut pool = Pool::new(|o| o.min_connections = 0);
     let grants = pool.take_opened(1);
-    pool.release(grants[0].lease, Condition { fate: Fate::RollBack, ..open(pool.now) });
+    pool.release(
+        grants[0].lease,
+        ConnectionReport { disposition: Disposition::RollBack, ..open(pool.now) },
+    );
     let rollback = pool.job();
-    assert_eq!(rollback.task, Task::RollBack);
+    assert_eq!(rollback.kind, JobKind::RollBack);
     let waiter = pool.wait();
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiter);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiter);
 }

@@ -10,7 +10,7 @@ fn limited() -> (Pool, Vec<Grant<Link>>) {
     let grants: Vec<_> = (0..3).map(|_| pool.take()).collect();
     assert!(matches!(pool.begin_dial_of(0, false), DialDecision::Dial));
     pool.end_dial_of(0, None);
-    pool.sign(&grants[0], SocketEvent::Proved);
+    pool.event(&grants[0], SocketEvent::Proved);
     assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Dial));
     pool.end_dial_of(1, Some(refused()));
     assert!(pool.machine.may_wait_to_dial(pool.now));
@@ -23,9 +23,9 @@ fn rule_10_a_holder_without_a_socket_gets_that_of_a_connection_that_comes_back()
     assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Wait));
     assert!(matches!(pool.begin_dial_of(2, false), DialDecision::Wait));
     let waiter = pool.wait();
-    assert!(pool.deliveries().is_empty());
+    assert!(pool.outcomes().is_empty());
     pool.give_back(&grants[0]);
-    assert!(pool.deliveries().is_empty(), "holders were there before");
+    assert!(pool.outcomes().is_empty(), "holders were there before");
     assert!(pool.effects.dial_ended, "they are woken");
     assert!(matches!(pool.begin_dial_of(2, true), DialDecision::Wait), "the other one was first");
     match pool.begin_dial_of(1, true) {
@@ -36,7 +36,7 @@ fn rule_10_a_holder_without_a_socket_gets_that_of_a_connection_that_comes_back()
     pool.give_back(&grants[1]);
     assert!(matches!(pool.begin_dial_of(2, true), DialDecision::TakeSocket(_)));
     pool.give_back(&grants[2]);
-    let (served, grant) = pool.delivery();
+    let (served, grant) = pool.outcome();
     assert_eq!((served, grant.connection), (waiter, grants[2].connection));
     let stats = pool.machine.stats().to_json(Duration::ZERO);
     assert!(stats.contains(r#""created":1,"#), "one socket went from hand to hand: {stats}");
@@ -50,14 +50,14 @@ fn rule_10_a_holder_without_a_socket_takes_that_of_an_idle_connection() {
 }
 
 #[test]
-fn rule_10_a_holder_who_gives_up_leaves_what_it_was_promised() {
+fn rule_10_a_holder_who_gives_up_leaves_what_was_reserved_for_it() {
     let (mut pool, grants) = limited();
     assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Wait));
     pool.give_back(&grants[0]);
     let waiter = pool.wait();
     pool.machine.give_up_lease_dial(1, pool.now);
     pool.settle();
-    let (served, grant) = pool.delivery();
+    let (served, grant) = pool.outcome();
     assert_eq!((served, grant.connection), (waiter, grants[0].connection));
 }
 
@@ -65,7 +65,7 @@ fn rule_10_a_holder_who_gives_up_leaves_what_it_was_promised() {
 fn rule_10_holders_hear_it_when_there_is_nothing_to_wait_for_any_more() {
     let (mut pool, grants) = limited();
     assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Wait));
-    pool.sign(&grants[0], SocketEvent::Lost);
+    pool.event(&grants[0], SocketEvent::Lost);
     assert!(pool.effects.dial_ended, "they are woken");
     assert!(matches!(pool.begin_dial_of(1, true), DialDecision::Refuse(_)));
 }
@@ -80,12 +80,12 @@ fn rule_10_a_holder_who_waits_is_the_next_to_try() {
     assert!(pool.effects.dial_ended, "it is woken");
     assert!(matches!(pool.begin_dial_of(1, true), DialDecision::Dial));
     pool.end_dial_of(1, None);
-    pool.sign(&grants[1], SocketEvent::Proved);
+    pool.event(&grants[1], SocketEvent::Proved);
     assert_eq!(pool.machine.outage_retry_at(), None);
 }
 
 #[test]
-fn rule_19_a_promised_connection_closes_with_the_pool() {
+fn rule_19_a_reserved_connection_closes_with_the_pool() {
     let (mut pool, grants) = limited();
     assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Wait));
     pool.give_back(&grants[0]);
@@ -94,9 +94,9 @@ fn rule_19_a_promised_connection_closes_with_the_pool() {
     pool.settle();
     pool.machine.give_up_lease_dial(1, pool.now);
     pool.settle();
-    pool.work(Task::Close);
+    pool.work(JobKind::Close);
     while pool.has_job() {
-        pool.work(Task::Close);
+        pool.work(JobKind::Close);
     }
     assert!(pool.machine.is_drained());
 }

@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::config::Validation;
-use crate::pool::machine::Event;
+use crate::pool::machine::LogEvent;
 
 /// The connections that are to be checked now.
 fn checks(pool: &mut Pool) -> Vec<Job<Link>> {
     let mut jobs = Vec::new();
     while pool.has_job() {
-        jobs.push(pool.job_of(Task::Ping));
+        jobs.push(pool.job_of(JobKind::Ping));
     }
     jobs
 }
@@ -22,7 +22,7 @@ fn rule_14_one_connection_that_dies_has_all_idle_ones_checked_side_by_side() {
             let grant = pool.take();
             pool.pass(ms(10));
             let since = pool.now;
-            pool.sign(
+            pool.event(
                 &grant,
                 if is_silent { SocketEvent::Silent { since } } else { SocketEvent::Lost },
             );
@@ -30,12 +30,12 @@ fn rule_14_one_connection_that_dies_has_all_idle_ones_checked_side_by_side() {
             assert_eq!(jobs.len(), 9, "{validation:?}");
             assert!(pool.try_acquire().is_err(), "nobody gets a suspect");
             let waiter = pool.wait();
-            // What answers goes on, what does not is closed.
+            // What responds goes on, what does not is closed.
             pool.pass(ms(10));
             pool.job_done(&jobs[0], Ok(open(pool.now)));
-            assert_eq!(pool.delivery().0, waiter);
+            assert_eq!(pool.outcome().0, waiter);
             pool.job_done(&jobs[1], Err(refused()));
-            pool.work(Task::Close);
+            pool.work(JobKind::Close);
         }
     }
 }
@@ -48,9 +48,9 @@ fn rule_14_what_was_heard_from_since_the_silent_request_is_not_suspect() {
     let since = pool.now;
     pool.give_back(&grants[0]);
     pool.pass(ms(10));
-    let heard = Condition { answered_at: Some(pool.now), ..open(since - ms(10)) };
+    let heard = ConnectionReport { last_response_at: Some(pool.now), ..open(since - ms(10)) };
     pool.release(grants[1].lease, heard);
-    pool.sign(&grants[2], SocketEvent::Silent { since: pool.now });
+    pool.event(&grants[2], SocketEvent::Silent { since: pool.now });
     let jobs = checks(&mut pool);
     assert_eq!(jobs.len(), 1, "only the one that was last heard from before");
     assert_eq!(jobs[0].connection, grants[0].connection);
@@ -62,13 +62,13 @@ fn rule_14_a_suspect_in_use_is_checked_when_it_comes_back_unless_it_got_a_respon
     let grants = pool.take_opened(3);
     let opened_at = pool.now;
     pool.pass(ms(10));
-    pool.sign(&grants[0], SocketEvent::Lost);
+    pool.event(&grants[0], SocketEvent::Lost);
     pool.pass(ms(10));
     let unused = open(opened_at);
     assert!(!pool.machine.release_untouched(grants[1].lease, Duration::ZERO, pool.now));
     pool.release(grants[1].lease, unused);
     assert_eq!(checks(&mut pool).len(), 1);
-    pool.release(grants[2].lease, Condition { answered_at: Some(pool.now), ..unused });
+    pool.release(grants[2].lease, ConnectionReport { last_response_at: Some(pool.now), ..unused });
     assert!(!pool.has_job());
 }
 
@@ -78,11 +78,11 @@ fn rule_14_a_check_that_fails_retires_what_is_not_being_checked_yet() {
     pool.with_idle(10);
     let grant = pool.take();
     pool.pass(ms(10));
-    pool.sign(&grant, SocketEvent::Lost);
-    let first = pool.job_of(Task::Ping);
+    pool.event(&grant, SocketEvent::Lost);
+    let first = pool.job_of(JobKind::Ping);
     pool.job_done(&first, Err(refused()));
     for _ in 0..9 {
-        pool.work(Task::Close);
+        pool.work(JobKind::Close);
     }
     assert!(!pool.has_job());
 }
@@ -93,10 +93,10 @@ fn rule_08_nobody_waits_for_the_check_of_a_suspect_while_a_connection_can_be_ope
     pool.with_idle(2);
     let grant = pool.take();
     pool.pass(ms(10));
-    pool.sign(&grant, SocketEvent::Lost);
+    pool.event(&grant, SocketEvent::Lost);
     let waiter = pool.wait();
-    pool.work(Task::Dial);
-    assert_eq!(pool.delivery().0, waiter);
+    pool.work(JobKind::Dial);
+    assert_eq!(pool.outcome().0, waiter);
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn rule_10_a_new_connection_that_is_lost_at_once_is_a_failed_dial() {
         let grant = pool.take();
         assert!(matches!(pool.begin_dial(false), DialDecision::Dial));
         pool.end_dial(None);
-        pool.sign(&grant, SocketEvent::LostFresh(&refused()));
-        assert!(matches!(pool.effects.events[..], [Event::OutageBegan(_)]));
+        pool.event(&grant, SocketEvent::LostFresh(&refused()));
+        assert!(matches!(pool.effects.events[..], [LogEvent::OutageBegan(_)]));
         pool.release(grant.lease, unopened());
         assert_eq!(pool.machine.status().available, 0, "nothing can be handed out");
         pool.wait();
@@ -117,7 +117,7 @@ fn rule_10_a_new_connection_that_is_lost_at_once_is_a_failed_dial() {
         for _ in 0..6 {
             let due = pool.machine.outage_retry_at().expect("an outage");
             pool.pass_with_alarms(due - pool.now);
-            pool.fail(Task::Probe);
+            pool.fail(JobKind::Probe);
             assert!(pool.effects.events.is_empty(), "it is told once");
         }
         assert!(pool.now > first);
@@ -132,7 +132,7 @@ fn rule_10_a_response_on_an_older_connection_ends_no_outage() {
     assert!(matches!(pool.begin_dial_of(1, false), DialDecision::Dial));
     pool.end_dial_of(0, None);
     pool.end_dial_of(1, Some(refused()));
-    pool.sign(&grants[0], SocketEvent::Proved);
+    pool.event(&grants[0], SocketEvent::Proved);
     assert!(pool.machine.outage_retry_at().is_some());
 }
 
@@ -176,7 +176,7 @@ fn rule_10_a_new_idle_connection_that_is_closed_at_once_is_a_failed_dial() {
         o.preconnect = true;
         o.min_connections = 1;
     });
-    pool.work(Task::Dial);
+    pool.work(JobKind::Dial);
     pool.pass_with_alarms(ms(100));
     let lease = pool.effects.peeks[0].0;
     pool.machine.found_closed(lease, pool.now);
@@ -201,7 +201,7 @@ fn rule_16_after_a_sleep_connections_are_older_and_all_are_suspect() {
     pool.pass(ms(10));
     pool.machine.note_sleep(ms(7_000_500), pool.now);
     pool.settle();
-    assert!(!pool.has_job(), "half a second is no sleep");
+    assert!(!pool.has_job(), "half a second does not count as sleep");
     pool.machine.note_sleep(ms(7_060_000), pool.now);
     pool.settle();
     let jobs = checks(&mut pool);
@@ -216,8 +216,8 @@ fn rule_16_after_a_sleep_connections_are_older_and_all_are_suspect() {
     pool.machine.note_sleep(ms(7_120_000), pool.now);
     pool.settle();
     pool.tick();
-    let tasks: Vec<_> = pool.machine.queued_jobs().map(|job| job.task).collect();
-    assert!(tasks.contains(&Task::Close), "past their life: {tasks:?}");
+    let tasks: Vec<_> = pool.machine.queued_jobs().map(|job| job.kind).collect();
+    assert!(tasks.contains(&JobKind::Close), "past their life: {tasks:?}");
 }
 
 #[test]
@@ -228,16 +228,17 @@ fn rule_14_any_response_to_a_ping_is_a_sign_of_life_and_a_503_is_told_once() {
     for status in [404, 503, 503, 401, 503] {
         pool.pass(ms(600));
         pool.wait();
-        let ping = pool.job_of(Task::Ping);
-        let condition = Condition { pinged: Some(status), ..open(pool.now) };
-        pool.machine.job_done(ping.slot, Ok(condition), pool.now);
+        let ping = pool.job_of(JobKind::Ping);
+        let report = ConnectionReport { pinged: Some(status), ..open(pool.now) };
+        pool.machine.job_done(ping.slot, Ok(report), pool.now);
         pool.settle();
         told.append(&mut pool.effects.events);
-        let grant = pool.delivery().1;
+        let grant = pool.outcome().1;
         assert_eq!(grant.connection, idle[0]);
         pool.give_back(&grant);
     }
-    let told: Vec<_> = told.iter().map(|event| matches!(event, Event::TurnedAway(true))).collect();
+    let told: Vec<_> =
+        told.iter().map(|event| matches!(event, LogEvent::ServerDraining(true))).collect();
     assert_eq!(told, [true, false, true]);
 }
 
@@ -247,9 +248,9 @@ fn rule_21_a_time_out_says_what_the_pool_was_doing() {
     pool.with_idle(3);
     let grant = pool.take();
     pool.pass(ms(10));
-    pool.sign(&grant, SocketEvent::Lost);
+    pool.event(&grant, SocketEvent::Lost);
     pool.wait();
-    assert_eq!(pool.job().task, Task::Dial);
+    assert_eq!(pool.job().kind, JobKind::Dial);
     pool.pass(ms(1234));
     assert_eq!(
         pool.machine.timeout_error(ms(1234), pool.now).message(),
@@ -264,7 +265,10 @@ fn rule_21_a_try_names_the_sockets_that_are_being_closed() {
     let mut pool = Pool::new(|o| o.max_connections = 2);
     let grants = pool.take_opened(2);
     for grant in grants {
-        pool.release(grant.lease, Condition { fate: Fate::Broken, ..open(pool.now) });
+        pool.release(
+            grant.lease,
+            ConnectionReport { disposition: Disposition::Broken, ..open(pool.now) },
+        );
     }
     assert_eq!(
         pool.try_acquire().unwrap_err().message(),
@@ -281,11 +285,11 @@ fn rule_14_requests_that_are_cut_soon_or_often_cast_no_suspicion() {
     let cut_after = |pool: &mut Pool, time: u64| {
         let since = pool.now;
         pool.pass(ms(time));
-        pool.sign(&grant, SocketEvent::Cancelled { since });
+        pool.event(&grant, SocketEvent::Cancelled { since });
         checks(pool)
     };
     pool.pass(ms(10));
-    assert!(cut_after(&mut pool, 99).is_empty(), "nobody can answer so soon");
+    assert!(cut_after(&mut pool, 99).is_empty(), "no server can respond so soon");
     let jobs = cut_after(&mut pool, 100);
     assert_eq!(jobs.len(), 3);
     for job in &jobs {

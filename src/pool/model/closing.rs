@@ -84,7 +84,7 @@ fn rule_19_leases_are_cut_when_their_time_is_over() {
     explore.run(|pool| {
         let holder = caller(&pool, |pool| {
             let Ok(lease) = pool.acquire() else { return };
-            let error = lease.request(&silence()).expect_err("it is never answered");
+            let error = lease.request(&silence()).expect_err("it never gets a response");
             assert_eq!(error.code(), Code::Closed, "{error}");
             saw("cut");
         });
@@ -176,7 +176,7 @@ fn rule_19_close_joins_a_thread_that_is_only_just_started() {
         let leases = [(); 2].map(|()| pool.acquire().expect("there is room"));
         let callers = leases.map(|lease| {
             use_lease(&lease).expect("the dial opens");
-            // Whoever gives a connection back to be closed starts the worker that does it.
+            // A release of a connection that is to be closed starts the worker for it.
             caller(&pool, move |_| lease.discard())
         });
         close(&pool);

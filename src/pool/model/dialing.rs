@@ -25,7 +25,7 @@ fn rule_09_lease_holders_and_growth_share_one_limit() {
 }
 
 #[test]
-fn rule_09_who_gives_up_at_the_gate_lets_the_others_pass() {
+fn rule_09_a_holder_that_gives_up_lets_the_others_dial() {
     let explore = Explore::with(2, 3, Validation::Socket)
         .options(|options| {
             options.max_connecting = 1;
@@ -63,10 +63,10 @@ fn rule_09_who_gives_up_at_the_gate_lets_the_others_pass() {
 }
 
 #[test]
-fn rule_07_an_interrupt_reaches_a_lease_holder_wherever_it_is() {
+fn rule_07_a_cancel_reaches_a_lease_holder_wherever_it_is() {
     let explore = Explore::with(0, 2, Validation::None)
         .options(|options| options.max_connecting = 1)
-        .must_see(&["interrupted", "served"]);
+        .must_see(&["cancelled", "served"]);
     explore.run(|pool| {
         let leases = [(); 2].map(|()| Arc::new(pool.try_acquire().expect("there is room")));
         let callers = leases.clone().map(|lease| {
@@ -74,11 +74,11 @@ fn rule_07_an_interrupt_reaches_a_lease_holder_wherever_it_is() {
                 Ok(_) => saw("served"),
                 Err(error) => {
                     assert_eq!(error.code(), Code::Cancelled, "{error}");
-                    saw("interrupted");
+                    saw("cancelled");
                 }
             })
         });
-        let cutter = caller(&pool, move |_| {
+        let canceller = caller(&pool, move |_| {
             for lease in &leases {
                 pause();
                 lease.cancel();
@@ -87,15 +87,15 @@ fn rule_07_an_interrupt_reaches_a_lease_holder_wherever_it_is() {
         for caller in callers {
             done(caller);
         }
-        done(cutter);
+        done(canceller);
         check_quiet(&pool);
-        visit(&pool).expect("an interrupt ends with its request");
+        visit(&pool).expect("a cancel ends with its request");
         close(&pool);
     });
 }
 
 #[test]
-fn rule_07_one_interrupt_is_enough_and_reaches_no_one_else() {
+fn rule_07_one_cancel_is_enough_and_reaches_no_one_else() {
     let explore = Explore::with(0, 2, Validation::None)
         .options(|options| options.max_connecting = 1)
         .dials(&[Dial::Hangs]);
@@ -117,7 +117,7 @@ fn rule_07_one_interrupt_is_enough_and_reaches_no_one_else() {
 }
 
 #[test]
-fn rule_07_an_interrupt_wakes_who_waits_at_the_gate() {
+fn rule_07_a_cancel_wakes_a_holder_that_waits_for_a_permit() {
     let explore = Explore::with(0, 2, Validation::None)
         .options(|options| {
             options.max_connecting = 1;
@@ -204,7 +204,7 @@ fn rule_10_the_housekeeper_finds_the_server_again() {
 }
 
 #[test]
-fn rule_10_a_failed_dial_is_told_to_all_who_wait_at_the_gate() {
+fn rule_10_a_failed_dial_is_told_to_all_that_wait_for_a_permit() {
     let explore = Explore::with(3, 3, Validation::Socket)
         .options(|options| options.max_connecting = 1)
         .dials(&[Dial::Fails])
@@ -243,21 +243,21 @@ fn rule_10_beyond_the_servers_limit_one_socket_serves_every_holder() {
 }
 
 #[test]
-fn rule_10_a_holder_that_waits_for_a_socket_can_be_interrupted() {
+fn rule_10_a_holder_that_waits_for_a_socket_can_be_cancelled() {
     let explore = Explore::with(0, 2, Validation::None)
         .dials(&[Dial::Opens, Dial::Fails, Dial::Fails, Dial::Fails])
         .time(SECOND)
-        .must_see(&["interrupted", "served"]);
+        .must_see(&["cancelled", "served"]);
     explore.run(|pool| {
         let leases = [(); 2].map(|()| Arc::new(pool.try_acquire().expect("there is room")));
         let callers = leases.clone().map(|lease| {
             caller(&pool, move |_| match use_lease(&lease) {
                 Ok(_) => saw("served"),
-                Err(error) if error.code() == Code::Cancelled => saw("interrupted"),
+                Err(error) if error.code() == Code::Cancelled => saw("cancelled"),
                 Err(error) => assert_eq!(error.code(), Code::Unavailable, "{error}"),
             })
         });
-        let cutter = caller(&pool, move |_| {
+        let canceller = caller(&pool, move |_| {
             for lease in &leases {
                 pause();
                 lease.cancel();
@@ -266,7 +266,7 @@ fn rule_10_a_holder_that_waits_for_a_socket_can_be_interrupted() {
         for caller in callers {
             done(caller);
         }
-        done(cutter);
+        done(canceller);
         check_quiet(&pool);
         close(&pool);
     });

@@ -5,7 +5,7 @@
 //! runs under random schedules, then under schedules of few preemptions (PCT), from fixed seeds.
 //! A failure prints its schedule. What decides how it goes:
 //!
-//! - `PHANTOMDB_MODEL_SCALE`: so many times the usual number of schedules;
+//! - `PHANTOMDB_MODEL_SCALE`: multiplies the number of schedules;
 //! - `PHANTOMDB_MODEL_SEED`: another seed;
 //! - `PHANTOMDB_MODEL_REPLAY`: the one schedule to run, for a single test.
 
@@ -59,7 +59,7 @@ pub struct Explore {
 }
 
 impl Explore {
-    /// Pools with so many connections, and time-outs that never pass.
+    /// Pools of these sizes, with time-outs that never pass.
     pub fn with(min: u32, max: u32, validation: Validation) -> Explore {
         let options = Options {
             min_connections: min,
@@ -104,12 +104,12 @@ impl Explore {
         Explore { must_see, ..self }
     }
 
-    /// Under so many schedules of each kind instead of the usual number.
+    /// Under this many schedules of each kind instead of the default.
     pub fn schedules(self, count: usize) -> Explore {
         Explore { random: count, pct: count, ..self }
     }
 
-    /// Also runs so many schedules, one after the other, of all that there are.
+    /// Also runs the first `schedules` of all that there are, one after the other.
     pub fn exhaustive(self, exhaustive: usize) -> Explore {
         Explore { exhaustive, ..self }
     }
@@ -179,9 +179,9 @@ impl Explore {
     }
 }
 
-fn number<T: std::str::FromStr>(name: &str, usual: T) -> T {
-    env::var(name).ok().map_or(usual, |text| {
-        text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}"))
+fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
+    env::var(name).ok().map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text}"))
     })
 }
 
@@ -213,7 +213,7 @@ pub fn use_lease(lease: &Lease) -> Result<u64> {
         assert_ne!(error.code(), Code::Busy, "rule 6: two callers have one connection");
     })?;
     let socket =
-        response.text().expect("it is JSON").parse().expect("the answer is the socket's number");
+        response.text().expect("it is JSON").parse().expect("the response is the socket's number");
     server::hold(socket);
     thread::yield_now();
     server::let_go(socket);
@@ -227,16 +227,16 @@ fn visit(pool: &Pool) -> Result<()> {
     Ok(())
 }
 
-/// A request that is never answered.
+/// A request that never gets a response.
 pub fn silence() -> Request {
     Request::raw("GET", "/silence", None).expect("a fine request")
 }
 
 /// Nobody has a connection, nobody waits for one, and the machine agrees with itself.
 pub fn check_quiet(pool: &Pool) {
-    let core = pool.shared().lock();
-    core.machine.check_invariants(clock::now());
-    let status = core.machine.status();
+    let locked = pool.driver().lock();
+    locked.machine.check_invariants(clock::now());
+    let status = locked.machine.status();
     assert_eq!((status.used, status.pending), (0, 0), "rule 6: {status:?}");
 }
 
@@ -251,7 +251,7 @@ fn all_are_served<R>(pool: &Pool, callers: impl IntoIterator<Item = JoinHandle<R
 
 /// Closes the pool, and nothing of it is left.
 fn close(pool: &Pool) {
-    pool.close().expect("this is no callback");
+    pool.close().expect("this is not a callback");
     check_nothing_is_left(pool);
 }
 

@@ -1,4 +1,4 @@
-//! Callers: they acquire, lose patience, open connections, use them and bring them back.
+//! Callers: they acquire, give up, open connections, use them and bring them back.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use super::network::{Holder, Server};
 use super::world::{Event, World};
 use crate::client::SocketEvent;
 use crate::error::{Code, Error, Result};
-use crate::pool::machine::{Acquired, Condition, DialDecision, Fate, Grant, LeaseId};
+use crate::pool::machine::{Acquired, ConnectionReport, DialDecision, Disposition, Grant, LeaseId};
 use crate::pool::machine_tests;
-use crate::pool::waiters::{Place, WaitLimit};
+use crate::pool::waiters::{QueuePosition, WaitLimit};
 
 /// Where a caller is with its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Phase {
 /// One caller; each makes one acquire.
 #[derive(Debug)]
 pub struct Caller {
-    place: Option<Place>,
+    position: Option<QueuePosition>,
     /// Of a caller that leaves it to the machine to watch the clock.
     wait_limit: Option<WaitLimit>,
     pub phase: Phase,
@@ -57,7 +57,7 @@ impl World {
         let number = self.callers.len() as u32;
         let timeout = self.plan.options.acquire_timeout;
         self.callers.push(Caller {
-            place: None,
+            position: None,
             wait_limit: None,
             phase: Phase::Waiting,
             epoch: 0,
@@ -77,16 +77,16 @@ impl World {
     pub fn acquires(&mut self, number: u32) {
         let timeout = self.plan.options.acquire_timeout;
         self.tell(|| format!("caller {number} acquires"));
-        let place = self.machine.arrive();
+        let position = self.machine.arrive();
         let wait_limit = WaitLimit { since: self.now, until: self.now + timeout };
         let wait_limit = self.random.bool().then_some(wait_limit);
         let caller = &mut self.callers[number as usize];
-        (caller.place, caller.wait_limit) = (Some(place), wait_limit);
-        // The short way, where it is open, comes to the same.
+        (caller.position, caller.wait_limit) = (Some(position), wait_limit);
+        // The fast path, where it is open, has the same outcome.
         let ready = self.random.bool().then(|| self.machine.acquire_ready(self.now)).flatten();
         let acquired = match ready {
             Some(grant) => Acquired::Granted(grant),
-            None => self.machine.acquire(place, wait_limit, self.now, || number),
+            None => self.machine.acquire(position, wait_limit, self.now, || number),
         };
         if wait_limit.is_none() {
             self.after(timeout, Event::Deadline(number));
@@ -110,7 +110,7 @@ impl World {
                 };
                 assert!(expected.contains(&error.code()), "rule 4: {error}");
                 if error.code() == Code::Unavailable {
-                    self.check_hope();
+                    self.check_waiters_in_outage();
                 }
                 self.note_refusal(number, &error);
             }
@@ -125,9 +125,9 @@ impl World {
                 self.note_grant(number, grant);
             }
             Acquired::Queued => {
-                let place = self.callers[number as usize].place.expect("it has arrived");
+                let position = self.callers[number as usize].position.expect("it has arrived");
                 self.enter(number, Phase::Waiting);
-                self.waiting.insert(place, number);
+                self.waiting.insert(position, number);
             }
             Acquired::Refused(error) => {
                 match error.code() {
@@ -143,13 +143,13 @@ impl World {
         }
     }
 
-    pub fn deliver(&mut self, number: u32, delivery: Result<Grant<u32>>) {
-        let place = self.callers[number as usize].place.expect("it has arrived");
-        let is_first = self.waiting.first_key_value().is_some_and(|(first, _)| *first == place);
-        let is_last = self.waiting.last_key_value().is_some_and(|(last, _)| *last == place);
-        let waiter = self.waiting.remove(&place);
-        assert_eq!(waiter, Some(number), "a delivery to somebody who does not wait");
-        match delivery {
+    pub fn deliver(&mut self, number: u32, outcome: Result<Grant<u32>>) {
+        let position = self.callers[number as usize].position.expect("it has arrived");
+        let is_first = self.waiting.first_key_value().is_some_and(|(first, _)| *first == position);
+        let is_last = self.waiting.last_key_value().is_some_and(|(last, _)| *last == position);
+        let waiter = self.waiting.remove(&position);
+        assert_eq!(waiter, Some(number), "an outcome for somebody who does not wait");
+        match outcome {
             Ok(grant) => {
                 assert!(is_first, "rule 5: served out of turn");
                 self.note_grant(number, grant);
@@ -160,7 +160,7 @@ impl World {
                     Code::Unavailable => {
                         assert!(is_last, "rule 10: those who came last are refused first");
                         assert!(self.dials.failures > 0, "rule 10");
-                        self.check_hope();
+                        self.check_waiters_in_outage();
                         assert!(error.retry_after().is_some(), "rule 10: says when to retry");
                     }
                     Code::Timeout => {
@@ -210,15 +210,15 @@ impl World {
 
     pub fn gives_up(&mut self, number: u32) {
         let caller = &self.callers[number as usize];
-        let (phase, Some(place)) = (caller.phase, caller.place) else { return };
-        let cancelled = self.machine.cancel(place);
+        let (phase, Some(position)) = (caller.phase, caller.position) else { return };
+        let cancelled = self.machine.cancel(position);
         if phase != Phase::Waiting {
             assert_eq!(cancelled, None, "rule 7: it was served already");
             return;
         }
         self.tell(|| format!("caller {number} gives up"));
         assert_eq!(cancelled, Some(number), "rule 7: a cancel is never swallowed");
-        self.waiting.remove(&place);
+        self.waiting.remove(&position);
         self.callers[number as usize].refusal = Some(Code::Timeout);
         self.note_outcome(number);
         self.enter(number, Phase::Done);
@@ -244,7 +244,7 @@ impl World {
         let is_alive = !self.network.link(link).is_broken;
         if caller.probe && !is_alive {
             self.network.close(link);
-            if let Some(place) = caller.place {
+            if let Some(position) = caller.position {
                 self.tell(|| format!("caller {number} finds connection {link} dead"));
                 self.network.link(link).holder = Holder::Nobody;
                 self.callers[number as usize].lease = None;
@@ -252,7 +252,7 @@ impl World {
                 let wait_limit = caller.wait_limit;
                 let is_late = wait_limit.is_none() && caller.deadline <= self.now;
                 let acquired =
-                    self.machine.found_dead(lease, place, wait_limit, self.now, || number);
+                    self.machine.found_dead(lease, position, wait_limit, self.now, || number);
                 self.note_acquired(number, acquired);
                 let code = self.callers[number as usize].refusal;
                 assert_ne!(code, Some(Code::Overloaded), "rule 14: replaced, not refused");
@@ -302,8 +302,8 @@ impl World {
 
     /// No request is under way on it.
     fn rests(&mut self, link: u32) {
-        let answered_at = self.network.link(link).answered_at;
-        machine_tests::rests(link, answered_at);
+        let last_response_at = self.network.link(link).last_response_at;
+        machine_tests::rests(link, last_response_at);
     }
 
     fn asks_to_dial(&mut self, number: u32, waited: bool) {
@@ -321,7 +321,7 @@ impl World {
             }
             DialDecision::TakeSocket(other) => {
                 self.tell(|| format!("caller {number} takes the socket of {other}"));
-                let is_needed = self.dials.failures > 0 || self.network.link(other).is_promised;
+                let is_needed = self.dials.failures > 0 || self.network.link(other).is_reserved;
                 assert!(is_needed, "rule 10: a socket was taken without need");
                 assert!(!self.network.link(other).is_dirty, "rule 13: taken without a rollback");
                 self.dials.waiting_leases -= usize::from(waited);
@@ -338,7 +338,7 @@ impl World {
             }
             DialDecision::Refuse(error) => {
                 assert!(self.dials.failures > 0, "rule 10: {error}");
-                self.check_hope();
+                self.check_waiters_in_outage();
                 self.dials.waiting_leases -= usize::from(waited);
                 self.gives_back(number);
                 return;
@@ -390,7 +390,7 @@ impl World {
         let mut outcome = self.dial_outcome(link);
         if !self.plan.is_exact && self.chance(3) {
             self.network.close(link);
-            outcome = Err(Error::new(Code::Cancelled, "interrupted"));
+            outcome = Err(Error::new(Code::Cancelled, "cancelled"));
         }
         let failure = outcome.err();
         self.tell(|| format!("caller {number} dialled {link}: {failure:?}"));
@@ -422,7 +422,7 @@ impl World {
         let entry = self.network.link(link);
         let is_answered = is_up && !entry.is_broken && entry.is_open();
         if is_answered {
-            entry.answered_at = Some(now);
+            entry.last_response_at = Some(now);
         }
         self.shows(number, is_answered);
         if !is_answered {
@@ -449,7 +449,7 @@ impl World {
         (entry.is_unproved, entry.is_probe) = (false, false);
         let is_silent = self.network.server == Server::Hanging;
         let cause = Error::new(Code::Unavailable, "closed without a response");
-        let sign = match (is_answered, is_new, is_silent) {
+        let event = match (is_answered, is_new, is_silent) {
             (true, ..) => {
                 if is_probe {
                     self.dials.failures = 0;
@@ -475,27 +475,27 @@ impl World {
                 SocketEvent::Lost
             }
         };
-        self.tell(|| format!("caller {number} sees of {link}: {sign:?}"));
-        self.machine.note_sign(self.slot_of(number), sign, self.now);
+        self.tell(|| format!("caller {number} sees of {link}: {event:?}"));
+        self.machine.note_socket_event(self.slot_of(number), event, self.now);
     }
 
     fn gives_back(&mut self, number: u32) {
         let caller = &self.callers[number as usize];
         let (link, is_cut, lease) = (caller.link, caller.is_cut, caller.lease);
-        let fate = match self.random.u32(..2) {
-            0 if self.chance(self.plan.rough_release) => Fate::Discard,
-            1 if self.chance(self.plan.rough_release) => Fate::RollBack,
-            _ => Fate::Reuse,
+        let disposition = match self.random.u32(..2) {
+            0 if self.chance(self.plan.rough_release) => Disposition::Discard,
+            1 if self.chance(self.plan.rough_release) => Disposition::RollBack,
+            _ => Disposition::Reuse,
         };
         self.rests(link);
-        self.tell(|| format!("caller {number} gives {link} back: {fate:?}"));
-        let condition = self.condition(link, fate);
-        self.note_return(link, fate);
+        self.tell(|| format!("caller {number} gives {link} back: {disposition:?}"));
+        let report = self.report(link, disposition);
+        self.note_return(link, disposition);
         self.enter(number, Phase::Done);
         let lease = lease.expect("it holds a lease");
-        let is_untouched = fate == Fate::Reuse && self.machine.knows(lease, &condition);
+        let is_untouched = disposition == Disposition::Reuse && self.machine.knows(lease, &report);
         let taken = is_untouched && self.machine.release_untouched(lease, Duration::ZERO, self.now)
-            || self.machine.release(lease, condition, self.now);
+            || self.machine.release(lease, report, self.now);
         assert_eq!(taken, !is_cut, "rule 12: a live lease can be released, a cut one can't");
         self.callers[number as usize].lease = None;
         if taken && self.chance(5) {
@@ -503,33 +503,33 @@ impl World {
                 !self.machine.release_untouched(lease, Duration::ZERO, self.now),
                 "released twice"
             );
-            assert!(!self.machine.release(lease, condition, self.now), "released twice");
+            assert!(!self.machine.release(lease, report, self.now), "released twice");
         }
         self.settle();
     }
 
     /// How a connection is left.
-    pub fn condition(&mut self, link: u32, fate: Fate) -> Condition {
+    pub fn report(&mut self, link: u32, disposition: Disposition) -> ConnectionReport {
         let link = self.network.link(link);
-        Condition {
-            fate,
+        ConnectionReport {
+            disposition,
             is_open: link.is_open(),
             opened_at: link.opened_at,
             keep_alive_until: link.keep_alive_until,
-            answered_at: link.answered_at,
+            last_response_at: link.last_response_at,
             pinged: None,
         }
     }
 
     /// A connection goes back to the pool.
-    pub fn note_return(&mut self, link: u32, fate: Fate) {
+    pub fn note_return(&mut self, link: u32, disposition: Disposition) {
         self.returns += 1;
         let (now, returns) = (self.now, self.returns);
         let link = self.network.link(link);
         if let Holder::Caller(_) | Holder::Worker = link.holder {
             link.holder = Holder::Pool;
         }
-        link.is_dirty = fate != Fate::Reuse;
+        link.is_dirty = disposition != Disposition::Reuse;
         link.returned_at = Some(now);
         link.returned = returns;
     }

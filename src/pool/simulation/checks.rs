@@ -7,7 +7,7 @@ use super::network::{Holder, Link, Server};
 use super::world::World;
 use crate::config::Validation;
 use crate::error::{Code, Error};
-use crate::pool::machine::{Grant, Task};
+use crate::pool::machine::{Grant, JobKind};
 
 /// The dials under way and how the last ones ended.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl World {
         assert_eq!(status.used as usize, held, "rule 22: used");
         assert_eq!(status.pending as usize, self.waiting.len(), "rule 22: pending");
         let workers = links.iter().filter(|link| link.holder == Holder::Worker).count();
-        let sum = self.machine.idle_count() + held + workers + self.promised.len();
+        let sum = self.machine.idle_count() + held + workers + self.reserved.len();
         assert_eq!(status.total as usize, sum, "rule 22: total");
         let open = links.iter().filter(|link| link.is_free() && link.is_open());
         assert!(status.available as usize >= open.count(), "rule 2: a connection was forgotten");
@@ -59,15 +59,15 @@ impl World {
     /// Jobs that appeared take their connection out of the pool.
     pub fn note_new_jobs(&mut self) {
         let jobs: Vec<_> =
-            self.machine.queued_jobs().map(|job| (job.task, job.connection)).collect();
-        for &(task, number) in &jobs {
+            self.machine.queued_jobs().map(|job| (job.kind, job.connection)).collect();
+        for &(kind, number) in &jobs {
             let link = self.network.link(number);
-            link.is_closing |= task == Task::Close;
+            link.is_closing |= kind == JobKind::Close;
             if link.holder == Holder::Worker {
                 continue;
             }
             link.holder = Holder::Worker;
-            if task.is_dial() {
+            if kind.is_dial() {
                 link.is_dial_queued = true;
                 link.is_dialed = true;
                 self.check_dial_start();
@@ -80,9 +80,9 @@ impl World {
     }
 
     /// Dials that no worker took before the pool closed are not made any more.
-    fn forget_dials_not_begun(&mut self, jobs: &[(Task, u32)]) {
+    fn forget_dials_not_begun(&mut self, jobs: &[(JobKind, u32)]) {
         for number in 0..self.network.links().len() as u32 {
-            let is_queued = jobs.iter().any(|(task, link)| task.is_dial() && *link == number);
+            let is_queued = jobs.iter().any(|(kind, link)| kind.is_dial() && *link == number);
             let link = self.network.link(number);
             if link.is_dial_queued && !is_queued {
                 link.is_dial_queued = false;
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// A dial ended; the machine is told right after. One that `is_proved` was answered a ping too.
+    /// A dial ended; the machine is told right after. One that `is_proved` got a response to a ping too.
     pub fn note_dial_end(&mut self, link: u32, failure: Option<&Error>, is_proved: bool) {
         match failure {
             None => {
@@ -127,8 +127,8 @@ impl World {
         self.network.forget_probes();
     }
 
-    /// Nobody is refused for an outage while a request is under way that will be answered.
-    pub fn check_hope(&self) {
+    /// Nobody is refused for an outage while a request is in flight that will get a response.
+    pub fn check_waiters_in_outage(&self) {
         let links = self.network.links();
         let is_to_be_answered = |caller: &Caller| {
             let link = &links[caller.link as usize];
@@ -211,7 +211,7 @@ impl World {
         self.machine.alarm().is_some_and(|alarm| alarm <= self.now)
     }
 
-    /// A connection comes to a caller.
+    /// A caller gets a connection.
     pub fn check_grant(&mut self, number: u32, grant: &Grant<u32>) {
         let now = self.now;
         self.tell(|| format!("caller {number} gets {}", grant.connection));

@@ -8,7 +8,7 @@ pub enum Server {
     Up,
     /// Refuses.
     Down,
-    /// Takes everything and answers nothing.
+    /// Takes everything and never responds.
     Hanging,
 }
 
@@ -36,7 +36,7 @@ pub struct Link {
     pub holder: Holder,
     pub opened_at: Option<Instant>,
     pub keep_alive_until: Option<Instant>,
-    pub answered_at: Option<Instant>,
+    pub last_response_at: Option<Instant>,
     /// The other side is gone, which only a look at the socket tells.
     pub is_broken: bool,
     /// Not to be handed to another caller as it is.
@@ -48,8 +48,8 @@ pub struct Link {
     pub is_dialed: bool,
     pub is_closing: bool,
     /// Its socket goes to somebody who has none.
-    pub is_promised: bool,
-    /// Nothing was answered on its socket yet.
+    pub is_reserved: bool,
+    /// No response came over its socket yet.
     pub is_unproved: bool,
     /// It was opened in an outage, which the first response on it ends.
     pub is_probe: bool,
@@ -75,7 +75,7 @@ impl Network {
                 holder: Holder::Pool,
                 opened_at: None,
                 keep_alive_until: None,
-                answered_at: None,
+                last_response_at: None,
                 is_broken: false,
                 is_dirty: false,
                 returned_at: None,
@@ -83,7 +83,7 @@ impl Network {
                 is_dial_queued: false,
                 is_dialed: false,
                 is_closing: false,
-                is_promised: false,
+                is_reserved: false,
                 is_unproved: false,
                 is_probe: false,
             });
@@ -131,11 +131,11 @@ impl Network {
         assert_eq!(link.socket, Socket::Open, "there is a socket to move");
         link.socket = Socket::None;
         link.holder = Holder::Nobody;
-        let (opened_at, answered_at) = (link.opened_at.take(), link.answered_at);
+        let (opened_at, last_response_at) = (link.opened_at.take(), link.last_response_at);
         let (keep_alive_until, is_broken) = (link.keep_alive_until.take(), link.is_broken);
         let link = self.link(to);
         link.socket = Socket::Open;
-        (link.opened_at, link.answered_at) = (opened_at, answered_at);
+        (link.opened_at, link.last_response_at) = (opened_at, last_response_at);
         (link.keep_alive_until, link.is_broken) = (keep_alive_until, is_broken);
         (link.is_unproved, link.is_probe) = (false, false);
     }
@@ -163,11 +163,11 @@ impl Link {
 
     /// Nobody has it, and nobody is to have it before others.
     pub fn is_free(&self) -> bool {
-        self.holder == Holder::Pool && !self.is_promised
+        self.holder == Holder::Pool && !self.is_reserved
     }
 
     /// When the server was last heard from on it.
     pub fn heard_at(&self) -> Option<Instant> {
-        self.opened_at.max(self.answered_at)
+        self.opened_at.max(self.last_response_at)
     }
 }

@@ -6,7 +6,7 @@ use super::callers::Phase;
 use super::network::{Holder, Server};
 use super::world::{Event, World};
 use crate::error::{Code, Error, Result};
-use crate::pool::machine::{Condition, Fate, Job, LeaseId, Task};
+use crate::pool::machine::{ConnectionReport, Disposition, Job, JobKind, LeaseId};
 
 /// How often the machine has idle sockets looked at.
 const PEEK_INTERVAL: Duration = Duration::from_secs(1);
@@ -16,9 +16,9 @@ impl World {
     pub fn carry_out_effects(&mut self) {
         let effects = self.machine.take_effects();
         self.note_new_jobs();
-        self.note_promises();
-        for (caller, delivery) in effects.deliveries {
-            self.deliver(caller, delivery);
+        self.note_reservations();
+        for (caller, outcome) in effects.outcomes {
+            self.deliver(caller, outcome);
         }
         for _ in 0..effects.new_jobs {
             let delay = self.up_to(Duration::from_millis(1));
@@ -33,12 +33,12 @@ impl World {
         }
     }
 
-    fn note_promises(&mut self) {
-        for number in std::mem::replace(&mut self.promised, self.machine.promised()) {
-            self.network.link(number).is_promised = false;
+    fn note_reservations(&mut self) {
+        for number in std::mem::replace(&mut self.reserved, self.machine.reserved()) {
+            self.network.link(number).is_reserved = false;
         }
-        for number in &self.promised {
-            self.network.link(*number).is_promised = true;
+        for number in &self.reserved {
+            self.network.link(*number).is_reserved = true;
         }
     }
 
@@ -58,7 +58,7 @@ impl World {
         let (is_unproved, is_idle) = (entry.is_unproved, entry.holder == Holder::Pool);
         let is_new = entry.returned_at.is_some_and(|at| self.now - at < PEEK_INTERVAL);
         self.network.close(link);
-        if is_idle && !self.network.link(link).is_promised {
+        if is_idle && !self.network.link(link).is_reserved {
             self.network.link(link).holder = Holder::Nobody;
             if is_unproved && is_new && !self.is_closing {
                 self.note_failed_dial();
@@ -75,72 +75,75 @@ impl World {
         let Some(job) = self.machine.next_job() else { return };
         self.free_workers -= 1;
         let link = job.connection;
-        self.tell(|| format!("a worker takes {link}: {:?}", job.task));
+        self.tell(|| format!("a worker takes {link}: {:?}", job.kind));
         assert_eq!(self.network.link(link).holder, Holder::Worker);
-        let time = match (job.task, self.network.server) {
-            (Task::Dial | Task::Probe, _) => {
+        let time = match (job.kind, self.network.server) {
+            (JobKind::Dial | JobKind::Probe, _) => {
                 self.network.link(link).is_dial_queued = false;
                 self.network.start_opening(link);
                 self.dial_time()
             }
-            (Task::RollBack, Server::Hanging) => self.plan.options.request_timeout,
-            (Task::Ping, Server::Hanging) => self.plan.options.validation_timeout,
-            (Task::RollBack | Task::Ping, _) => self.up_to(Duration::from_millis(20)),
-            (Task::Close, _) => self.up_to(Duration::from_millis(250)),
+            (JobKind::RollBack, Server::Hanging) => self.plan.options.request_timeout,
+            (JobKind::Ping, Server::Hanging) => self.plan.options.validation_timeout,
+            (JobKind::RollBack | JobKind::Ping, _) => self.up_to(Duration::from_millis(20)),
+            (JobKind::Close, _) => self.up_to(Duration::from_millis(250)),
         };
-        let outcome = match job.task {
-            Task::Dial | Task::Probe => Ok(self.condition(link, Fate::Reuse)),
+        let outcome = match job.kind {
+            JobKind::Dial | JobKind::Probe => Ok(self.report(link, Disposition::Reuse)),
             _ => self.outcome_of(&job),
         };
         self.after(time, Event::JobEnds(job, outcome));
     }
 
-    fn outcome_of(&mut self, job: &Job<u32>) -> Result<Condition> {
+    fn outcome_of(&mut self, job: &Job<u32>) -> Result<ConnectionReport> {
         let link = job.connection;
         let is_up = self.network.server == Server::Up;
         let entry = self.network.link(link);
         let works = is_up && entry.is_open() && !entry.is_broken;
-        if job.task != Task::Close && (!works || (!self.is_calm && self.chance(self.plan.breakage)))
+        if job.kind != JobKind::Close
+            && (!works || (!self.is_calm && self.chance(self.plan.breakage)))
         {
             return Err(Error::new(Code::ConnectionLost, "the connection broke"));
         }
-        let fate = match self.random.u32(..20) {
-            0 => Fate::Discard,
-            1 if job.task == Task::RollBack => Fate::RollBack,
-            _ => Fate::Reuse,
+        let disposition = match self.random.u32(..20) {
+            0 => Disposition::Discard,
+            1 if job.kind == JobKind::RollBack => Disposition::RollBack,
+            _ => Disposition::Reuse,
         };
-        Ok(self.condition(link, fate))
+        Ok(self.report(link, disposition))
     }
 
-    pub fn job_ends(&mut self, job: Job<u32>, outcome: Result<Condition>) {
+    pub fn job_ends(&mut self, job: Job<u32>, outcome: Result<ConnectionReport>) {
         self.free_workers += 1;
         let link = job.connection;
         self.network.link(link).is_dialed = false;
-        let outcome = match job.task {
-            Task::Dial | Task::Probe => {
+        let outcome = match job.kind {
+            JobKind::Dial | JobKind::Probe => {
                 self.dials.by_workers -= 1;
                 let outcome = self.dial_outcome(link);
-                self.note_dial_end(link, outcome.as_ref().err(), job.task == Task::Probe);
-                outcome.map(|()| self.condition(link, Fate::Reuse))
+                self.note_dial_end(link, outcome.as_ref().err(), job.kind == JobKind::Probe);
+                outcome.map(|()| self.report(link, Disposition::Reuse))
             }
-            Task::Close => {
+            JobKind::Close => {
                 self.network.close(link);
-                outcome.map(|_| self.condition(link, Fate::Discard))
+                outcome.map(|_| self.report(link, Disposition::Discard))
             }
-            Task::RollBack | Task::Ping => outcome.map(|condition| {
-                self.network.link(link).answered_at = Some(self.now);
+            JobKind::RollBack | JobKind::Ping => outcome.map(|report| {
+                self.network.link(link).last_response_at = Some(self.now);
                 let status = if self.random.u32(..5) == 0 { 503 } else { 200 };
-                let pinged = (job.task == Task::Ping).then_some(status);
-                Condition { answered_at: Some(self.now), pinged, ..condition }
+                let pinged = (job.kind == JobKind::Ping).then_some(status);
+                ConnectionReport { last_response_at: Some(self.now), pinged, ..report }
             }),
         };
-        self.tell(|| format!("a worker leaves {link}: {:?} {:?}", job.task, outcome.is_ok()));
-        match (&outcome, job.task) {
-            (Ok(condition), Task::Dial | Task::Probe | Task::RollBack | Task::Ping) => {
-                self.note_return(link, condition.fate);
+        self.tell(|| format!("a worker leaves {link}: {:?} {:?}", job.kind, outcome.is_ok()));
+        match (&outcome, job.kind) {
+            (Ok(report), JobKind::Dial | JobKind::Probe | JobKind::RollBack | JobKind::Ping) => {
+                self.note_return(link, report.disposition);
             }
-            (Err(_), Task::RollBack | Task::Ping) => self.note_return(link, Fate::Discard),
-            (Err(_), Task::Dial | Task::Probe) | (_, Task::Close) => {
+            (Err(_), JobKind::RollBack | JobKind::Ping) => {
+                self.note_return(link, Disposition::Discard)
+            }
+            (Err(_), JobKind::Dial | JobKind::Probe) | (_, JobKind::Close) => {
                 self.network.link(link).holder = Holder::Nobody;
             }
         }

@@ -12,9 +12,9 @@ use super::checks::Dials;
 use super::network::{Network, Server};
 use super::plan::Plan;
 use crate::error::Result;
-use crate::pool::machine::{Condition, Job, LeaseId, Machine};
+use crate::pool::machine::{ConnectionReport, Job, LeaseId, Machine};
 use crate::pool::machine_tests;
-use crate::pool::waiters::Place;
+use crate::pool::waiters::QueuePosition;
 
 /// How many events a failing seed shows.
 const STORY: usize = 40;
@@ -36,7 +36,7 @@ pub enum Event {
     AskAgain(u32, u32),
     DialDeadline(u32, u32),
     PickJob,
-    JobEnds(Job<u32>, Result<Condition>),
+    JobEnds(Job<u32>, Result<ConnectionReport>),
     Peek(LeaseId, u32),
 }
 
@@ -50,7 +50,7 @@ pub struct World {
     pub network: Network,
     pub callers: Vec<Caller>,
     /// Who waits, in the order of arrival.
-    pub waiting: BTreeMap<Place, u32>,
+    pub waiting: BTreeMap<QueuePosition, u32>,
     pub dials: Dials,
     pub free_workers: usize,
     pub returns: u64,
@@ -62,7 +62,7 @@ pub struct World {
     pub suspects_heard_before: Option<Instant>,
     slept: Duration,
     /// The connections whose sockets go to others.
-    pub promised: Vec<u32>,
+    pub reserved: Vec<u32>,
     pub is_closing: bool,
     pub is_calm: bool,
     chaos_left: u32,
@@ -96,7 +96,7 @@ impl World {
             last_reset: None,
             suspects_heard_before: None,
             slept: Duration::ZERO,
-            promised: Vec::new(),
+            reserved: Vec::new(),
             plan,
             network: Network::new(),
             callers: Vec::new(),
@@ -118,7 +118,7 @@ impl World {
         self.seen
     }
 
-    /// The last events, for whoever has to find out.
+    /// The last events, to find out what went wrong.
     pub fn story(&self) -> String {
         let mut text = format!("{:#?}\n", self.plan);
         for (at, event) in &self.story {
