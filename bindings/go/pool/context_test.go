@@ -65,7 +65,7 @@ func TestCancellingAnAcquireThatWaits(t *testing.T) {
 	})
 	ends(t, waits, func(ctx context.Context) error {
 		return p.Do(ctx, func(*pool.Client) error {
-			t.Error("there is no client to be had")
+			t.Error("there is no free client")
 			return nil
 		})
 	})

@@ -5,7 +5,7 @@ const native = require('./native.js');
 /** The names of the codes, by their numbers. */
 const names = new Map(native.codes.map(({ code, name }) => [code, name]));
 
-const camelCase = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+const camelCase = (name) => name.replace(/_(.)/g, (_, initial) => initial.toUpperCase());
 
 /** What options and arguments are called here, by the names that the core gives them. */
 const named = new Map([
@@ -34,7 +34,7 @@ Object.defineProperty(PhantomDBError.prototype, 'name', {
   writable: true,
 });
 
-/** What the numbers of a message (see `write` in native/inbox.c) and its text tell of an error. */
+/** What the numbers of a message (see `write` in native/messages.c) and its text tell of an error. */
 function detailsFrom(numbers, at, text) {
   const code = names.get(numbers[at + 2]);
   return {

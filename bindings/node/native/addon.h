@@ -1,5 +1,5 @@
-/* What the files of the addon share: the state of one environment, its calls, and the inbox through
- * which the library's threads reach it. An environment belongs to one copy of lib/ in one thread of
+/* What the files of the addon share: the state of one environment, its calls, and the queue of
+ * messages through which the library's threads reach it. An environment belongs to one copy of lib/ in one thread of
  * JavaScript: a module registry (Jest's, a cleared require.cache, another vm context) evaluates lib/ again
  * over the addon that is already loaded, and each copy must hear of its own calls only. */
 #ifndef PHANTOMDB_NODE_ADDON_H
@@ -13,7 +13,7 @@
 
 typedef struct environment environment;
 
-/* What a message in the inbox tells of. The numbers are known to lib/calls.js. */
+/* What a message tells of. The numbers are known to lib/calls.js. */
 typedef enum message_kind {
     MESSAGE_RESULT,
     MESSAGE_CONNECTION,
@@ -28,7 +28,7 @@ typedef struct pool_entry {
     phantomdb_pool *pool;
 } pool_entry;
 
-/* A call of JavaScript's, from its start until JavaScript is told what it has come to; or a
+/* A call of JavaScript's, from its start until JavaScript is told its outcome; or a
  * message for a pool's log. */
 typedef struct message {
     struct message *next;
@@ -94,16 +94,16 @@ typedef struct shown_values {
 } shown_values;
 
 struct environment {
-    /* Guards what the library's threads touch: the inbox, and whether anybody reads it. */
+    /* Guards what the library's threads touch: the messages, and whether anybody reads it. */
     pthread_mutex_t lock;
     message *first;
     message *last;
     bool is_alive;
     bool has_rung;
-    napi_threadsafe_function bell;
+    napi_threadsafe_function waker;
 
     /* Held by JavaScript's thread until the environment is over, by each of its functions, by the
-     * bell, and by each pool and message. */
+     * waker, and by each pool and message. */
     atomic_uint references;
     /* In the list of all, for the end of the process. */
     environment *next;
@@ -113,7 +113,7 @@ struct environment {
     bool is_over;
     /* How many of its functions JavaScript can still reach. */
     uint32_t functions;
-    /* It looks into the inbox as soon as the call that it is in returns, and there is something. */
+    /* It looks for messages as soon as the call that it is in returns, and there is something. */
     bool is_looking;
     bool has_found;
     uint32_t open_calls;
@@ -141,11 +141,11 @@ bool environment_define(napi_env env, environment *it, napi_value object, const 
                         napi_callback function);
 void pool_entry_free(pool_entry *entry);
 
-/* inbox.c */
-void inbox_put(message *it);
-message *inbox_take(environment *it);
-/* Tells JavaScript of all that is in the inbox. */
-void inbox_tell(napi_env env, environment *it);
+/* messages.c */
+void messages_put(message *it);
+message *messages_take(environment *it);
+/* Tells JavaScript of all messages. */
+void messages_deliver(napi_env env, environment *it);
 
 /* calls.c */
 /* Fills `it->error` with that. */

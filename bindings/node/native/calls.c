@@ -52,7 +52,7 @@ message *call_begin(napi_env env, environment *it, message_kind kind, uint32_t i
     it->calls[id] = call;
     /* A call that is under way keeps the process alive, and who waits for it; a pool does not. */
     if (it->open_calls++ == 0) {
-        napi_ref_threadsafe_function(env, it->bell);
+        napi_ref_threadsafe_function(env, it->waker);
         napi_reference_ref(env, it->settle, NULL);
     }
     return call;
@@ -62,7 +62,7 @@ void call_end(napi_env env, message *call) {
     environment *it = call->env;
     it->calls[call->id] = NULL;
     if (--it->open_calls == 0) {
-        napi_unref_threadsafe_function(env, it->bell);
+        napi_unref_threadsafe_function(env, it->waker);
         napi_reference_unref(env, it->settle, NULL);
     }
     message_free(call);
@@ -76,7 +76,7 @@ static void put_with(message *it, const phantomdb_error *error) {
         it->retriable = error->retriable;
         it->text = strdup(error->message);
     }
-    inbox_put(it);
+    messages_put(it);
 }
 
 void on_connection(phantomdb_connection *connection, const phantomdb_error *error, void *user_data) {
@@ -101,5 +101,5 @@ void on_log(int32_t level, const char *text, void *user_data) {
     if (it == NULL) return;
     it->code = level;
     it->text = strdup(text);
-    inbox_put(it);
+    messages_put(it);
 }

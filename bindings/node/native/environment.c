@@ -24,7 +24,7 @@ void pool_entry_free(pool_entry *entry) {
     free(entry);
 }
 
-/* From now on nobody rings the bell. */
+/* From now on nobody wakes the event loop. */
 static void go_deaf(environment *it) {
     pthread_mutex_lock(&it->lock);
     it->is_alive = false;
@@ -57,7 +57,7 @@ static void finish(environment *it) {
     it->is_over = true;
     leave_list(it);
     go_deaf(it);
-    for (message *first = inbox_take(it); first != NULL;) {
+    for (message *first = messages_take(it); first != NULL;) {
         message *next = first->next;
         message_free(first);
         first = next;
@@ -112,7 +112,7 @@ static void abandon(napi_env env, environment *it) {
     napi_remove_env_cleanup_hook(env, clean_up, it);
     napi_delete_reference(env, it->settle);
     napi_delete_reference(env, it->buffer);
-    napi_release_threadsafe_function(it->bell, napi_tsfn_release);
+    napi_release_threadsafe_function(it->waker, napi_tsfn_release);
     environment_release(it);
 }
 
@@ -135,21 +135,21 @@ bool environment_define(napi_env env, environment *it, napi_value object, const 
     return napi_set_named_property(env, object, name, made) == napi_ok;
 }
 
-static void on_bell(napi_env env, napi_value unused, void *context, void *data) {
+static void on_wake(napi_env env, napi_value unused, void *context, void *data) {
     (void)unused;
     (void)data;
-    if (env != NULL) inbox_tell(env, context);
+    if (env != NULL) messages_deliver(env, context);
 }
 
-/* The bell may be gone before the clean-up hook has run, and after: runtimes differ. */
-static void on_bell_gone(napi_env env, void *data, void *context) {
+/* The waker may be gone before the clean-up hook has run, and after: runtimes differ. */
+static void on_waker_gone(napi_env env, void *data, void *context) {
     (void)env;
     (void)data;
     go_deaf(context);
     environment_release(context);
 }
 
-/* hasRef(): whether the bell keeps the process alive. Tools that look for open handles ask for it. */
+/* hasRef(): whether the waker keeps the process alive. Tools that look for open handles ask for it. */
 static napi_value has_ref(napi_env env, napi_callback_info info) {
     napi_value value;
     void *it;
@@ -164,7 +164,7 @@ static void on_has_ref_gone(napi_env env, void *data, void *unused) {
     environment_release(data);
 }
 
-static bool make_bell(napi_env env, environment *it) {
+static bool make_waker(napi_env env, environment *it) {
     napi_value name, resource, function;
     if (napi_create_string_utf8(env, "phantomdb", NAPI_AUTO_LENGTH, &name) != napi_ok ||
         napi_create_object(env, &resource) != napi_ok ||
@@ -174,12 +174,12 @@ static bool make_bell(napi_env env, environment *it) {
     }
     environment_hold(it);
     if (napi_set_named_property(env, resource, "hasRef", function) != napi_ok ||
-        napi_create_threadsafe_function(env, NULL, resource, name, 0, 1, NULL, on_bell_gone, it,
-                                        on_bell, &it->bell) != napi_ok) {
+        napi_create_threadsafe_function(env, NULL, resource, name, 0, 1, NULL, on_waker_gone, it,
+                                        on_wake, &it->waker) != napi_ok) {
         return false;
     }
     environment_hold(it);
-    return napi_unref_threadsafe_function(env, it->bell) == napi_ok;
+    return napi_unref_threadsafe_function(env, it->waker) == napi_ok;
 }
 
 environment *environment_begin(napi_env env) {
@@ -190,7 +190,7 @@ environment *environment_begin(napi_env env) {
     it->references = 1;
     it->is_alive = true;
     it->thread = pthread_self();
-    if (!make_bell(env, it) || napi_add_env_cleanup_hook(env, clean_up, it) != napi_ok) {
+    if (!make_waker(env, it) || napi_add_env_cleanup_hook(env, clean_up, it) != napi_ok) {
         environment_release(it);
         return NULL;
     }

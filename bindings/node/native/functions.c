@@ -61,14 +61,14 @@ static napi_value number_to(napi_env env, int32_t number) {
     return value;
 }
 
-/* Callbacks that run on this thread, within the call that follows, are not worth a bell. */
+/* Callbacks that run on this thread, within the call that follows, are not worth a wake-up. */
 static void look(environment *it) {
     it->is_looking = true;
 }
 
 static void tell_what_was_found(napi_env env, environment *it) {
     it->is_looking = false;
-    if (it->has_found) inbox_tell(env, it);
+    if (it->has_found) messages_deliver(env, it);
 }
 
 /* An array that both sides see, as a member of `object`; NULL if there is none. */

@@ -76,7 +76,7 @@ test('each code of the library is told of in the types', () => {
   for (const { name } of native.codes.slice(1)) assert.ok(types.includes(`\`${name}\``), name);
   const operations = readFileSync(path.join(here, '../types/operations.d.ts'), 'utf8');
   for (const { name } of native.operations) {
-    const method = name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+    const method = name.replace(/_(.)/g, (_, initial) => initial.toUpperCase());
     assert.match(
       operations,
       new RegExp(`^  ${method}(<.*>)?\\($|^  ${method}(<.*>)?\\(.*`, 'm'),

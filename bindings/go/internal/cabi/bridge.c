@@ -12,9 +12,9 @@
 
 // Those that ended on a thread of the library, the last first.
 static _Atomic(bridge_call *) done;
-static int bell = -1;
+static int wake_descriptor = -1;
 
-// While a call of the program is under way that may end others: where those go. They need no bell,
+// While a call of the program is under way that may end others: where those go. They need no wake-up,
 // because the goroutine that made the call wakes the others itself.
 static _Thread_local bridge_call **collected;
 
@@ -43,7 +43,7 @@ int bridge_open(void) {
     return -1;
 }
 
-void bridge_listen(int descriptor) { bell = descriptor; }
+void bridge_listen(int descriptor) { wake_descriptor = descriptor; }
 
 // Turns a list around.
 static bridge_call *reversed(bridge_call *list) {
@@ -67,8 +67,8 @@ static void end(bridge_call *call) {
     }
     call->next = atomic_load(&done);
     while (!atomic_compare_exchange_weak(&done, &call->next, call)) continue;
-    // With others before it, the bell rings already.
-    if (call->next == NULL) eventfd_write(bell, 1);
+    // With others before it, a wake-up is on its way already.
+    if (call->next == NULL) eventfd_write(wake_descriptor, 1);
 }
 
 static phantomdb_error *copy_of(const phantomdb_error *error) {
@@ -167,7 +167,7 @@ phantomdb_error *bridge_close(uintptr_t pool, int64_t timeout_ms, bridge_call *c
     CALL(phantomdb_pool_close_async, pool_of(pool), timeout_ms, on_closed, call);
 }
 
-static void on_answered(phantomdb_result *result, const phantomdb_error *error, void *user_data) {
+static void on_response(phantomdb_result *result, const phantomdb_error *error, void *user_data) {
     bridge_call *call = user_data;
     call->value = (uintptr_t)result;
     call->error = error_if(error->code, error);
@@ -251,7 +251,7 @@ void bridge_finish_here(uintptr_t connection, bridge_call *call) {
 }
 
 phantomdb_error *bridge_finish(uintptr_t connection, bridge_call *call) {
-    CALL(phantomdb_connection_finish_async, connection_of(connection), on_answered, call,
+    CALL(phantomdb_connection_finish_async, connection_of(connection), on_response, call,
          &call->ticket);
 }
 
@@ -265,8 +265,8 @@ static void on_socket_closed(uint64_t number, void *user_data) {
     bridge_socket *socket = user_data;
     socket->next = atomic_load(&closed);
     while (!atomic_compare_exchange_weak(&closed, &socket->next, socket)) continue;
-    // With others before it, the bell rings already.
-    if (socket->next == NULL) eventfd_write(bell, 1);
+    // With others before it, a wake-up is on its way already.
+    if (socket->next == NULL) eventfd_write(wake_descriptor, 1);
 }
 
 bridge_socket *bridge_closed_sockets(void) { return atomic_exchange(&closed, NULL); }

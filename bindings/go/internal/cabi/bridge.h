@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// A call that is under way, and then what it has come to. One belongs to each bridge_call's owner
+// A call that is under way, and then its outcome. One belongs to each bridge_call's owner
 // in Go, and is used again for other calls.
 typedef struct bridge_call {
     // The next in a list of those that are done.
@@ -31,7 +31,7 @@ typedef struct bridge_call {
 typedef struct bridge_outcome {
     uintptr_t value;
     phantomdb_error *error;
-    // Calls that are done by it, of whoever waited.
+    // The calls of others that it ended.
     bridge_call *done;
 } bridge_outcome;
 

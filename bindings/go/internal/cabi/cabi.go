@@ -2,7 +2,7 @@
 //
 // No call of it parks a thread for longer than a few microseconds, and no thread of the library
 // ever enters Go, but for the log. A call that has to wait leaves a bridge_call behind, which lives
-// in C's memory; whoever brings its outcome about hands it back, and its goroutine is woken.
+// in C's memory; the thread that brings its outcome about hands it back, and its goroutine is woken.
 package cabi
 
 /*

@@ -86,7 +86,7 @@ func (it *call) wait(ctx context.Context) {
 	}
 }
 
-// outcome is what a call has come to that is over.
+// outcome is that of a call that is over.
 func (it *call) outcome() (uintptr, error) {
 	value, err := uintptr(it.c.value), taken(it.c.error)
 	it.c.value, it.c.error = 0, nil
@@ -103,17 +103,17 @@ func wake(list *C.bridge_call) {
 	}
 }
 
-var bell struct {
+var listener struct {
 	sync.Mutex
-	isRung bool
+	isListening bool
 }
 
 // listen starts the goroutine that wakes others whose calls end on threads of the library. What
 // fails is tried again by the next pool.
 func listen() error {
-	bell.Lock()
-	defer bell.Unlock()
-	if bell.isRung {
+	listener.Lock()
+	defer listener.Unlock()
+	if listener.isListening {
 		return nil
 	}
 	fd, err := C.bridge_open()
@@ -127,7 +127,7 @@ func listen() error {
 		return err
 	}
 	C.bridge_listen(fd)
-	bell.isRung = true
+	listener.isListening = true
 	go func() {
 		for count := make([]byte, 8); ; {
 			if _, err := file.Read(count); err != nil {

@@ -148,7 +148,7 @@ func (p Pool) Close(ctx context.Context, timeoutMillis int64) error {
 	select {
 	case <-call.done:
 	case <-ctx.Done():
-		// Whoever closes in less time hurries the first.
+		// A close with less time hurries the first.
 		hurry := newCall()
 		defer hurry.drop()
 		if err := taken(C.bridge_close(C.uintptr_t(p), 0, hurry.c)); err == nil {

@@ -91,7 +91,7 @@ func (c Connection) run(ctx context.Context, pool Pool, operation Operation, arg
 		return Result{}, ended(ctx)
 	}
 	C.bridge_start(C.uintptr_t(c), C.int32_t(operation), call.pack(arguments...), C.uint64_t(len(arguments)), call.c)
-	return call.answer(ctx)
+	return call.complete(ctx)
 }
 
 func (c Connection) request(ctx context.Context, pool Pool, method, path string, body []byte) (Result, error) {
@@ -104,7 +104,7 @@ func (c Connection) request(ctx context.Context, pool Pool, method, path string,
 	}
 	C.bridge_start_request(C.uintptr_t(c), call.pack(&method, &path), unsafe.Pointer(unsafe.SliceData(body)),
 		C.uint64_t(len(body)), call.c)
-	return call.answer(ctx)
+	return call.complete(ctx)
 }
 
 // pack puts arguments where C finds them; see bridge_start.

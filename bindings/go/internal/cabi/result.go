@@ -118,7 +118,7 @@ func (r Result) TakeTable() (*Table, error) {
 	if err := taken(shape.error); err != nil {
 		return nil, err
 	}
-	// Each of them took two bytes of the response at least; but on 32 bits that is no limit.
+	// Each of them took two bytes of the response at least; but that does not limit it on 32 bits.
 	rows, columns := uint64(shape.row_count), uint64(shape.column_count)
 	if rows >= math.MaxInt32 || columns >= math.MaxInt32 {
 		return nil, tooLarge()

@@ -108,7 +108,7 @@ func forgetSockets(list *C.bridge_socket) {
 		file := it.file
 		sockets.Unlock()
 		if file != nil {
-			// Whoever waits for it wakes.
+			// The goroutine that waits for it wakes.
 			_ = file.Close()
 		}
 	}

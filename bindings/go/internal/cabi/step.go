@@ -15,8 +15,8 @@ import (
 	"unsafe"
 )
 
-// answer carries a request on that was started, until it is over.
-func (it *call) answer(ctx context.Context) (Result, error) {
+// complete carries a request on that was started, until it is over.
+func (it *call) complete(ctx context.Context) (Result, error) {
 	if it.c.step.state == C.PHANTOMDB_STEP_OVER {
 		it.giveBack()
 	} else {
@@ -31,7 +31,7 @@ func (it *call) answer(ctx context.Context) (Result, error) {
 
 func (it *call) carryOn(ctx context.Context) {
 	if ctx.Done() != nil {
-		// It wakes whoever waits for the socket, and ends the reading of a large response.
+		// It wakes the goroutine that waits for the socket, and ends the reading of a large response.
 		stop := context.AfterFunc(ctx, it.interrupt)
 		defer func() {
 			if !stop() {

@@ -1,11 +1,11 @@
-/* How the library's threads reach JavaScript: they put messages in, and ring a bell that wakes its
+/* How the library's threads reach JavaScript: they put messages in, and use a waker that wakes its
  * event loop. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "addon.h"
 
-void inbox_put(message *it) {
+void messages_put(message *it) {
     environment *env = it->env;
     pthread_mutex_lock(&env->lock);
     if (!env->is_alive) {
@@ -20,14 +20,14 @@ void inbox_put(message *it) {
     if (pthread_equal(pthread_self(), env->thread) && env->is_looking) {
         env->has_found = true;
     } else if (!env->has_rung) {
-        /* Under the lock, and only while the environment lives: the bell is gone with it. */
+        /* Under the lock, and only while the environment lives: the waker is gone with it. */
         env->has_rung = true;
-        napi_call_threadsafe_function(env->bell, NULL, napi_tsfn_nonblocking);
+        napi_call_threadsafe_function(env->waker, NULL, napi_tsfn_nonblocking);
     }
     pthread_mutex_unlock(&env->lock);
 }
 
-message *inbox_take(environment *it) {
+message *messages_take(environment *it) {
     pthread_mutex_lock(&it->lock);
     message *first = it->first;
     it->first = it->last = NULL;
@@ -101,8 +101,8 @@ static message *tell_some(napi_env env, environment *it, message *first) {
     return first;
 }
 
-void inbox_tell(napi_env env, environment *it) {
-    message *first = inbox_take(it);
+void messages_deliver(napi_env env, environment *it) {
+    message *first = messages_take(it);
     while (first != NULL) {
         bool is_pending = false;
         message *rest = tell_some(env, it, first);
