@@ -129,7 +129,7 @@ fn all_have_run(pool: &CallbackPool, callbacks: &Callbacks) {
 
 /// Once this has returned, no callback runs, and no thread is left.
 fn close(pool: &CallbackPool, callbacks: &Callbacks) {
-    pool.close().expect("this is no callback");
+    pool.close().expect("this is not a callback");
     assert_eq!(callbacks.running.load(SeqCst), 0, "rule 19: a callback runs after close");
     check_nothing_is_left(pool.pool());
 }
@@ -481,7 +481,7 @@ fn rule_19_close_cuts_requests_in_flight_and_in_queues() {
         let queue = ConnectionQueue::new(pool.pool().acquire().unwrap());
         pool.run_on(&queue, silence(), &Ticket::new(), is_closed()).unwrap();
         pool.run_on(&queue, silence(), &Ticket::new(), is_closed()).unwrap();
-        pool.close_within(Duration::ZERO).expect("this is no callback");
+        pool.close_within(Duration::ZERO).expect("this is not a callback");
         assert!(callbacks.are_over(), "a callback did not run before the end of close");
         check_nothing_is_left(pool.pool());
         let error = pool.run_on(&queue, health(), &Ticket::new(), |_| {}).unwrap_err();

@@ -119,7 +119,7 @@ pub unsafe fn optional_text<'a>(name: &str, text: *const c_char) -> Result<Optio
     }
 }
 
-/// A bytes argument; NULL with length 0 is no bytes.
+/// A bytes argument; NULL with length 0 means an empty one.
 ///
 /// # Safety
 /// `bytes` is NULL or points to `length` bytes that stay unchanged for `'a`.

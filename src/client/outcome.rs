@@ -174,7 +174,7 @@ impl<'a> Tried<'a> {
             _ => Code::Http,
         };
         let after = retry_after(&response.headers);
-        // Whoever asks for patience has not begun.
+        // A server that asks to wait has not begun.
         let nothing_was_done = match status {
             StatusCode::TOO_MANY_REQUESTS => true,
             StatusCode::SERVICE_UNAVAILABLE => after.is_some(),
@@ -303,8 +303,8 @@ impl<'a> Tried<'a> {
     }
 }
 
-/// Whether a write may have been carried out though its response has this status: whoever sent that
-/// may have been a proxy that lost the server, or a server that failed in the midst of it.
+/// Whether a write may have been carried out though its response has this status: it may come
+/// from a proxy that lost the server, or from a server that failed in the middle of the write.
 fn leaves_doubt(status: StatusCode) -> bool {
     match status.as_u16() {
         // Not implemented, no such version of HTTP, no login at the network.

@@ -126,7 +126,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` for such a name as above, or a row that is no JSON object.
+    /// `InvalidArgument` for such a name as above, or a row that is not a JSON object.
     pub fn insert(database: &str, table: &str, row_json: &str) -> Result<Request> {
         let target = table_path(database, table)?;
         let row = RequestBody::default().json(check_json("row", row_json, Shape::Object)?)?;
@@ -153,7 +153,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` for such a name as above, data that is no JSON object, or a condition
+    /// `InvalidArgument` for such a name as above, data that is not a JSON object, or a condition
     /// that is given but blank.
     pub fn update(
         database: &str,
@@ -256,12 +256,14 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` for a method that is no HTTP token, a path that does not begin with `/`
-    /// or holds a character that must be encoded, or a body that is no JSON.
+    /// `InvalidArgument` for a method that is not an HTTP token, a path that does not begin with `/`
+    /// or holds a character that must be encoded, or a body that is not JSON.
     pub fn raw(method: &str, path: &str, body: Option<&[u8]>) -> Result<Request> {
         let invalid_method = |why: &str| Error::invalid_argument("method", why);
         if method.is_empty() || method.len() > 32 {
-            return Err(invalid_method("must be an HTTP method of 1 to 32 letters, such as GET"));
+            return Err(invalid_method(
+                "must be an HTTP method of 1 to 32 ASCII letters, such as GET",
+            ));
         }
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| invalid_method("holds a character that no HTTP method can have"))?;

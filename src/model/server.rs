@@ -15,7 +15,7 @@ pub enum Dial {
     #[default]
     Opens,
     Fails,
-    /// No answer ever comes.
+    /// No response ever comes.
     Hangs,
 }
 
@@ -52,7 +52,7 @@ pub fn expect_dials(dials: &[Dial]) {
     with(|server| server.coming_dials.extend(dials));
 }
 
-/// So many more sockets turn out to be closed when the pool looks at them.
+/// This many sockets turn out to be closed when the pool looks at them.
 pub fn let_die(sockets: usize) {
     with(|server| server.dying = sockets);
 }

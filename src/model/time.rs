@@ -85,7 +85,7 @@ fn run(new: &mpsc::Receiver<Arc<Wait>>) {
             next.is_due.store(true, Relaxed);
         }
         // Until it is over, since a thread may have set its alarm and not yet gone to sleep. This
-        // wakes others too, and they have to bear it: a wait may end without a reason.
+        // wakes others too, which they must tolerate: a wait may end without a reason.
         for wait in waits.iter().filter(|wait| wait.is_due.load(Relaxed)) {
             wait.condvar.notify_all();
         }

@@ -82,7 +82,7 @@ fn take_all(queue: &Queue, most: usize, left: &mut usize) {
 
 fn end(pool: &CallbackPool, queue: &Queue, callers: Vec<JoinHandle<()>>) {
     callers.into_iter().for_each(done);
-    queue.close().expect("this is no callback");
+    queue.close().expect("this is not a callback");
     close(pool, &Callbacks::default());
 }
 
@@ -151,7 +151,7 @@ fn rule_19_after_a_queue_is_closed_nobody_is_woken_and_no_connection_is_lost() {
         let queue = Arc::new(Queue::new(sleep.waker()));
         let callers = callers(2, &pool, &queue);
         pause();
-        queue.close().expect("this is no callback");
+        queue.close().expect("this is not a callback");
         assert!(!sleep.is_waking(), "rule 19: the wake function runs after the close");
         saw(if sleep.0.0.lock().is_woken { "woken" } else { "not woken" });
         let was_woken = sleep.0.0.lock().is_woken;

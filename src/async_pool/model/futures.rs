@@ -53,7 +53,7 @@ fn poll_and_drop<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
 
 fn is_gone(pool: &AsyncPool) {
     block_on(pool.request(health())).expect("no connection is lost");
-    pool.calls.close().expect("this is no callback");
+    pool.calls.close().expect("this is not a callback");
     check_quiet(pool.pool());
     check_nothing_is_left(pool.pool());
 }

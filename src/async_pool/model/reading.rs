@@ -124,7 +124,7 @@ fn rule_19_close_cuts_responses_that_are_read_and_waits_for_their_callbacks() {
             pool.run(large(), &Ticket::new(), look).unwrap();
         }
         pause();
-        pool.close_within(Duration::ZERO).expect("this is no callback");
+        pool.close_within(Duration::ZERO).expect("this is not a callback");
         assert!(callbacks.are_over(), "a callback did not run before the end of close");
         check_nothing_is_left(pool.pool());
         assert_eq!(threads::running(), 0, "a thread after close");

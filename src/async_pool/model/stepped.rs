@@ -79,7 +79,7 @@ fn rule_19_close_cuts_a_request_that_goes_step_by_step() {
         };
         assert_eq!(carry_on(&queue).unwrap_err().code(), Code::Closed);
         drop(queue);
-        done(closer).expect("this is no callback");
+        done(closer).expect("this is not a callback");
         check_nothing_is_left(pool.pool());
     });
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use ureq_proto::http::{HeaderMap, HeaderName, header};
 
-/// A server may ask for more patience; this is the most that is passed on.
+/// A server may ask to wait longer; this is the most that is passed on.
 const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long to wait, from now on, by the Retry-After of a response: a number of seconds or a date.

@@ -1,7 +1,8 @@
 //! A connection to the server of the model checker: the shipped one without HTTP.
 //!
-//! The response to a request is the number of the socket that it went over. `GET /silence` is never
-//! answered, and the response to `GET /large` takes its time to be read; what begins a transaction, or ends one, is known by its path.
+//! The response to a request is the number of the socket that it went over. `GET /silence` never
+//! gets a response, and the response to `GET /large` takes its time to be read. What begins or ends a
+//! transaction is known by its path.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -248,7 +248,7 @@ mod tests {
     fn malformed(expected: Expected, body: &[u8]) -> String {
         match Response::read(expected, 200, body.to_vec(), None, &Stop::never(), &Mask::default()) {
             Err(BodyError::Malformed(why)) => why,
-            other => panic!("expected a malformed answer, got {other:?}"),
+            other => panic!("expected a malformed response, got {other:?}"),
         }
     }
 

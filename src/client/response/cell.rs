@@ -129,7 +129,7 @@ impl<'a> Cell<'a> {
     ///
     /// # Errors
     ///
-    /// `Type` if the cell is no number, has a fraction, or lies outside the range.
+    /// `Type` if the cell is not a number, has a fraction, or lies outside the range.
     pub fn int64(&self) -> Result<i64> {
         if self.kind() != CellKind::Number {
             return Err(self.mismatch("a 64-bit integer"));
@@ -144,7 +144,7 @@ impl<'a> Cell<'a> {
     ///
     /// # Errors
     ///
-    /// `Type` if the cell is no number, or lies outside the range of a double.
+    /// `Type` if the cell is not a number, or lies outside the range of a double.
     pub fn double(&self) -> Result<f64> {
         if self.kind() != CellKind::Number {
             return Err(self.mismatch("a number"));

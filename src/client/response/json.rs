@@ -216,7 +216,7 @@ impl<'s> Scanner<'s> {
         JsonError::Invalid(what, self.at)
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     fn peek(&mut self, text: &[u8]) -> Option<u8> {
         while let Some(byte) = self.byte(text) {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {

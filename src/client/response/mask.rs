@@ -12,7 +12,7 @@ use crate::client::response::excerpt;
 
 /// From so many consecutive characters on, a part of the token is hidden.
 const RUN: usize = 8;
-/// A shorter token is no secret, and hiding it would tear texts apart.
+/// A shorter token is not secret, and hiding it would tear texts apart.
 const SHORTEST: usize = 4;
 /// How often a text is unescaped: a JSON text within a JSON text, say.
 const DEPTH: usize = 2;
@@ -178,7 +178,7 @@ impl Runs {
 /// What of the token is in Base64 whatever stands around it, if that many bytes stand before it; in both
 /// alphabets.
 fn in_base64(before: usize, token: &[u8]) -> [Vec<u8>; 2] {
-    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut digits = Vec::with_capacity(token.len() / 3 * 4 + 4);
     let (mut bits, mut count) = (0_u32, 0);
     for byte in std::iter::repeat_n(&0, before).chain(token) {
@@ -190,17 +190,17 @@ fn in_base64(before: usize, token: &[u8]) -> [Vec<u8>; 2] {
         }
     }
     let text = |others: [u8; 2]| {
-        let letter = |digit: &usize| match digit {
+        let symbol = |digit: &usize| match digit {
             62 | 63 => others[digit - 62],
-            digit => LETTERS[*digit],
+            digit => ALPHABET[*digit],
         };
         // The first ones have bits of what stands before.
-        digits.iter().skip((before * 8).div_ceil(6)).map(letter).collect()
+        digits.iter().skip((before * 8).div_ceil(6)).map(symbol).collect()
     };
     [text(*b"+/"), text(*b"-_")]
 }
 
-/// A run as a number, whatever the case of its letters.
+/// A run as a number, whatever its case.
 fn packed(run: impl Iterator<Item = u8>) -> u64 {
     run.fold(0, |number, byte| number << 8 | u64::from(byte.to_ascii_lowercase()))
 }
@@ -295,13 +295,13 @@ mod tests {
             json.clone(),
             json.replace('\\', "\\\\").replace('"', "\\\""),
             json.replace('/', "\\/"),
-            escaped(|letter| format!("\\u{:04x}", u32::from(letter))),
-            escaped(|letter| format!("\\\\u{:04X}", u32::from(letter))),
-            escaped(|letter| format!("\\x{:02x}", u32::from(letter))),
-            escaped(|letter| format!("%{:02X}", u32::from(letter))),
-            escaped(|letter| format!("%25{:02x}", u32::from(letter))),
-            escaped(|letter| format!("&#{};", u32::from(letter))),
-            escaped(|letter| format!("&#x{:X};", u32::from(letter))),
+            escaped(|character| format!("\\u{:04x}", u32::from(character))),
+            escaped(|character| format!("\\\\u{:04X}", u32::from(character))),
+            escaped(|character| format!("\\x{:02x}", u32::from(character))),
+            escaped(|character| format!("%{:02X}", u32::from(character))),
+            escaped(|character| format!("%25{:02x}", u32::from(character))),
+            escaped(|character| format!("&#{};", u32::from(character))),
+            escaped(|character| format!("&#x{:X};", u32::from(character))),
             TOKEN.replace('"', "&quot;").replace('+', "%2B"),
         ] {
             assert_eq!(shown(&format!("no: {text}!")), "no: [token]!", "{text}");
@@ -310,7 +310,7 @@ mod tests {
             let part = String::from_utf8_lossy(part);
             assert_eq!(shown(&format!("<{part}>")), "<[token]>");
         }
-        assert_eq!(shown("eyJhbGc is no part of note"), "eyJhbGc is no part of note");
+        assert_eq!(shown("eyJhbGc is not a part of note"), "eyJhbGc is not a part of note");
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
     fn a_token_in_base64_is_hidden_wherever_it_stands_there() {
         let mask = Mask::default().and_token("s3cret?>token~of~mine");
         for (text, shown) in [
-            // The token itself; after `u:`, where the last letter has a part of one byte only; after
+            // The token itself; after `u:`, where the last symbol has a part of one byte only; after
             // `me:` and before `!`.
             ("czNjcmV0Pz50b2tlbn5vZn5taW5l", "[token]"),
             ("dTpzM2NyZXQ_PnRva2Vufm9mfm1pbmU=", "dTp[token]U="),

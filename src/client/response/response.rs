@@ -78,8 +78,9 @@ impl Response {
 
     /// The operation's value as JSON text: the array of names for the lists, the array of row objects
     /// for `select`, for a query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}`
-    /// (`rowCount` is counted and `affectedRows` null if the server did not say), the whole object for the others. A raw request to a server that answers it with
-    /// another content type than JSON gives that text as it is.
+    /// (`rowCount` is counted and `affectedRows` null if the server did not say), the whole object for
+    /// the others. A raw request whose response has another content type than JSON gives that text
+    /// as it is.
     ///
     /// A table or a list is written at the first call.
     ///

@@ -36,7 +36,7 @@ pub(in crate::client) fn dial(
     let socket = dial.connect(&addresses)?;
     let opened = dial.secure(socket.clone());
     if opened.is_err() {
-        // Whoever dials next would otherwise meet a server that counts this one still.
+        // The next dial would otherwise meet a server that still counts this connection.
         socket.finish(Instant::now() + LINGER.min(bound.left() / 2));
         cancel.forget();
     }

@@ -208,7 +208,7 @@ impl BaseUrl {
             return Err(if bad.is_ascii() {
                 "holds a space or a control character".to_owned()
             } else {
-                "holds a non-ASCII letter; write the host as xn--..., and the path percent-encoded"
+                "holds a non-ASCII character; write the host as xn--..., and the path percent-encoded"
                     .to_owned()
             });
         }

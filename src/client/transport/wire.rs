@@ -49,7 +49,7 @@ pub(in crate::client) enum Received {
     Bytes(usize),
     /// The peer closed the connection.
     End,
-    /// The peer closed the connection without the farewell that TLS wants: what came before it
+    /// The peer closed the connection without the close_notify of TLS: what came before it
     /// may have been cut short by someone else.
     RaggedEnd,
 }
@@ -184,7 +184,7 @@ impl Wire {
     /// Sends bytes, and says how many it took: all, unless it may not wait. Adds to `written` what
     /// the kernel took of them (of their records, under TLS).
     ///
-    /// A peer that hangs up or answers before it has all is no error here: what it has to say is
+    /// A peer that hangs up or responds before it has everything is not an error here: its response is
     /// to be read. Only a kept connection that was gone before the first byte is.
     pub(in crate::client) fn send(
         &mut self,
@@ -269,7 +269,7 @@ impl Wire {
     }
 
     /// Waits until more can be sent; false if it may not wait. A server that refuses a body may
-    /// answer before it has read it all, and then read no more: such a response ends the sending.
+    /// respond before it has read all of it, and then read no more: such a response ends the sending.
     fn wait_to_send(&mut self, wait: Wait) -> Result<bool, WireError> {
         match wait {
             Wait::Until(until) if !self.socket.wait_for_traffic(until)? => {
@@ -352,7 +352,7 @@ impl Wire {
     pub(in crate::client) fn finish(&mut self, until: Instant) -> bool {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
-            // A farewell that can't be sent at once is not worth waiting for.
+            // A close_notify that can't be sent at once is not worth waiting for.
             while tls.wants_write() && tls.write_tls(&mut AtOnce(&self.socket)).is_ok() {}
         }
         self.socket.finish(until)
