@@ -420,12 +420,12 @@ impl World {
         let (link, now) = (self.callers[number as usize].link, self.now);
         let is_up = self.network.server == Server::Up;
         let entry = self.network.link(link);
-        let is_answered = is_up && !entry.is_broken && entry.is_open();
-        if is_answered {
+        let has_response = is_up && !entry.is_broken && entry.is_open();
+        if has_response {
             entry.last_response_at = Some(now);
         }
-        self.shows(number, is_answered);
-        if !is_answered {
+        self.shows(number, has_response);
+        if !has_response {
             self.network.close(link);
         }
         self.rests(link);
@@ -438,18 +438,18 @@ impl World {
     }
 
     /// The end of a request shows something of its connection.
-    fn shows(&mut self, number: u32, is_answered: bool) {
+    fn shows(&mut self, number: u32, has_response: bool) {
         let caller = &self.callers[number as usize];
         let (link, sent_at, is_cut) = (caller.link, caller.sent_at, caller.is_cut);
         let entry = self.network.link(link);
         let (is_new, is_probe) = (entry.is_unproved, entry.is_probe);
-        if is_cut || is_answered && !is_new || !entry.is_open() {
+        if is_cut || has_response && !is_new || !entry.is_open() {
             return;
         }
         (entry.is_unproved, entry.is_probe) = (false, false);
         let is_silent = self.network.server == Server::Hanging;
         let cause = Error::new(Code::Unavailable, "closed without a response");
-        let event = match (is_answered, is_new, is_silent) {
+        let event = match (has_response, is_new, is_silent) {
             (true, ..) => {
                 if is_probe {
                     self.dials.failures = 0;

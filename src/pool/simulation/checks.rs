@@ -130,12 +130,12 @@ impl World {
     /// Nobody is refused for an outage while a request is in flight that will get a response.
     pub fn check_waiters_in_outage(&self) {
         let links = self.network.links();
-        let is_to_be_answered = |caller: &Caller| {
+        let awaits_response = |caller: &Caller| {
             let link = &links[caller.link as usize];
             caller.phase == Phase::Using && link.is_open() && !link.is_broken
         };
         assert!(
-            self.network.server != Server::Up || !self.callers.iter().any(is_to_be_answered),
+            self.network.server != Server::Up || !self.callers.iter().any(awaits_response),
             "rule 10: refused though a connection will come back"
         );
     }
