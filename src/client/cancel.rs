@@ -25,8 +25,8 @@ pub(super) trait Wait: Send + Sync {
 pub(super) struct CancelState {
     /// Set and cleared under the lock; read without it.
     is_cancelled: AtomicBool,
-    /// Under one lock with the cancelling itself: a socket that is forgotten here is never cancelled
-    /// afterwards, because it may serve another connection or be closed by then.
+    /// Under one lock with the cancelling itself: a socket that is forgotten here is never
+    /// cancelled afterwards, because it may serve another connection or be closed by then.
     in_flight: Mutex<RequestState>,
 }
 

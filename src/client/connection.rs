@@ -9,9 +9,10 @@ use crate::client::cancel::{Attached, CancelHandle, Canceller};
 use crate::client::connection_sockets::{ConnectionSockets, SocketHandle};
 use crate::client::http::raw_response::RawResponse;
 use crate::client::http::request_head::{RequestHead, says_length};
-use crate::client::in_flight::{InFlight, Report, UnreadResponse};
-use crate::client::outcome::{self, ExchangeError, RequestError, Tried};
+use crate::client::in_flight::{InFlight, UnreadResponse};
+use crate::client::outcome::{self, Tried};
 use crate::client::progress::Progress;
+use crate::client::request_error::{ExchangeError, Report, RequestError};
 use crate::client::response::body::BodyError;
 use crate::client::response::expected::Expected;
 use crate::client::response::response::Response;
@@ -32,8 +33,8 @@ const TRANSACTION: &str = "x-phantomdb-transaction";
 const MAX_HEADERS: usize = 7;
 /// So many characters of a transaction's id are shown.
 const MAX_ID: usize = 120;
-/// The most of a response, in bytes, that is read at once by whoever has others to serve: less than
-/// a millisecond's work. To hand it to another thread takes part of that, too.
+/// The most of a response, in bytes, that is read at once by a thread with other requests to serve:
+/// less than a millisecond's work. To hand it to another thread takes part of that, too.
 const READ_AT_ONCE: usize = 64 * 1024;
 
 /// One connection to the server: requests one after the other, over at most one socket.
@@ -101,8 +102,8 @@ impl Connection {
         }
         self.in_flight(|connection| {
             let sockets = &connection.sockets;
-            let bound = RequestDeadline::caller(deadline);
-            let wire = sockets.dial_with(permit, &bound)?;
+            let deadline = RequestDeadline::caller(deadline);
+            let wire = sockets.dial_with(permit, &deadline)?;
             sockets.keep(wire);
             Ok(())
         })
@@ -129,8 +130,8 @@ impl Connection {
         self.sockets.probe()
     }
 
-    /// Asks the server for a sign of life by `GET /health`, over the kept socket if there is one: any
-    /// HTTP response is one, and its status is returned. A kept socket that is dead is not
+    /// Asks the server for a sign of life by `GET /health`, over the kept socket if there is one:
+    /// any HTTP response is one, and its status is returned. A kept socket that is dead is not
     /// replaced.
     ///
     /// # Errors
@@ -139,11 +140,11 @@ impl Connection {
     pub fn ping(&mut self, deadline: Instant) -> Result<u16> {
         let request = Request::health_check();
         let target = request.target.clone();
-        let bound = self.bound(deadline);
+        let deadline = self.request_deadline(deadline);
         self.in_flight(|connection| {
-            let outcome = connection.ping_once(&request, &target, bound);
+            let outcome = connection.ping_once(&request, &target, deadline);
             let tried = connection.tried(&request, &target);
-            tried.outcome(outcome, &bound).map(|response| response.status.as_u16())
+            tried.outcome(outcome, &deadline).map(|response| response.status.as_u16())
         })
     }
 
@@ -151,18 +152,18 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        bound: RequestDeadline,
+        deadline: RequestDeadline,
     ) -> std::result::Result<RawResponse, RequestError> {
         if self.sockets.cancel.is_cancelled() {
             return Err(self.sockets.cancelled().into());
         }
         if self.sockets.with_wire(|_| ()).is_none() {
-            return self.exchange(request, target, bound, true);
+            return self.exchange(request, target, deadline, true);
         }
         self.carry_token();
         let mut wire = match self.sockets.kept_wire() {
             Some(wire) => Some(wire),
-            // What was cut looks like what the server closed.
+            // What is cancelled looks like what the server closed.
             None if self.sockets.cancel.is_cancelled() => {
                 return Err(self.sockets.cancelled().into());
             }
@@ -170,12 +171,12 @@ impl Connection {
         };
         let in_flight = self.with_head(request, target, |head| {
             let wire = wire.take().expect("it is taken once");
-            InFlight::new(&self.sockets, wire, head, None, bound)
+            InFlight::new(&self.sockets, wire, head, None, deadline)
         });
         if let Some(wire) = wire {
             self.sockets.keep(wire);
         }
-        self.land(&mut in_flight?, request, &bound)
+        self.wait_for(&mut in_flight?, request, &deadline)
     }
 
     /// Sends a request and waits for its response, until `deadline` or for `request_timeout`,
@@ -192,8 +193,8 @@ impl Connection {
     /// one; or what the limiter of dials returned.
     pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Response> {
         let target = self.target(request)?;
-        let bound = self.bound(deadline);
-        self.in_flight(|connection| connection.carry_out(request, &target, bound, false))
+        let deadline = self.request_deadline(deadline);
+        self.in_flight(|connection| connection.carry_out(request, &target, deadline, false))
     }
 
     /// As [`Connection::request`], for one that needs a thread: `retry_until` is what
@@ -210,10 +211,10 @@ impl Connection {
         canceller: Option<Arc<dyn Canceller>>,
     ) -> Result<Response> {
         let target = self.target(request)?;
-        let bound = self.bound(retry_until.unwrap_or(deadline));
+        let deadline = self.request_deadline(retry_until.unwrap_or(deadline));
         let fresh = retry_until.is_some();
         self.canceller = canceller;
-        self.in_flight(|connection| connection.carry_out(request, &target, bound, fresh))
+        self.in_flight(|connection| connection.carry_out(request, &target, deadline, fresh))
     }
 
     /// Sends a request without waiting for its response, if there is a socket for it. The poller
@@ -239,7 +240,7 @@ impl Connection {
         self.carry_token();
         self.sockets.cancel.begin();
         let attached = Attached::new(canceller, &self.sockets.cancel);
-        let bound = self.bound(deadline);
+        let deadline = self.request_deadline(deadline);
         let mut wire = Some(wire);
         let in_flight = if self.sockets.cancel.is_cancelled() {
             Err(self.sockets.cancelled())
@@ -247,7 +248,7 @@ impl Connection {
             self.with_head(request, &target, |head| {
                 let wire = wire.take().expect("it is taken once");
                 let body = request.body.as_deref();
-                Box::new(InFlight::new(&self.sockets, wire, head, body, bound))
+                Box::new(InFlight::new(&self.sockets, wire, head, body, deadline))
             })
         };
         if let Some(wire) = wire {
@@ -260,8 +261,8 @@ impl Connection {
                 self.resume(request, in_flight)
             }
             Err(failed) => {
-                self.end_flight(attached);
-                Progress::Done(self.conclude(request, &target, Err(failed.into()), &bound))
+                self.end_request(attached);
+                Progress::Done(self.conclude(request, &target, Err(failed.into()), &deadline))
             }
         }
     }
@@ -273,24 +274,26 @@ impl Connection {
             None if in_flight.until() > Instant::now() => return Progress::InFlight(in_flight),
             None => in_flight.time_out(),
         };
-        let bound = *in_flight.bound();
-        let outcome = self.note(&mut in_flight, request, outcome, &bound);
+        let deadline = *in_flight.deadline();
+        let outcome = self.note(&mut in_flight, request, outcome, &deadline);
         let attached = in_flight.take_attached();
         // Gives the socket back, or closes it.
         drop(in_flight);
         let outcome = match outcome {
             Ok(response) if response.body.len() > READ_AT_ONCE => {
-                return Progress::Unread(Box::new(UnreadResponse { response, bound, attached }));
+                return Progress::Unread(Box::new(UnreadResponse { response, deadline, attached }));
             }
             outcome => outcome,
         };
         self.is_busy = false;
-        let is_cut = self.end_flight(attached);
+        let is_cancelled = self.end_request(attached);
         match outcome {
-            Err(failed) if !is_cut && self.is_sent_again(request, &failed, &bound, false) => {
-                Progress::NeedsThread { retry_until: Some(bound.until) }
+            Err(failed)
+                if !is_cancelled && self.is_sent_again(request, &failed, &deadline, false) =>
+            {
+                Progress::NeedsThread { retry_until: Some(deadline.until) }
             }
-            outcome => Progress::Done(self.conclude_started(request, outcome, &bound)),
+            outcome => Progress::Done(self.conclude_started(request, outcome, &deadline)),
         }
     }
 
@@ -301,10 +304,10 @@ impl Connection {
     ///
     /// As [`Connection::request`].
     pub fn read(&mut self, request: &Request, unread: Box<UnreadResponse>) -> Result<Response> {
-        let UnreadResponse { response, bound, attached } = *unread;
-        let outcome = self.conclude_started(request, Ok(response), &bound);
+        let UnreadResponse { response, deadline, attached } = *unread;
+        let outcome = self.conclude_started(request, Ok(response), &deadline);
         self.is_busy = false;
-        self.end_flight(attached);
+        self.end_request(attached);
         outcome
     }
 
@@ -314,30 +317,34 @@ impl Connection {
     ///
     /// As [`Connection::request`].
     pub fn finish(&mut self, request: &Request, mut in_flight: Box<InFlight>) -> Result<Response> {
-        let bound = *in_flight.bound();
-        let outcome = self.land(&mut in_flight, request, &bound);
+        let deadline = *in_flight.deadline();
+        let outcome = self.wait_for(&mut in_flight, request, &deadline);
         let attached = in_flight.take_attached();
         // Gives the socket back, or closes it.
         drop(in_flight);
         let outcome = self.target(request).and_then(|target| {
-            let outcome = self.send_again(request, &target, bound, outcome, false);
-            self.conclude(request, &target, outcome, &bound)
+            let outcome = self.send_again(request, &target, deadline, outcome, false);
+            self.conclude(request, &target, outcome, &deadline)
         });
         self.is_busy = false;
-        self.end_flight(attached);
+        self.end_request(attached);
         outcome
     }
 
     /// Gives up a request that [`Connection::start`] began: its socket is of no use any more. An
     /// open transaction stays open.
     pub fn abandon(&mut self, mut in_flight: Box<InFlight>) {
-        let bound = *in_flight.bound();
-        self.tell_sign(Some(&ExchangeError::Cancelled), &in_flight.take_report(), &bound);
+        let deadline = *in_flight.deadline();
+        self.note_socket_event(
+            Some(&ExchangeError::Cancelled),
+            &in_flight.take_report(),
+            &deadline,
+        );
         let attached = in_flight.take_attached();
         // Gives the socket back, or closes it.
         drop(in_flight);
         self.is_busy = false;
-        self.end_flight(attached);
+        self.end_request(attached);
     }
 
     /// Whether a request that [`Connection::start`] began is not over.
@@ -383,7 +390,7 @@ impl Connection {
         SocketHandle::new(Arc::clone(&self.sockets))
     }
 
-    /// Closes the socket with a farewell: TLS is told, then TCP, and the server's own close is
+    /// Closes the socket gracefully: TLS is told, then TCP, and the server's own close is
     /// waited for, for `linger` at most, so that afterwards the socket is gone as the server
     /// counts them too. An open transaction is left to the server. Without a socket it does
     /// nothing.
@@ -407,24 +414,25 @@ impl Connection {
         self.sockets.with_wire(|wire| wire.keep_alive_until).flatten()
     }
 
-    /// Does what interrupters can cut.
+    /// Does what a cancel can end.
     fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         self.sockets.cancel.begin();
         let attached = Attached::new(self.canceller.take(), &self.sockets.cancel);
         let result = work(self);
-        self.end_flight(attached);
+        self.end_request(attached);
         result
     }
 
-    /// Nothing is in flight any more; says whether it was cut.
-    fn end_flight(&mut self, attached: Attached) -> bool {
+    /// Nothing is in flight any more; says whether it was cancelled.
+    fn end_request(&mut self, attached: Attached) -> bool {
         drop(attached);
-        let is_cut = self.sockets.cancel.end();
-        if is_cut {
-            // The cut may have come when the response was complete; the socket is gone all the same.
+        let is_cancelled = self.sockets.cancel.end();
+        if is_cancelled {
+            // The cancel may have come when the response was complete; the socket is gone all the
+            // same.
             self.sockets.discard_kept();
         }
-        is_cut
+        is_cancelled
     }
 
     /// The next request carries the token that is in use now.
@@ -432,7 +440,7 @@ impl Connection {
         self.sockets.endpoint.token(&mut self.token);
     }
 
-    fn bound(&self, deadline: Instant) -> RequestDeadline {
+    fn request_deadline(&self, deadline: Instant) -> RequestDeadline {
         RequestDeadline::request(deadline, self.sockets.endpoint.request_timeout, "request_timeout")
     }
 
@@ -484,11 +492,11 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        bound: RequestDeadline,
+        deadline: RequestDeadline,
         fresh: bool,
     ) -> Result<Response> {
-        let outcome = self.response(request, target, bound, fresh);
-        self.conclude(request, target, outcome, &bound)
+        let outcome = self.response(request, target, deadline, fresh);
+        self.conclude(request, target, outcome, &deadline)
     }
 
     /// The same for a request that no thread waited for. Its target is what it was at the start:
@@ -497,10 +505,10 @@ impl Connection {
         &mut self,
         request: &Request,
         outcome: std::result::Result<RawResponse, RequestError>,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
     ) -> Result<Response> {
         let target = self.target(request)?;
-        self.conclude(request, &target, outcome, bound)
+        self.conclude(request, &target, outcome, deadline)
     }
 
     /// What the outcome means to the caller, and to the transaction.
@@ -509,13 +517,13 @@ impl Connection {
         request: &Request,
         target: &str,
         outcome: std::result::Result<RawResponse, RequestError>,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
     ) -> Result<Response> {
         let tried = self.tried(request, target);
         let response = tried
-            .outcome(outcome, bound)
+            .outcome(outcome, deadline)
             .and_then(|response| tried.check_status(response))
-            .and_then(|response| self.read_reply(request, &tried, response, bound));
+            .and_then(|response| self.read_body(request, &tried, response, deadline));
         let response = match &request.kind {
             RequestKind::Plain => response,
             RequestKind::Begin => {
@@ -565,12 +573,12 @@ impl Connection {
         response
     }
 
-    fn read_reply(
+    fn read_body(
         &self,
         request: &Request,
         tried: &Tried<'_>,
         response: RawResponse,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
     ) -> Result<Response> {
         let status = response.status.as_u16();
         // Only what ends by itself is known to be whole: `12` may have been `12345`.
@@ -581,7 +589,7 @@ impl Connection {
         }
         let size = response.body.len();
         let stop = if size > READ_AT_ONCE {
-            Stop::at(bound.until, &self.sockets.cancel)
+            Stop::at(deadline.until, &self.sockets.cancel)
         } else {
             Stop::never()
         };
@@ -599,8 +607,8 @@ impl Connection {
             Err(BodyError::Stopped) => {
                 // All of it was received, but a request that timed out leaves no doubt behind.
                 self.sockets.discard_kept();
-                let is_cut = self.sockets.cancel.is_cancelled();
-                Err(tried.unread(size, if is_cut { None } else { Some(bound) }))
+                let is_cancelled = self.sockets.cancel.is_cancelled();
+                Err(tried.unread(size, if is_cancelled { None } else { Some(deadline) }))
             }
             Err(BodyError::Refused(why)) => Err(tried.refused(response.status, &why)),
             Err(BodyError::OutOfMemory) => Err(tried.out_of_memory(Some(size as u64), status)),
@@ -616,12 +624,12 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        bound: RequestDeadline,
+        deadline: RequestDeadline,
         fresh: bool,
     ) -> std::result::Result<RawResponse, RequestError> {
         self.sent = false;
-        let outcome = self.exchange(request, target, bound, fresh);
-        self.send_again(request, target, bound, outcome, fresh)
+        let outcome = self.exchange(request, target, deadline, fresh);
+        self.send_again(request, target, deadline, outcome, fresh)
     }
 
     /// Sends a request that failed again, as often as that is safe and of use.
@@ -629,27 +637,27 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        bound: RequestDeadline,
+        deadline: RequestDeadline,
         mut outcome: std::result::Result<RawResponse, RequestError>,
         mut was_sent_again: bool,
     ) -> std::result::Result<RawResponse, RequestError> {
         loop {
             match &outcome {
-                Err(failed) if self.is_sent_again(request, failed, &bound, was_sent_again) => {}
+                Err(failed) if self.is_sent_again(request, failed, &deadline, was_sent_again) => {}
                 _ => return outcome,
             }
             was_sent_again = true;
-            outcome = self.exchange(request, target, bound, true);
+            outcome = self.exchange(request, target, deadline, true);
         }
     }
 
-    /// Whether a request that failed is sent once more: once on a new socket, and besides, while the
-    /// limiter would have it wait for one.
+    /// Whether a request that failed is sent once more: once on a new socket, and besides, while
+    /// the limiter would have it wait for one.
     fn is_sent_again(
         &self,
         request: &Request,
         failed: &RequestError,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
         was_sent_again: bool,
     ) -> bool {
         let reads = only_reads(&request.method);
@@ -658,7 +666,7 @@ impl Connection {
         }
         (!was_sent_again && failed.may_be_sent_again(reads))
             || (failed.was_lost_unheard(reads)
-                && !bound.left().is_zero()
+                && !deadline.left().is_zero()
                 && self.sockets.may_ask_for_permit_again())
     }
 
@@ -666,29 +674,29 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        bound: RequestDeadline,
+        deadline: RequestDeadline,
         fresh: bool,
     ) -> std::result::Result<RawResponse, RequestError> {
         let body = request.body.as_deref();
         self.carry_token();
         let mut in_flight = self.with_head(request, target, |head| {
-            let wire = self.sockets.wire(&bound, fresh)?;
-            Ok::<_, Error>(InFlight::new(&self.sockets, wire, head, body, bound))
+            let wire = self.sockets.wire(&deadline, fresh)?;
+            Ok::<_, Error>(InFlight::new(&self.sockets, wire, head, body, deadline))
         })??;
-        self.land(&mut in_flight, request, &bound)
+        self.wait_for(&mut in_flight, request, &deadline)
     }
 
     /// Carries a request to its end.
-    fn land(
+    fn wait_for(
         &mut self,
         in_flight: &mut InFlight,
         request: &Request,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
     ) -> std::result::Result<RawResponse, RequestError> {
         let body = request.body.as_deref();
         loop {
             if let Some(outcome) = in_flight.advance(body, true) {
-                return self.note(in_flight, request, outcome, bound);
+                return self.note(in_flight, request, outcome, deadline);
             }
         }
     }
@@ -699,21 +707,26 @@ impl Connection {
         in_flight: &mut InFlight,
         request: &Request,
         outcome: std::result::Result<RawResponse, ExchangeError>,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
     ) -> std::result::Result<RawResponse, RequestError> {
         let report = in_flight.take_report();
         self.sent |= report.written > 0;
-        self.tell_sign(outcome.as_ref().err(), &report, bound);
+        self.note_socket_event(outcome.as_ref().err(), &report, deadline);
         let is_closing = in_flight.is_closing();
         outcome
             .and_then(|response| {
-                outcome::of_reply(response, &request.method, report.reused, is_closing)
+                outcome::of_response(response, &request.method, report.reused, is_closing)
             })
             .map_err(|cause| RequestError { cause, report })
     }
 
     /// Tells the pool what the end of a request shows of its socket, if that is anything new.
-    fn tell_sign(&self, cause: Option<&ExchangeError>, report: &Report, bound: &RequestDeadline) {
+    fn note_socket_event(
+        &self,
+        cause: Option<&ExchangeError>,
+        report: &Report,
+        deadline: &RequestDeadline,
+    ) {
         let sockets = &self.sockets;
         match cause {
             _ if report.received > 0 && report.is_first => sockets.note(SocketEvent::Proved),
@@ -722,10 +735,10 @@ impl Connection {
                 sockets.note(SocketEvent::Lost)
             }
             Some(ExchangeError::TimedOut) if report.reused => {
-                sockets.note(SocketEvent::Silent { since: bound.started() });
+                sockets.note(SocketEvent::Silent { since: deadline.started() });
             }
             Some(ExchangeError::Cancelled) if report.reused && report.written > 0 => {
-                sockets.note(SocketEvent::Cancelled { since: bound.started() });
+                sockets.note(SocketEvent::Cancelled { since: deadline.started() });
             }
             Some(ExchangeError::TimedOut) => {
                 let error = no_first_response(&sockets.endpoint, "it gave none in time");
@@ -830,7 +843,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_may_change_threads_and_interrupters_be_shared() {
+    fn connections_may_change_threads_and_cancel_handles_be_shared() {
         fn is_send<T: Send>() {}
         fn is_shared<T: Send + Sync + Clone>() {}
         is_send::<Connection>();

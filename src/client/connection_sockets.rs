@@ -53,7 +53,7 @@ impl ConnectionSockets {
     /// new one.
     pub(super) fn wire(
         self: &Arc<ConnectionSockets>,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
         fresh: bool,
     ) -> Result<Wire> {
         if self.cancel.is_cancelled() {
@@ -67,10 +67,10 @@ impl ConnectionSockets {
         }
         if let Some(mut wire) = self.take_wire() {
             // The server is about to close it, and would with the request on its way.
-            wire.finish(clock::now() + REPLACE_LINGER.min(bound.left() / 2));
+            wire.finish(clock::now() + REPLACE_LINGER.min(deadline.left() / 2));
             self.discard(wire);
         }
-        self.dial(bound)
+        self.dial(deadline)
     }
 
     /// The kept socket, if it can carry another request. One that is dead is closed; one that the
@@ -89,20 +89,20 @@ impl ConnectionSockets {
     }
 
     /// Opens a socket as soon as the limiter permits it, or takes the one that the limiter has.
-    pub(super) fn dial(self: &Arc<ConnectionSockets>, bound: &RequestDeadline) -> Result<Wire> {
-        self.finish_laid_aside(REPLACE_LINGER.min(bound.left() / 2));
+    pub(super) fn dial(self: &Arc<ConnectionSockets>, deadline: &RequestDeadline) -> Result<Wire> {
+        self.finish_laid_aside(REPLACE_LINGER.min(deadline.left() / 2));
         loop {
-            let Some(permit) = self.wait_for_permit(bound)? else {
+            let Some(permit) = self.wait_for_permit(deadline)? else {
                 match self.kept_wire() {
                     Some(wire) => return Ok(wire),
                     None if self.cancel.is_cancelled() => return Err(self.cancelled()),
                     None => continue,
                 }
             };
-            match self.dial_with(permit, bound) {
+            match self.dial_with(permit, deadline) {
                 Err(error)
                     if error.code() != Code::Cancelled
-                        && !bound.left().is_zero()
+                        && !deadline.left().is_zero()
                         && self.may_ask_for_permit_again() => {}
                 outcome => return outcome,
             }
@@ -111,24 +111,24 @@ impl ConnectionSockets {
 
     fn wait_for_permit(
         self: &Arc<ConnectionSockets>,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
     ) -> Result<Option<DialPermit>> {
         self.cancel.wait_for_permit(Some(Arc::new(PermitWait(Arc::clone(&self.dial_limiter)))));
         let permit = if self.cancel.is_cancelled() {
             Err(self.cancelled())
         } else {
-            self.dial_limiter.permit(bound.until, &SocketHandle(Arc::clone(self)))
+            self.dial_limiter.permit(deadline.until, &SocketHandle(Arc::clone(self)))
         };
         self.cancel.wait_for_permit(None);
         permit.map_err(|error| if self.cancel.is_cancelled() { self.cancelled() } else { error })
     }
 
     /// Opens a socket and gives the permit back.
-    pub(super) fn dial_with(&self, permit: DialPermit, bound: &RequestDeadline) -> Result<Wire> {
-        let bound = bound.at_most(self.endpoint.connect_timeout, "connect_timeout");
+    pub(super) fn dial_with(&self, permit: DialPermit, deadline: &RequestDeadline) -> Result<Wire> {
+        let deadline = deadline.at_most(self.endpoint.connect_timeout, "connect_timeout");
         let dialled = match self.cancel.is_cancelled() {
             true => Err(self.cancelled()),
-            false => dial::dial(&self.endpoint, &self.cancel, &bound),
+            false => dial::dial(&self.endpoint, &self.cancel, &deadline),
         };
         permit.give_back(dialled.as_ref().map(drop));
         dialled
@@ -250,7 +250,8 @@ impl SocketHandle {
         SocketHandle(sockets)
     }
 
-    /// As [`Connection::probe`](super::Connection::probe), if the connection is idle; otherwise true.
+    /// As [`Connection::probe`](super::Connection::probe), if the connection is idle; otherwise
+    /// true.
     pub fn probe(&self) -> bool {
         self.0.probe()
     }

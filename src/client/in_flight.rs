@@ -16,30 +16,16 @@ use crate::client::http::buffers::MAX_HEAD;
 use crate::client::http::exchange::Exchange;
 use crate::client::http::raw_response::{RawResponse, ResponseError};
 use crate::client::http::request_head::RequestHead;
-use crate::client::outcome::ExchangeError;
+use crate::client::request_error::{ExchangeError, Report};
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::socket::OnClose;
 use crate::client::transport::wire::{Received, Wait, Wire, WireError};
 
 /// How often it receives before it lets others have their turn, if it may not wait.
 const TURN: usize = 16;
-/// How many bytes it sends or receives before it does: some ten microseconds' work, so that a hundred
-/// sockets that are ready at once do not keep anybody waiting for long.
+/// How many bytes it sends or receives before it does: some ten microseconds' work, so that a
+/// hundred sockets that are ready at once do not keep anybody waiting for long.
 const SLICE: usize = 128 * 1024;
-
-/// What became of a request on its way.
-#[derive(Debug, Default)]
-pub(in crate::client) struct Report {
-    /// Bytes that the kernel took.
-    pub(in crate::client) written: u64,
-    pub(in crate::client) received: u64,
-    /// The socket was not opened for this request, but kept: see [`Wire::is_kept`].
-    pub(in crate::client) reused: bool,
-    /// No response had come over the socket before.
-    pub(in crate::client) is_first: bool,
-    /// The beginning of a response whose head was not understood.
-    pub(in crate::client) beginning: Vec<u8>,
-}
 
 /// A request in flight over a socket. If no thread waits for it, it goes on by
 /// [`Connection::resume`]; see [`Connection::start`].
@@ -51,7 +37,7 @@ pub struct InFlight {
     /// There until the drop.
     wire: Option<Wire>,
     exchange: Exchange,
-    bound: RequestDeadline,
+    deadline: RequestDeadline,
     /// How much of the request was handed over.
     sent: usize,
     is_begun: bool,
@@ -72,7 +58,7 @@ pub struct InFlight {
 /// [`Connection::read`]: crate::client::Connection::read
 pub struct UnreadResponse {
     pub(super) response: RawResponse,
-    pub(super) bound: RequestDeadline,
+    pub(super) deadline: RequestDeadline,
     pub(super) attached: Attached,
 }
 
@@ -83,7 +69,7 @@ impl InFlight {
         mut wire: Wire,
         head: &RequestHead,
         body: Option<&[u8]>,
-        bound: RequestDeadline,
+        deadline: RequestDeadline,
     ) -> InFlight {
         wire.buffers.prepare(head.size(), body.map_or(0, <[u8]>::len));
         let limit = sockets.endpoint.max_response_bytes;
@@ -93,7 +79,7 @@ impl InFlight {
             report: Report { reused: wire.is_kept(), is_first: !wire.used, ..Report::default() },
             wire: Some(wire),
             exchange,
-            bound,
+            deadline,
             sent: 0,
             is_begun: false,
             is_sent: false,
@@ -120,13 +106,13 @@ impl InFlight {
     }
 
     /// By when it must be over.
-    pub(super) fn bound(&self) -> &RequestDeadline {
-        &self.bound
+    pub(super) fn deadline(&self) -> &RequestDeadline {
+        &self.deadline
     }
 
     /// When its time is over.
     pub fn until(&self) -> Instant {
-        self.bound.until
+        self.deadline.until
     }
 
     /// Whether the server meant its response to be the last on the socket, or did not read all of
@@ -141,14 +127,14 @@ impl InFlight {
     }
 
     /// The descriptor of that socket, which stays the connection's: it is only to be attached. A
-    /// duplicate of it does not keep the connection open, because the socket is shut down when it is
-    /// closed.
+    /// duplicate of it does not keep the connection open, because the socket is shut down when it
+    /// is closed.
     pub fn descriptor(&self) -> RawFd {
         self.wire.as_ref().map_or(-1, |wire| wire.socket().lend())
     }
 
-    /// A duplicate of that descriptor, to be attached and closed by the program. `on_close` is called
-    /// when the socket is closed.
+    /// A duplicate of that descriptor, to be attached and closed by the program. `on_close` is
+    /// called when the socket is closed.
     ///
     /// # Errors
     ///
@@ -183,7 +169,7 @@ impl InFlight {
         body: Option<&[u8]>,
         may_wait: bool,
     ) -> Option<Result<RawResponse, ExchangeError>> {
-        let wait = if may_wait { Wait::Until(self.bound.until) } else { Wait::No };
+        let wait = if may_wait { Wait::Until(self.deadline.until) } else { Wait::No };
         self.is_ready = false;
         let is_first = !mem::replace(&mut self.is_begun, true);
         if !self.is_sent {
@@ -239,7 +225,7 @@ impl InFlight {
             let Some(wire) = &mut self.wire else { return Err(ExchangeError::Lost(None)) };
             match self.exchange.read(&mut wire.buffers) {
                 Ok(None) => {}
-                Ok(Some(response)) => return Ok(Some(self.land(response))),
+                Ok(Some(response)) => return Ok(Some(self.complete(response))),
                 Err(error) => return Err(self.cause_of(error)),
             }
             let received = match self.exchange.room() {
@@ -253,7 +239,8 @@ impl InFlight {
             if let Ok(Some(Received::Bytes(count))) = received {
                 self.exchange.fill(count);
             }
-            // A cut looks like the peer's end of the connection, and so like the end of a response.
+            // A cancel looks like the peer's end of the connection, and so like the end of a
+            // response.
             if self.sockets.cancel.is_cancelled() {
                 return Err(ExchangeError::Cancelled);
             }
@@ -292,7 +279,7 @@ impl InFlight {
     }
 
     /// The response is complete: what of the socket?
-    fn land(&mut self, response: RawResponse) -> RawResponse {
+    fn complete(&mut self, response: RawResponse) -> RawResponse {
         self.is_complete = true;
         if let Some(wire) = &mut self.wire {
             self.ended_well = self.exchange.may_go_on() && wire.is_clean();

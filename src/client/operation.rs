@@ -149,8 +149,14 @@ mod tests {
     fn what_may_be_left_out_comes_last() {
         for operation in Operation::ALL {
             let parameters = operation.parameters();
-            let first = parameters.iter().position(|it| it.is_optional).unwrap_or(parameters.len());
-            assert!(parameters[first..].iter().all(|it| it.is_optional), "{operation:?}");
+            let first = parameters
+                .iter()
+                .position(|parameter| parameter.is_optional)
+                .unwrap_or(parameters.len());
+            assert!(
+                parameters[first..].iter().all(|parameter| parameter.is_optional),
+                "{operation:?}"
+            );
         }
     }
 
@@ -169,9 +175,10 @@ mod tests {
     fn each_takes_its_arguments_and_misses_those_it_needs_by_name() {
         for operation in Operation::ALL {
             let parameters = operation.parameters();
-            let all: Vec<_> = parameters.iter().map(|it| Some(good(it.name))).collect();
+            let all: Vec<_> =
+                parameters.iter().map(|parameter| Some(good(parameter.name))).collect();
             operation.request(&all).unwrap();
-            let needed = parameters.iter().take_while(|it| !it.is_optional).count();
+            let needed = parameters.iter().take_while(|parameter| !parameter.is_optional).count();
             operation.request(&all[..needed]).unwrap();
             for missing in 0..needed {
                 let name = parameters[missing].name;

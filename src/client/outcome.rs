@@ -4,7 +4,7 @@ use ureq_proto::http::{Method, StatusCode, header};
 
 use crate::client::http::raw_response::RawResponse;
 use crate::client::http::retry_after::retry_after;
-use crate::client::in_flight::Report;
+use crate::client::request_error::{ExchangeError, RequestError};
 use crate::client::response::mask::Mask;
 use crate::client::response::server_error;
 use crate::client::routes::only_reads;
@@ -17,68 +17,10 @@ use crate::error::{Code, Error, Result, UNKNOWN};
 /// The longest path that a message shows.
 const MAX_PATH: usize = 120;
 
-/// Why a request gave no response.
-#[derive(Debug)]
-pub(super) enum ExchangeError {
-    /// Complete as it is; nothing was sent.
-    Error(Error),
-    Cancelled,
-    TimedOut,
-    /// The connection broke; `None` if the server closed it in the regular way.
-    Lost(Option<std::io::Error>),
-    Tls(rustls::Error),
-    Malformed(String),
-    TooLarge(Option<u64>),
-    OutOfMemory,
-    /// A 408 came over a kept connection: the server had waited for a request, and closed the
-    /// connection when this one was on its way.
-    GivenUp(Box<RawResponse>),
-}
-
-/// Why a request gave no response, and how far it came.
-#[derive(Debug)]
-pub(super) struct RequestError {
-    pub(super) cause: ExchangeError,
-    pub(super) report: Report,
-}
-
-impl From<Error> for RequestError {
-    fn from(error: Error) -> Self {
-        ExchangeError::Error(error).into()
-    }
-}
-
-impl From<ExchangeError> for RequestError {
-    fn from(cause: ExchangeError) -> Self {
-        RequestError { cause, report: Report::default() }
-    }
-}
-
-impl RequestError {
-    /// Whether sending once more on a new socket can't do anything twice: the server gave the kept
-    /// socket up, or closed it before a byte of a response came, and nothing was sent or the request
-    /// only reads.
-    pub(super) fn may_be_sent_again(&self, only_reads: bool) -> bool {
-        match self.cause {
-            ExchangeError::GivenUp(_) => true,
-            ExchangeError::Lost(_) => self.report.reused && self.was_lost_unheard(only_reads),
-            _ => false,
-        }
-    }
-
-    /// Whether its socket, new or kept, was closed before a byte of a response came, and nothing was sent
-    /// or the request only reads.
-    pub(super) fn was_lost_unheard(&self, only_reads: bool) -> bool {
-        matches!(self.cause, ExchangeError::Lost(_))
-            && self.report.received == 0
-            && (only_reads || self.report.written == 0)
-    }
-}
-
-/// The outcome of a request over a socket that was `reused`, with [`ExchangeError::GivenUp`] where the server
-/// gave the socket up. One that keeps the connection after a 408 gave up no socket, but (as
-/// some servers do) its own work on the request: then only what reads is sent again.
-pub(super) fn of_reply(
+/// The outcome of a request over a socket that was `reused`, with [`ExchangeError::GivenUp`] where
+/// the server gave the socket up. One that keeps the connection after a 408 gave up no socket, but
+/// (as some servers do) its own work on the request: then only what reads is sent again.
+pub(super) fn of_response(
     response: RawResponse,
     method: &Method,
     reused: bool,
@@ -128,9 +70,9 @@ impl<'a> Tried<'a> {
     pub(super) fn outcome(
         &self,
         outcome: std::result::Result<RawResponse, RequestError>,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
     ) -> Result<RawResponse> {
-        outcome.map_err(|failed| self.failed(failed, bound))
+        outcome.map_err(|failed| self.failed(failed, deadline))
     }
 
     /// The response, if its status is a 2xx.
@@ -233,15 +175,15 @@ impl<'a> Tried<'a> {
         self.unless_it_reads(self.error(Code::ConnectionLost, why), true)
     }
 
-    /// A response of so many bytes that came, but was not read when its request was cut or, with a
-    /// bound, out of time.
-    pub(super) fn unread(&self, size: usize, bound: Option<&RequestDeadline>) -> Error {
-        let error = match bound {
+    /// A response of so many bytes that came, but was not read when its request was cancelled or,
+    /// with a deadline, out of time.
+    pub(super) fn unread(&self, size: usize, deadline: Option<&RequestDeadline>) -> Error {
+        let error = match deadline {
             None => self.error(Code::Cancelled, "the request was interrupted"),
-            Some(bound) => {
+            Some(deadline) => {
                 let what = self.what();
                 let text = format!(
-                    "Timeout: {what}: the response of {size} bytes came, but was not read {bound}"
+                    "Timeout: {what}: the response of {size} bytes came, but was not read {deadline}"
                 );
                 Error::new(Code::Timeout, text)
             }
@@ -249,7 +191,7 @@ impl<'a> Tried<'a> {
         self.unless_it_reads(error, true)
     }
 
-    fn failed(&self, failed: RequestError, bound: &RequestDeadline) -> Error {
+    fn failed(&self, failed: RequestError, deadline: &RequestDeadline) -> Error {
         let RequestError { cause, report } = failed;
         let sent = report.written > 0;
         let error = match cause {
@@ -258,7 +200,7 @@ impl<'a> Tried<'a> {
             ExchangeError::Cancelled => self.error(Code::Cancelled, "the request was interrupted"),
             ExchangeError::TimedOut => {
                 let what = if report.received > 0 { "no complete response" } else { "no response" };
-                Error::new(Code::Timeout, format!("Timeout: {}: {what} {bound}", self.what()))
+                Error::new(Code::Timeout, format!("Timeout: {}: {what} {deadline}", self.what()))
             }
             ExchangeError::Lost(error) => {
                 self.error(Code::ConnectionLost, &lost(error, report.received))

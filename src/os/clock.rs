@@ -17,8 +17,8 @@ pub fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-/// How long this computer has slept in all, since it started: for so long the clock of [`now`] stood
-/// still.
+/// How long this computer has slept in all, since it started: for so long the clock of [`now`]
+/// stood still.
 #[cfg(all(not(shuttle), target_os = "linux"))]
 pub fn slept() -> std::time::Duration {
     // In this order, so that what passes between the two readings is not taken for sleep.
@@ -51,8 +51,8 @@ mod ticks {
     use std::sync::OnceLock;
     use std::time::{Duration, Instant};
 
-    /// What [`recent`] reckons with: a moment as an `Instant` and as the system's clock shows it, which
-    /// at its last tick showed the same as its coarse one.
+    /// What [`recent`] reckons with: a moment as an `Instant` and as the system's clock shows it,
+    /// which at its last tick showed the same as its coarse one.
     struct Anchor {
         instant: Instant,
         /// In nanoseconds.

@@ -25,8 +25,8 @@ type Release = Box<dyn FnOnce(Side)>;
 type Hold = fn() -> Release;
 
 struct Holds {
-    /// Each with the address of what it holds. Not its own: the compiler may have several copies of one
-    /// function, and a lock that is taken by two of them is never free again.
+    /// Each with the address of what it holds. Not its own: the compiler may have several copies of
+    /// one function, and a lock that is taken by two of them is never free again.
     all: Vec<(usize, Hold)>,
     is_installed: bool,
 }
@@ -50,8 +50,8 @@ pub fn process_id() -> u32 {
     if cfg!(shuttle) { 0 } else { std::process::id() }
 }
 
-/// Calls `hold`, which takes hold of `what`, before every fork from now on, and what it returned after
-/// it, on both sides, in the thread that forks. Asking for the same again changes nothing.
+/// Calls `hold`, which takes hold of `what`, before every fork from now on, and what it returned
+/// after it, on both sides, in the thread that forks. Asking for the same again changes nothing.
 pub fn hold_during_fork<T>(what: &'static T, hold: Hold) {
     let address = ptr::from_ref(what).addr();
     let mut holds = HOLDS.lock();

@@ -95,7 +95,7 @@ impl IoBuffers {
         self.start == self.end
     }
 
-    /// Gives back what only an unusually large request or answer needed.
+    /// Gives back what only an unusually large request or response needed.
     pub(in crate::client) fn shrink(&mut self) {
         if self.output.len() > OUTPUT {
             self.output = Vec::new();

@@ -1,8 +1,8 @@
 //! The fast path of a response's head: what nearly every response has, in few instructions and no
 //! allocations.
 //!
-//! A success of HTTP/1.1 that says how long its body is and keeps the connection takes it. Any other
-//! response is ureq-proto's to understand; see `exchange`.
+//! A success of HTTP/1.1 that says how long its body is and keeps the connection takes it. Any
+//! other response is ureq-proto's to understand; see `exchange`.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Where a response ends, and whether there is any doubt about that.
 //!
 //! A proxy or a server that reads a head in another way than this library would take a part of one
-//! response for the next, and a caller would get what belongs to another. So what leaves doubt about
-//! the body is refused; what is only odd is read, and its connection is not used again.
+//! response for the next, and a caller would get what belongs to another. So what leaves doubt
+//! about the body is refused; what is only odd is read, and its connection is not used again.
 
 use std::collections::TryReserveError;
 

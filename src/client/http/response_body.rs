@@ -14,8 +14,8 @@ use crate::client::http::raw_response::{RawResponse, ResponseError};
 /// No more than this is read of an error's body.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
 
-/// How much is read of a chunk at once. What is made ready for that is cleared first, so that chunks of
-/// a byte each would cost as much as large ones.
+/// How much is read of a chunk at once. What is made ready for that is cleared first, so that
+/// chunks of a byte each would cost as much as large ones.
 const PIECE: usize = 4096;
 
 /// What a body of announced size gets at first; more only as more comes.

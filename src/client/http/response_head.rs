@@ -29,8 +29,8 @@ pub(super) struct HeadReader {
     is_last: bool,
 }
 
-/// How much of a head was looked at, so that one that comes in small pieces is not parsed as a whole
-/// for each of them.
+/// How much of a head was looked at, so that one that comes in small pieces is not parsed as a
+/// whole for each of them.
 #[derive(Default)]
 struct Scan {
     scanned: usize,

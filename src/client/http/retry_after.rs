@@ -28,7 +28,9 @@ fn retry_after_at(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 fn server_time(headers: &HeaderMap, now: SystemTime) -> SystemTime {
     let date = |name: HeaderName| httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok();
     match date(header::DATE) {
-        Some(date) if now.duration_since(date).unwrap_or_else(|it| it.duration()) <= MAX => date,
+        Some(date) if now.duration_since(date).unwrap_or_else(|early| early.duration()) <= MAX => {
+            date
+        }
         _ => now,
     }
 }

@@ -1,8 +1,8 @@
 //! A connection to the server of the model checker: the shipped one without HTTP.
 //!
 //! The response to a request is the number of the socket that it went over. `GET /silence` never
-//! gets a response, and the response to `GET /large` takes its time to be read. What begins or ends a
-//! transaction is known by its path.
+//! gets a response, and the response to `GET /large` takes its time to be read. What begins or ends
+//! a transaction is known by its path.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,8 +61,8 @@ impl Connection {
         }
         self.in_flight(|connection| {
             let sockets = &connection.sockets;
-            let bound = RequestDeadline::caller(deadline);
-            let wire = sockets.dial_with(permit, &bound)?;
+            let deadline = RequestDeadline::caller(deadline);
+            let wire = sockets.dial_with(permit, &deadline)?;
             sockets.keep(wire);
             Ok(())
         })
@@ -114,7 +114,7 @@ impl Connection {
         let attached = Attached::new(canceller, &self.sockets.cancel);
         if self.sockets.cancel.is_cancelled() {
             self.sockets.keep(wire);
-            self.end_flight(attached);
+            self.end_request(attached);
             return Progress::Done(Err(self.sockets.cancelled()));
         }
         if !is_silent(&request.target) {
@@ -140,7 +140,7 @@ impl Connection {
             outcome => outcome,
         };
         self.is_busy = false;
-        self.end_flight(attached);
+        self.end_request(attached);
         Progress::Done(self.conclude(request, outcome))
     }
 
@@ -152,14 +152,14 @@ impl Connection {
             shuttle::thread::yield_now();
             if stop.look().is_err() {
                 self.sockets.discard_kept();
-                let is_cut = self.sockets.cancel.is_cancelled();
-                let code = if is_cut { Code::Cancelled } else { Code::Timeout };
+                let is_cancelled = self.sockets.cancel.is_cancelled();
+                let code = if is_cancelled { Code::Cancelled } else { Code::Timeout };
                 outcome = Err(Error::new(code, "the response was not read"));
                 break;
             }
         }
         self.is_busy = false;
-        self.end_flight(attached);
+        self.end_request(attached);
         self.conclude(request, outcome)
     }
 
@@ -171,7 +171,7 @@ impl Connection {
         }
         let outcome = self.response(wire, &request.target);
         self.is_busy = false;
-        self.end_flight(attached);
+        self.end_request(attached);
         self.conclude(request, outcome)
     }
 
@@ -179,7 +179,7 @@ impl Connection {
         let InFlight { wire, attached, .. } = *in_flight;
         self.sockets.lay_aside(wire);
         self.is_busy = false;
-        self.end_flight(attached);
+        self.end_request(attached);
     }
 
     pub fn is_busy(&self) -> bool {
@@ -232,11 +232,11 @@ impl Connection {
         server::begin_flight();
         let attached = Attached::new(self.canceller.take(), &self.sockets.cancel);
         let result = work(self);
-        self.end_flight(attached);
+        self.end_request(attached);
         result
     }
 
-    fn end_flight(&mut self, attached: Attached) {
+    fn end_request(&mut self, attached: Attached) {
         drop(attached);
         if self.sockets.cancel.end() {
             self.sockets.discard_kept();
@@ -245,11 +245,11 @@ impl Connection {
 
     fn exchange(&mut self, target: &str, deadline: Instant) -> Result<Response> {
         self.in_flight(|connection| {
-            let bound = RequestDeadline::caller(deadline);
-            let wire = connection.sockets.wire(&bound, false)?;
+            let deadline = RequestDeadline::caller(deadline);
+            let wire = connection.sockets.wire(&deadline, false)?;
             shuttle::thread::yield_now();
             if is_silent(target) {
-                wire.socket().hang(bound.until);
+                wire.socket().hang(deadline.until);
             }
             connection.response(wire, target)
         })

@@ -40,8 +40,8 @@ impl From<StoppedError> for BodyError {
 }
 
 impl Response {
-    /// Reads a body. `is_json` is what the response's Content-Type says, if it has one. Takes time in
-    /// proportion to its length, and holds no lock.
+    /// Reads a body. `is_json` is what the response's Content-Type says, if it has one. Takes time
+    /// in proportion to its length, and holds no lock.
     pub(in crate::client) fn read(
         expected: Expected,
         status: u16,

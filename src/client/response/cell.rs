@@ -2,37 +2,11 @@
 
 use std::fmt;
 
+use crate::client::response::cell_kind::CellKind;
 use crate::client::response::json::{self, IntegerError};
 use crate::client::response::table::Table;
 use crate::client::response::text::Item;
 use crate::error::{Code, Error, Result};
-
-/// What a [`Cell`] holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CellKind {
-    /// SQL's NULL, or a column that the row's object does not have.
-    Null,
-    /// `true` or `false`.
-    Bool,
-    /// A number, kept as the server wrote it.
-    Number,
-    /// A string.
-    String,
-    /// A nested array or object, as JSON text.
-    Json,
-}
-
-impl CellKind {
-    fn described(self) -> &'static str {
-        match self {
-            CellKind::Null => "null",
-            CellKind::Bool => "a boolean",
-            CellKind::Number => "a number",
-            CellKind::String => "a string",
-            CellKind::Json => "nested JSON",
-        }
-    }
-}
 
 /// A number as the server spelled it, and what it fits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,7 +29,8 @@ impl Number {
             }
         }
         let double = text.parse::<f64>().ok().filter(|double| double.is_finite());
-        let may_be_whole = double.is_some_and(|it| it.fract() == 0.0 && it.abs() < 1e19);
+        let may_be_whole =
+            double.is_some_and(|double| double.fract() == 0.0 && double.abs() < 1e19);
         let int64 = match is_integer || !may_be_whole {
             true => None,
             false => json::exact_integer(text).ok(),
@@ -76,9 +51,9 @@ pub struct Cell<'a> {
 
 impl fmt::Debug for Cell<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut it = f.debug_struct("Cell");
-        it.field("row", &self.row).field("column", &self.column);
-        it.field("kind", &self.kind()).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Cell");
+        shown.field("row", &self.row).field("column", &self.column);
+        shown.field("kind", &self.kind()).finish_non_exhaustive()
     }
 }
 
@@ -98,8 +73,8 @@ impl<'a> Cell<'a> {
         self.column
     }
 
-    /// Whether it has unpaired surrogates (`"\ud800"`), which no UTF-8 can hold. Each is U+FFFD in the
-    /// text of a string, and spelled `\ufffd` in nested JSON.
+    /// Whether it has unpaired surrogates (`"\ud800"`), which no UTF-8 can hold. Each is U+FFFD in
+    /// the text of a string, and spelled `\ufffd` in nested JSON.
     pub fn is_replaced(&self) -> bool {
         self.item.is_replaced
     }

@@ -10,8 +10,9 @@ const EMPTY: u32 = u32::MAX;
 /// The least number of slots.
 const SLOTS: usize = 16;
 
-/// Finds columns by their names: an open hash table. Its hashes are keyed, so that no server can choose names
-/// that meet in one slot; it grows by a quarter, and holds no more than one copy of itself while it does.
+/// Finds columns by their names: an open hash table. Its hashes are keyed, so that no server can
+/// choose names that meet in one slot; it grows by a quarter, and holds no more than one copy of
+/// itself while it does.
 #[derive(Debug, Default)]
 pub(in crate::client) struct Index {
     keys: RandomState,
@@ -29,18 +30,22 @@ impl Index {
     }
 
     /// The first column of this name. `is_it` compares a column's name with it.
-    pub(in crate::client) fn find(&self, name: &[u8], is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        self.look(self.hash(name), is_it)
+    pub(in crate::client) fn find(
+        &self,
+        name: &[u8],
+        is_same: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
+        self.look(self.hash(name), is_same)
     }
 
     /// Adds the next column; `is_it` compares an earlier one's name with this.
     pub(in crate::client) fn add(
         &mut self,
         name: &[u8],
-        is_it: impl Fn(u32) -> bool,
+        is_same: impl Fn(u32) -> bool,
     ) -> Result<(), OutOfMemoryError> {
         let hash = self.hash(name);
-        if self.look(hash, is_it).is_some() {
+        if self.look(hash, is_same).is_some() {
             return self.hashes.push(0);
         }
         if (self.names + 1) * 4 > self.slots.len() * 3 {
@@ -62,14 +67,14 @@ impl Index {
         ((u64::from(hash) * self.slots.len() as u64) >> 32) as usize
     }
 
-    fn look(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    fn look(&self, hash: u32, is_same: impl Fn(u32) -> bool) -> Option<u32> {
         let (before, after) = self.slots.split_at(self.slot(hash));
         after
             .iter()
             .chain(before)
             .copied()
             .take_while(|column| *column != EMPTY)
-            .find(|column| self.hashes.get(*column as usize) == Some(hash) && is_it(*column))
+            .find(|column| self.hashes.get(*column as usize) == Some(hash) && is_same(*column))
     }
 
     fn put(&mut self, hash: u32, column: u32) {

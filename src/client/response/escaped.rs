@@ -1,6 +1,6 @@
 //! A table or a list written as JSON.
 
-use crate::client::response::cell::CellKind;
+use crate::client::response::cell_kind::CellKind;
 use crate::client::response::list::Names;
 use crate::client::response::table::Table;
 use crate::error::{Code, Error, Result};

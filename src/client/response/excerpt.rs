@@ -4,8 +4,8 @@
 pub(in crate::client) const LENGTH: usize = 200;
 
 /// The first characters of `bytes` on one line: control characters and invalid UTF-8 replaced,
-/// runs of white space joined, cut at [`LENGTH`] characters. For a text that may hold the token see
-/// [`Mask::excerpt`](crate::client::response::mask::Mask::excerpt).
+/// runs of white space joined, cut at [`LENGTH`] characters. For a text that may hold the
+/// token there is `Mask::excerpt`.
 pub(in crate::client) fn excerpt(bytes: &[u8]) -> String {
     let (window, is_whole) = window(bytes);
     of_window(window, is_whole)
@@ -47,8 +47,8 @@ pub(in crate::client) fn of_window(head: &[u8], is_whole: bool) -> String {
     text
 }
 
-/// A text of the program as one line of a log: what could end the line, or change how the rest of it
-/// is shown, is escaped; cut at [`LENGTH`] characters.
+/// A text of the program as one line of a log: what could end the line, or change how the rest of
+/// it is shown, is escaped; cut at [`LENGTH`] characters.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::new();
     for (index, character) in text.chars().enumerate() {

@@ -195,8 +195,8 @@ impl<'s> Scanner<'s> {
         let start = match first {
             Token::Array(start) | Token::Object(start) => *start,
             Token::Bool(place) | Token::Number(place) => return Ok(place.clone()),
-            Token::String(it) | Token::Key(it) => {
-                return Ok(it.content.start - 1..it.content.end + 1);
+            Token::String(quoted) | Token::Key(quoted) => {
+                return Ok(quoted.content.start - 1..quoted.content.end + 1);
             }
             Token::Null => return Ok(self.at - 4..self.at),
             Token::End(place) => return Ok(*place..*place),
@@ -399,7 +399,8 @@ fn unicode(escaped: &[u8]) -> (Piece, usize) {
     if let Some(character) = char::from_u32(first) {
         return (Piece::Character(character), 6);
     }
-    let second = escaped.get(6..).and_then(code_unit).filter(|it| (0xdc00..0xe000).contains(it));
+    let second =
+        escaped.get(6..).and_then(code_unit).filter(|unit| (0xdc00..0xe000).contains(unit));
     match second {
         Some(second) if first < 0xdc00 => {
             let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
@@ -414,8 +415,8 @@ fn code_unit(escaped: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Spells each unpaired surrogate of a JSON text, which is valid, as `\ufffd`; whether there was one.
-/// What then reads the text need not know what to make of half a pair.
+/// Spells each unpaired surrogate of a JSON text, which is valid, as `\ufffd`; whether there was
+/// one. What then reads the text need not know what to make of half a pair.
 pub(in crate::client) fn replace_surrogates(json: &mut [u8]) -> bool {
     let mut at = 0;
     let mut is_replaced = false;
@@ -468,8 +469,8 @@ pub(in crate::client) fn check(text: &str) -> Result<Shape, String> {
             None => return Ok(shape.unwrap_or(Shape::Null)),
             Some(token) => {
                 shape.get_or_insert(token.shape());
-                if let Token::String(it) | Token::Key(it) = &token {
-                    if it.is_escaped && has_unpaired_surrogate(bytes, it.content.clone()) {
+                if let Token::String(quoted) | Token::Key(quoted) = &token {
+                    if quoted.is_escaped && has_unpaired_surrogate(bytes, quoted.content.clone()) {
                         return Err("an unpaired surrogate is not a character".to_owned());
                     }
                 }

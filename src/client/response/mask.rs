@@ -20,7 +20,8 @@ const DEPTH: usize = 2;
 const PAST: usize = 3;
 /// What stands in the place of a token.
 const HIDDEN: &[u8] = b"[token]";
-/// The words of the routes. A path is taken apart at its slashes, and these are no part of a secret.
+/// The words of the routes. A path is taken apart at its slashes, and these are no part of a
+/// secret.
 const WORDS: &[&str] =
     &["", "health", "databases", "tables", "query", "transactions", "commit", "rollback"];
 
@@ -175,8 +176,8 @@ impl Runs {
     }
 }
 
-/// What of the token is in Base64 whatever stands around it, if that many bytes stand before it; in both
-/// alphabets.
+/// What of the token is in Base64 whatever stands around it, if that many bytes stand before it; in
+/// both alphabets.
 fn in_base64(before: usize, token: &[u8]) -> [Vec<u8>; 2] {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut digits = Vec::with_capacity(token.len() / 3 * 4 + 4);
@@ -349,8 +350,8 @@ mod tests {
     fn a_token_in_base64_is_hidden_wherever_it_stands_there() {
         let mask = Mask::default().and_token("s3cret?>token~of~mine");
         for (text, shown) in [
-            // The token itself; after `u:`, where the last symbol has a part of one byte only; after
-            // `me:` and before `!`.
+            // The token itself; after `u:`, where the last symbol has a part of one byte only;
+            // after `me:` and before `!`.
             ("czNjcmV0Pz50b2tlbn5vZn5taW5l", "[token]"),
             ("dTpzM2NyZXQ_PnRva2Vufm9mfm1pbmU=", "dTp[token]U="),
             ("bWU6czNjcmV0Pz50b2tlbn5vZn5taW5lIQ==", "bWU6[token]IQ=="),

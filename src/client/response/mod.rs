@@ -3,6 +3,7 @@
 
 pub(super) mod body;
 pub(super) mod cell;
+pub(super) mod cell_kind;
 pub(super) mod columns;
 pub(super) mod escaped;
 pub(super) mod excerpt;

@@ -1,4 +1,5 @@
-//! What the readers of tables and of lists share: they scan a response and pack its values, in one go.
+//! What the readers of tables and of lists share: they scan a response and pack its values, in one
+//! go.
 
 use std::ops::Range;
 
@@ -76,7 +77,7 @@ impl<'s> Reader<'s> {
     pub(in crate::client) fn value(&mut self, first: &Token) -> Result<u32, ReadError> {
         Ok(match first {
             Token::Null => self.packer.null(),
-            Token::String(it) => self.packer.string(it),
+            Token::String(string) => self.packer.string(string),
             Token::Array(_) | Token::Object(_) => {
                 let place = self.skip(first)?;
                 let is_replaced = self.packer.replace_surrogates(place.clone());
@@ -96,7 +97,7 @@ impl<'s> Reader<'s> {
     /// Packs a name as servers list them: a string, or an object with a `name`.
     pub(in crate::client) fn name(&mut self, first: &Token) -> Result<u32, ReadError> {
         match first {
-            Token::String(it) => return Ok(self.packer.string(it)),
+            Token::String(string) => return Ok(self.packer.string(string)),
             Token::Object(_) => {}
             other => return Err(no_name(&other.shape().to_string())),
         }
@@ -105,12 +106,12 @@ impl<'s> Reader<'s> {
             let is_name = self.is(&key, "name");
             let value = self.next()?;
             match &value {
-                Token::String(it) if is_name => {
+                Token::String(string) if is_name => {
                     // Of two with the same name the last one counts.
                     if let Some(before) = found {
                         self.packer.rewind(before);
                     }
-                    found = Some(self.packer.string(it));
+                    found = Some(self.packer.string(string));
                 }
                 other => {
                     self.skip(other)?;
@@ -125,9 +126,9 @@ impl<'s> Reader<'s> {
             return &self.packer.bytes()[key.content.clone()] == name.as_bytes();
         }
         let at = self.packer.string(key);
-        let is_it = self.packer.last(at) == name.as_bytes();
+        let is_same = self.packer.last(at) == name.as_bytes();
         self.packer.rewind(at);
-        is_it
+        is_same
     }
 
     pub(in crate::client) fn finish(self) -> Result<Texts, ReadError> {

@@ -76,11 +76,11 @@ impl Response {
         }
     }
 
-    /// The operation's value as JSON text: the array of names for the lists, the array of row objects
-    /// for `select`, for a query `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}`
-    /// (`rowCount` is counted and `affectedRows` null if the server did not say), the whole object for
-    /// the others. A raw request whose response has another content type than JSON gives that text
-    /// as it is.
+    /// The operation's value as JSON text: the array of names for the lists, the array of row
+    /// objects for `select`, for a query
+    /// `{"columns":[names],"rows":[[values]],"rowCount":n,"affectedRows":n}` (`rowCount` is counted
+    /// and `affectedRows` null if the server did not say), the whole object for the others. A raw
+    /// request whose response has another content type than JSON gives that text as it is.
     ///
     /// A table or a list is written at the first call.
     ///
@@ -139,8 +139,8 @@ impl Response {
         self.status
     }
 
-    /// The response as a table: the rows of a `select` or of a query (none for one that returns no rows, an
-    /// INSERT say), or one row for any other object, which is read at the first call.
+    /// The response as a table: the rows of a `select` or of a query (none for one that returns no
+    /// rows, an INSERT say), or one row for any other object, which is read at the first call.
     ///
     /// # Errors
     ///
@@ -201,8 +201,8 @@ impl Response {
         }
     }
 
-    /// The JSON of the response, or of one cell of its table, token by token from this position on, which is 0
-    /// or what [`JsonTokens::position`] said.
+    /// The JSON of the response, or of one cell of its table, token by token from this position on,
+    /// which is 0 or what [`JsonTokens::position`] said.
     ///
     /// # Errors
     ///
@@ -224,14 +224,14 @@ impl Response {
         JsonTokens::new(text, position)
     }
 
-    /// How many rows a query, `update` or `delete` changed, if the server said so with a number that is
-    /// whole and not negative.
+    /// How many rows a query, `update` or `delete` changed, if the server said so with a number
+    /// that is whole and not negative.
     pub fn affected_rows(&self) -> Option<i64> {
         self.affected_rows
     }
 
-    /// How many rows the response has: what the server said with a number that is whole and not negative, or
-    /// else the rows counted.
+    /// How many rows the response has: what the server said with a number that is whole and not
+    /// negative, or else the rows counted.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Lists that may become as long as a response makes them: they grow without being copied, and say so
-//! where memory runs out.
+//! Lists that may become as long as a response makes them: they grow without being copied, and say
+//! so where memory runs out.
 
 use std::collections::TryReserveError;
 
@@ -18,8 +18,8 @@ const SEGMENT: usize = 8192;
 /// How many the first has at first.
 const FIRST: usize = 16;
 
-/// A list in segments of equal size, so that growing needs no room for what is there already. A short
-/// list is its first segment, and one allocation.
+/// A list in segments of equal size, so that growing needs no room for what is there already. A
+/// short list is its first segment, and one allocation.
 #[derive(Debug)]
 pub(in crate::client) struct Segments<T> {
     first: Vec<T>,
@@ -75,7 +75,8 @@ impl<T: Copy> Segments<T> {
         }
     }
 
-    /// How many elements come before the first that is not `is_before`, in a list that is sorted so.
+    /// How many elements come before the first that is not `is_before`, in a list that is sorted
+    /// so.
     pub(in crate::client) fn partition_point(&self, is_before: impl Fn(T) -> bool) -> usize {
         let (mut low, mut high) = (0, self.length);
         while low < high {

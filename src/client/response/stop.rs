@@ -1,4 +1,4 @@
-//! Ends the reading of a large response at its deadline, or when its request is cut.
+//! Ends the reading of a large response at its deadline, or when its request is cancelled.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -16,7 +16,7 @@ pub(in crate::client) struct Stop<'a> {
     unchecked: Cell<usize>,
 }
 
-/// The response is not wanted any more: its time is over, or its request was cut.
+/// The response is not wanted any more: its time is over, or its request was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::client) struct StoppedError;
 

@@ -75,27 +75,27 @@ impl Survey {
         }
     }
 
-    /// Which of the names a member has. One that is longer than any is not decoded, which would take as much
-    /// memory again.
+    /// Which of the names a member has. One that is longer than any is not decoded, which would
+    /// take as much memory again.
     fn wanted(text: &str, name: &Quoted) -> Option<usize> {
-        let longest = NAMES.iter().map(|it| it.len()).max()?;
+        let longest = NAMES.iter().map(|name| name.len()).max()?;
         // An escape has up to six bytes for a character.
         let may_be = name.content.len() <= 6 * longest;
         let name = may_be.then(|| json::strictly_decoded(text, name))??;
-        NAMES.iter().position(|it| *it == name)
+        NAMES.iter().position(|other| *other == name)
     }
 
     /// The first of these members that is there and is not null.
     pub(in crate::client) fn member(&self, names: &[&str]) -> Option<&Part> {
         names.iter().find_map(|name| {
-            let index = NAMES.iter().position(|it| it == name)?;
+            let index = NAMES.iter().position(|other| other == name)?;
             self.members[index].as_ref().filter(|part| part.shape != Shape::Null)
         })
     }
 
-    /// What the first of these members says that holds a count: a whole number that is not negative.
-    /// Anything else says nothing, since rows that can be read must not be lost for what stands beside them, nor
-    /// the news of a write that was carried out.
+    /// What the first of these members says that holds a count: a whole number that is not
+    /// negative. Anything else says nothing, since rows that can be read must not be lost for what
+    /// stands beside them, nor the news of a write that was carried out.
     pub(in crate::client) fn count(&self, text: &str, names: &[&str]) -> Option<i64> {
         names.iter().find_map(|name| {
             let part = self.member(&[name]).filter(|part| part.shape == Shape::Number)?;

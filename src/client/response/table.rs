@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::client::response::cell::{Cell, CellKind};
+use crate::client::response::cell::Cell;
+use crate::client::response::cell_kind::CellKind;
 use crate::client::response::columns::Index;
 use crate::client::response::json::{Shape, Token};
 use crate::client::response::mask::Mask;
@@ -23,12 +24,12 @@ pub struct Table {
     texts: Texts,
     /// Where the names of the columns are.
     columns: Segments<u32>,
-    /// Where each row begins in `cells`, with [`MAPPED`] if it is mapped; one more entry than there are
-    /// rows.
+    /// Where each row begins in `cells`, with [`MAPPED`] if it is mapped; one more entry than there
+    /// are rows.
     rows: Segments<u32>,
-    /// Where the values are, row by row. A row that begins with a value for the first column, and goes on
-    /// without a gap, is its values alone. Any other is mapped: first the columns that it has values
-    /// for, ascending, then the values.
+    /// Where the values are, row by row. A row that begins with a value for the first column, and
+    /// goes on without a gap, is its values alone. Any other is mapped: first the columns that it
+    /// has values for, ascending, then the values.
     cells: Segments<u32>,
     /// Where nested values are that had unpaired surrogates, in order.
     replaced: Segments<u32>,
@@ -56,8 +57,8 @@ const MAPPED: u32 = 1 << 31;
 pub(in crate::client) enum Source {
     /// An array of row objects; the columns are the union of their members, as first seen.
     Objects(Range<usize>),
-    /// An array of column names (or of objects with a `name`), and one of rows: arrays with a value for
-    /// each column, or objects. No place at all for rows stands for no rows.
+    /// An array of column names (or of objects with a `name`), and one of rows: arrays with a value
+    /// for each column, or objects. No place at all for rows stands for no rows.
     Columns { columns: Range<usize>, rows: Range<usize> },
     /// One object, which is one row.
     Row(Range<usize>),
@@ -140,7 +141,8 @@ impl Table {
         Ok(self.column_item(column)?.text)
     }
 
-    /// Whether the server's spelling of a column's name has unpaired surrogates, which are U+FFFD in it.
+    /// Whether the server's spelling of a column's name has unpaired surrogates, which are U+FFFD
+    /// in it.
     ///
     /// # Errors
     ///
@@ -156,15 +158,15 @@ impl Table {
         }
     }
 
-    /// The number of the column with this name; the first of several. The first call takes some time in a
-    /// table of many columns.
+    /// The number of the column with this name; the first of several. The first call takes some
+    /// time in a table of many columns.
     ///
     /// # Errors
     ///
     /// `InvalidArgument` if there is none, `OutOfMemory` if there is no memory to look for it.
     pub fn column_index(&self, name: &str) -> Result<usize> {
-        let is_it = |column: u32| self.name_of(column) == name;
-        let found = self.index()?.find(name.as_bytes(), is_it);
+        let is_same = |column: u32| self.name_of(column) == name;
+        let found = self.index()?.find(name.as_bytes(), is_same);
         found.map(|column| column as usize).ok_or_else(|| {
             let name = self.mask().excerpt(name.as_bytes());
             Error::invalid_argument("name", format_args!("there is no column \"{name}\""))
@@ -178,8 +180,8 @@ impl Table {
         let mut index = Index::default();
         for column in 0..self.column_count() as u32 {
             let name = self.name_of(column);
-            let is_it = |other: u32| self.name_of(other) == name;
-            index.add(name.as_bytes(), is_it).map_err(|_| Error::out_of_memory("a table"))?;
+            let is_same = |other: u32| self.name_of(other) == name;
+            index.add(name.as_bytes(), is_same).map_err(|_| Error::out_of_memory("a table"))?;
         }
         // Of two threads that make it at once, one is first.
         Ok(self.index.get_or_init(|| index))
@@ -200,8 +202,8 @@ impl Table {
         Ok(Cell { item, row, column, table: self })
     }
 
-    /// The JSON of a cell that is an array or object, a NUL, and whatever stands after that; found without a
-    /// look at all of it. `None` for a cell of another kind.
+    /// The JSON of a cell that is an array or object, a NUL, and whatever stands after that; found
+    /// without a look at all of it. `None` for a cell of another kind.
     ///
     /// # Errors
     ///
@@ -231,7 +233,7 @@ impl Table {
         let item = self.texts.item(place);
         let is_replaced = match item.kind {
             CellKind::Json => {
-                let before = self.replaced.partition_point(|it| it < place);
+                let before = self.replaced.partition_point(|other| other < place);
                 self.replaced.get(before) == Some(place)
             }
             _ => item.is_replaced,
@@ -245,8 +247,8 @@ impl Table {
         while low < high {
             let middle = low + (high - low) / 2;
             match self.cells.get(start + middle)? as usize {
-                it if it == column => return Some(middle),
-                it if it < column => low = middle + 1,
+                name if name == column => return Some(middle),
+                name if name < column => low = middle + 1,
                 _ => high = middle,
             }
         }
@@ -262,8 +264,9 @@ impl Table {
         Extent { start, count: if is_mapped { entries / 2 } else { entries }, is_mapped }
     }
 
-    /// The values that the server sent, row by row, by columns within a row: what it left out of a row is
-    /// missing, a null that it sent is not. `position` is 0, or what [`Cells::position`] said.
+    /// The values that the server sent, row by row, by columns within a row: what it left out of a
+    /// row is missing, a null that it sent is not. `position` is 0, or what [`Cells::position`]
+    /// said.
     ///
     /// # Errors
     ///
@@ -451,8 +454,8 @@ impl<'s> Builder<'s> {
     /// Whether the row is mapped.
     fn add_object(&mut self) -> std::result::Result<bool, ReadError> {
         let start = self.cells.len();
-        // How many values are for the first columns, one after the other; then come pairs of a column and
-        // a value.
+        // How many values are for the first columns, one after the other; then come pairs of a
+        // column and a value.
         let mut in_order = 0;
         let mut is_mapped = false;
         let mut expected = 0;
@@ -484,24 +487,24 @@ impl<'s> Builder<'s> {
     ) -> std::result::Result<u32, OutOfMemoryError> {
         let packer = &self.reader.packer;
         let text = packer.last(name);
-        let is_it = |column: u32| {
-            self.columns.get(column as usize).is_some_and(|it| packer.is_string(it, text))
+        let is_same = |column: u32| {
+            self.columns.get(column as usize).is_some_and(|name| packer.is_string(name, text))
         };
-        // Rows mostly repeat the order of the first, so that no hashing is needed; but of listed columns an
-        // earlier one may have the same name.
-        if !self.is_listed && is_it(expected) {
+        // Rows mostly repeat the order of the first, so that no hashing is needed; but of listed
+        // columns an earlier one may have the same name.
+        if !self.is_listed && is_same(expected) {
             self.reader.packer.rewind(name);
             return Ok(expected);
         }
         while self.index.len() < self.columns.len() {
             let column = self.index.len();
-            let text = self.columns.get(column).map_or(&[][..], |it| packer.characters(it));
-            let is_it = |other: u32| {
-                self.columns.get(other as usize).is_some_and(|it| packer.is_string(it, text))
+            let text = self.columns.get(column).map_or(&[][..], |name| packer.characters(name));
+            let is_same = |other: u32| {
+                self.columns.get(other as usize).is_some_and(|name| packer.is_string(name, text))
             };
-            self.index.add(text, is_it)?;
+            self.index.add(text, is_same)?;
         }
-        if let Some(column) = self.index.find(text, is_it) {
+        if let Some(column) = self.index.find(text, is_same) {
             self.reader.packer.rewind(name);
             return Ok(column);
         }
@@ -510,8 +513,9 @@ impl<'s> Builder<'s> {
         Ok(self.columns.len() as u32 - 1)
     }
 
-    /// Arranges the row that begins at `start` by columns: after so many values for the first columns it has
-    /// pairs. Of a member that occurs twice the last one counts. Whether the row is mapped then.
+    /// Arranges the row that begins at `start` by columns: after so many values for the first
+    /// columns it has pairs. Of a member that occurs twice the last one counts. Whether the row is
+    /// mapped then.
     fn arrange(
         &mut self,
         start: usize,

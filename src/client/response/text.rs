@@ -1,8 +1,8 @@
 //! Texts packed into the very buffer that a response came in: each decoded, with a NUL after it, so
 //! that C can be lent it.
 //!
-//! A value takes no more room packed than it took as JSON, so what is packed never gets past what was
-//! read. It begins with a byte that tells what it is, and is found by the place of that byte.
+//! A value takes no more room packed than it took as JSON, so what is packed never gets past what
+//! was read. It begins with a byte that tells what it is, and is found by the place of that byte.
 //!
 //! | value | packed as |
 //! |---|---|
@@ -14,7 +14,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::client::response::cell::CellKind;
+use crate::client::response::cell_kind::CellKind;
 use crate::client::response::json::{self, Piece, Quoted};
 use crate::client::response::segments::OutOfMemoryError;
 
@@ -203,7 +203,8 @@ fn extent(bytes: &[u8], at: usize) -> (usize, usize) {
         STRING | REPLACED => at + 1,
         WITH_NUL | REPLACED_WITH_NUL => {
             let digits = &bytes[at + 1..at + 1 + LENGTH];
-            let length = digits.iter().rev().fold(0, |length, it| length << 7 | usize::from(*it));
+            let length =
+                digits.iter().rev().fold(0, |length, digit| length << 7 | usize::from(*digit));
             return (at + 1 + LENGTH, length);
         }
         _ => at,
@@ -240,7 +241,8 @@ impl Texts {
         Item { kind, text: &self.0[start..=start + length], is_replaced }
     }
 
-    /// From an array or object that was packed at this place on, to the end of all; its own end is a NUL.
+    /// From an array or object that was packed at this place on, to the end of all; its own end is
+    /// a NUL.
     pub(in crate::client) fn json(&self, at: u32) -> Option<&str> {
         let rest = &self.0[at as usize..];
         rest.starts_with(['[', '{']).then_some(rest)
@@ -271,7 +273,7 @@ mod tests {
             places.push(match &token {
                 Token::End(_) => return (packer.finish().unwrap(), places),
                 Token::Null => packer.null(),
-                Token::String(it) => packer.string(it),
+                Token::String(string) => packer.string(string),
                 other => {
                     let place = scanner.skip(packer.bytes(), other).unwrap();
                     packer.plain(place)
@@ -289,25 +291,25 @@ mod tests {
         let (texts, places) = packed(json);
         assert!(texts.len() < json.len());
         let items: Vec<_> = places.iter().map(|at| texts.item(*at)).collect();
-        let it = |kind, text, is_replaced| Item { kind, text, is_replaced };
+        let item = |kind, text, is_replaced| Item { kind, text, is_replaced };
         assert_eq!(
             items,
             [
-                it(CellKind::Number, "1\0", false),
-                it(CellKind::String, "a\0", false),
-                it(CellKind::String, "\0", false),
+                item(CellKind::Number, "1\0", false),
+                item(CellKind::String, "a\0", false),
+                item(CellKind::String, "\0", false),
                 Item::NULL,
-                it(CellKind::String, "\0\0", false),
-                it(CellKind::String, "b\0c\u{fffd}d\n\0", true),
-                it(CellKind::Bool, "true\0", false),
-                it(CellKind::Json, "[1,{\"x\":\"\\n\"}]\0", false),
-                it(CellKind::Number, "-1.5e3\0", false),
-                it(CellKind::String, "\u{1f600}\0", false),
-                it(CellKind::String, "\u{fffd}\0", true),
-                it(CellKind::String, "\0\u{fffd}\0", true),
-                it(CellKind::Json, "{}\0", false),
-                it(CellKind::Number, "0\0", false),
-                it(CellKind::Bool, "false\0", false),
+                item(CellKind::String, "\0\0", false),
+                item(CellKind::String, "b\0c\u{fffd}d\n\0", true),
+                item(CellKind::Bool, "true\0", false),
+                item(CellKind::Json, "[1,{\"x\":\"\\n\"}]\0", false),
+                item(CellKind::Number, "-1.5e3\0", false),
+                item(CellKind::String, "\u{1f600}\0", false),
+                item(CellKind::String, "\u{fffd}\0", true),
+                item(CellKind::String, "\0\u{fffd}\0", true),
+                item(CellKind::Json, "{}\0", false),
+                item(CellKind::Number, "0\0", false),
+                item(CellKind::Bool, "false\0", false),
             ]
         );
     }

@@ -147,15 +147,16 @@ impl<'a> Iterator for JsonTokens<'a> {
         self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':'));
         let bytes = self.text.as_bytes();
         let one = match bytes.get(self.at)? {
-            // Of a cell, whose end is not looked for beforehand: a part of it takes no longer than that part.
+            // Of a cell, whose end is not looked for beforehand: a part of it takes no longer than
+            // that part.
             0 => return None,
             b'"' => {
                 let (content, is_escaped) = self.string();
-                let it = JsonString { text: self.text, quoted: Quoted { content, is_escaped } };
+                let string = JsonString { text: self.text, quoted: Quoted { content, is_escaped } };
                 self.skip_spaces();
                 return Some(match bytes.get(self.at) {
-                    Some(b':') => JsonToken::Key(it),
-                    _ => JsonToken::String(it),
+                    Some(b':') => JsonToken::Key(string),
+                    _ => JsonToken::String(string),
                 });
             }
             b'[' => JsonToken::Array,

@@ -21,14 +21,14 @@ const MAX_ADDRESSES: usize = 16;
 /// How long the server's end of a socket is waited for, on which TLS failed.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// Opens a connection before `bound`. A cancel reaches its socket from then on, until
+/// Opens a connection before `deadline`. A cancel reaches its socket from then on, until
 /// [`CancelState::forget`].
 pub(in crate::client) fn dial(
     endpoint: &Endpoint,
     cancel: &CancelState,
-    bound: &RequestDeadline,
+    deadline: &RequestDeadline,
 ) -> Result<Wire> {
-    let dial = Dial { endpoint, cancel, bound };
+    let dial = Dial { endpoint, cancel, deadline };
     let addresses = match endpoint.literal_address() {
         Some(address) => vec![address],
         None => dial.look_up()?,
@@ -36,8 +36,8 @@ pub(in crate::client) fn dial(
     let socket = dial.connect(&addresses)?;
     let opened = dial.secure(socket.clone());
     if opened.is_err() {
-        // The next dial would otherwise meet a server that still counts this connection.
-        socket.finish(Instant::now() + LINGER.min(bound.left() / 2));
+        // The next dial would otherwise meet a server that still counts this one.
+        socket.finish(Instant::now() + LINGER.min(deadline.left() / 2));
         cancel.forget();
     }
     opened
@@ -46,13 +46,13 @@ pub(in crate::client) fn dial(
 struct Dial<'a> {
     endpoint: &'a Endpoint,
     cancel: &'a CancelState,
-    bound: &'a RequestDeadline,
+    deadline: &'a RequestDeadline,
 }
 
 impl Dial<'_> {
     fn look_up(&self) -> Result<Vec<SocketAddr>> {
         let host = self.endpoint.host();
-        match self.endpoint.resolver.resolve(self.bound, self.cancel) {
+        match self.endpoint.resolver.resolve(self.deadline, self.cancel) {
             Ok(addresses) if addresses.is_empty() => {
                 Err(self.unavailable(&format!("the name `{host}` has no address")))
             }
@@ -75,7 +75,7 @@ impl Dial<'_> {
         let mut refused = false;
         let mut silent = false;
         for (index, address) in addresses.iter().enumerate() {
-            let left = self.bound.left();
+            let left = self.deadline.left();
             if left.is_zero() {
                 silent = true;
                 break;
@@ -98,7 +98,7 @@ impl Dial<'_> {
             }
         }
         let tried = failures.join(", ");
-        if silent && self.bound.left().is_zero() {
+        if silent && self.deadline.left().is_zero() {
             return Err(self.timed_out(&tried));
         }
         let hint = if refused { "; is the server running there?" } else { "" };
@@ -120,7 +120,7 @@ impl Dial<'_> {
     fn secure(&self, socket: Arc<Socket>) -> Result<Wire> {
         let Some(tls) = &self.endpoint.tls else { return Ok(Wire::new(socket, None)) };
         let mut wire = Wire::new(socket, Some(tls.session()?));
-        match wire.shake_hands(self.bound.until) {
+        match wire.shake_hands(self.deadline.until) {
             Ok(()) => {
                 wire.opened_at = Instant::now();
                 Ok(wire)
@@ -152,7 +152,7 @@ impl Dial<'_> {
         let what = if what.is_empty() { "the time was up before a try" } else { what };
         Error::new(
             Code::Timeout,
-            format!("Timeout: no connection to {} {}: {what}", self.endpoint.url(), self.bound),
+            format!("Timeout: no connection to {} {}: {what}", self.endpoint.url(), self.deadline),
         )
     }
 

@@ -33,8 +33,8 @@ pub enum SocketEvent<'a> {
 /// the thread that makes the request, with no lock of the connection held.
 pub trait DialLimiter: Send + Sync {
     /// Waits for the permit to dial, until `deadline` at the latest, and returns (with any error)
-    /// as soon as `request.is_cancelled()`. `None` if it gave the connection an open socket instead, by
-    /// [`SocketHandle::take_from`].
+    /// as soon as `request.is_cancelled()`. `None` if it gave the connection an open socket
+    /// instead, by [`SocketHandle::take_from`].
     ///
     /// # Errors
     ///
@@ -42,8 +42,8 @@ pub trait DialLimiter: Send + Sync {
     fn permit(&self, deadline: Instant, request: &SocketHandle) -> Result<Option<DialPermit>>;
 
     /// Called when a request is cancelled that waits in [`DialLimiter::permit`]: on the cancelling
-    /// thread, with no lock held, after `is_cancelled` became true. To wake the right wait without a
-    /// race, take the lock under which it checks `is_cancelled`, and notify.
+    /// thread, with no lock held, after `is_cancelled` became true. To wake the right wait without
+    /// a race, take the lock under which it checks `is_cancelled`, and notify.
     fn wake(&self);
 
     /// Asked after a dial that failed: whether the request asks for another permit instead of

@@ -63,8 +63,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Waits until a socket is ready, the waker wakes it or `until` has come; adds the numbers of the
-    /// sockets to `ready`. May return for no reason.
+    /// Waits until a socket is ready, the waker wakes it or `until` has come; adds the numbers of
+    /// the sockets to `ready`. May return for no reason.
     pub fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<usize>) {
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         if self.poll.poll(&mut self.events, timeout).is_err() {

@@ -34,7 +34,7 @@ impl RequestDeadline {
         }
     }
 
-    /// The stricter of this bound and one that begins now.
+    /// The stricter of this deadline and one that begins now.
     pub(in crate::client) fn at_most(self, limit: Duration, name: &'static str) -> RequestDeadline {
         let started = clock::now();
         match started.checked_add(limit) {

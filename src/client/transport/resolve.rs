@@ -17,8 +17,8 @@ enum Event {
     Cancelled,
 }
 
-/// Where one caller waits for a look-up. Not a channel of std: that keeps something for each thread that
-/// waits, which of a thread that std did not start is never freed.
+/// Where one caller waits for a look-up. Not a channel of std: that keeps something for each thread
+/// that waits, which of a thread that std did not start is never freed.
 #[derive(Debug, Default)]
 struct LookUp {
     event: Mutex<Option<Event>>,
@@ -79,13 +79,13 @@ impl Resolver {
     /// The addresses of the host, in the system's order of preference.
     pub(in crate::client) fn resolve(
         &self,
-        bound: &RequestDeadline,
+        deadline: &RequestDeadline,
         cancel: &CancelState,
     ) -> Result<Vec<SocketAddr>, ResolveError> {
         let look_up = Arc::<LookUp>::default();
         cancel.wait_for(look_up.clone()).map_err(|_| ResolveError::Cancelled)?;
         let event = match self.start(look_up.clone()) {
-            Ok(()) => look_up.wait(bound.until),
+            Ok(()) => look_up.wait(deadline.until),
             Err(error) => {
                 cancel.forget();
                 return Err(ResolveError::Failed(format!(

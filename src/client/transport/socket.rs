@@ -71,7 +71,8 @@ impl Drop for Socket {
         let _uncancelled = Uncancelled::begin();
         // A duplicate would keep the connection open.
         let is_closed = self.os.close(*self.is_lent.get_mut());
-        // In a forked child, the program's duplicates are the parent's, and so is what watches them.
+        // In a forked child, the program's duplicates are the parent's, and so is what watches
+        // them.
         if is_closed {
             for on_close in mem::take(&mut *self.on_close.0.lock()) {
                 on_close(self.number);

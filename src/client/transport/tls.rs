@@ -95,7 +95,8 @@ impl Tls {
         Ok(Tls { server, files, current, is_expired: AtomicBool::new(false) })
     }
 
-    /// The same in a forked child: with a session cache of its own, since the parent's may be locked.
+    /// The same in a forked child: with a session cache of its own, since the parent's may be
+    /// locked.
     pub(in crate::client) fn reborn(&self) -> Tls {
         let mut material = Material::clone(&self.current.load());
         if let Some(parents) = &material.config {
@@ -268,7 +269,8 @@ fn of_well_known_places() -> CertificateResult {
     load_certs_from_paths(file, None)
 }
 
-/// Where systems have all certificates in one file: Debian and its like, Fedora, RHEL, SUSE, Alpine.
+/// Where systems have all certificates in one file: Debian and its like, Fedora, RHEL, SUSE,
+/// Alpine.
 const CERTIFICATE_FILES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",

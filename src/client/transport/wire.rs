@@ -13,8 +13,8 @@ use crate::client::transport::socket::{Peek, Socket};
 /// How many reads of post-handshake records a probe makes before it takes the peer for a flood.
 const MAX_RECORDS: usize = 64;
 
-/// For how long a connection that no response has come over is new. Afterwards its loss says no more
-/// than that of any kept connection: the server, or what stands before it, has forgotten it.
+/// For how long a connection that no response has come over is new. Afterwards its loss says no
+/// more than that of any kept connection: the server, or what stands before it, has forgotten it.
 const NEW: Duration = Duration::from_secs(1);
 
 /// Why reading or writing failed.
@@ -98,8 +98,8 @@ impl Wire {
         &self.socket
     }
 
-    /// Whether the connection was kept for this request: a response came over it before, or it was open
-    /// for a while.
+    /// Whether the connection was kept for this request: a response came over it before, or it was
+    /// open for a while.
     pub(in crate::client) fn is_kept(&self) -> bool {
         self.used || self.opened_at.elapsed() >= NEW
     }
@@ -184,8 +184,8 @@ impl Wire {
     /// Sends bytes, and says how many it took: all, unless it may not wait. Adds to `written` what
     /// the kernel took of them (of their records, under TLS).
     ///
-    /// A peer that hangs up or responds before it has everything is not an error here: its response is
-    /// to be read. Only a kept connection that was gone before the first byte is.
+    /// A peer that hangs up or responds before it has everything is not an error here: its response
+    /// is to be read. Only a kept connection that was gone before the first byte is.
     pub(in crate::client) fn send(
         &mut self,
         bytes: &[u8],
@@ -269,7 +269,8 @@ impl Wire {
     }
 
     /// Waits until more can be sent; false if it may not wait. A server that refuses a body may
-    /// respond before it has read all of it, and then read no more: such a response ends the sending.
+    /// respond before it has read all of it, and then read no more: such a response ends the
+    /// sending.
     fn wait_to_send(&mut self, wait: Wait) -> Result<bool, WireError> {
         match wait {
             Wait::Until(until) if !self.socket.wait_for_traffic(until)? => {

@@ -13,10 +13,10 @@ use crate::model::server::{self, Dial};
 pub(in crate::client) fn dial(
     _endpoint: &Endpoint,
     cancel: &CancelState,
-    bound: &RequestDeadline,
+    deadline: &RequestDeadline,
 ) -> Result<Wire> {
     let (number, becomes) = server::begin_dial();
-    let opened = connect(number, becomes, cancel, bound);
+    let opened = connect(number, becomes, cancel, deadline);
     if opened.is_err() {
         cancel.forget();
     }
@@ -28,13 +28,13 @@ fn connect(
     number: u64,
     becomes: Dial,
     cancel: &CancelState,
-    bound: &RequestDeadline,
+    deadline: &RequestDeadline,
 ) -> Result<Wire> {
     let socket = Arc::new(Socket::new(number));
     cancel.wait_for(socket.clone()).map_err(|_| cancelled())?;
     shuttle::thread::yield_now();
     match becomes {
-        Dial::Hangs if socket.hang(bound.until) => Err(cancelled()),
+        Dial::Hangs if socket.hang(deadline.until) => Err(cancelled()),
         Dial::Hangs => Err(Error::new(Code::Timeout, "Timeout: the dial hung")),
         _ if socket.is_cancelled() => Err(cancelled()),
         Dial::Opens => Ok(Wire::new(socket, number)),
