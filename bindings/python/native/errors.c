@@ -11,7 +11,7 @@
 static PyObject *classes;
 static PyObject *make;
 
-/* register_errors(classes, factory): the classes of whoever came first. */
+/* register_errors(classes, factory): the classes that were registered first. */
 PyObject *errors_register(PyObject *module, PyObject *arguments) {
     (void)module;
     PyObject *given, *factory;

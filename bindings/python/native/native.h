@@ -103,7 +103,7 @@ typedef struct waiter {
     pthread_cond_t changed;
     bool is_done;
     /* Rung when it is done, if not -1. */
-    int bell;
+    int wake_descriptor;
     phantomdb_pool *pool;
     /* NULL for a close. */
     phantomdb_ticket *ticket;

@@ -1,7 +1,7 @@
 /* How a thread waits for the outcome of an asynchronous call, with the GIL released.
  *
  * The main thread must notice signals meanwhile, because Python runs their handlers there: Ctrl-C
- * would else wait for the answer. A signal that comes just before a system call would not
+ * would else wait for the response. A signal that comes just before a system call would not
  * interrupt that, so while it waits it has a file descriptor to which Python's own handler writes
  * (signal.set_wakeup_fd). */
 #define _GNU_SOURCE
@@ -15,7 +15,7 @@
 #include "native.h"
 
 /* For so long the main thread just waits: most requests are over before, and Ctrl-C can wait as long. */
-enum { PATIENCE_NS = 2000000 };
+enum { SHORT_WAIT_NS = 2000000 };
 
 typedef enum thread_kind { UNKNOWN, MAIN, OTHER } thread_kind;
 
@@ -65,7 +65,7 @@ void waiter_begin(waiter *it, phantomdb_pool *pool) {
     pthread_mutex_init(&it->lock, NULL);
     pthread_cond_init(&it->changed, &monotonic);
     it->is_done = false;
-    it->bell = -1;
+    it->wake_descriptor = -1;
     it->pool = pool;
     it->ticket = NULL;
     it->connection = NULL;
@@ -82,7 +82,7 @@ static void wake(waiter *it, const phantomdb_error *error) {
     if (error->code != PHANTOMDB_OK) it->error = *error;
     pthread_mutex_lock(&it->lock);
     it->is_done = true;
-    if (it->bell >= 0) eventfd_write(it->bell, 1);
+    if (it->wake_descriptor >= 0) eventfd_write(it->wake_descriptor, 1);
     pthread_cond_signal(&it->changed);
     pthread_mutex_unlock(&it->lock);
 }
@@ -116,7 +116,7 @@ static bool wait_a_moment(waiter *it) {
     Py_BEGIN_ALLOW_THREADS
     struct timespec end;
     clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_nsec += PATIENCE_NS;
+    end.tv_nsec += SHORT_WAIT_NS;
     if (end.tv_nsec >= 1000000000) {
         end.tv_nsec -= 1000000000;
         end.tv_sec++;
@@ -130,9 +130,9 @@ static bool wait_a_moment(waiter *it) {
     return is_done;
 }
 
-static bool set_bell(waiter *it, int bell) {
+static bool set_wake_descriptor(waiter *it, int wake_descriptor) {
     pthread_mutex_lock(&it->lock);
-    it->bell = bell;
+    it->wake_descriptor = wake_descriptor;
     bool is_done = it->is_done;
     pthread_mutex_unlock(&it->lock);
     return is_done;
@@ -151,7 +151,7 @@ static int swap_wakeup_fd(int fd) {
     return number;
 }
 
-/* Passes the signals on to whoever wants to be told of them otherwise, asyncio for example. */
+/* Passes the signals on to the descriptor that was set before, asyncio's for example. */
 static void forward(int from, int to) {
     char numbers[64];
     ssize_t count;
@@ -161,37 +161,38 @@ static void forward(int from, int to) {
 }
 
 /* Whether it is done; false if a signal handler has raised. */
-static bool wait_with_signals(waiter *it, int bell, int signals, int other) {
-    bool is_done = set_bell(it, bell);
+static bool wait_with_signals(waiter *it, int wake_descriptor, int signals, int other) {
+    bool is_done = set_wake_descriptor(it, wake_descriptor);
     while (!is_done) {
         /* Those that came before the descriptor was set. */
         if (PyErr_CheckSignals() < 0) break;
-        struct pollfd events[] = {{.fd = bell, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+        struct pollfd events[] = {{.fd = wake_descriptor, .events = POLLIN},
+                                  {.fd = signals, .events = POLLIN}};
         Py_BEGIN_ALLOW_THREADS
         poll(events, 2, -1);
         Py_END_ALLOW_THREADS
         if (events[1].revents != 0) forward(signals, other);
         is_done = events[0].revents != 0;
     }
-    set_bell(it, -1);
+    set_wake_descriptor(it, -1);
     return is_done;
 }
 
 static bool wait_in_main_thread(waiter *it) {
-    int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int pipes[2] = {-1, -1};
     bool is_done = false;
-    if (bell < 0 || pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0) {
+    if (wake_descriptor < 0 || pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
     } else {
         int other = swap_wakeup_fd(pipes[1]);
-        is_done = wait_with_signals(it, bell, pipes[0], other);
+        is_done = wait_with_signals(it, wake_descriptor, pipes[0], other);
         int ours = swap_wakeup_fd(other);
         /* A signal handler may have set its own meanwhile. */
         if (ours != pipes[1]) swap_wakeup_fd(ours);
         forward(pipes[0], other);
     }
-    if (bell >= 0) close(bell);
+    if (wake_descriptor >= 0) close(wake_descriptor);
     if (pipes[0] >= 0) close(pipes[0]);
     if (pipes[1] >= 0) close(pipes[1]);
     return is_done;
