@@ -92,10 +92,14 @@ impl Lease {
         &self,
         request: impl FnOnce(&mut Connection, Instant) -> Result<Response>,
     ) -> Result<Response> {
-        let mut connection = self.free_connection()?;
-        let mut outcome = request(&mut connection, deadline());
-        self.note(&mut outcome);
-        outcome
+        match self.free_connection() {
+            Ok(mut connection) => {
+                let mut outcome = request(&mut connection, deadline());
+                self.note(&mut outcome);
+                outcome
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a request without waiting for its response, if its connection has a socket; see

@@ -3,8 +3,6 @@
 //! Most responses take the fast path (see `fast_path`): httparse and a count of bytes. HTTP/1.1 in
 //! all its other forms is ureq-proto's work, once `framing` has no doubt where the response ends.
 
-use std::mem;
-
 use ureq_proto::http::Method;
 
 use crate::client::http::buffers::IoBuffers;
@@ -116,9 +114,11 @@ impl Exchange {
     }
 
     fn end_with(&mut self, end: BodyEnd) -> Option<RawResponse> {
-        match mem::replace(&mut self.step, Step::Done(end)) {
-            Step::Body(body) => Some(body.into_response()),
-            _ => None,
-        }
+        let response = match &mut self.step {
+            Step::Body(body) => Some(body.take_response()),
+            Step::Head(_) | Step::Done(_) => None,
+        };
+        self.step = Step::Done(end);
+        response
     }
 }

@@ -61,6 +61,7 @@ pub(super) struct BodyEnd {
 
 impl BodyReader {
     /// For the rest of a response that has this head.
+    #[inline]
     pub(super) fn new(
         head: RawResponse,
         rest: Rest,
@@ -98,14 +99,15 @@ impl BodyReader {
     }
 
     /// The response, with the body as far as it has come.
-    pub(super) fn into_response(self) -> RawResponse {
-        let mut response = self.response;
-        let body = &mut response.body;
+    pub(super) fn take_response(&mut self) -> RawResponse {
+        let RawResponse { status, is_json, keep_alive, ragged, .. } = self.response;
+        let mut body = mem::take(&mut self.response.body);
         // Of a body whose length was not announced, up to half of the room is empty.
         if body.capacity() - body.len() > WORTH_SHRINKING {
             body.shrink_to(body.len() + 1);
         }
-        response
+        let headers = mem::take(&mut self.response.headers);
+        RawResponse { status, headers, is_json, keep_alive, body, ragged }
     }
 
     /// Takes in what is there; `None` if the body is not complete.

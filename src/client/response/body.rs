@@ -73,9 +73,12 @@ impl Response {
             Expected::Anything | Expected::Object => transaction_id_of(&text, &survey),
             _ => None,
         };
-        let content = Body { text, survey, stop, mask }.content(expected)?;
-        let response = Response::new(content, length, expected, status, mask);
-        Ok(Response { row_count, affected_rows, transaction_id, ..response })
+        let content = Body { text, survey: &survey, stop, mask }.content(expected)?;
+        let mut response = Response::new(content, length, expected, status, mask);
+        response.row_count = row_count;
+        response.affected_rows = affected_rows;
+        response.transaction_id = transaction_id;
+        Ok(response)
     }
 
     /// A response that no server sent, to be read with the same accessors where it is JSON.
@@ -122,7 +125,7 @@ fn malformed(why: &str, text: &str, mask: &Mask) -> BodyError {
 /// A body that is valid JSON, and where its parts are.
 struct Body<'a> {
     text: String,
-    survey: Survey,
+    survey: &'a Survey,
     stop: &'a Stop<'a>,
     mask: &'a Mask,
 }
@@ -136,7 +139,7 @@ impl Body<'_> {
                 Err(self.malformed(&format!("the response is {shape}, not an object")))
             }
             Expected::Anything | Expected::Object => {
-                Content::text(self.text, Some((shape, self.survey.whole.place)))
+                Content::text(self.text, Some((shape, self.survey.whole.place.clone())))
             }
             Expected::Query => match self.survey.of_query() {
                 Ok(Some(source)) => self.table(source),

@@ -54,6 +54,7 @@ pub(super) enum Content {
 }
 
 impl Response {
+    #[inline(always)]
     pub(super) fn new(
         content: Content,
         length: usize,
