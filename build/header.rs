@@ -17,14 +17,14 @@ use text::{with_short_comments, with_tags};
 const TASKS: [(&str, &[&str]); 12] = [
     ("Versions", &["version"]),
     ("Errors", &["error"]),
-    ("Options", &["options", "option_table"]),
+    ("Options", &["options", "member", "option_info", "option_table"]),
     ("Pools: create, change, close", &["pool"]),
     ("Connections: acquire, release", &["connection"]),
     ("Requests", &["result", "operation", "request"]),
     ("Results: text, tables, lists", &["reading"]),
     ("Results: many values in one call", &["value"]),
     ("Asynchronous calls", &["asynchronous"]),
-    ("Asynchronous calls in an event loop: completion queues", &["completion_queue"]),
+    ("Asynchronous calls in an event loop: completion queues", &["completion", "completion_queue"]),
     ("Requests step by step, in an event loop of the program", &["step"]),
     ("Status and statistics", &["statistics"]),
 ];

@@ -1662,12 +1662,17 @@ int32_t phantomdb_pool_close_async(phantomdb_pool *pool,
 typedef struct phantomdb_completion_queue phantomdb_completion_queue;
 
 /**
- * Wakes the loop that takes from a queue. It runs on the thread that brings the completion: one
- * of the library, or one of yours, within a call that ended another. So it must only wake the
- * loop, or record that there is something to take; it must call nothing of this library, and
- * return at once.
+ * Where the outcome of one asynchronous call goes. It is read during the call that it is passed
+ * to, and need not live longer.
  */
-typedef void (*phantomdb_wake_callback)(void *user_data);
+typedef struct phantomdb_completion_target {
+    /** The queue. */
+    phantomdb_completion_queue *queue;
+    /** Passed on unchanged, in `phantomdb_completion.user_data`. */
+    void *user_data;
+    /** For later versions; must be zero. */
+    uint64_t reserved[2];
+} phantomdb_completion_target;
 
 /** The outcome of one asynchronous call; filled by `phantomdb_completion_queue_take`. */
 typedef struct phantomdb_completion {
@@ -1686,17 +1691,12 @@ typedef struct phantomdb_completion {
 } phantomdb_completion;
 
 /**
- * Where the outcome of one asynchronous call goes. It is read during the call that it is passed
- * to, and need not live longer.
+ * Wakes the loop that takes from a queue. It runs on the thread that brings the completion: one
+ * of the library, or one of yours, within a call that ended another. So it must only wake the
+ * loop, or record that there is something to take; it must call nothing of this library, and
+ * return at once.
  */
-typedef struct phantomdb_completion_target {
-    /** The queue. */
-    phantomdb_completion_queue *queue;
-    /** Passed on unchanged, in `phantomdb_completion.user_data`. */
-    void *user_data;
-    /** For later versions; must be zero. */
-    uint64_t reserved[2];
-} phantomdb_completion_target;
+typedef void (*phantomdb_wake_callback)(void *user_data);
 
 /**
  * Returns the callback for `phantomdb_pool_acquire_async` and `phantomdb_pool_acquire_direct`

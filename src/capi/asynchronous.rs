@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{call, call_at_once, output};
-use super::completion_queue::{
-    Brought, Completion, Receiver, post_close, post_connection, post_result,
-};
+use super::completion::{Brought, Completion, Receiver, post_close, post_connection, post_result};
 use super::connection::{self, phantomdb_connection};
 use super::error::phantomdb_error;
 use super::handles::{Lookup, number};

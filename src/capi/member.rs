@@ -6,10 +6,33 @@ use std::ptr;
 use std::time::Duration;
 
 use super::call::{optional_text, text};
-use super::option_table::phantomdb_option_type::{self, *};
-use super::options::phantomdb_validation::*;
-use crate::config::{Secret, Validation};
+use crate::config::Secret;
 use crate::error::{Error, Result};
+
+/// What the value of an option is, and the type of its member of `phantomdb_pool_options`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum phantomdb_option_type {
+    /// A number of things: `uint32_t`.
+    PHANTOMDB_OPTION_COUNT = 1,
+    /// A number of bytes: `uint64_t`.
+    PHANTOMDB_OPTION_SIZE = 2,
+    /// A time in milliseconds: `int64_t`.
+    PHANTOMDB_OPTION_TIME = 3,
+    /// 0 or 1: `int32_t`.
+    PHANTOMDB_OPTION_FLAG = 4,
+    /// One of several values that have a name: `int32_t`.
+    PHANTOMDB_OPTION_CHOICE = 5,
+    /// A text that may be NULL: `const char *`.
+    PHANTOMDB_OPTION_TEXT = 6,
+    /// The path of a file, or NULL: `const char *`.
+    PHANTOMDB_OPTION_FILE = 7,
+    /// A function that is called with log messages, or NULL. The `void *` that it is handed is the
+    /// member that follows.
+    PHANTOMDB_OPTION_LOG = 8,
+}
+
+use phantomdb_option_type::*;
 
 /// The type of an option in the core.
 pub(super) trait Member: Sized {
@@ -121,31 +144,6 @@ impl Member for bool {
             1 => Ok(true),
             other => Err(Error::invalid_argument(name, format_args!("{other} is neither 0 nor 1"))),
         }
-    }
-}
-
-impl Member for Validation {
-    type C = i32;
-    const TYPE: phantomdb_option_type = PHANTOMDB_OPTION_CHOICE;
-    const CHOICES: &'static [&'static CStr] = &[c"socket", c"ping", c"none"];
-
-    fn to_c(&self) -> i32 {
-        let number = match self {
-            Validation::Socket => PHANTOMDB_VALIDATION_SOCKET,
-            Validation::Ping => PHANTOMDB_VALIDATION_PING,
-            Validation::None => PHANTOMDB_VALIDATION_NONE,
-        };
-        number as i32
-    }
-
-    unsafe fn from_c(name: &str, given: i32) -> Result<Validation> {
-        [Validation::Socket, Validation::Ping, Validation::None]
-            .into_iter()
-            .find(|validation| validation.to_c() == given)
-            .ok_or_else(|| {
-                let why = format!("{given} is not one of phantomdb_validation");
-                Error::invalid_argument(name, why)
-            })
     }
 }
 

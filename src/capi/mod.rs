@@ -14,12 +14,14 @@
 
 mod asynchronous;
 mod call;
+mod completion;
 mod completion_queue;
 mod connection;
 mod error;
 mod handles;
 mod member;
 mod operation;
+mod option_info;
 mod option_table;
 mod options;
 mod pending_close;
@@ -35,10 +37,13 @@ mod value;
 mod version;
 
 pub use asynchronous::*;
+pub use completion::*;
 pub use completion_queue::*;
 pub use connection::*;
 pub use error::*;
+pub use member::*;
 pub use operation::*;
+pub use option_info::*;
 pub use option_table::*;
 pub use options::*;
 pub use pool::*;

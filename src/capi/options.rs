@@ -1,15 +1,15 @@
 //! `phantomdb_pool_options`.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::OnceLock;
 
 use super::call::{UserData, call_at_once};
-use super::member::Member;
-use super::option_table::phantomdb_option_info;
+use super::member::{Member, phantomdb_option_type};
+use super::option_info::phantomdb_option_info;
 use super::structs::{self, Sized32};
-use crate::config::{LogLevel, Logger, Options};
+use crate::config::{LogLevel, Logger, Options, Validation};
 use crate::error::{Error, Result};
 
 /// How an idle connection is checked before it is handed out; see
@@ -173,6 +173,31 @@ pub(super) unsafe fn read(options: *const phantomdb_pool_options) -> Result<Opti
     }
     // SAFETY: its texts are NULL or end with a NUL: this function asks the same of its caller.
     unsafe { from_c(&given) }
+}
+
+impl Member for Validation {
+    type C = i32;
+    const TYPE: phantomdb_option_type = phantomdb_option_type::PHANTOMDB_OPTION_CHOICE;
+    const CHOICES: &'static [&'static CStr] = &[c"socket", c"ping", c"none"];
+
+    fn to_c(&self) -> i32 {
+        let number = match self {
+            Validation::Socket => phantomdb_validation::PHANTOMDB_VALIDATION_SOCKET,
+            Validation::Ping => phantomdb_validation::PHANTOMDB_VALIDATION_PING,
+            Validation::None => phantomdb_validation::PHANTOMDB_VALIDATION_NONE,
+        };
+        number as i32
+    }
+
+    unsafe fn from_c(name: &str, given: i32) -> Result<Validation> {
+        [Validation::Socket, Validation::Ping, Validation::None]
+            .into_iter()
+            .find(|validation| validation.to_c() == given)
+            .ok_or_else(|| {
+                let why = format!("{given} is not one of phantomdb_validation");
+                Error::invalid_argument(name, why)
+            })
+    }
 }
 
 /// Every option of the core with its member of `phantomdb_pool_options`. The compiler finds an

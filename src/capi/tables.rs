@@ -3,7 +3,6 @@
 use std::ptr;
 use std::sync::Arc;
 
-use super::completion_queue::Queue;
 use super::handles::{HandleKind, HandleTable, Sharded};
 use super::pending_close;
 use crate::async_pool::{CallbackPool, ConnectionQueue, Ticket};
@@ -15,7 +14,6 @@ pub static POOLS: HandleTable<Arc<CallbackPool>> = HandleTable::new(HandleKind::
 pub static CONNECTIONS: HandleTable<LeaseEntry> = HandleTable::new(HandleKind::Connection);
 pub static RESULTS: HandleTable<Arc<Response>> = HandleTable::new(HandleKind::Result);
 pub static TICKETS: HandleTable<Arc<Ticket>> = HandleTable::new(HandleKind::Ticket);
-pub static QUEUES: HandleTable<Arc<Queue>> = HandleTable::new(HandleKind::CompletionQueue);
 
 /// What the handle of a connection names.
 #[derive(Clone)]
@@ -44,7 +42,7 @@ pub fn hold_during_fork() {
 }
 
 fn lock_all() -> Box<dyn FnOnce(fork::Side)> {
-    let locked = (POOLS.lock(), CONNECTIONS.lock(), RESULTS.lock(), TICKETS.lock(), QUEUES.lock());
+    let locked = (POOLS.lock(), CONNECTIONS.lock(), RESULTS.lock(), TICKETS.lock());
     let pending_closes = pending_close::lock();
     Box::new(move |side| {
         pending_closes(side);
