@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::cancel::{Attached, CancelHandle, Canceller};
-use crate::client::connection_sockets::{ConnectionSockets, SocketHandle};
+use crate::client::connection_sockets::{ConnectionSockets, DialLimiter, SocketHandle};
 use crate::client::http::raw_response::RawResponse;
 use crate::client::http::request_head::{RequestHead, says_length};
 use crate::client::in_flight::{InFlight, UnreadResponse};
@@ -19,7 +19,7 @@ use crate::client::response::response::Response;
 use crate::client::response::stop::Stop;
 use crate::client::routes::{self, Request, RequestKind, only_reads};
 use crate::client::transport::dial;
-use crate::client::transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
+use crate::client::transport::dial_permit::{DialPermit, SocketEvent};
 use crate::client::transport::endpoint::{AuthToken, Endpoint};
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;

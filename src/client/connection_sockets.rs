@@ -3,11 +3,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::cancel::{CancelState, Wait};
 use crate::client::transport::dial;
-use crate::client::transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
+use crate::client::transport::dial_permit::{DialPermit, SocketEvent};
 use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::wire::Wire;
@@ -18,6 +18,35 @@ use crate::os::locks::Mutex;
 /// How long the old socket's end is waited for when a request replaces one that the server is
 /// about to close.
 const REPLACE_LINGER: Duration = Duration::from_millis(50);
+
+/// Permits the dials of requests that find no socket, so that a pool can limit them. Called on
+/// the thread that makes the request, with no lock of the connection held.
+pub trait DialLimiter: Send + Sync {
+    /// Waits for the permit to dial, until `deadline` at the latest, and returns (with any error)
+    /// as soon as `request.is_cancelled()`. `None` if it gave the connection an open socket
+    /// instead, by [`SocketHandle::take_from`].
+    ///
+    /// # Errors
+    ///
+    /// The request fails with the error that it returns.
+    fn permit(&self, deadline: Instant, request: &SocketHandle) -> Result<Option<DialPermit>>;
+
+    /// Called when a request is cancelled that waits in [`DialLimiter::permit`]: on the cancelling
+    /// thread, with no lock held, after `is_cancelled` became true. To wake the right wait without
+    /// a race, take the lock under which it checks `is_cancelled`, and notify.
+    fn wake(&self);
+
+    /// Asked after a dial that failed: whether the request asks for another permit instead of
+    /// failing.
+    fn may_ask_again(&self) -> bool {
+        false
+    }
+
+    /// Told what a request showed of its socket.
+    fn note(&self, event: SocketEvent<'_>) {
+        let _ = event;
+    }
+}
 
 /// The sockets of one connection, which shares them with its request in flight.
 pub(super) struct ConnectionSockets {

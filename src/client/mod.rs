@@ -37,7 +37,7 @@ mod transport;
 
 pub use cancel::{CancelHandle, Canceller};
 pub use connection::Connection;
-pub use connection_sockets::SocketHandle;
+pub use connection_sockets::{DialLimiter, SocketHandle};
 pub use in_flight::{InFlight, UnreadResponse};
 pub use operation::{Operation, Parameter};
 pub use progress::Progress;
@@ -49,7 +49,7 @@ pub use response::response::Response;
 pub use response::table::{Cells, Table};
 pub use response::tokens::{JsonString, JsonToken, JsonTokens};
 pub use routes::Request;
-pub use transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
+pub use transport::dial_permit::{DialPermit, SocketEvent};
 pub use transport::endpoint::Endpoint;
 pub use transport::poller::{Poller, Waker};
 pub use transport::socket::OnClose;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::cancel::{Attached, CancelHandle, Canceller};
-use crate::client::connection_sockets::{ConnectionSockets, SocketHandle};
+use crate::client::connection_sockets::{ConnectionSockets, DialLimiter, SocketHandle};
 use crate::client::in_flight::{InFlight, UnreadResponse};
 use crate::client::progress::Progress;
 use crate::client::response::expected::Expected;
@@ -16,7 +16,7 @@ use crate::client::response::mask::Mask;
 use crate::client::response::response::Response;
 use crate::client::response::stop::Stop;
 use crate::client::routes::{Request, RequestKind};
-use crate::client::transport::dial_limiter::{DialLimiter, DialPermit, SocketEvent};
+use crate::client::transport::dial_permit::{DialPermit, SocketEvent};
 use crate::client::transport::endpoint::Endpoint;
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;

@@ -2,7 +2,7 @@
 
 #[cfg_attr(shuttle, path = "model/dial.rs")]
 pub(super) mod dial;
-pub(super) mod dial_limiter;
+pub(super) mod dial_permit;
 pub(super) mod endpoint;
 #[cfg_attr(shuttle, path = "model/poller.rs")]
 pub(super) mod poller;

@@ -1,10 +1,9 @@
-//! What permits the dials of a connection, and learns how its sockets fare.
+//! The permit for a dial, and what a dial and its socket came to.
 
 use std::fmt;
 use std::time::Instant;
 
-use crate::client::connection_sockets::SocketHandle;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error};
 
 /// What a request showed of the socket that it went over.
 #[derive(Clone, Copy, Debug)]
@@ -27,35 +26,6 @@ pub enum SocketEvent<'a> {
         /// When it was sent.
         since: Instant,
     },
-}
-
-/// Permits the dials of requests that find no socket, so that a pool can limit them. Called on
-/// the thread that makes the request, with no lock of the connection held.
-pub trait DialLimiter: Send + Sync {
-    /// Waits for the permit to dial, until `deadline` at the latest, and returns (with any error)
-    /// as soon as `request.is_cancelled()`. `None` if it gave the connection an open socket
-    /// instead, by [`SocketHandle::take_from`].
-    ///
-    /// # Errors
-    ///
-    /// The request fails with the error that it returns.
-    fn permit(&self, deadline: Instant, request: &SocketHandle) -> Result<Option<DialPermit>>;
-
-    /// Called when a request is cancelled that waits in [`DialLimiter::permit`]: on the cancelling
-    /// thread, with no lock held, after `is_cancelled` became true. To wake the right wait without
-    /// a race, take the lock under which it checks `is_cancelled`, and notify.
-    fn wake(&self);
-
-    /// Asked after a dial that failed: whether the request asks for another permit instead of
-    /// failing.
-    fn may_ask_again(&self) -> bool {
-        false
-    }
-
-    /// Told what a request showed of its socket.
-    fn note(&self, event: SocketEvent<'_>) {
-        let _ = event;
-    }
 }
 
 /// The permit for one dial. It goes back to its issuer with the outcome of the dial, even if the
