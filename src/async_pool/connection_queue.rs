@@ -106,6 +106,7 @@ impl ConnectionQueue {
     }
 
     /// Puts a lease into this empty queue.
+    #[inline]
     pub fn filled(mut self: Arc<ConnectionQueue>, lease: Lease) -> Arc<ConnectionQueue> {
         match Arc::get_mut(&mut self) {
             Some(queue) => queue.lease = Some(lease),

@@ -156,13 +156,19 @@ unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
 /// The fast path of every acquire: the handle of a connection that is ready, if there is one.
 pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Result<*mut phantomdb_connection>> {
     // In the table, without a reference of its own, because that would cost more than the use.
-    let lease = POOLS.with(pool, |async_pool| async_pool.pool().acquire_ready())??;
-    Some(hand_out(number(pool), lease))
+    let queue = POOLS.with(pool, |async_pool| {
+        async_pool.pool().acquire_ready().map(|lease| spare().filled(lease))
+    })??;
+    Some(give_handle(number(pool), queue))
 }
 
 /// Gives a lease of the pool with this number its handle.
 pub(super) fn hand_out(pool: usize, lease: Lease) -> Result<*mut phantomdb_connection> {
-    let queue = spare().filled(lease);
+    give_handle(pool, spare().filled(lease))
+}
+
+#[inline]
+fn give_handle(pool: usize, queue: Arc<ConnectionQueue>) -> Result<*mut phantomdb_connection> {
     CONNECTIONS.insert(LeaseEntry { pool, queue }).ok_or_else(|| too_many("connections"))
 }
 

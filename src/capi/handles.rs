@@ -11,7 +11,7 @@
 use std::ptr;
 use std::sync::Arc;
 
-use crate::os::locks::RwLock;
+use super::rw_lock::RwLock;
 use crate::os::random;
 
 const KIND_BITS: u32 = 4;

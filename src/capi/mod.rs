@@ -29,6 +29,7 @@ mod pool;
 mod reading;
 mod request;
 mod result;
+mod rw_lock;
 mod statistics;
 mod step;
 mod structs;

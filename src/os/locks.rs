@@ -9,13 +9,11 @@
 
 mod plain;
 
-#[cfg(feature = "capi")]
+/// For statics. The model checker's locks do not outlive one of its runs, so these are never its.
+#[allow(unused_imports, reason = "only the C ABI has a static that waits")]
 pub use plain::Condvar as StaticCondvar;
-#[cfg(feature = "capi")]
-pub use plain::RwLock;
 #[cfg(not(shuttle))]
 pub use plain::{Condvar, Mutex, MutexGuard};
-/// For statics. The model checker's locks do not outlive one of its runs, so these are never its.
 pub use plain::{Mutex as StaticMutex, MutexGuard as StaticMutexGuard};
 #[cfg(not(shuttle))]
 pub use std::sync::atomic;

@@ -3,8 +3,9 @@
 //! `machine` decides. `driver` holds its lock and applies its decisions: it wakes waiters and hands
 //! what may block to `workers`. To follow a connection, read `acquire`, `lease` and `release`.
 //!
-//! One knot of files stays: `driver`, `acquire` and `workers`. A waiter in the machine's queue
-//! (`acquire`) and a worker (`workers`) hold the driver, which serves the one and starts the other.
+//! One knot of files stays: `driver`, `acquire`, `lease` and `workers`. A waiter in the machine's queue
+//! (`acquire`) gets a lease, which holds the driver, as a worker does; the driver serves the waiter and
+//! starts the worker.
 
 mod acquire;
 mod dial_limiter;

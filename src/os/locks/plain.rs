@@ -16,11 +16,6 @@ pub struct MutexGuard<'a, T>(sync::MutexGuard<'a, T>);
 #[derive(Debug, Default)]
 pub struct Condvar(sync::Condvar);
 
-/// A lock for many readers or one writer.
-#[cfg(feature = "capi")]
-#[derive(Debug, Default)]
-pub struct RwLock<T>(sync::RwLock<T>);
-
 impl<T> Mutex<T> {
     pub const fn new(value: T) -> Self {
         Mutex(sync::Mutex::new(value))
@@ -93,20 +88,5 @@ impl Condvar {
         let (guard, outcome) =
             self.0.wait_timeout(guard.0, timeout).unwrap_or_else(PoisonError::into_inner);
         (MutexGuard(guard), outcome.timed_out())
-    }
-}
-
-#[cfg(feature = "capi")]
-impl<T> RwLock<T> {
-    pub const fn new(value: T) -> Self {
-        RwLock(sync::RwLock::new(value))
-    }
-
-    pub fn read(&self) -> sync::RwLockReadGuard<'_, T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn write(&self) -> sync::RwLockWriteGuard<'_, T> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

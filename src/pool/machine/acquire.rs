@@ -161,6 +161,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         Some(self.grant(slot, false, now))
     }
 
+    #[inline]
     pub(super) fn grant(&mut self, slot: usize, probe: bool, now: Instant) -> Grant<C> {
         self.set_state(slot, SlotState::Leased);
         let entry = &mut self.slots[slot];

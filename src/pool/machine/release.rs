@@ -83,6 +83,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
 
     /// A connection without a socket is worth no more than a new one: waiters get one that is
     /// open, and the surplus needs none.
+    #[inline]
     pub(super) fn is_worth_keeping(&self, slot: usize) -> bool {
         if self.slots[slot].is_open {
             return true;
