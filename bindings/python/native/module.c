@@ -9,7 +9,7 @@ static PyMethodDef functions[] = {
     {"register_errors", errors_register, METH_VARARGS, NULL},
     {"default_options", options_default, METH_NOARGS, NULL},
     {"end_logs", logs_end, METH_NOARGS, NULL},
-    {"cancel", inbox_cancel, METH_O, NULL},
+    {"cancel", cancel_ticket, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -24,7 +24,7 @@ static void on_python_end(void) {
 static bool begin(void) {
     if (is_begun) return true;
     if (!waiters_begin() || !values_begin()) return false;
-    if (!connection_define() || !pool_define() || !inbox_define()) return false;
+    if (!connection_define() || !pool_define() || !completion_queue_define()) return false;
     logs_begin();
     if (Py_AtExit(on_python_end) < 0) {
         PyErr_SetString(PyExc_ImportError, "phantomdb: Python accepts no more exit functions");
@@ -48,7 +48,8 @@ static int execute(PyObject *module) {
     }
     bool is_made = begin() && tables_define(module) &&
                    add_type(module, "Connection", connection_type) &&
-                   add_type(module, "Pool", pool_type) && add_type(module, "Inbox", inbox_type);
+                   add_type(module, "Pool", pool_type) &&
+                   add_type(module, "CompletionQueue", completion_queue_type);
     return is_made ? 0 : -1;
 }
 

@@ -64,6 +64,8 @@ typedef enum result_shape {
     /* A dict with rows and what is known of them. */
     SHAPE_QUERY,
 } result_shape;
+/* A shape has no more. */
+enum { SHAPE_BITS = 2 };
 result_shape shape_of_operation(int32_t operation);
 /* Frees the result. NULL with an exception set. */
 PyObject *value_of_result(phantomdb_result *result, result_shape shape);
@@ -165,10 +167,10 @@ connection_object *connection_new(pool_object *pool);
 phantomdb_connection *connection_take(PyObject *client, const pool_object *pool);
 bool connection_is_live(const connection_object *it);
 
-/* inbox.c */
-extern PyTypeObject *inbox_type;
-bool inbox_define(void);
-PyObject *inbox_cancel(PyObject *module, PyObject *ticket);
+/* completion_queue.c */
+extern PyTypeObject *completion_queue_type;
+bool completion_queue_define(void);
+PyObject *cancel_ticket(PyObject *module, PyObject *ticket);
 
 /* tables.c */
 bool tables_define(PyObject *module);

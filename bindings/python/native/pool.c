@@ -123,7 +123,7 @@ static PyObject *pool_try_acquire(PyObject *self, PyObject *unused) {
     return (PyObject *)client;
 }
 
-/* _client(handle): of what an inbox brought. */
+/* _client(handle): of what a completion queue brought. */
 static PyObject *pool_client(PyObject *self, PyObject *handle) {
     phantomdb_connection *connection = PyLong_AsVoidPtr(handle);
     if (connection == NULL) {

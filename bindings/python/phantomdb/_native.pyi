@@ -10,6 +10,8 @@ version: str
 abi_version: int
 LOG_WARNING: int
 INVALID_ARGUMENT: int
+#: How many calls a completion queue tells apart.
+CALL_NUMBERS: int
 
 def register_errors(
     classes: dict[str, type[Exception]],
@@ -56,7 +58,7 @@ class Connection:
     def interrupt(self) -> None: ...
 
 @final
-class Inbox:
+class CompletionQueue:
     def fileno(self) -> int: ...
     def take(self) -> list[tuple[int, Any]]: ...
     def run(

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from . import _native
 from . import _operations as ops
-from ._mailroom import mailroom
+from ._calls import running_calls
 from ._operations import Columns, Row
 from ._options import BasePool
 from .errors import PhantomDBError
@@ -28,7 +28,7 @@ class Operations:
 
     async def _ask(self, operation: int, *arguments: str | None) -> Any:
         assert isinstance(self, (_native.Pool, _native.Connection))
-        return await mailroom().run(self, operation, *arguments)
+        return await running_calls().run(self, operation, *arguments)
 
     async def health_check(self) -> dict[str, Any]:
         """Ask the server how it is: ``status`` is "healthy" or "unhealthy"."""
@@ -121,7 +121,7 @@ class Operations:
         ``path`` begins with "/" and is sent as it is: percent-encode what needs it.
         """
         assert isinstance(self, (_native.Pool, _native.Connection))
-        return await mailroom().request(self, method, path, ops.to_body(body))
+        return await running_calls().request(self, method, path, ops.to_body(body))
 
 
 class PhantomDB(_native.Connection, Operations):
@@ -188,7 +188,7 @@ class PhantomDB(_native.Connection, Operations):
         if not self.is_released:
             self.pool.release(self)
             if self._owns_pool:
-                await mailroom().close(self.pool, 0)
+                await running_calls().close(self.pool, 0)
 
     async def __aenter__(self) -> PhantomDB:
         """Give itself."""
@@ -225,7 +225,7 @@ class Pool(BasePool, Operations):
 
         ``owner`` names who has it, for the report of a leak.
         """
-        client: PhantomDB = await mailroom().acquire(self, timeout, owner)
+        client: PhantomDB = await running_calls().acquire(self, timeout, owner)
         return client
 
     def try_acquire(self, *, owner: str | None = None) -> PhantomDB:
@@ -265,7 +265,7 @@ class Pool(BasePool, Operations):
         Waiters get ``ClosedError``. Clients that are out have ``timeout`` seconds (else
         ``close_timeout``) to come back, and are then cut; release them as usual.
         """
-        await mailroom().close(self, timeout)
+        await running_calls().close(self, timeout)
 
     async def __aenter__(self) -> Pool:
         """Give itself."""

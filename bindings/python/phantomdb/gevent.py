@@ -60,18 +60,18 @@ class _Call:
 class _Calls:
     """The calls of one hub, and so of one thread.
 
-    Threads of the library put what a call has come to into an inbox, whose descriptor the hub
-    watches.
+    Threads of the library post what a call has come to to a completion queue, whose descriptor the
+    hub watches.
     """
 
     def __init__(self) -> None:
         self.hub = get_hub()
         self.process = os.getpid()
-        self._inbox = _native.Inbox()
+        self._queue = _native.CompletionQueue()
         self._calls: dict[int, _Call] = {}
         self._numbers = itertools.count()
         # It may keep the hub from ending only while there are calls.
-        self._watcher = self.hub.loop.io(self._inbox.fileno(), 1, ref=False)
+        self._watcher = self.hub.loop.io(self._queue.fileno(), 1, ref=False)
         self._watcher.start(self._take)
 
     def _take(self) -> None:
@@ -79,7 +79,7 @@ class _Calls:
             # A forked child has the watchers of its parent, whose calls are not its own.
             self._watcher.stop()
             return
-        for number, value in self._inbox.take():
+        for number, value in self._queue.take():
             self._calls.pop(number).end(value)
         self._watcher.ref = bool(self._calls)
 
@@ -90,7 +90,7 @@ class _Calls:
         pool: _native.Pool | None = None,
     ) -> Any:
         """Begin a call, and let other greenlets run until it is over."""
-        number = next(self._numbers)
+        number = next(self._numbers) % _native.CALL_NUMBERS
         call = self._calls[number] = _Call(pool)
         try:
             ticket = begin(number)
@@ -113,27 +113,27 @@ class _Calls:
         self, target: _native.Pool | _native.Connection, operation: int, *arguments: str | None
     ) -> Any:
         """Run an operation on a pool or a client."""
-        return self._wait(lambda it: self._inbox.run(target, it, operation, *arguments))
+        return self._wait(lambda it: self._queue.run(target, it, operation, *arguments))
 
     def request(
         self, target: _native.Pool | _native.Connection, method: str, path: str, body: bytes | None
     ) -> Any:
         """Send a request on a pool or a client."""
-        return self._wait(lambda it: self._inbox.request(target, it, method, path, body))
+        return self._wait(lambda it: self._queue.request(target, it, method, path, body))
 
     def acquire(self, pool: _native.Pool, timeout: float | None, owner: str | None) -> Any:
         """Take a client; if one is free, no other greenlet runs meanwhile."""
-        return self._wait(lambda it: self._inbox.acquire(pool, it, timeout, owner), pool=pool)
+        return self._wait(lambda it: self._queue.acquire(pool, it, timeout, owner), pool=pool)
 
     def close(self, pool: _native.Pool, timeout: float | None) -> None:
         """Close a pool; at once, when the greenlet is killed."""
 
         def hurry(_: object) -> None:
-            number = next(self._numbers)
-            self._inbox.close(pool, number, 0)
+            number = next(self._numbers) % _native.CALL_NUMBERS
+            self._queue.close(pool, number, 0)
             self._calls[number] = _Call(None)
 
-        self._wait(lambda it: self._inbox.close(pool, it, timeout), cancel=hurry)
+        self._wait(lambda it: self._queue.close(pool, it, timeout), cancel=hurry)
 
 
 #: One for each thread, even where `threading` is patched.

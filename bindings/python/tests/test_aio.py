@@ -238,7 +238,7 @@ def test_a_cancel_that_comes_with_the_client_gives_it_back(url):
             waiting = asyncio.create_task(pool.acquire())
             await until(lambda: pool.status()["pending"] == 1)
             pool.release(client)
-            # Its outcome is in the inbox, and the task has not gone on yet.
+            # Its outcome is in the queue, and the task has not gone on yet.
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting

@@ -195,7 +195,7 @@ async def main():
     tasks = [asyncio.ensure_future(ask(number)) for number in range(300)]
     # A reload while calls are under way.
     await asyncio.sleep(0)
-    importlib.reload(sys.modules["phantomdb._mailroom"])
+    importlib.reload(sys.modules["phantomdb._calls"])
     for name in ("phantomdb.aio", "phantomdb._operations", "phantomdb._options"):
         importlib.reload(sys.modules[name])
     await asyncio.wait_for(asyncio.gather(*tasks, *map(ask, range(60))), 60)

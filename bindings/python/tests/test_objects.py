@@ -87,11 +87,11 @@ async def main():
                 except (phantomdb.PhantomDBError, TypeError):
                     continue
                 raise AssertionError("it was accepted")
-    inbox = _native.Inbox()
+    queue = _native.CompletionQueue()
     for it in known:
         for call in (
-            lambda: inbox.run(it, 1, 2), lambda: inbox.request(it, 1, "GET", "/", None),
-            lambda: inbox.acquire(it, 1, None, None), lambda: inbox.close(it, 1, None),
+            lambda: queue.run(it, 1, 2), lambda: queue.request(it, 1, "GET", "/", None),
+            lambda: queue.acquire(it, 1, None, None), lambda: queue.close(it, 1, None),
         ):
             try:
                 call()
@@ -296,7 +296,7 @@ def test_a_class_of_clients_that_leads_back_to_its_pool_is_collected():
 def test_the_collector_sees_what_ours_refer_to():
     pool = create_pool(NOBODY)
     client = pool.acquire()
-    for it in (pool, client, _native.Inbox(), _native.Pool(), _native.Connection()):
+    for it in (pool, client, _native.CompletionQueue(), _native.Pool(), _native.Connection()):
         assert gc.is_tracked(it)
         referents = gc.get_referents(it)
         # From 3.9 on, objects refer to a type that was made at run time.

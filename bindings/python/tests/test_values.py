@@ -453,19 +453,19 @@ assert 10 < ended < 400, ended
 # What a loop takes out comes whole, late, or as a MemoryError, but it comes.
 import select
 from phantomdb import _native
-inbox = _native.Inbox()
+queue = _native.CompletionQueue()
 SELECT = {name: number for number, name, *_ in _native.operations}["select"]
 rows = pool.select("d", "t")
 late = errors = 0
 for number in range(60):
     for id in (1, 2):
-        inbox.run(pool, id, SELECT, "d", "t", None)
+        queue.run(pool, id, SELECT, "d", "t", None)
     came = {}
     while len(came) < 2:
-        assert select.select([inbox], [], [], 20)[0], (number, came)
+        assert select.select([queue], [], [], 20)[0], (number, came)
         try:
             _testcapi.set_nomemory(number, number + 1 + number % 3)
-            taken = inbox.take()
+            taken = queue.take()
         except MemoryError:
             late += 1
             continue
@@ -481,17 +481,17 @@ assert late and errors, (late, errors)
 refused = 0
 for number in range(20):
     held = pool.acquire()
-    inbox.acquire(pool, 1, 20, None)
+    queue.acquire(pool, 1, 20, None)
     held.close()
-    assert select.select([inbox], [], [], 20)[0], number
+    assert select.select([queue], [], [], 20)[0], number
     try:
         _testcapi.set_nomemory(number, number + 1)
-        taken = inbox.take()
+        taken = queue.take()
     except MemoryError:
         taken = None
     finally:
         _testcapi.remove_mem_hooks()
-    [(_, value)] = taken or inbox.take()
+    [(_, value)] = taken or queue.take()
     if isinstance(value, int):
         pool._client(value).close()
     else:

@@ -1,7 +1,7 @@
 """The asynchronous calls of an event loop, from their start to their end.
 
-Threads of the library put what a call has come to into the loop's inbox, without Python; the loop
-watches the inbox's descriptor and takes it out.
+Threads of the library post what a call has come to to the loop's completion queue, without Python;
+the loop watches the queue's descriptor and takes it out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Call:
         self._ended: asyncio.Future[None] | None = None
 
     def end(self, value: object) -> None:
-        """Take what it has come to."""
+        """Take its outcome."""
         if self._pool is not None and isinstance(value, int):
             try:
                 value = self._pool._client(value)
@@ -53,31 +53,31 @@ class _Call:
             self._pool.release(value)
 
     async def is_ended(self) -> None:
-        """Wait for the end of a call that was cancelled, whoever cancels again; it comes soon."""
+        """Wait for the end of a call that was cancelled, even if the task is cancelled again."""
         while not self._is_over:
             self._ended = asyncio.get_running_loop().create_future()
             with suppress(asyncio.CancelledError):
                 await asyncio.shield(self._ended)
 
 
-class Mailroom:
+class Calls:
     """The calls of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._inbox = _native.Inbox()
+        self._queue = _native.CompletionQueue()
         self._calls: dict[int, _Call] = {}
         self._numbers = itertools.count()
-        loop.add_reader(self._inbox.fileno(), self._take)
+        loop.add_reader(self._queue.fileno(), self._take)
 
     def _take(self) -> None:
-        for number, value in self._inbox.take():
+        for number, value in self._queue.take():
             self._calls.pop(number).end(value)
 
     async def run(
         self, target: _native.Pool | _native.Connection, operation: int, *arguments: str | None
     ) -> Any:
         """Run an operation on a pool or a client."""
-        call, ticket = self._begin(self._inbox.run, target, operation, *arguments)
+        call, ticket = self._begin(self._queue.run, target, operation, *arguments)
         return await self._outcome(call, ticket)
 
     async def request(
@@ -88,12 +88,12 @@ class Mailroom:
         body: bytes | None,
     ) -> Any:
         """Send a request on a pool or a client."""
-        call, ticket = self._begin(self._inbox.request, target, method, path, body)
+        call, ticket = self._begin(self._queue.request, target, method, path, body)
         return await self._outcome(call, ticket)
 
     async def acquire(self, pool: _native.Pool, timeout: float | None, owner: str | None) -> Any:
         """Take a client; if one is free, without another turn of the loop."""
-        call, client = self._begin(self._inbox.acquire, pool, timeout, owner, brings=pool)
+        call, client = self._begin(self._queue.acquire, pool, timeout, owner, brings=pool)
         if not isinstance(client, int):
             return client
         client = await self._outcome(call, client)
@@ -103,13 +103,13 @@ class Mailroom:
 
     async def close(self, pool: _native.Pool, timeout: float | None) -> None:
         """Close a pool; when the task is cancelled, at once."""
-        call, _ = self._begin(self._inbox.close, pool, timeout)
+        call, _ = self._begin(self._queue.close, pool, timeout)
         future = call.future = asyncio.get_running_loop().create_future()
         try:
             await future
         except asyncio.CancelledError:
             if future.cancelled():
-                self._begin(self._inbox.close, pool, 0)
+                self._begin(self._queue.close, pool, 0)
                 await call.is_ended()
             raise
 
@@ -121,7 +121,7 @@ class Mailroom:
         brings: _native.Pool | None = None,
     ) -> tuple[_Call, Any]:
         """Begin a call, which is known before: its end may come at once."""
-        number = next(self._numbers)
+        number = next(self._numbers) % _native.CALL_NUMBERS
         call = self._calls[number] = _Call(brings)
         try:
             begun = begin(target, number, *arguments)
@@ -155,15 +155,15 @@ class Mailroom:
             raise
 
 
-#: The loop itself holds its mailroom, as what watches the inbox: else calls that a closed loop has
+#: The loop itself holds its calls, as what watches the queue: else calls that a closed loop has
 #: left open would keep both for ever.
-_mailrooms: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Mailroom]] = (
+_of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Calls]] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def mailroom() -> Mailroom:
-    """Give the running loop's."""
+def running_calls() -> Calls:
+    """Give those of the running loop."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -171,9 +171,9 @@ def mailroom() -> Mailroom:
             "no running event loop: phantomdb.aio needs one of asyncio. Under trio or curio, use "
             "phantomdb.pool in threads: await trio.to_thread.run_sync(pool.list_databases)"
         ) from None
-    held = _mailrooms.get(loop)
-    room = held() if held is not None else None
-    if room is None:
-        room = Mailroom(loop)
-        _mailrooms[loop] = weakref.ref(room)
-    return room
+    held = _of_loops.get(loop)
+    calls = held() if held is not None else None
+    if calls is None:
+        calls = Calls(loop)
+        _of_loops[loop] = weakref.ref(calls)
+    return calls
