@@ -33,7 +33,7 @@ class _Call:
         self._is_abandoned = False
 
     def end(self, value: object) -> None:
-        """Take what it has come to."""
+        """Take its outcome."""
         if self._pool is not None and isinstance(value, int):
             try:
                 value = self._pool._client(value)
