@@ -14,7 +14,8 @@ pub mod figures;
 mod home;
 mod log;
 mod names;
-mod origin;
+#[doc(hidden)]
+pub mod origin;
 #[doc(hidden)]
 pub mod routes;
 #[doc(hidden)]
