@@ -57,7 +57,7 @@ unsafe fn read<T>(
     unsafe {
         call_at_once(error, || {
             let output = output(output_name, place)?;
-            *output = read(&*find(result)?)?;
+            *output = read(&find(result)?)?;
             Ok(())
         })
     }
@@ -80,7 +80,7 @@ unsafe fn lend(
         call_at_once(error, || {
             let output = output("text", text)?;
             *output = ptr::null();
-            let with_nul = read(&*find(result)?)?;
+            let with_nul = read(&find(result)?)?;
             *output = with_nul.cast();
             if let Some(length) = length.as_mut() {
                 *length = with_nul.len() as u64 - 1;

@@ -1,7 +1,6 @@
 //! `phantomdb_result`: what a response is to its owner.
 
 use std::ptr;
-use std::sync::Arc;
 
 use super::call::call_at_once;
 use super::handles::Lookup;
@@ -47,10 +46,10 @@ pub(super) unsafe fn response(
 
 /// Gives a response its handle.
 pub(super) fn hand_out(response: Response) -> Result<*mut phantomdb_result> {
-    RESULTS.insert(Arc::new(response)).ok_or_else(|| too_many("results"))
+    RESULTS.insert(response).ok_or_else(|| too_many("results"))
 }
 
-pub(super) fn find(result: *const phantomdb_result) -> Result<Arc<Response>> {
+pub(super) fn find(result: *const phantomdb_result) -> Result<Response> {
     match RESULTS.find(result.cast_mut()) {
         Lookup::Live(response) => Ok(response),
         _ => Err(unknown(result)),

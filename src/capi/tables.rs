@@ -12,7 +12,7 @@ use crate::os::fork;
 
 pub static POOLS: HandleTable<Arc<CallbackPool>> = HandleTable::new(HandleKind::Pool);
 pub static CONNECTIONS: HandleTable<LeaseEntry> = HandleTable::new(HandleKind::Connection);
-pub static RESULTS: HandleTable<Arc<Response>> = HandleTable::new(HandleKind::Result);
+pub static RESULTS: HandleTable<Response> = HandleTable::new(HandleKind::Result);
 pub static TICKETS: HandleTable<Arc<Ticket>> = HandleTable::new(HandleKind::Ticket);
 
 /// What the handle of a connection names.
@@ -33,6 +33,12 @@ impl LeaseEntry {
 impl Sharded for LeaseEntry {
     fn address(&self) -> usize {
         self.queue.address()
+    }
+}
+
+impl Sharded for Response {
+    fn address(&self) -> usize {
+        self.address()
     }
 }
 

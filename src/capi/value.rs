@@ -237,7 +237,7 @@ unsafe fn read_many(
                 return Err(Error::invalid_argument("capacity", "must be at least 1"));
             }
             let mut room = Room { places, filled: 0 };
-            *position = fill(&*find(result)?, *position, &mut room)?;
+            *position = fill(&find(result)?, *position, &mut room)?;
             *count = room.filled as u64;
             Ok(())
         })

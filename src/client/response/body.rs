@@ -7,7 +7,7 @@ use crate::client::response::json::{self, JsonError, Shape};
 use crate::client::response::list::Names;
 use crate::client::response::mask::Mask;
 use crate::client::response::reading::{MAX_LENGTH, ReadError};
-use crate::client::response::response::{Content, Response};
+use crate::client::response::response::{Content, Response, Said};
 use crate::client::response::server_error;
 use crate::client::response::stop::{Stop, StoppedError};
 use crate::client::response::survey::{AFFECTED_ROWS, ROW_COUNT, Survey, TRANSACTION_ID};
@@ -55,7 +55,7 @@ impl Response {
         stop.look()?;
         if expected == Expected::Anything && is_json == Some(false) {
             let content = Content::text(text, None)?;
-            return Ok(Response::new(content, length, expected, status, mask));
+            return Ok(Response::new(content, length, expected, status, mask, Said::default()));
         }
         let survey = Survey::of(&text, stop).map_err(|error| match error {
             JsonError::Stopped => BodyError::Stopped,
@@ -67,39 +67,39 @@ impl Response {
         if let Some(error) = error_of(&text, &survey, mask) {
             return Err(BodyError::Refused(error));
         }
-        let row_count = survey.count(&text, ROW_COUNT);
-        let affected_rows = survey.count(&text, AFFECTED_ROWS);
-        let transaction_id = match expected {
-            Expected::Anything | Expected::Object => transaction_id_of(&text, &survey),
-            _ => None,
+        let said = Said {
+            row_count: survey.count(&text, ROW_COUNT),
+            affected_rows: survey.count(&text, AFFECTED_ROWS),
+            transaction_id: match expected {
+                Expected::Anything | Expected::Object => transaction_id_of(&text, &survey),
+                _ => None,
+            },
         };
         let content = Body { text, survey: &survey, stop, mask }.content(expected)?;
-        let mut response = Response::new(content, length, expected, status, mask);
-        response.row_count = row_count;
-        response.affected_rows = affected_rows;
-        response.transaction_id = transaction_id;
-        Ok(response)
+        Ok(Response::new(content, length, expected, status, mask, said))
     }
 
     /// A response that no server sent, to be read with the same accessors where it is JSON.
     pub fn from_text(text: String) -> Response {
-        let is_json = json::check(&text).is_ok();
-        let never = Stop::never();
-        let (bytes, mask) = (text.into_bytes(), Mask::default());
-        let read = Response::read(Expected::Anything, 200, bytes, Some(is_json), &never, &mask);
-        // It can't be refused: no text of the library's own has an `error`.
-        read.unwrap_or_else(|_| {
-            let content = Content::Text("\0".to_owned(), None);
-            Response::new(content, 0, Expected::Anything, 200, &mask)
-        })
+        Response::of_own(text, Expected::Anything)
     }
 
     /// The response to `begin_transaction`, whatever the server calls the id.
     pub(in crate::client) fn of_transaction(id: &str) -> Response {
-        Response {
-            expected: Expected::Object,
-            ..Response::from_text(format!("{{\"transaction_id\":{}}}", json::quoted(id)))
-        }
+        let text = format!("{{\"transaction_id\":{}}}", json::quoted(id));
+        Response::of_own(text, Expected::Object)
+    }
+
+    fn of_own(text: String, expected: Expected) -> Response {
+        let is_json = json::check(&text).is_ok();
+        let never = Stop::never();
+        let (bytes, mask) = (text.into_bytes(), Mask::default());
+        let read = Response::read(expected, 200, bytes, Some(is_json), &never, &mask);
+        // It can't be refused: no text of the library's own has an `error`.
+        read.unwrap_or_else(|_| {
+            let content = Content::Text("\0".to_owned(), None);
+            Response::new(content, 0, expected, 200, &mask, Said::default())
+        })
     }
 }
 

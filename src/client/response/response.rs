@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::client::response::escaped::Written;
 use crate::client::response::expected::Expected;
@@ -16,31 +16,42 @@ use crate::client::response::table::{Source, Table};
 use crate::client::response::tokens::JsonTokens;
 use crate::error::{Code, Error, Result};
 
-/// The response to a request. Immutable; any thread may read it.
-pub struct Response {
+/// The response to a request. Immutable; any thread may read it. A clone is the same response, not
+/// a copy of it.
+// Shared, so that it costs little to pass it on through the layers, and to keep it.
+#[derive(Clone)]
+pub struct Response(Arc<Parts>);
+
+pub(super) struct Parts {
     /// For errors that quote it.
-    pub(super) mask: Mask,
-    pub(super) status: u16,
-    pub(super) expected: Expected,
+    mask: Mask,
+    status: u16,
+    expected: Expected,
     /// How many bytes the body had.
-    pub(super) length: usize,
-    pub(super) content: Content,
+    length: usize,
+    content: Content,
+    said: Said,
+    /// Written or read at the first call that asks for it.
+    text: OnceLock<Result<String>>,
+    table: OnceLock<Result<Box<Table>>>,
+    names: OnceLock<Result<Box<Names>>>,
+}
+
+/// What the server said beside the rows.
+#[derive(Default)]
+pub(super) struct Said {
     pub(super) row_count: Option<i64>,
     pub(super) affected_rows: Option<i64>,
     pub(super) transaction_id: Option<String>,
-    /// Written or read at the first call that asks for it.
-    pub(super) text: OnceLock<Result<String>>,
-    pub(super) table: OnceLock<Result<Box<Table>>>,
-    pub(super) names: OnceLock<Result<Box<Names>>>,
 }
 
 /// What the server sent is data of the program, which have no place in a log.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("expected", &self.expected)
-            .field("length", &self.length)
+            .field("status", &self.0.status)
+            .field("expected", &self.0.expected)
+            .field("length", &self.0.length)
             .finish_non_exhaustive()
     }
 }
@@ -61,20 +72,19 @@ impl Response {
         expected: Expected,
         status: u16,
         mask: &Mask,
+        said: Said,
     ) -> Response {
-        Response {
+        Response(Arc::new(Parts {
             mask: mask.clone(),
             status,
             expected,
             length,
             content,
-            row_count: None,
-            affected_rows: None,
-            transaction_id: None,
+            said,
             text: OnceLock::new(),
             table: OnceLock::new(),
             names: OnceLock::new(),
-        }
+        }))
     }
 
     /// The operation's value as JSON text: the array of names for the lists, the array of row
@@ -99,9 +109,9 @@ impl Response {
     ///
     /// As [`Response::text`].
     pub fn text_with_nul(&self) -> Result<&str> {
-        match &self.content {
+        match &self.0.content {
             Content::Text(text, _) => Ok(text),
-            _ => match self.text.get_or_init(|| self.written()) {
+            _ => match self.0.text.get_or_init(|| self.written()) {
                 Ok(text) => Ok(text),
                 Err(error) => Err(error.clone()),
             },
@@ -109,22 +119,22 @@ impl Response {
     }
 
     fn written(&self) -> Result<String> {
-        let mut written = Written::new(self.length);
-        match &self.content {
+        let mut written = Written::new(self.0.length);
+        match &self.0.content {
             Content::Text(..) => {}
             Content::Names(names) => written.names(names)?,
-            Content::Table(table) if self.expected == Expected::Query => {
+            Content::Table(table) if self.0.expected == Expected::Query => {
                 written.push("{\"columns\":")?;
                 written.columns(table)?;
                 written.push(",\"rows\":")?;
                 written.row_arrays(table)?;
                 written.push(",\"rowCount\":")?;
-                match self.row_count {
+                match self.0.said.row_count {
                     Some(count) => written.push(&count.to_string())?,
                     None => written.push(&table.row_count().to_string())?,
                 }
                 written.push(",\"affectedRows\":")?;
-                match self.affected_rows {
+                match self.0.said.affected_rows {
                     Some(count) => written.push(&count.to_string())?,
                     None => written.push("null")?,
                 }
@@ -135,9 +145,15 @@ impl Response {
         written.finish()
     }
 
+    /// Where it is in memory.
+    #[doc(hidden)]
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// The HTTP status, a 2xx.
     pub fn status(&self) -> u16 {
-        self.status
+        self.0.status
     }
 
     /// The response as a table: the rows of a `select` or of a query (none for one that returns no
@@ -148,12 +164,12 @@ impl Response {
     /// `Type` if the response is not a table, `Protocol` if its rows are malformed, `OutOfMemory`,
     /// `TooLarge` for one of more than 4 GiB.
     pub fn table(&self) -> Result<&Table> {
-        match &self.content {
+        match &self.0.content {
             Content::Table(table) => Ok(table),
             Content::Names(_) => Err(no_table()),
             Content::Text(text, part) => {
                 let read = || self.read_table(&text[..text.len() - 1], part.as_ref()).map(Box::new);
-                self.table.get_or_init(read).as_deref().map_err(Clone::clone)
+                self.0.table.get_or_init(read).as_deref().map_err(Clone::clone)
             }
         }
     }
@@ -163,7 +179,7 @@ impl Response {
         let never = Stop::never();
         let source = match shape {
             Shape::Array => Source::Objects(place.clone()),
-            Shape::Object if self.expected == Expected::Anything => {
+            Shape::Object if self.0.expected == Expected::Anything => {
                 let survey = Survey::of(text, &never).map_err(|_| no_table())?;
                 match survey.has_rows() {
                     true => survey.of_query().map_err(unreadable)?,
@@ -174,7 +190,7 @@ impl Response {
             Shape::Object => Source::Row(place.clone()),
             _ => return Err(no_table()),
         };
-        Table::read(copied(text)?, source, &never, &self.mask).map_err(of_unread)
+        Table::read(copied(text)?, source, &never, &self.0.mask).map_err(of_unread)
     }
 
     /// The names of a list of databases or tables.
@@ -183,10 +199,10 @@ impl Response {
     ///
     /// `Type` if the response is not a list of names; `OutOfMemory`.
     pub fn names(&self) -> Result<&Names> {
-        match &self.content {
+        match &self.0.content {
             Content::Names(names) => Ok(names),
             Content::Text(text, Some((Shape::Array, place)))
-                if self.expected == Expected::Anything =>
+                if self.0.expected == Expected::Anything =>
             {
                 let read = || {
                     let bytes = copied(&text[..text.len() - 1])?;
@@ -196,7 +212,7 @@ impl Response {
                         other => of_unread(other),
                     })
                 };
-                self.names.get_or_init(read).as_deref().map_err(Clone::clone)
+                self.0.names.get_or_init(read).as_deref().map_err(Clone::clone)
             }
             _ => Err(no_list("list_databases and list_tables give one")),
         }
@@ -217,7 +233,7 @@ impl Response {
                     None => return Err(table.cell(row, column)?.is_not_json()),
                 }
             }
-            None if matches!(self.content, Content::Text(_, None)) => {
+            None if matches!(self.0.content, Content::Text(_, None)) => {
                 return Err(Error::new(Code::Type, "this response is not JSON"));
             }
             None => self.text()?,
@@ -228,7 +244,7 @@ impl Response {
     /// How many rows a query, `update` or `delete` changed, if the server said so with a number
     /// that is whole and not negative.
     pub fn affected_rows(&self) -> Option<i64> {
-        self.affected_rows
+        self.0.said.affected_rows
     }
 
     /// How many rows the response has: what the server said with a number that is whole and not
@@ -238,7 +254,7 @@ impl Response {
     ///
     /// As [`Response::table`], if they have to be counted.
     pub fn row_count(&self) -> Result<Option<i64>> {
-        match self.row_count {
+        match self.0.said.row_count {
             Some(said) => Ok(Some(said)),
             None => self.table().map(|table| i64::try_from(table.row_count()).ok()),
         }
@@ -246,7 +262,7 @@ impl Response {
 
     /// The id in the response to `begin_transaction`.
     pub fn transaction_id(&self) -> Option<&str> {
-        self.transaction_id.as_deref()
+        self.0.said.transaction_id.as_deref()
     }
 }
 
