@@ -76,9 +76,9 @@ func overHTTP(ctx context.Context, client *http.Client, url string) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	var response struct{ Databases []string }
-	err = json.Unmarshal(text, &response)
-	return response.Databases, err
+	var body struct{ Databases []string }
+	err = json.Unmarshal(text, &body)
+	return body.Databases, err
 }
 
 func acquirers(url string) ([]contender, func(), error) {

@@ -120,7 +120,8 @@ function show(what, title, unit) {
 
 const expected = JSON.stringify(await requests.undici());
 for (const [name, request] of Object.entries(requests)) {
-  if (JSON.stringify(await request()) !== expected) throw new Error(`${name} gets another response`);
+  if (JSON.stringify(await request()) !== expected)
+    throw new Error(`${name} gets another response`);
 }
 
 const report = { runtime: `Node.js ${process.version}`, rounds, results: [] };

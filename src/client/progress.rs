@@ -8,7 +8,6 @@ use crate::error::Result;
 
 /// How far a request has come that no thread waits for. Every layer above hands it on as it is.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "moved once, and an allocation costs more than that")]
 pub enum Progress {
     /// It goes on, by [`Connection::resume`](super::Connection::resume), when its socket is ready
     /// or its time is over.

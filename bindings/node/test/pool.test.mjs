@@ -31,7 +31,9 @@ test('the library has an option of each name in phantomdb.h, and no other', (t) 
   const members = [...body.matchAll(/^ {4}[a-z].*?\**(?:\(\*(\w+)\)|(\w+);)/gm)]
     .map(([, callback, member]) => callback ?? member)
     .filter((name) => !['struct_size', 'reserved', 'log_user_data'].includes(name))
-    .map((name) => name.replace(/_ms$/, '').replace(/_(.)/g, (_, initial) => initial.toUpperCase()));
+    .map((name) =>
+      name.replace(/_ms$/, '').replace(/_(.)/g, (_, initial) => initial.toUpperCase()),
+    );
   assert.ok(members.length > 20, members.join());
   const values = { validation: 'ping', preconnect: false, baseUrl: NOBODY, log: () => {} };
   const files = ['tlsCaFile', 'tlsCertFile', 'tlsKeyFile', 'token'];
