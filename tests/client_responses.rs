@@ -311,8 +311,9 @@ fn bytes_after_a_response_close_the_socket() {
 
 fn is_exact(took: Duration, limit: Duration) {
     assert!(took >= limit, "too early: {took:?}");
-    // The contract is 10 ms on an idle machine; this one runs other tests too.
-    assert!(took < limit + Duration::from_millis(100), "too late: {took:?}");
+    // The contract is 10 ms on an idle machine; this one runs other tests too. Any other time-out is
+    // at least two seconds away.
+    assert!(took < limit + Duration::from_millis(500), "too late: {took:?}");
 }
 
 fn timed(client: &mut Connection, deadline: Duration) -> (Error, Duration) {

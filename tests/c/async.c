@@ -151,7 +151,7 @@ static void what_can_not_be_asked_is_refused_at_once(void) {
 
 static void a_crowd_waits_without_threads(void) {
     enum { CROWD = 1000 };
-    int before = thread_count();
+    int before = settled_thread_count(1);
     phantomdb_pool *pool = pool_of(server.url, 2);
     told *all = calloc(CROWD, sizeof *all);
     int most = 0;
@@ -395,7 +395,7 @@ static void on_result_slowly(phantomdb_result *result, const phantomdb_error *wh
 static void rule_19_after_close_no_callback_runs_and_none_will(void) {
     enum { CROWD = 200 };
     static told all[CROWD];
-    int threads_before = thread_count();
+    int threads_before = settled_thread_count(1);
     for (int round = 0; round < (int)setting("ROUNDS", 20); round++) {
         memset(all, 0, sizeof all);
         is_closed_for_good = false;
@@ -429,7 +429,7 @@ static void on_result_close(phantomdb_result *result, const phantomdb_error *wha
 }
 
 static void a_close_need_not_wait(void) {
-    int before = thread_count();
+    int before = settled_thread_count(1);
     phantomdb_pool *pool = pool_of(server.url, 2);
     phantomdb_connection *held = acquired(pool);
     told waits = {0}, over = {.pool = pool};
@@ -563,7 +563,7 @@ static void *stress(void *argument) {
 }
 
 static void rule_06_nothing_is_lost_whatever_is_cancelled(void) {
-    int threads_before = thread_count();
+    int threads_before = settled_thread_count(1);
     int descriptors_before = descriptor_count();
     phantomdb_pool_options options = options_for(server.url);
     options.max_connections = 4;

@@ -515,7 +515,7 @@ static void two_pools_do_not_know_each_other(void) {
 }
 
 static void nothing_is_left_of_a_closed_pool(void) {
-    int threads = thread_count();
+    int threads = settled_thread_count(1);
     int descriptors = descriptor_count();
     phantomdb_pool_options options = options_for(server.url);
     options.max_connections = 6;

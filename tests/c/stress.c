@@ -89,7 +89,7 @@ static void *work(void *argument) {
 }
 
 static void nothing_is_lost(void) {
-    int threads_before = thread_count();
+    int threads_before = settled_thread_count(1);
     int descriptors_before = descriptor_count();
     phantomdb_pool_options options = options_for(server.url);
     options.max_connections = CONNECTIONS;

@@ -37,7 +37,7 @@ int thread_count(void) {
 }
 
 int settled_thread_count(int wanted) {
-    int64_t until = now_ms() + 500;
+    int64_t until = now_ms() + WAIT_LIMIT_MS;
     while (thread_count() != wanted && now_ms() < until) look_again();
     return thread_count();
 }
