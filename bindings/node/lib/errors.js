@@ -34,7 +34,7 @@ Object.defineProperty(PhantomDBError.prototype, 'name', {
   writable: true,
 });
 
-/** What the numbers of a message (see `write` in native/messages.c) and its text tell of an error. */
+/** What the numbers of a message (see `error_show` in native/errors.c) and its text tell of an error. */
 function detailsFrom(numbers, at, text) {
   const code = names.get(numbers[at + 2]);
   return {

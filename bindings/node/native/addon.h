@@ -1,5 +1,5 @@
-/* What the files of the addon share: the state of one environment, its calls, and the queue of
- * messages through which the library's threads reach it. An environment belongs to one copy of lib/ in one thread of
+/* What the files of the addon share: the state of one environment, its calls, and the completion
+ * queue through which the library's threads reach it. An environment belongs to one copy of lib/ in one thread of
  * JavaScript: a module registry (Jest's, a cleared require.cache, another vm context) evaluates lib/ again
  * over the addon that is already loaded, and each copy must hear of its own calls only. */
 #ifndef PHANTOMDB_NODE_ADDON_H
@@ -17,7 +17,8 @@ typedef struct environment environment;
 typedef enum message_kind {
     MESSAGE_RESULT,
     MESSAGE_CONNECTION,
-    MESSAGE_CLOSED,
+    /* Of a call that failed, or of one that brings nothing. */
+    MESSAGE_OUTCOME,
     MESSAGE_LOG,
 } message_kind;
 
@@ -28,25 +29,20 @@ typedef struct pool_entry {
     phantomdb_pool *pool;
 } pool_entry;
 
-/* A call of JavaScript's, from its start until JavaScript is told its outcome; or a
- * message for a pool's log. */
-typedef struct message {
-    struct message *next;
-    environment *env;
+/* A call of JavaScript's, from its start until JavaScript is told its outcome. */
+typedef struct call {
     phantomdb_pool *pool;
-    message_kind kind;
-    /* The call's number, which JavaScript chose; the pool's for a log. */
-    uint32_t id;
+    /* NULL if it can't be cancelled. */
     phantomdb_ticket *ticket;
-    phantomdb_result *result;
-    phantomdb_connection *connection;
-    /* PHANTOMDB_OK or what is wrong; the level of a log. */
-    int32_t code;
-    int32_t http_status;
-    int64_t retry_after_ms;
-    bool retriable;
-    char *text;
-} message;
+} call;
+
+/* A message of a pool's log, on its way to JavaScript. */
+typedef struct log_line {
+    struct log_line *next;
+    uint32_t pool;
+    int32_t level;
+    char text[];
+} log_line;
 
 /* Things under small numbers, which JavaScript can hold, and whom each belongs to. */
 typedef struct numbered {
@@ -94,16 +90,16 @@ typedef struct shown_values {
 } shown_values;
 
 struct environment {
-    /* Guards what the library's threads touch: the messages, and whether anybody reads it. */
+    /* Guards what the library's threads touch: the logs, and whether anybody reads them. */
     pthread_mutex_t lock;
-    message *first;
-    message *last;
+    log_line *_Atomic first_line;
+    log_line *last_line;
     bool is_alive;
-    bool has_rung;
     napi_threadsafe_function waker;
+    phantomdb_completion_queue *queue;
 
     /* Held by JavaScript's thread until the environment is over, by each of its functions, by the
-     * waker, and by each pool and message. */
+     * waker, and by each pool. */
     atomic_uint references;
     /* In the list of all, for the end of the process. */
     environment *next;
@@ -126,7 +122,8 @@ struct environment {
     numbered readings;
     numbered pools;
     numbered clients;
-    message **calls;
+    /* By their numbers, which JavaScript chose. */
+    call *calls;
     uint32_t calls_capacity;
     phantomdb_error error;
 };
@@ -142,22 +139,36 @@ bool environment_define(napi_env env, environment *it, napi_value object, const 
 void pool_entry_free(pool_entry *entry);
 
 /* messages.c */
-void messages_put(message *it);
-message *messages_take(environment *it);
 /* Tells JavaScript of all messages. */
-void messages_deliver(napi_env env, environment *it);
+void messages_deliver(napi_env env, environment *state);
 
 /* calls.c */
-/* Fills `it->error` with that. */
-void no_memory(environment *it, const char *what);
-message *call_begin(napi_env env, environment *it, message_kind kind, uint32_t id,
-                    phantomdb_pool *pool);
-void call_end(napi_env env, message *call);
-void message_free(message *it);
-void on_connection(phantomdb_connection *connection, const phantomdb_error *error, void *user_data);
-void on_result(phantomdb_result *result, const phantomdb_error *error, void *user_data);
-void on_closed(const phantomdb_error *error, void *user_data);
+/* Before the library is called: where the outcome of this call goes. False, with `state->error`
+ * filled: no memory is left. */
+bool call_prepare(environment *state, uint32_t id, phantomdb_completion_target *target);
+/* After that, if there will be an outcome. It is told on this thread, so no sooner. */
+void call_begin(napi_env env, environment *state, uint32_t id, phantomdb_pool *pool,
+                phantomdb_ticket *ticket);
+void call_end(napi_env env, environment *state, uint32_t id);
+
+/* logs.c */
+/* `user_data` is a pool_entry. */
 void on_log(int32_t level, const char *text, void *user_data);
+log_line *logs_take(environment *state);
+void logs_free(log_line *first);
+
+/* waker.c */
+/* Wakes the event loop, or tells the call that is looking for messages; `user_data` is an environment. */
+void waker_wake(void *user_data);
+/* From now on nobody wakes the event loop. */
+void waker_stop(environment *state);
+
+/* errors.c */
+/* Both fill `state->error`; the second gives its code. */
+void no_memory(environment *state, const char *what);
+int32_t too_long(napi_env env, environment *state);
+/* Writes its parts, but the text, to where those of a message are; see lib/errors.js. */
+void error_show(const phantomdb_error *error, int32_t *numbers);
 
 /* numbered.c */
 bool numbered_put(numbered *list, void *thing, void *owner, uint32_t *number);
@@ -198,8 +209,6 @@ int32_t reading_read(napi_env env, environment *it, reading *from, reading_part 
 napi_value reading_text(napi_env env, environment *it, reading *from);
 /* How many rows there are, how many the server says there are, and how many were changed: the first numbers. */
 int32_t reading_counts(environment *it, reading *from);
-/* Fills `it->error`; gives its code. */
-int32_t too_long(napi_env env, environment *it);
 
 /* text.c */
 /* An argument as a text of C, in `room` if it fits, else on the heap (`*heap`, to be freed). NULL,

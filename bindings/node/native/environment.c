@@ -24,18 +24,11 @@ void pool_entry_free(pool_entry *entry) {
     free(entry);
 }
 
-/* From now on nobody wakes the event loop. */
-static void go_deaf(environment *it) {
-    pthread_mutex_lock(&it->lock);
-    it->is_alive = false;
-    pthread_mutex_unlock(&it->lock);
-}
-
 /* process.exit in the main thread runs no clean-up hook, while threads of the library go on until
  * the very end of the process. */
 static void at_exit(void) {
     pthread_mutex_lock(&all_lock);
-    for (environment *it = all; it != NULL; it = it->next) go_deaf(it);
+    for (environment *it = all; it != NULL; it = it->next) waker_stop(it);
     pthread_mutex_unlock(&all_lock);
 }
 
@@ -56,12 +49,10 @@ static void leave_list(environment *it) {
 static void finish(environment *it) {
     it->is_over = true;
     leave_list(it);
-    go_deaf(it);
-    for (message *first = messages_take(it); first != NULL;) {
-        message *next = first->next;
-        message_free(first);
-        first = next;
-    }
+    waker_stop(it);
+    logs_free(logs_take(it));
+    /* With what is in it, and what calls that are under way will bring. */
+    phantomdb_completion_queue_free(it->queue, NULL);
     for (uint32_t i = 0; i < it->clients.count; i++) {
         phantomdb_connection *connection = numbered_get(&it->clients, i);
         if (connection == NULL) continue;
@@ -145,7 +136,7 @@ static void on_wake(napi_env env, napi_value unused, void *context, void *data) 
 static void on_waker_gone(napi_env env, void *data, void *context) {
     (void)env;
     (void)data;
-    go_deaf(context);
+    waker_stop(context);
     environment_release(context);
 }
 
@@ -190,7 +181,9 @@ environment *environment_begin(napi_env env) {
     it->references = 1;
     it->is_alive = true;
     it->thread = pthread_self();
-    if (!make_waker(env, it) || napi_add_env_cleanup_hook(env, clean_up, it) != napi_ok) {
+    if (phantomdb_completion_queue_create(waker_wake, it, &it->queue, NULL) != PHANTOMDB_OK ||
+        !make_waker(env, it) || napi_add_env_cleanup_hook(env, clean_up, it) != napi_ok) {
+        phantomdb_completion_queue_free(it->queue, NULL);
         environment_release(it);
         return NULL;
     }

@@ -61,7 +61,7 @@ static napi_value number_to(napi_env env, int32_t number) {
     return value;
 }
 
-/* Callbacks that run on this thread, within the call that follows, are not worth a wake-up. */
+/* What the call that follows completes on this thread is not worth a wake-up. */
 static void look(environment *it) {
     it->is_looking = true;
 }
@@ -112,10 +112,7 @@ static napi_value begin(napi_env env, napi_callback_info info) {
 static napi_value last_error(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
     const phantomdb_error *error = &all.it->error;
-    all.it->numbers[2] = error->code;
-    all.it->numbers[3] = error->http_status;
-    all.it->numbers[4] = error->retry_after_ms > INT32_MAX ? INT32_MAX : (int32_t)error->retry_after_ms;
-    all.it->numbers[5] = error->retriable;
+    error_show(error, all.it->numbers);
     return text_to(env, error->message, strlen(error->message));
 }
 
@@ -167,15 +164,18 @@ static napi_value acquire(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
     environment *it = all.it;
     phantomdb_pool *pool = pool_at(&all, 0);
-    message *call = call_begin(env, it, MESSAGE_CONNECTION, number_at(&all, 2), pool);
-    if (call == NULL) return number_to(env, FAILS);
+    uint32_t id = number_at(&all, 2);
+    phantomdb_completion_target to;
+    if (!call_prepare(it, id, &to)) return number_to(env, FAILS);
     phantomdb_connection *connection = NULL;
+    phantomdb_ticket *ticket = NULL;
     int32_t code = phantomdb_pool_acquire_direct(
-        pool, (int64_t)double_at(&all, 1), on_connection, call, &connection,
-        flag_at(&all, 3) ? &call->ticket : NULL, &it->error);
-    if (code == PHANTOMDB_OK && connection == NULL) return number_to(env, WAITS);
-    call_end(env, call);
-    return code == PHANTOMDB_OK ? client_to(env, it, connection, pool) : number_to(env, FAILS);
+        pool, (int64_t)double_at(&all, 1), phantomdb_post_connection(), &to, &connection,
+        flag_at(&all, 3) ? &ticket : NULL, &it->error);
+    if (code != PHANTOMDB_OK) return number_to(env, FAILS);
+    if (connection != NULL) return client_to(env, it, connection, pool);
+    call_begin(env, it, id, pool, ticket);
+    return number_to(env, WAITS);
 }
 
 /* tryAcquire(pool): a client's number, or FAILS. */
@@ -272,16 +272,17 @@ static napi_value run(napi_env env, napi_callback_info info) {
         return number_to(env, it->error.code);
     }
     int32_t code = PHANTOMDB_ERR_OVERLOADED;
-    message *call = call_begin(env, it, MESSAGE_RESULT, number_at(&all, 2), on.pool);
-    if (call != NULL) {
-        phantomdb_ticket **ticket = flag_at(&all, 3) ? &call->ticket : NULL;
+    uint32_t id = number_at(&all, 2);
+    phantomdb_completion_target to;
+    if (call_prepare(it, id, &to)) {
+        phantomdb_ticket *made = NULL, **ticket = flag_at(&all, 3) ? &made : NULL;
         code = on.connection != NULL
                    ? phantomdb_connection_run_async(on.connection, operation, operands.list,
-                                                    operands.count, on_result, call, ticket,
-                                                    &it->error)
+                                                    operands.count, phantomdb_post_result(), &to,
+                                                    ticket, &it->error)
                    : phantomdb_pool_run_async(on.pool, operation, operands.list, operands.count,
-                                              on_result, call, ticket, &it->error);
-        if (code != PHANTOMDB_OK) call_end(env, call);
+                                              phantomdb_post_result(), &to, ticket, &it->error);
+        if (code == PHANTOMDB_OK) call_begin(env, it, id, on.pool, made);
     }
     free_texts(&operands);
     return number_to(env, code);
@@ -301,16 +302,17 @@ static napi_value request(napi_env env, napi_callback_info info) {
     const char *body = parts.list[2];
     uint64_t length = body != NULL ? strlen(body) : 0;
     int32_t code = PHANTOMDB_ERR_OVERLOADED;
-    message *call = call_begin(env, it, MESSAGE_RESULT, number_at(&all, 2), on.pool);
-    if (call != NULL) {
-        phantomdb_ticket **ticket = flag_at(&all, 3) ? &call->ticket : NULL;
+    uint32_t id = number_at(&all, 2);
+    phantomdb_completion_target to;
+    if (call_prepare(it, id, &to)) {
+        phantomdb_ticket *made = NULL, **ticket = flag_at(&all, 3) ? &made : NULL;
         code = on.connection != NULL
                    ? phantomdb_connection_request_async(on.connection, parts.list[0], parts.list[1],
-                                                        body, length, on_result, call, ticket,
-                                                        &it->error)
-                   : phantomdb_pool_request_async(on.pool, parts.list[0], parts.list[1], body,
-                                                  length, on_result, call, ticket, &it->error);
-        if (code != PHANTOMDB_OK) call_end(env, call);
+                                                        body, length, phantomdb_post_result(), &to,
+                                                        ticket, &it->error)
+                   : phantomdb_pool_request_async(on.pool, parts.list[0], parts.list[1], body, length,
+                                                  phantomdb_post_result(), &to, ticket, &it->error);
+        if (code == PHANTOMDB_OK) call_begin(env, it, id, on.pool, made);
     }
     free_texts(&parts);
     return number_to(env, code);
@@ -353,10 +355,10 @@ static napi_value free_reading(napi_env env, napi_callback_info info) {
 /* cancel(call) */
 static napi_value cancel(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
-    message *call = all.it->calls[number_at(&all, 0)];
+    phantomdb_ticket *ticket = all.it->calls[number_at(&all, 0)].ticket;
     look(all.it);
     int32_t code = PHANTOMDB_OK;
-    if (call != NULL && call->ticket != NULL) code = phantomdb_cancel(call->ticket, &all.it->error);
+    if (ticket != NULL) code = phantomdb_cancel(ticket, &all.it->error);
     tell_what_was_found(env, all.it);
     return number_to(env, code);
 }
@@ -427,11 +429,12 @@ static napi_value set_token(napi_env env, napi_callback_info info) {
 static napi_value begin_close(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
     phantomdb_pool *pool = pool_at(&all, 0);
-    message *call = call_begin(env, all.it, MESSAGE_CLOSED, number_at(&all, 2), pool);
-    if (call == NULL) return number_to(env, all.it->error.code);
-    int32_t code = phantomdb_pool_close_async(pool, (int64_t)double_at(&all, 1), on_closed, call,
-                                              &all.it->error);
-    if (code != PHANTOMDB_OK) call_end(env, call);
+    uint32_t id = number_at(&all, 2);
+    phantomdb_completion_target to;
+    if (!call_prepare(all.it, id, &to)) return number_to(env, all.it->error.code);
+    int32_t code = phantomdb_pool_close_async(pool, (int64_t)double_at(&all, 1), phantomdb_post_close(),
+                                              &to, &all.it->error);
+    if (code == PHANTOMDB_OK) call_begin(env, all.it, id, pool, NULL);
     return number_to(env, code);
 }
 

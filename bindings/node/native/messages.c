@@ -1,120 +1,135 @@
-/* How the library's threads reach JavaScript: they put messages in, and use a waker that wakes its
- * event loop. */
+/* What JavaScript is told: the outcomes of its calls, from the library's completion queue, and the
+ * messages of its pools' logs. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "addon.h"
 
-void messages_put(message *it) {
-    environment *env = it->env;
-    pthread_mutex_lock(&env->lock);
-    if (!env->is_alive) {
-        pthread_mutex_unlock(&env->lock);
-        message_free(it);
-        return;
+/* How many completions are taken at once. */
+enum { TAKEN = 16 };
+
+/* Messages that JavaScript is told at once. Their numbers are in the array that it sees. */
+typedef struct batch {
+    uint32_t count;
+    napi_value texts;
+} batch;
+
+static int32_t *add(napi_env env, environment *state, batch *to, message_kind kind, uint32_t id,
+                    const char *text) {
+    int32_t *numbers = state->numbers + to->count * NUMBERS;
+    memset(numbers, 0, NUMBERS * sizeof *numbers);
+    numbers[0] = (int32_t)kind;
+    numbers[1] = (int32_t)id;
+    napi_value value = text != NULL ? text_to(env, text, strlen(text)) : NULL;
+    if (value != NULL) napi_set_element(env, to->texts, to->count, value);
+    to->count++;
+    return numbers;
+}
+
+/* Puts what a call brought under a number, if it brought anything. False: no memory is left. */
+static bool keep(environment *state, const phantomdb_completion *done, phantomdb_pool *pool,
+                 uint32_t *number) {
+    if (done->connection != NULL) {
+        if (numbered_put(&state->clients, done->connection, pool, number)) return true;
+        phantomdb_pool_release(pool, done->connection, NULL);
+        return false;
     }
-    it->next = NULL;
-    if (env->last != NULL) env->last->next = it;
-    else env->first = it;
-    env->last = it;
-    if (pthread_equal(pthread_self(), env->thread) && env->is_looking) {
-        env->has_found = true;
-    } else if (!env->has_rung) {
-        /* Under the lock, and only while the environment lives: the waker is gone with it. */
-        env->has_rung = true;
-        napi_call_threadsafe_function(env->waker, NULL, napi_tsfn_nonblocking);
+    if (done->result == NULL) return true;
+    reading *made = reading_new(done->result);
+    if (made == NULL) {
+        phantomdb_result_free(done->result);
+        return false;
     }
-    pthread_mutex_unlock(&env->lock);
+    if (numbered_put(&state->readings, made, NULL, number)) return true;
+    reading_free(made);
+    return false;
 }
 
-message *messages_take(environment *it) {
-    pthread_mutex_lock(&it->lock);
-    message *first = it->first;
-    it->first = it->last = NULL;
-    it->has_rung = false;
-    pthread_mutex_unlock(&it->lock);
-    it->has_found = false;
-    return first;
+static message_kind kind_of(const phantomdb_completion *done) {
+    if (done->result != NULL) return MESSAGE_RESULT;
+    return done->connection != NULL ? MESSAGE_CONNECTION : MESSAGE_OUTCOME;
 }
 
-static int32_t clamped(int64_t number) {
-    return number > INT32_MAX ? INT32_MAX : (int32_t)number;
+static void add_completion(napi_env env, environment *state, batch *to,
+                           const phantomdb_completion *done) {
+    const phantomdb_error *error = &done->error;
+    uint32_t id = (uint32_t)(uintptr_t)done->user_data;
+    const char *text = error->code != PHANTOMDB_OK ? error->message : NULL;
+    int32_t *numbers = add(env, state, to, kind_of(done), id, text);
+    error_show(error, numbers);
+    if (!keep(state, done, state->calls[id].pool, (uint32_t *)&numbers[3])) {
+        numbers[2] = PHANTOMDB_ERR_OVERLOADED;
+    }
+    call_end(env, state, id);
 }
 
-/* Puts what a message brought under a number, if it brought anything. False: no memory is left. */
-static bool keep(environment *it, message *told, uint32_t *number) {
-    if (told->connection != NULL) {
-        if (!numbered_put(&it->clients, told->connection, told->pool, number)) return false;
-        told->connection = NULL;
-    } else if (told->result != NULL) {
-        reading *made = reading_new(told->result);
-        if (made == NULL) return false;
-        told->result = NULL;
-        if (!numbered_put(&it->readings, made, NULL, number)) {
-            reading_free(made);
-            return false;
-        }
+static void add_lines(napi_env env, environment *state, batch *to, log_line **lines) {
+    while (*lines != NULL && to->count < BATCH) {
+        log_line *line = *lines;
+        *lines = line->next;
+        add(env, state, to, MESSAGE_LOG, line->pool, line->text)[2] = line->level;
+        free(line);
+    }
+}
+
+static uint64_t take(environment *state, phantomdb_completion *done, uint64_t most) {
+    uint64_t count = 0;
+    phantomdb_completion_queue_take(state->queue, 0, done, most, &count, NULL);
+    return count;
+}
+
+/* False once the queue is empty: its next completion wakes the loop then. */
+static bool add_completions(napi_env env, environment *state, batch *to) {
+    phantomdb_completion done[TAKEN];
+    while (to->count < BATCH) {
+        uint32_t room = BATCH - to->count;
+        uint64_t count = take(state, done, room < TAKEN ? room : TAKEN);
+        if (count == 0) return false;
+        for (uint64_t i = 0; i < count; i++) add_completion(env, state, to, &done[i]);
     }
     return true;
 }
 
-/* Writes what JavaScript is told of one message, and gives its text. */
-static napi_value write(napi_env env, environment *it, message *told, int32_t *numbers) {
-    uint32_t number = (uint32_t)told->http_status;
-    numbers[0] = (int32_t)told->kind;
-    numbers[1] = (int32_t)told->id;
-    numbers[2] = keep(it, told, &number) ? told->code : PHANTOMDB_ERR_OVERLOADED;
-    numbers[3] = (int32_t)number;
-    numbers[4] = clamped(told->retry_after_ms);
-    numbers[5] = told->retriable;
-    return told->text != NULL ? text_to(env, told->text, strlen(told->text)) : NULL;
+/* JavaScript has come to its end, and nobody asks for the rest any more. */
+static void drop_all(environment *state, log_line *lines) {
+    phantomdb_completion done;
+    logs_free(lines);
+    while (take(state, &done, 1) > 0) {
+        if (done.connection != NULL) phantomdb_pool_release(done.pool, done.connection, NULL);
+        if (done.result != NULL) phantomdb_result_free(done.result);
+    }
 }
 
-/* Tells of the first BATCH messages, and gives the rest. */
-static message *tell_some(napi_env env, environment *it, message *first) {
+/* Tells of the next BATCH messages, and says whether there may be more. */
+static bool tell_some(napi_env env, environment *state, log_line **lines, bool *is_over) {
     napi_handle_scope scope;
-    napi_value texts, settle, global, arguments[2];
-    if (napi_open_handle_scope(env, &scope) != napi_ok) return first;
+    napi_value settle = NULL, global, arguments[2];
+    batch some = {.count = 0};
+    if (napi_open_handle_scope(env, &scope) != napi_ok) return *is_over = true;
     /* Before a call ends, which may be the last one that keeps it. */
-    settle = NULL;
-    napi_get_reference_value(env, it->settle, &settle);
+    napi_get_reference_value(env, state->settle, &settle);
     if (settle == NULL) {
         napi_close_handle_scope(env, scope);
-        return first;
+        return *is_over = true;
     }
-    napi_create_array(env, &texts);
-    uint32_t count = 0;
-    while (first != NULL && count < BATCH) {
-        message *told = first;
-        first = told->next;
-        napi_value text = write(env, it, told, it->numbers + count * NUMBERS);
-        if (text != NULL) napi_set_element(env, texts, count, text);
-        if (told->kind != MESSAGE_LOG) call_end(env, told);
-        else message_free(told);
-        count++;
+    napi_create_array(env, &some.texts);
+    add_lines(env, state, &some, lines);
+    bool has_more = add_completions(env, state, &some);
+    if (some.count > 0) {
+        napi_get_global(env, &global);
+        napi_create_uint32(env, some.count, &arguments[0]);
+        arguments[1] = some.texts;
+        napi_call_function(env, global, settle, 2, arguments, NULL);
     }
-    napi_get_global(env, &global);
-    napi_create_uint32(env, count, &arguments[0]);
-    arguments[1] = texts;
-    napi_call_function(env, global, settle, 2, arguments, NULL);
     napi_close_handle_scope(env, scope);
-    return first;
+    napi_is_exception_pending(env, is_over);
+    return has_more;
 }
 
-void messages_deliver(napi_env env, environment *it) {
-    message *first = messages_take(it);
-    while (first != NULL) {
-        bool is_pending = false;
-        message *rest = tell_some(env, it, first);
-        napi_is_exception_pending(env, &is_pending);
-        if (rest == first || is_pending) {
-            /* JavaScript has come to its end; nobody asks for the rest any more. */
-            for (first = rest; first != NULL; first = rest) {
-                rest = first->next;
-                message_free(first);
-            }
-            return;
-        }
-        first = rest;
-    }
+void messages_deliver(napi_env env, environment *state) {
+    bool is_over = false;
+    state->has_found = false;
+    log_line *lines = logs_take(state);
+    while (tell_some(env, state, &lines, &is_over) && !is_over) continue;
+    if (is_over) drop_all(state, lines);
 }

@@ -2,7 +2,6 @@
  * see, their texts in an array of strings. lib/reading.js makes values of them, so that they belong to the realm
  * of its copy, and no more at a time than the event loop can spare. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "addon.h"
 
@@ -147,17 +146,6 @@ int32_t reading_read(napi_env env, environment *it, reading *from, reading_part 
         done += (int32_t)count;
     }
     return done;
-}
-
-int32_t too_long(napi_env env, environment *it) {
-    napi_value exception;
-    bool is_pending = false;
-    napi_is_exception_pending(env, &is_pending);
-    if (is_pending) napi_get_and_clear_last_exception(env, &exception);
-    memset(&it->error, 0, sizeof it->error);
-    it->error.code = PHANTOMDB_ERR_TOO_LARGE;
-    strcpy(it->error.message, "A text of the response is longer than a string of JavaScript can be");
-    return it->error.code;
 }
 
 napi_value reading_text(napi_env env, environment *it, reading *from) {
