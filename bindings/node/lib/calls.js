@@ -128,14 +128,14 @@ function settle(count, texts) {
     if (told[at] === LOG) {
       // Later, when whatever it does or throws can disturb nobody here.
       const level = told[at + 2];
-      later(() => onLog(id, level, texts[i]));
+      later(() => onLog(id, level, texts?.[i]));
       continue;
     }
     const call = open[id];
     open[id] = undefined;
     abandon(id);
     call.watch?.drop(id);
-    if (told[at + 2] !== 0) call.fail(detailsFrom(told, at, texts[i] ?? ''));
+    if (told[at + 2] !== 0) call.fail(detailsFrom(told, at, texts?.[i] ?? ''));
     else if (told[at] === RESULT) readResult(call, told[at + 3]);
     else hand(call, told[at + 3]);
   }

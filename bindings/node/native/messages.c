@@ -11,6 +11,7 @@ enum { TAKEN = 16 };
 /* Messages that JavaScript is told at once. Their numbers are in the array that it sees. */
 typedef struct batch {
     uint32_t count;
+    /* NULL as long as none has a text. */
     napi_value texts;
 } batch;
 
@@ -21,6 +22,7 @@ static int32_t *add(napi_env env, environment *state, batch *to, message_kind ki
     numbers[0] = (int32_t)kind;
     numbers[1] = (int32_t)id;
     napi_value value = text != NULL ? text_to(env, text, strlen(text)) : NULL;
+    if (value != NULL && to->texts == NULL) napi_create_array(env, &to->texts);
     if (value != NULL) napi_set_element(env, to->texts, to->count, value);
     to->count++;
     return numbers;
@@ -112,14 +114,13 @@ static bool tell_some(napi_env env, environment *state, log_line **lines, bool *
         napi_close_handle_scope(env, scope);
         return *is_over = true;
     }
-    napi_create_array(env, &some.texts);
     add_lines(env, state, &some, lines);
     bool has_more = add_completions(env, state, &some);
     if (some.count > 0) {
         napi_get_global(env, &global);
         napi_create_uint32(env, some.count, &arguments[0]);
         arguments[1] = some.texts;
-        napi_call_function(env, global, settle, 2, arguments, NULL);
+        napi_call_function(env, global, settle, some.texts != NULL ? 2 : 1, arguments, NULL);
     }
     napi_close_handle_scope(env, scope);
     napi_is_exception_pending(env, is_over);
