@@ -1,6 +1,6 @@
 //! What a value of a table may be.
 
-/// What a [`Cell`](super::Cell) holds.
+/// What a [`Cell`](crate::Cell) holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellKind {
     /// SQL's NULL, or a column that the row's object does not have.
