@@ -157,9 +157,9 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 	@scripts/deb
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test --beside test-msrv --beside 'sanitized-library test-model after:build devserver-release fuzzers' \
+	@scripts/test --beside test-msrv-demo --beside 'sanitized-library test-model after:build devserver-release fuzzers' \
 		lint test-rust build test-header test-abi test-c test-counts test-sanitize test-fork test-node test-python \
-		test-go test-contract test-soak test-install test-docs test-demo test-packages test-fuzz
+		test-go test-contract test-soak test-install test-docs test-demo test-packages test-fuzz test-msrv-tests
 
 lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the formatters and linters of all languages
 	@scripts/lint
@@ -271,6 +271,13 @@ test-packages: $(SETUP_TEST) devserver $(DEBS) ## the Debian packages, in a clea
 
 test-msrv: $(SETUP_TEST) ## the Rust tests and the demo with Debian 13's own compiler, in a clean Debian 13
 	@tests/msrv/run
+
+test-msrv-demo: $(SETUP_TEST) ## of these the demo, and that the tests compile
+	@tests/msrv/run demo
+
+# Apart from the demo, because some of them can't be run beside everything else: they have time-outs.
+test-msrv-tests: $(SETUP_TEST) ## of these the Rust tests
+	@tests/msrv/run tests
 
 test-docs: docs ## the reference: nothing undocumented, and what the manual's script refuses
 	@tests/docs/run
