@@ -12,7 +12,7 @@ use std::time::Duration;
 use shuttle::thread;
 
 use super::{CallbackPool, ConnectionQueue, Ticket};
-use crate::client::{Request, Response};
+use crate::client::{Progress, Request, Response};
 use crate::config::Validation;
 use crate::error::{Code, Result};
 use crate::model::server::Dial;
@@ -242,7 +242,11 @@ fn rule_07_a_cancel_that_comes_late_misses_the_next_request() {
             let ticket = ticket.clone();
             thread::spawn(move || ticket.cancel().unwrap())
         };
-        is_served_or_cancelled(lease.request_blocking(&health(), None, Some(ticket)));
+        is_served_or_cancelled(lease.finish(
+            &health(),
+            Progress::NeedsThread { retry_until: None },
+            Some(ticket),
+        ));
         lease.request(&health()).expect("it is not the one that was cancelled");
         done(canceller);
         drop(lease);

@@ -77,19 +77,14 @@ impl RequestTask {
 
     /// Does what is left of it, however long that takes.
     pub fn finish(&self, progress: Progress) -> Result<Response> {
-        let (lease, request) = (self.lease(), &self.request);
-        let outcome = match progress {
-            Progress::Done(outcome) => return outcome,
-            Progress::InFlight(in_flight) => catch_panic(|| lease.finish(request, in_flight)),
-            // It is still in flight: who cancels it meanwhile cuts it.
-            Progress::Unread(response) => catch_panic(|| lease.read(request, response)),
-            Progress::NeedsThread { retry_until } if self.ticket().is_wanted() => {
-                let ticket = self.ticket().clone();
-                catch_panic(|| lease.request_blocking(request, retry_until, Some(ticket)))
-            }
-            Progress::NeedsThread { .. } => return Err(cancelled()),
-        };
-        outcome.unwrap_or_else(Err)
+        // One that was sent is in flight still: who cancels it meanwhile cuts it.
+        let is_unsent = matches!(progress, Progress::NeedsThread { .. });
+        if is_unsent && !self.ticket().is_wanted() {
+            return Err(cancelled());
+        }
+        let ticket = self.ticket().clone();
+        catch_panic(|| self.lease().finish(&self.request, progress, Some(ticket)))
+            .unwrap_or_else(Err)
     }
 
     /// Lets go of the connection and then runs the callback, so that the program finds the

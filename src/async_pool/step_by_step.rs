@@ -53,15 +53,7 @@ impl StepByStep {
         threads::refuse_in_callback("request")?;
         let started = self.0.lock().take();
         let (request, progress) = started.ok_or_else(not_started)?;
-        catch_panic(|| match progress {
-            Progress::InFlight(in_flight) => lease.finish(&request, in_flight),
-            Progress::Unread(response) => lease.read(&request, response),
-            Progress::NeedsThread { retry_until } => {
-                lease.request_blocking(&request, retry_until, None)
-            }
-            Progress::Done(outcome) => outcome,
-        })
-        .unwrap_or_else(Err)
+        catch_panic(|| lease.finish(&request, progress, None)).unwrap_or_else(Err)
     }
 
     /// See [`ConnectionQueue::duplicate`](super::ConnectionQueue::duplicate).
@@ -112,9 +104,8 @@ fn keep(
     look: impl FnOnce(&Progress),
 ) -> Option<Result<Response>> {
     match progress {
-        Ok(Progress::Done(outcome)) => Some(outcome),
-        Ok(Progress::Unread(response)) => {
-            Some(catch_panic(|| lease.read(&request, response)).unwrap_or_else(Err))
+        Ok(progress @ (Progress::Done(_) | Progress::Unread(_))) => {
+            Some(catch_panic(|| lease.finish(&request, progress, None)).unwrap_or_else(Err))
         }
         Ok(progress) => {
             look(&progress);

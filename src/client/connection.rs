@@ -24,6 +24,7 @@ use crate::client::transport::endpoint::{AuthToken, Endpoint};
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::tls;
+use crate::client::transport::wire::Wire;
 use crate::error::{Code, Error, Result};
 use crate::os::threads::Uncancelled;
 
@@ -52,8 +53,6 @@ pub struct Connection {
     sent: bool,
     /// What the last request carried.
     token: Arc<AuthToken>,
-    /// What may cancel the next request.
-    canceller: Option<Arc<dyn Canceller>>,
     /// A request that no thread waits for is not over.
     is_busy: bool,
 }
@@ -67,7 +66,6 @@ impl Connection {
             transaction: None,
             sent: false,
             token: Arc::default(),
-            canceller: None,
             is_busy: false,
         }
     }
@@ -81,12 +79,7 @@ impl Connection {
         if self.sockets.with_wire(|_| ()).is_some() {
             return Ok(());
         }
-        self.in_flight(|connection| {
-            let sockets = &connection.sockets;
-            let wire = sockets.dial(&RequestDeadline::caller(deadline))?;
-            sockets.keep(wire);
-            Ok(())
-        })
+        self.in_flight(None, |connection| connection.sockets.open(None, deadline))
     }
 
     /// Opens the socket (name look-up, TCP, TLS) if there is none, with the permit of somebody who
@@ -100,13 +93,7 @@ impl Connection {
             permit.give_back(Ok(()));
             return Ok(());
         }
-        self.in_flight(|connection| {
-            let sockets = &connection.sockets;
-            let deadline = RequestDeadline::caller(deadline);
-            let wire = sockets.dial_with(permit, &deadline)?;
-            sockets.keep(wire);
-            Ok(())
-        })
+        self.in_flight(None, |connection| connection.sockets.open(Some(permit), deadline))
     }
 
     /// Takes over an open socket, as if it had dialled it; for fuzzers.
@@ -141,7 +128,7 @@ impl Connection {
         let request = Request::health_check();
         let target = request.target.clone();
         let deadline = self.request_deadline(deadline);
-        self.in_flight(|connection| {
+        self.in_flight(None, |connection| {
             let outcome = connection.ping_once(&request, &target, deadline);
             let tried = connection.tried(&request, &target);
             tried.outcome(outcome, &deadline).map(|response| response.status.as_u16())
@@ -161,22 +148,36 @@ impl Connection {
             return self.exchange(request, target, deadline, true);
         }
         self.carry_token();
-        let mut wire = match self.sockets.kept_wire() {
-            Some(wire) => Some(wire),
+        let wire = match self.sockets.kept_wire() {
+            Some(wire) => wire,
             // What is cancelled looks like what the server closed.
             None if self.sockets.cancel.is_cancelled() => {
                 return Err(self.sockets.cancelled().into());
             }
             None => return Err(ExchangeError::Lost(None).into()),
         };
+        let mut in_flight = self.begin_on(wire, request, target, deadline)?;
+        self.wait_for(&mut in_flight, request, &deadline)
+    }
+
+    /// Begins a request on this socket, which is kept if there is something wrong with the request.
+    fn begin_on(
+        &self,
+        wire: Wire,
+        request: &Request,
+        target: &str,
+        deadline: RequestDeadline,
+    ) -> Result<Box<InFlight>> {
+        let mut wire = Some(wire);
         let in_flight = self.with_head(request, target, |head| {
             let wire = wire.take().expect("it is taken once");
-            InFlight::new(&self.sockets, wire, head, None, deadline)
+            let body = request.body.as_deref();
+            Box::new(InFlight::new(&self.sockets, wire, head, body, deadline))
         });
         if let Some(wire) = wire {
             self.sockets.keep(wire);
         }
-        self.wait_for(&mut in_flight?, request, &deadline)
+        in_flight
     }
 
     /// Sends a request and waits for its response, until `deadline` or for `request_timeout`,
@@ -192,9 +193,7 @@ impl Connection {
     /// `begin_transaction` while one is open, or a commit or rollback that does not fit the open
     /// one; or what the limiter of dials returned.
     pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Response> {
-        let target = self.target(request)?;
-        let deadline = self.request_deadline(deadline);
-        self.in_flight(|connection| connection.carry_out(request, &target, deadline, false))
+        self.request_blocking(request, deadline, None, None)
     }
 
     /// As [`Connection::request`], for one that needs a thread: `retry_until` is what
@@ -213,8 +212,9 @@ impl Connection {
         let target = self.target(request)?;
         let deadline = self.request_deadline(retry_until.unwrap_or(deadline));
         let fresh = retry_until.is_some();
-        self.canceller = canceller;
-        self.in_flight(|connection| connection.carry_out(request, &target, deadline, fresh))
+        self.in_flight(canceller, |connection| {
+            connection.carry_out(request, &target, deadline, fresh)
+        })
     }
 
     /// Sends a request without waiting for its response, if there is a socket for it. The poller
@@ -241,19 +241,12 @@ impl Connection {
         self.sockets.cancel.begin();
         let attached = Attached::new(canceller, &self.sockets.cancel);
         let deadline = self.request_deadline(deadline);
-        let mut wire = Some(wire);
         let in_flight = if self.sockets.cancel.is_cancelled() {
+            self.sockets.keep(wire);
             Err(self.sockets.cancelled())
         } else {
-            self.with_head(request, &target, |head| {
-                let wire = wire.take().expect("it is taken once");
-                let body = request.body.as_deref();
-                Box::new(InFlight::new(&self.sockets, wire, head, body, deadline))
-            })
+            self.begin_on(wire, request, &target, deadline)
         };
-        if let Some(wire) = wire {
-            self.sockets.keep(wire);
-        }
         match in_flight {
             Ok(mut in_flight) => {
                 self.is_busy = true;
@@ -415,9 +408,13 @@ impl Connection {
     }
 
     /// Does what a cancel can end.
-    fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+    fn in_flight<T>(
+        &mut self,
+        canceller: Option<Arc<dyn Canceller>>,
+        work: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         self.sockets.cancel.begin();
-        let attached = Attached::new(self.canceller.take(), &self.sockets.cancel);
+        let attached = Attached::new(canceller, &self.sockets.cancel);
         let result = work(self);
         self.end_request(attached);
         result

@@ -163,6 +163,21 @@ impl ConnectionSockets {
         dialled
     }
 
+    /// Opens a socket, with this permit or as soon as the limiter gives one, and keeps it.
+    pub(super) fn open(
+        self: &Arc<ConnectionSockets>,
+        permit: Option<DialPermit>,
+        deadline: Instant,
+    ) -> Result<()> {
+        let deadline = RequestDeadline::caller(deadline);
+        let wire = match permit {
+            Some(permit) => self.dial_with(permit, &deadline)?,
+            None => self.dial(&deadline)?,
+        };
+        self.keep(wire);
+        Ok(())
+    }
+
     /// Looks whether the kept socket, if there is one, is open and silent; closes it if it is not.
     pub(super) fn probe(&self) -> bool {
         let mut open = self.open.lock();

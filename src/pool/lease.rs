@@ -6,9 +6,7 @@ use std::time::Instant;
 use super::driver::Driver;
 use super::machine::LeaseId;
 use super::pooled_connection::PooledConnection;
-use crate::client::{
-    Canceller, Connection, InFlight, Poller, Progress, Request, Response, UnreadResponse,
-};
+use crate::client::{Canceller, Connection, InFlight, Poller, Progress, Request, Response};
 use crate::config::MAX_DURATION;
 use crate::error::{Code, Error, Result, UNKNOWN};
 use crate::os::clock;
@@ -76,18 +74,6 @@ impl Lease {
         self.wait_for(|connection, deadline| connection.request(request, deadline))
     }
 
-    /// As [`Lease::request`], on any thread; see [`Connection::request_blocking`].
-    pub(crate) fn request_blocking(
-        &self,
-        request: &Request,
-        retry_until: Option<Instant>,
-        canceller: Option<Arc<dyn Canceller>>,
-    ) -> Result<Response> {
-        self.wait_for(|connection, deadline| {
-            connection.request_blocking(request, deadline, retry_until, canceller)
-        })
-    }
-
     fn wait_for(
         &self,
         request: impl FnOnce(&mut Connection, Instant) -> Result<Response>,
@@ -126,18 +112,24 @@ impl Lease {
         self.note_progress(&mut connection, progress)
     }
 
-    /// Reads the response to a request that [`Lease::start`] began; takes its time.
-    pub(crate) fn read(
+    /// Waits for the end of a request, however far it has come. `canceller` is for one that has yet
+    /// to be sent.
+    pub(crate) fn finish(
         &self,
         request: &Request,
-        response: Box<UnreadResponse>,
+        progress: Progress,
+        canceller: Option<Arc<dyn Canceller>>,
     ) -> Result<Response> {
-        self.end(|connection| connection.read(request, response))
-    }
-
-    /// Waits for the end of a request that [`Lease::start`] began.
-    pub(crate) fn finish(&self, request: &Request, in_flight: Box<InFlight>) -> Result<Response> {
-        self.end(|connection| connection.finish(request, in_flight))
+        match progress {
+            Progress::InFlight(in_flight) => {
+                self.end(|connection| connection.finish(request, in_flight))
+            }
+            Progress::Unread(response) => self.end(|connection| connection.read(request, response)),
+            Progress::NeedsThread { retry_until } => self.wait_for(|connection, deadline| {
+                connection.request_blocking(request, deadline, retry_until, canceller)
+            }),
+            Progress::Done(outcome) => outcome,
+        }
     }
 
     /// Gives up a request that [`Lease::start`] began. The connection is the lease's still, so that

@@ -28,7 +28,6 @@ use crate::os::clock;
 pub struct Connection {
     sockets: Arc<ConnectionSockets>,
     transaction: Option<String>,
-    canceller: Option<Arc<dyn Canceller>>,
     is_busy: bool,
 }
 
@@ -37,7 +36,6 @@ impl Connection {
         Connection {
             sockets: ConnectionSockets::new(endpoint, dial_limiter),
             transaction: None,
-            canceller: None,
             is_busy: false,
         }
     }
@@ -46,12 +44,7 @@ impl Connection {
         if self.is_open() {
             return Ok(());
         }
-        self.in_flight(|connection| {
-            let sockets = &connection.sockets;
-            let wire = sockets.dial(&RequestDeadline::caller(deadline))?;
-            sockets.keep(wire);
-            Ok(())
-        })
+        self.in_flight(None, |connection| connection.sockets.open(None, deadline))
     }
 
     pub fn open_with(&mut self, permit: DialPermit, deadline: Instant) -> Result<()> {
@@ -59,13 +52,7 @@ impl Connection {
             permit.give_back(Ok(()));
             return Ok(());
         }
-        self.in_flight(|connection| {
-            let sockets = &connection.sockets;
-            let deadline = RequestDeadline::caller(deadline);
-            let wire = sockets.dial_with(permit, &deadline)?;
-            sockets.keep(wire);
-            Ok(())
-        })
+        self.in_flight(None, |connection| connection.sockets.open(Some(permit), deadline))
     }
 
     pub fn is_open(&self) -> bool {
@@ -77,12 +64,11 @@ impl Connection {
     }
 
     pub fn ping(&mut self, deadline: Instant) -> Result<u16> {
-        self.exchange("/health", deadline).map(|_| 200)
+        self.exchange("/health", deadline, None).map(|_| 200)
     }
 
     pub fn request(&mut self, request: &Request, deadline: Instant) -> Result<Response> {
-        let response = self.exchange(&request.target, deadline);
-        self.conclude(request, response)
+        self.request_blocking(request, deadline, None, None)
     }
 
     pub fn request_blocking(
@@ -92,8 +78,9 @@ impl Connection {
         retry_until: Option<Instant>,
         canceller: Option<Arc<dyn Canceller>>,
     ) -> Result<Response> {
-        self.canceller = canceller;
-        self.request(request, retry_until.unwrap_or(deadline))
+        let deadline = retry_until.unwrap_or(deadline);
+        let response = self.exchange(&request.target, deadline, canceller);
+        self.conclude(request, response)
     }
 
     pub fn start(
@@ -227,10 +214,14 @@ impl Connection {
         self.sockets.with_wire(|wire| wire.keep_alive_until).flatten()
     }
 
-    fn in_flight<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+    fn in_flight<T>(
+        &mut self,
+        canceller: Option<Arc<dyn Canceller>>,
+        work: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         self.sockets.cancel.begin();
         server::begin_flight();
-        let attached = Attached::new(self.canceller.take(), &self.sockets.cancel);
+        let attached = Attached::new(canceller, &self.sockets.cancel);
         let result = work(self);
         self.end_request(attached);
         result
@@ -243,8 +234,13 @@ impl Connection {
         }
     }
 
-    fn exchange(&mut self, target: &str, deadline: Instant) -> Result<Response> {
-        self.in_flight(|connection| {
+    fn exchange(
+        &mut self,
+        target: &str,
+        deadline: Instant,
+        canceller: Option<Arc<dyn Canceller>>,
+    ) -> Result<Response> {
+        self.in_flight(canceller, |connection| {
             let deadline = RequestDeadline::caller(deadline);
             let wire = connection.sockets.wire(&deadline, false)?;
             shuttle::thread::yield_now();
