@@ -16,8 +16,9 @@ use super::request_task::RequestTask;
 use super::ticket::Ticket;
 use crate::client::{Request, Response};
 use crate::config::Options;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::os::per_process::PerProcess;
+use crate::os::threads;
 use crate::pool::{Lease, Pool, StartedAcquire};
 
 /// A pool whose calls can also be made without waiting: what they come to is told to a callback.
@@ -157,7 +158,7 @@ impl CallbackPool {
     /// need a thread.
     ///
     /// # Errors
-    /// As [`CallbackPool::run_on`]; `InvalidState` if there is no such request.
+    /// As [`CallbackPool::run_on`]; `InvalidState` if no request was started.
     pub fn finish(
         &self,
         queue: &Arc<ConnectionQueue>,
@@ -205,6 +206,16 @@ impl CallbackPool {
         self.pool.close_within(timeout)?;
         self.dispatcher().close();
         Ok(())
+    }
+
+    /// Runs a close on a thread of its own, which nobody joins: it joins those of the pool.
+    ///
+    /// # Errors
+    /// `Overloaded` if the system refuses a thread.
+    pub fn start_close(close: impl FnOnce() + Send + 'static) -> Result<()> {
+        threads::spawn("phantomdb-close", close)
+            .map(drop)
+            .map_err(|error| Error::of_system("Could not start a thread to close the pool", &error))
     }
 
     fn dispatcher(&self) -> &Arc<Dispatcher> {

@@ -17,7 +17,6 @@ use crate::client::{Request, Response};
 use crate::config::Options;
 use crate::error::{Code, Error, Result};
 use crate::os::locks::Mutex;
-use crate::os::threads;
 use crate::pool::{Lease, Pool};
 
 /// A pool of connections whose calls return futures. It needs no runtime of its own and works with
@@ -132,10 +131,7 @@ impl AsyncPool {
     ) -> impl Future<Output = Result<()>> + Send + Unpin + 'static + use<> {
         let calls = self.calls.clone();
         CallFuture::new(move |_, completion: Completion<()>| {
-            let close = move || completion.complete(calls.close_within(timeout));
-            threads::spawn("phantomdb-close", close).map_err(|error| {
-                Error::of_system("Could not start a thread to close the pool", &error)
-            })?;
+            CallbackPool::start_close(move || completion.complete(calls.close_within(timeout)))?;
             Ok(None)
         })
     }

@@ -15,10 +15,10 @@ use super::operation;
 use super::pending_close::PendingClose;
 use super::pool::{self, phantomdb_pool};
 use super::result::{self, phantomdb_result};
-use super::tables::{TICKETS, too_many};
-use crate::async_pool::Ticket;
+use super::tables::{TICKETS, invalid_handle, too_many};
+use crate::async_pool::{CallbackPool, Ticket};
 use crate::client::{Request, Response};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use crate::os::threads::{self, Uncancelled};
 use crate::pool::Lease;
 
@@ -149,13 +149,14 @@ fn timeout(ms: i64) -> Result<Option<Duration>> {
     from_ms("timeout_ms", ms).map(Some)
 }
 
+/// A callback that gets what a call brought.
+type HandleCallback<H> = unsafe extern "C" fn(*mut H, *const phantomdb_error, *mut c_void);
+
 /// What receives the outcome of an acquire.
-type AcquireReceiver =
-    Receiver<unsafe extern "C" fn(*mut phantomdb_connection, *const phantomdb_error, *mut c_void)>;
+type AcquireReceiver = Receiver<HandleCallback<phantomdb_connection>>;
 
 /// What receives the outcome of a request.
-pub(super) type ResultReceiver =
-    Receiver<unsafe extern "C" fn(*mut phantomdb_result, *const phantomdb_error, *mut c_void)>;
+pub(super) type ResultReceiver = Receiver<HandleCallback<phantomdb_result>>;
 
 /// # Safety
 /// As for [`Receiver::new`].
@@ -179,47 +180,44 @@ pub(super) unsafe fn result_receiver(
     unsafe { Receiver::new(callback, user_data, post_result) }
 }
 
-/// The callback of an acquire, as the core wants it.
+/// What an acquire from this pool does when it ends.
 fn acquired(
     pool: *mut phantomdb_pool,
     receiver: AcquireReceiver,
     handle: TicketHandle,
 ) -> impl FnOnce(Result<Lease>) + Send + 'static {
     let pool = number(pool);
-    move |outcome| {
-        drop(handle);
-        let outcome = outcome.and_then(|lease| connection::hand_out(pool, lease));
-        match receiver {
-            Receiver::Callback(callback, user_data) => {
-                let (connection, error) = callback_arguments(outcome);
-                // SAFETY: the program passed the callback to be called once, from any thread;
-                // `error` lives until it returns.
-                unsafe { callback(connection, &raw const error, user_data.get()) };
-            }
-            Receiver::Queue(queue, user_data) => {
-                queue.post(Completion::new(user_data, outcome.map(Brought::connection)));
-            }
-        }
-    }
+    let hand_out = move |lease| connection::hand_out(pool, lease);
+    ended(receiver, handle, hand_out, Brought::connection)
 }
 
-/// The callback of a request, as the core wants it.
+/// What a request does when it ends.
 pub(super) fn completed(
     receiver: ResultReceiver,
     handle: TicketHandle,
 ) -> impl FnOnce(Result<Response>) + Send + 'static {
+    ended(receiver, handle, result::hand_out, Brought::result)
+}
+
+/// What a call does when it ends: tells its receiver of the handle that it brought, or of its error.
+fn ended<T, H: 'static>(
+    receiver: Receiver<HandleCallback<H>>,
+    handle: TicketHandle,
+    hand_out: impl FnOnce(T) -> Result<*mut H> + Send + 'static,
+    brought: fn(*mut H) -> Brought,
+) -> impl FnOnce(Result<T>) + Send + 'static {
     move |outcome| {
         drop(handle);
-        let outcome = outcome.and_then(result::hand_out);
+        let outcome = outcome.and_then(hand_out);
         match receiver {
             Receiver::Callback(callback, user_data) => {
-                let (result, error) = callback_arguments(outcome);
-                // SAFETY: the program passed the callback to be called once with the result,
-                // which is its own from then on; `error` lives until it returns.
-                unsafe { callback(result, &raw const error, user_data.get()) };
+                let (given, error) = callback_arguments(outcome);
+                // SAFETY: the program passed the callback to be called once, from any thread, with
+                // what is its own from then on; `error` lives until it returns.
+                unsafe { callback(given, &raw const error, user_data.get()) };
             }
             Receiver::Queue(queue, user_data) => {
-                queue.post(Completion::new(user_data, outcome.map(Brought::result)));
+                queue.post(Completion::new(user_data, outcome.map(brought)));
             }
         }
     }
@@ -483,10 +481,7 @@ pub unsafe extern "C" fn phantomdb_cancel(
     let cancel = || match TICKETS.find(ticket) {
         Lookup::Live(found) => found.cancel(),
         Lookup::Stale => Ok(()),
-        Lookup::Unknown => {
-            let what = if ticket.is_null() { "is NULL" } else { "was never valid" };
-            Err(Error::new(Code::InvalidHandle, format!("ticket: the handle {what}")))
-        }
+        Lookup::Unknown => Err(invalid_handle("ticket", ticket, "was never valid")),
     };
     // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call(error, cancel) }
@@ -538,10 +533,8 @@ pub unsafe extern "C" fn phantomdb_pool_close_async(
             }
             drop(pending);
         };
-        // Nobody joins this thread: when it calls back, nothing else of the pool is left.
-        threads::spawn("phantomdb-close", run)
-            .map(drop)
-            .map_err(|error| Error::of_system("Could not start a thread to close the pool", &error))
+        // When it calls back, nothing else of the pool is left.
+        CallbackPool::start_close(run)
     };
     // SAFETY: C promises that `error` is NULL or writable.
     unsafe { call(error, close) }

@@ -11,9 +11,9 @@ use super::error::phantomdb_error;
 use super::handles::{HandleKind, HandleTable, Lookup, number};
 use super::pool::phantomdb_pool;
 use super::result::phantomdb_result;
-use super::tables::RESULTS;
+use super::tables::{RESULTS, invalid_handle};
 use crate::async_pool::CompletionQueue;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::os::fork;
 
 pub(super) type Queue = CompletionQueue<Completion>;
@@ -222,14 +222,8 @@ unsafe fn target(target: *const c_void) -> Result<(Arc<Queue>, UserData)> {
 pub(super) fn find(queue: *mut phantomdb_completion_queue) -> Result<Arc<Queue>> {
     match QUEUES.find(queue) {
         Lookup::Live(found) => found.check_process().map(|()| found),
-        _ => Err(unknown(queue)),
+        _ => Err(invalid_handle("queue", queue, "has already been freed, or was never valid")),
     }
-}
-
-pub(super) fn unknown(queue: *mut phantomdb_completion_queue) -> Error {
-    let what =
-        if queue.is_null() { "is NULL" } else { "has already been freed, or was never valid" };
-    Error::new(Code::InvalidHandle, format!("queue: the handle {what}"))
 }
 
 /// Posts what a callback was handed.

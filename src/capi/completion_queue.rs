@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::asynchronous::{
     phantomdb_acquire_callback, phantomdb_close_callback, phantomdb_result_callback,
@@ -16,9 +16,8 @@ use super::completion::{
 use super::error::phantomdb_error;
 use super::member::from_ms;
 use super::tables::too_many;
+use crate::config::MAX_DURATION;
 use crate::error::Error;
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Wakes the loop that takes from a queue. It runs on the thread that brings the completion: one
 /// of the library, or one of yours, within a call that ended another. So it must only wake the
@@ -140,11 +139,7 @@ pub unsafe extern "C" fn phantomdb_completion_queue_take(
                 return Err(Error::invalid_argument("capacity", "must be at least 1"));
             }
             let timeout = from_ms("timeout_ms", timeout_ms)?;
-            // A time that is too far away to be told is a day; the caller may ask again then.
-            let deadline = (!timeout.is_zero()).then(|| {
-                let now = Instant::now();
-                now.checked_add(timeout).unwrap_or_else(|| now + DAY)
-            });
+            let deadline = (!timeout.is_zero()).then(|| Instant::now() + timeout.min(MAX_DURATION));
             for (index, completion) in find(queue)?.take(most, deadline)?.into_iter().enumerate() {
                 completion.write(&mut *first.add(index));
                 *count += 1;

@@ -10,7 +10,7 @@ use super::error::phantomdb_error;
 use super::handles::{Lookup, number};
 use super::member::from_ms;
 use super::pool::{self, phantomdb_pool};
-use super::tables::{CONNECTIONS, LeaseEntry, POOLS, too_many};
+use super::tables::{CONNECTIONS, LeaseEntry, POOLS, invalid_handle, too_many};
 use crate::async_pool::ConnectionQueue;
 use crate::error::{Code, Error, Result};
 use crate::os::threads::Uncancelled;
@@ -63,12 +63,7 @@ pub(super) fn find(connection: *mut phantomdb_connection) -> Result<LeaseEntry> 
 }
 
 pub(super) fn unknown(connection: *mut phantomdb_connection) -> Error {
-    let what = if connection.is_null() {
-        "is NULL"
-    } else {
-        "has already been released, or was never valid"
-    };
-    Error::new(Code::InvalidHandle, format!("connection: the handle {what}"))
+    invalid_handle("connection", connection, "has already been released, or was never valid")
 }
 
 /// Waits for a connection, at most `acquire_timeout_ms`.

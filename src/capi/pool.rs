@@ -11,10 +11,10 @@ use super::handles::{Lookup, number};
 use super::member::from_ms;
 use super::options::{self, phantomdb_pool_options};
 use super::pending_close;
-use super::tables::{self, POOLS, too_many};
+use super::tables::{self, POOLS, invalid_handle, too_many};
 use crate::async_pool::CallbackPool;
 use crate::config::Secret;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::os::threads;
 
 /// A pool of connections to one PhantomDB server. Every call on it is safe from any thread.
@@ -48,8 +48,7 @@ pub(super) fn find(pool: *mut phantomdb_pool) -> Result<Arc<CallbackPool>> {
 }
 
 fn unknown(pool: *mut phantomdb_pool) -> Error {
-    let what = if pool.is_null() { "is NULL" } else { "was never valid" };
-    Error::new(Code::InvalidHandle, format!("pool: the handle {what}"))
+    invalid_handle("pool", pool, "was never valid")
 }
 
 /// Creates a pool. `options` may be NULL: a pool of 2 to 10 connections to http://localhost:8080.

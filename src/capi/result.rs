@@ -4,9 +4,9 @@ use std::ptr;
 
 use super::call::call_at_once;
 use super::handles::Lookup;
-use super::tables::{RESULTS, too_many};
+use super::tables::{RESULTS, invalid_handle, too_many};
 use crate::client::Response;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
 /// A response. It can be read as JSON text or, without a JSON library, as a table (rows and
 /// columns; an object is a table with one row) or as a list of names.
@@ -57,9 +57,7 @@ pub(super) fn find(result: *const phantomdb_result) -> Result<Response> {
 }
 
 fn unknown(result: *const phantomdb_result) -> Error {
-    let what =
-        if result.is_null() { "is NULL" } else { "has already been freed, or was never valid" };
-    Error::new(Code::InvalidHandle, format!("result: the handle {what}"))
+    invalid_handle("result", result, "has already been freed, or was never valid")
 }
 
 /// Frees a result, and with it every text that it lent. For NULL, and for a result that has

@@ -56,7 +56,15 @@ fn lock_all() -> Box<dyn FnOnce(fork::Side)> {
     })
 }
 
+/// A handle that is NULL, or otherwise names nothing: `why` says what became of it.
+#[cold]
+pub fn invalid_handle<H>(name: &str, handle: *const H, why: &str) -> Error {
+    let what = if handle.is_null() { "is NULL" } else { why };
+    Error::new(Code::InvalidHandle, format!("{name}: the handle {what}"))
+}
+
 /// A table is full.
+#[cold]
 pub fn too_many(what: &str) -> Error {
     Error::new(Code::Overloaded, format!("too many {what} are open: there is no handle left"))
 }
