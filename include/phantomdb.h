@@ -318,8 +318,8 @@ typedef struct phantomdb_error {
 const phantomdb_code_info *phantomdb_code_table(uint64_t *count);
 
 /**
- * The name of a code, such as "TIMEOUT", or NULL if there is no such code. The text is never
- * freed. Safe from any thread.
+ * The name of a code, such as "TIMEOUT", or NULL if the code is unknown. The text is never freed.
+ * Safe from any thread.
  */
 const char *phantomdb_code_name(int32_t code);
 
@@ -1030,8 +1030,7 @@ int32_t phantomdb_connection_rollback_transaction(phantomdb_connection *connecti
  * Runs an operation by its number: `operation` is one of `phantomdb_operation`, and `arguments`
  * has its `argument_count` texts. Otherwise like the function of the same name.
  *
- * `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is no such operation, or it does not take these
- * arguments.
+ * `PHANTOMDB_ERR_INVALID_ARGUMENT` if the operation is unknown or does not take these arguments.
  */
 int32_t phantomdb_connection_run(phantomdb_connection *connection,
                                  int32_t operation,
@@ -1894,7 +1893,7 @@ int32_t phantomdb_connection_start_request(phantomdb_connection *connection,
  * waiting. It may be called at any time; if it is too early, nothing changes.
  *
  * `step`, `result` and the errors are those of `phantomdb_connection_start`; also
- * `PHANTOMDB_ERR_INVALID_STATE` if there is no such request.
+ * `PHANTOMDB_ERR_INVALID_STATE` if no request was started.
  */
 int32_t phantomdb_connection_resume(phantomdb_connection *connection,
                                     phantomdb_step *step,
@@ -1919,8 +1918,8 @@ int32_t phantomdb_connection_finish_async(phantomdb_connection *connection,
  * for it on this thread. For programs that can't watch its socket, for lack of descriptors, for
  * example.
  *
- * Otherwise like `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if there is no such
- * request. `phantomdb_connection_interrupt` cuts it off.
+ * Otherwise like `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if no request was
+ * started. `phantomdb_connection_interrupt` cuts it off.
  */
 int32_t phantomdb_connection_finish(phantomdb_connection *connection,
                                     phantomdb_result **result,

@@ -189,8 +189,8 @@ pub unsafe extern "C" fn phantomdb_code_table(count: *mut u64) -> *const phantom
     table.as_ptr()
 }
 
-/// The name of a code, such as "TIMEOUT", or NULL if there is no such code. The text is never
-/// freed. Safe from any thread.
+/// The name of a code, such as "TIMEOUT", or NULL if the code is unknown. The text is never freed.
+/// Safe from any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn phantomdb_code_name(code: i32) -> *const c_char {
     code_table().iter().find(|info| info.code == code).map_or(ptr::null(), |info| info.name)

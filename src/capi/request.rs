@@ -312,8 +312,7 @@ pub unsafe extern "C" fn phantomdb_connection_rollback_transaction(
 /// Runs an operation by its number: `operation` is one of `phantomdb_operation`, and `arguments`
 /// has its `argument_count` texts. Otherwise like the function of the same name.
 ///
-/// `PHANTOMDB_ERR_INVALID_ARGUMENT` if there is no such operation, or it does not take these
-/// arguments.
+/// `PHANTOMDB_ERR_INVALID_ARGUMENT` if the operation is unknown or does not take these arguments.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_run(
     connection: *mut phantomdb_connection,

@@ -171,7 +171,7 @@ pub unsafe extern "C" fn phantomdb_connection_start_request(
 /// waiting. It may be called at any time; if it is too early, nothing changes.
 ///
 /// `step`, `result` and the errors are those of `phantomdb_connection_start`; also
-/// `PHANTOMDB_ERR_INVALID_STATE` if there is no such request.
+/// `PHANTOMDB_ERR_INVALID_STATE` if no request was started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_resume(
     connection: *mut phantomdb_connection,
@@ -215,8 +215,8 @@ pub unsafe extern "C" fn phantomdb_connection_finish_async(
 /// for it on this thread. For programs that can't watch its socket, for lack of descriptors, for
 /// example.
 ///
-/// Otherwise like `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if there is no such
-/// request. `phantomdb_connection_interrupt` cuts it off.
+/// Otherwise like `phantomdb_connection_run`; `PHANTOMDB_ERR_INVALID_STATE` if no request was
+/// started. `phantomdb_connection_interrupt` cuts it off.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_connection_finish(
     connection: *mut phantomdb_connection,

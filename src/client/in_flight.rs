@@ -126,14 +126,14 @@ impl InFlight {
         self.wire.as_ref().map_or(0, |wire| wire.socket().number)
     }
 
-    /// The descriptor of that socket, which stays the connection's: it is only to be attached. A
+    /// The descriptor of that socket, which stays the connection's: it is only to be watched. A
     /// duplicate of it does not keep the connection open, because the socket is shut down when it
     /// is closed.
     pub fn descriptor(&self) -> RawFd {
         self.wire.as_ref().map_or(-1, |wire| wire.socket().lend())
     }
 
-    /// A duplicate of that descriptor, to be attached and closed by the program. `on_close` is
+    /// A duplicate of that descriptor, to be watched and closed by the program. `on_close` is
     /// called when the socket is closed.
     ///
     /// # Errors

@@ -127,7 +127,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if there is no such column.
+    /// `InvalidArgument` if the table has fewer columns.
     pub fn column_name(&self, column: usize) -> Result<&str> {
         self.column_name_with_nul(column).map(|name| &name[..name.len() - 1])
     }
@@ -196,7 +196,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if there is no such row or column.
+    /// `InvalidArgument` if the table has fewer rows or columns.
     pub fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
         let item = self.place(row, column)?.map_or(Item::NULL, |place| self.item(place));
         Ok(Cell { item, row, column, table: self })

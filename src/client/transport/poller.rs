@@ -21,7 +21,7 @@ static LAST_POLLER: AtomicU64 = AtomicU64::new(0);
 /// Waits for many sockets at once.
 #[derive(Debug)]
 pub struct Poller {
-    /// So that a socket knows whether it is attached by this one.
+    /// So that a socket knows whether this one watches it.
     number: u64,
     poll: Poll,
     events: Events,
