@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <structmember.h>
 
-PyTypeObject *connection_type;
-
 static void bind(connection_object *it, pool_object *pool) {
     Py_INCREF(pool);
     it->pool = pool;
@@ -17,16 +15,6 @@ connection_object *connection_new(pool_object *pool) {
     connection_object *it = (connection_object *)PyType_GenericAlloc(pool->client_type, 0);
     if (it != NULL) bind(it, pool);
     return it;
-}
-
-bool connection_is_live(const connection_object *it) {
-    if (it->handle != NULL) return true;
-    raise_code(PHANTOMDB_ERR_INVALID_HANDLE,
-               it->pool_handle != NULL
-                   ? "The client was released already"
-                   : "The client was never opened: its __init__ did not run (a subclass must call "
-                     "super().__init__())");
-    return false;
 }
 
 phantomdb_connection *connection_take(PyObject *client, const pool_object *pool) {

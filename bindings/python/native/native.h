@@ -152,20 +152,23 @@ int32_t question_ask_async(const question *it, target on, phantomdb_result_callb
 PyObject *run(target on, PyObject *arguments);
 PyObject *request(target on, PyObject *arguments);
 
-/* pool.c */
+/* handles.c: of pools and connections, which pool.c and connection.c define. */
 extern PyTypeObject *pool_type;
-bool pool_define(void);
+extern PyTypeObject *connection_type;
 /* NULL, with an exception set, of one that was never opened or is collected already. */
 phantomdb_pool *pool_handle(const pool_object *it);
+/* False, with an exception set, of one that was never opened or is released already. */
+bool connection_is_live(const connection_object *it);
 
 /* connection.c */
-extern PyTypeObject *connection_type;
 bool connection_define(void);
 /* Of a pool that is open; NULL with an exception set. */
 connection_object *connection_new(pool_object *pool);
 /* Takes the handle out, to be given back to this pool; NULL with an exception set if there is none. */
 phantomdb_connection *connection_take(PyObject *client, const pool_object *pool);
-bool connection_is_live(const connection_object *it);
+
+/* pool.c */
+bool pool_define(void);
 
 /* completion_queue.c */
 extern PyTypeObject *completion_queue_type;

@@ -1,22 +1,8 @@
 /* A pool: the base of the classes of phantomdb.pool and phantomdb.aio. */
 #include "native.h"
 
-PyTypeObject *pool_type;
-
 static pool_object *pool_of(PyObject *self) {
     return (pool_object *)self;
-}
-
-phantomdb_pool *pool_handle(const pool_object *it) {
-    if (it->handle != NULL) return it->handle;
-    if (it->client_type != NULL) {
-        raise_code(PHANTOMDB_ERR_CLOSED, "The pool is closed: it was collected as garbage");
-    } else {
-        raise_code(PHANTOMDB_ERR_INVALID_HANDLE,
-                   "The pool was never opened: its __init__ did not run, or failed (a subclass must "
-                   "call super().__init__())");
-    }
-    return NULL;
 }
 
 static PyObject *none_or(int32_t code, const phantomdb_error *error) {
