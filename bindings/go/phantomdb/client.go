@@ -15,8 +15,6 @@ import (
 // release fails with [ErrInvalidHandle].
 type Client struct {
 	Operations
-	pool       cabi.Pool
-	connection cabi.Connection
 	// forget is there if the pool is the client's own, for its connection alone.
 	forget func()
 }
@@ -49,9 +47,9 @@ func Connect(options *cabi.Options) (*Client, error) {
 		forget()
 		return nil, Wrap(err)
 	}
-	client := NewClient(pool, connection)
+	client := ClientOf(pool, connection)
 	client.forget = sync.OnceFunc(forget)
-	return client, nil
+	return &client, nil
 }
 
 // Close ends the use of the client: one of a pool is released; of one with a connection of its own that is
@@ -71,9 +69,9 @@ func (c *Client) Close() error {
 	return err
 }
 
-// NewClient is for package pool.
-func NewClient(pool cabi.Pool, connection cabi.Connection) *Client {
-	return &Client{Operations: Operations{target: connection}, pool: pool, connection: connection}
+// ClientOf is for package pool.
+func ClientOf(pool cabi.Pool, connection cabi.Connection) Client {
+	return Client{Operations: Operations{pool: pool, connection: connection}}
 }
 
 // ReleaseTo is for package pool: it releases the client if it is of that one.

@@ -17,11 +17,13 @@ import (
 // A request in flight is then cut, and what the server made of it is unknown. A request is sent
 // again only if nothing of it reached the server, or if it only reads; an insert never.
 type Operations struct {
-	target cabi.Target
+	pool cabi.Pool
+	// connection is what they are on, if not on a pool.
+	connection cabi.Connection
 }
 
 // OperationsOn is for package pool.
-func OperationsOn(target cabi.Target) Operations { return Operations{target} }
+func OperationsOn(pool cabi.Pool) Operations { return Operations{pool: pool} }
 
 // Column is a column of a new table.
 type Column struct {
@@ -166,10 +168,7 @@ func (o Operations) Request(ctx context.Context, method, path string, body any) 
 			return nil, err
 		}
 	}
-	if o.target == nil {
-		return nil, neverOpened()
-	}
-	result, err := o.target.Request(ctx, method, path, []byte(text))
+	result, err := o.request(ctx, method, path, []byte(text))
 	if err != nil {
 		return nil, Wrap(err)
 	}
@@ -178,10 +177,23 @@ func (o Operations) Request(ctx context.Context, method, path string, body any) 
 }
 
 func (o Operations) run(ctx context.Context, operation cabi.Operation, arguments ...*string) (cabi.Result, error) {
-	if o.target == nil {
-		return cabi.Result{}, neverOpened()
+	switch {
+	case o.connection != 0:
+		return o.connection.Run(ctx, operation, arguments...)
+	case o.pool != 0:
+		return o.pool.Run(ctx, operation, arguments...)
 	}
-	return o.target.Run(ctx, operation, arguments...)
+	return cabi.Result{}, neverOpened()
+}
+
+func (o Operations) request(ctx context.Context, method, path string, body []byte) (cabi.Result, error) {
+	switch {
+	case o.connection != 0:
+		return o.connection.Request(ctx, method, path, body)
+	case o.pool != 0:
+		return o.pool.Request(ctx, method, path, body)
+	}
+	return cabi.Result{}, neverOpened()
 }
 
 // neverOpened is the error of a zero Client or Pool.

@@ -86,22 +86,34 @@ func Connect(config Config) (*Client, error) {
 // Acquire waits for a client, which is to be released. It fails with [ErrTimeout], [ErrClosed],
 // [ErrOverloaded], [ErrUnavailable] while the server can't be reached, or [ErrCancelled] at the end
 // of the context, whose error it then is too.
+//
+// It is small enough to become a part of its caller, where the client then needs no memory of its own.
 func (p *Pool) Acquire(ctx context.Context) (*Client, error) {
-	connection, err := p.handle.Acquire(ctx)
+	client, err := p.acquire(ctx)
 	if err != nil {
-		return nil, phantomdb.Wrap(err)
+		return nil, err
 	}
-	return phantomdb.NewClient(p.handle, connection), nil
+	return &client, nil
+}
+
+func (p *Pool) acquire(ctx context.Context) (Client, error) {
+	connection, err := p.handle.Acquire(ctx)
+	return phantomdb.ClientOf(p.handle, connection), phantomdb.Wrap(err)
 }
 
 // TryAcquire gives a client if one is free; [ErrWouldBlock] if none is. It never waits and never
 // uses the network.
 func (p *Pool) TryAcquire() (*Client, error) {
-	connection, err := p.handle.TryAcquire()
+	client, err := p.tryAcquire()
 	if err != nil {
-		return nil, phantomdb.Wrap(err)
+		return nil, err
 	}
-	return phantomdb.NewClient(p.handle, connection), nil
+	return &client, nil
+}
+
+func (p *Pool) tryAcquire() (Client, error) {
+	connection, err := p.handle.TryAcquire()
+	return phantomdb.ClientOf(p.handle, connection), phantomdb.Wrap(err)
 }
 
 // Release gives a client back, as [phantomdb.Client.Release] does; it fails with [ErrInvalidHandle]

@@ -259,3 +259,13 @@ func TestVersion(t *testing.T) {
 		t.Fatal(version)
 	}
 }
+
+func TestAnAcquireThatNeedNotWaitAllocatesNothing(t *testing.T) {
+	p := newPool(t, pool.Config{Validation: pool.ValidateNone})
+	count := testing.AllocsPerRun(1000, func() {
+		client, err := p.Acquire(background)
+		check(t, err)
+		check(t, client.Release())
+	})
+	equal(t, count, 0.0)
+}

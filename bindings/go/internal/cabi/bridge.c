@@ -135,26 +135,25 @@ bridge_outcome bridge_acquire(uintptr_t pool, bridge_call *call) {
     return (bridge_outcome){.value = (uintptr_t)connection, .error = error_if(code, &error)};
 }
 
-bridge_outcome bridge_release(uintptr_t pool, uintptr_t connection, bool discard) {
-    bridge_outcome outcome = {0};
+bridge_released bridge_release(uintptr_t pool, uintptr_t connection, bool discard) {
+    bridge_released released = {0};
     phantomdb_error error;
-    collected = &outcome.done;
+    collected = &released.done;
     int32_t code = (discard ? phantomdb_pool_discard : phantomdb_pool_release)(
         pool_of(pool), connection_of(connection), &error);
     collected = NULL;
-    outcome.error = error_if(code, &error);
-    outcome.done = reversed(outcome.done);
-    return outcome;
+    released.error = error_if(code, &error);
+    released.done = reversed(released.done);
+    return released;
 }
 
-bridge_outcome bridge_cancel(bridge_call *call) {
-    bridge_outcome outcome = {0};
-    collected = &outcome.done;
+bridge_call *bridge_cancel(bridge_call *call) {
+    bridge_call *ended = NULL;
+    collected = &ended;
     // It fails only if the call is over.
     phantomdb_cancel(call->ticket, NULL);
     collected = NULL;
-    outcome.done = reversed(outcome.done);
-    return outcome;
+    return reversed(ended);
 }
 
 static void on_closed(const phantomdb_error *error, void *user_data) {
@@ -198,60 +197,71 @@ phantomdb_error *bridge_check_request(const char *texts, const void *body, uint6
     CALL(phantomdb_request_check, of_line[0], of_line[1], body, body_length);
 }
 
-// Notes what a step has come to.
-static void note(int32_t code, phantomdb_result *result, const phantomdb_error *error,
-                 bridge_call *call) {
-    call->value = (uintptr_t)result;
-    call->error = error_if(code, error);
+bridge_call *bridge_give_back(bridge_call *call) {
+    if (call->pool == 0) return NULL;
+    bridge_call *ended = NULL;
+    collected = &ended;
+    // It fails only if the pool is closed, and has it back already.
+    phantomdb_pool_release(pool_of(call->pool), connection_of(call->connection), NULL);
+    collected = NULL;
+    return reversed(ended);
 }
 
-void bridge_start(uintptr_t connection, int32_t operation, const char *texts, uint64_t count,
-                  bridge_call *call) {
+// Notes what a step has come to, and releases the connection if the request is over.
+static bridge_call *note(int32_t code, phantomdb_result *result, const phantomdb_error *error,
+                         bridge_call *call) {
+    call->value = (uintptr_t)result;
+    call->error = error_if(code, error);
+    return call->step.state == PHANTOMDB_STEP_OVER ? bridge_give_back(call) : NULL;
+}
+
+static bool has_connection(bridge_call *call) {
+    if (call->connection == 0) call->connection = bridge_take(call->pool);
+    return call->connection != 0;
+}
+
+bridge_call *bridge_start(int32_t operation, const char *texts, uint64_t count, bridge_call *call) {
+    if (!has_connection(call)) return NULL;
     const char *arguments[MOST_ARGUMENTS];
     count = unpack(texts, count, arguments);
     phantomdb_result *result = NULL;
     phantomdb_error error;
-    int32_t code = phantomdb_connection_start(connection_of(connection), operation, arguments,
+    int32_t code = phantomdb_connection_start(connection_of(call->connection), operation, arguments,
                                               count, &call->step, &result, &error);
-    note(code, result, &error, call);
+    return note(code, result, &error, call);
 }
 
-void bridge_start_request(uintptr_t connection, const char *texts, const void *body,
-                          uint64_t body_length, bridge_call *call) {
+bridge_call *bridge_start_request(const char *texts, const void *body, uint64_t body_length,
+                                  bridge_call *call) {
+    if (!has_connection(call)) return NULL;
     const char *of_line[2];
     unpack(texts, 2, of_line);
     phantomdb_result *result = NULL;
     phantomdb_error error;
     int32_t code =
-        phantomdb_connection_start_request(connection_of(connection), of_line[0], of_line[1], body,
-                                           body_length, &call->step, &result, &error);
-    note(code, result, &error, call);
+        phantomdb_connection_start_request(connection_of(call->connection), of_line[0], of_line[1],
+                                           body, body_length, &call->step, &result, &error);
+    return note(code, result, &error, call);
 }
 
-bridge_call *bridge_resume(uintptr_t connection, uintptr_t pool, bridge_call *call) {
+bridge_call *bridge_resume(bridge_call *call) {
     phantomdb_result *result = NULL;
     phantomdb_error error;
     int32_t code =
-        phantomdb_connection_resume(connection_of(connection), &call->step, &result, &error);
-    note(code, result, &error, call);
-    if (call->step.state != PHANTOMDB_STEP_OVER || pool == 0) return NULL;
-    bridge_call *ended = NULL;
-    collected = &ended;
-    // It fails only if the pool is closed, and has it back already.
-    phantomdb_pool_release(pool_of(pool), connection_of(connection), NULL);
-    collected = NULL;
-    return reversed(ended);
+        phantomdb_connection_resume(connection_of(call->connection), &call->step, &result, &error);
+    return note(code, result, &error, call);
 }
 
-void bridge_finish_here(uintptr_t connection, bridge_call *call) {
+bridge_call *bridge_finish_here(bridge_call *call) {
     phantomdb_result *result = NULL;
     phantomdb_error error;
-    int32_t code = phantomdb_connection_finish(connection_of(connection), &result, &error);
-    note(code, result, &error, call);
+    int32_t code = phantomdb_connection_finish(connection_of(call->connection), &result, &error);
+    call->step.state = PHANTOMDB_STEP_OVER;
+    return note(code, result, &error, call);
 }
 
-phantomdb_error *bridge_finish(uintptr_t connection, bridge_call *call) {
-    CALL(phantomdb_connection_finish_async, connection_of(connection), on_response, call,
+phantomdb_error *bridge_finish(bridge_call *call) {
+    CALL(phantomdb_connection_finish_async, connection_of(call->connection), on_response, call,
          &call->ticket);
 }
 
@@ -271,10 +281,10 @@ static void on_socket_closed(uint64_t number, void *user_data) {
 
 bridge_socket *bridge_closed_sockets(void) { return atomic_exchange(&closed, NULL); }
 
-bridge_watched bridge_watch(uintptr_t connection, bridge_socket *socket) {
+bridge_watched bridge_watch(const bridge_call *call, bridge_socket *socket) {
     bridge_watched watched = {0};
     phantomdb_error error;
-    int32_t code = phantomdb_connection_watch_socket(connection_of(connection),
+    int32_t code = phantomdb_connection_watch_socket(connection_of(call->connection),
                                                      socket == NULL ? NULL : on_socket_closed,
                                                      socket, &watched.descriptor, &error);
     watched.error = error_if(code, &error);
@@ -288,9 +298,13 @@ phantomdb_error *bridge_acquire_cancelled(uintptr_t pool) {
     CALL(phantomdb_pool_acquire_cancelled, pool_of(pool));
 }
 
-phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status) {
-    phantomdb_status_init(status, sizeof *status);
-    CALL(phantomdb_pool_status, pool_of(pool), status);
+bridge_numbers bridge_status(uintptr_t pool) {
+    bridge_numbers numbers;
+    phantomdb_error error;
+    phantomdb_status_init(&numbers.status, sizeof numbers.status);
+    int32_t code = phantomdb_pool_status(pool_of(pool), &numbers.status, &error);
+    numbers.error = error_if(code, &error);
+    return numbers;
 }
 
 bridge_outcome bridge_stats(uintptr_t pool) {

@@ -19,6 +19,9 @@ typedef struct bridge_call {
     // A cgo.Handle of the owner.
     uintptr_t owner;
     phantomdb_ticket *ticket;
+    // What a request is on, and where that is released afterwards; 0 if nowhere.
+    uintptr_t connection;
+    uintptr_t pool;
     // A connection or a result.
     uintptr_t value;
     // To be freed, if there is one.
@@ -31,9 +34,18 @@ typedef struct bridge_call {
 typedef struct bridge_outcome {
     uintptr_t value;
     phantomdb_error *error;
+} bridge_outcome;
+
+typedef struct bridge_released {
+    phantomdb_error *error;
     // The calls of others that it ended.
     bridge_call *done;
-} bridge_outcome;
+} bridge_released;
+
+typedef struct bridge_numbers {
+    phantomdb_status status;
+    phantomdb_error *error;
+} bridge_numbers;
 
 typedef struct bridge_count {
     int64_t count;
@@ -95,36 +107,42 @@ bridge_outcome bridge_try_acquire(uintptr_t pool);
 uintptr_t bridge_take(uintptr_t pool);
 // With neither a value nor an error the call is under way.
 bridge_outcome bridge_acquire(uintptr_t pool, bridge_call *call);
-bridge_outcome bridge_release(uintptr_t pool, uintptr_t connection, bool discard);
-bridge_outcome bridge_cancel(bridge_call *call);
+bridge_released bridge_release(uintptr_t pool, uintptr_t connection, bool discard);
+// Returns the calls that it ended.
+bridge_call *bridge_cancel(bridge_call *call);
 phantomdb_error *bridge_close(uintptr_t pool, int64_t timeout_ms, bridge_call *call);
 
-// Starts a request; the call has the step. `texts` are the arguments one after the other: each a 1
-// and a text with its NUL, or a 0 for NULL.
-void bridge_start(uintptr_t connection, int32_t operation, const char *texts, uint64_t count,
-                  bridge_call *call);
-void bridge_start_request(uintptr_t connection, const char *texts, const void *body,
-                          uint64_t body_length, bridge_call *call);
+// Requests. The call has the connection, and the pool that it is released to when the request is over;
+// both return the calls that are done by that. `texts` are the arguments one after the other: each a
+// 1 and a text with its NUL, or a 0 for NULL.
+
+// Starts it. Without a connection the call gets one of its pool, if an acquire would get one at once;
+// else it has none afterwards, and nothing has happened.
+bridge_call *bridge_start(int32_t operation, const char *texts, uint64_t count, bridge_call *call);
+bridge_call *bridge_start_request(const char *texts, const void *body, uint64_t body_length,
+                                  bridge_call *call);
+// Goes on with it.
+bridge_call *bridge_resume(bridge_call *call);
+// Lets a thread of the library carry it on.
+phantomdb_error *bridge_finish(bridge_call *call);
+// Carries it on with this thread.
+bridge_call *bridge_finish_here(bridge_call *call);
+// Releases its connection, if there is a pool for it.
+bridge_call *bridge_give_back(bridge_call *call);
 // Look at the arguments, and do nothing else.
 phantomdb_error *bridge_check(int32_t operation, const char *texts, uint64_t count);
 phantomdb_error *bridge_check_request(const char *texts, const void *body, uint64_t body_length);
-// Goes on with it; releases the connection if it is over and there is a pool to release it to, and
-// returns the calls that are done by that.
-bridge_call *bridge_resume(uintptr_t connection, uintptr_t pool, bridge_call *call);
-phantomdb_error *bridge_finish(uintptr_t connection, bridge_call *call);
-// Waits for its end on this thread.
-void bridge_finish_here(uintptr_t connection, bridge_call *call);
 
 // A duplicate of the descriptor of the socket that a request waits for, which Go's poller takes for one
 // that never blocks; bridge_block makes it again what it was. `socket`, if it is not NULL, will
 // be among the closed ones if there is no error.
-bridge_watched bridge_watch(uintptr_t connection, bridge_socket *socket);
+bridge_watched bridge_watch(const bridge_call *call, bridge_socket *socket);
 void bridge_block(int descriptor);
 
 // Counts an acquire that was cancelled before it began.
 phantomdb_error *bridge_acquire_cancelled(uintptr_t pool);
 
-phantomdb_error *bridge_status(uintptr_t pool, phantomdb_status *status);
+bridge_numbers bridge_status(uintptr_t pool);
 bridge_outcome bridge_stats(uintptr_t pool);
 bridge_outcome bridge_metrics(uintptr_t pool);
 phantomdb_error *bridge_reset(uintptr_t pool);
@@ -135,7 +153,7 @@ phantomdb_error *bridge_set_owner(uintptr_t connection, const char *owner);
 
 bridge_text bridge_read_text(uintptr_t result);
 bridge_shape bridge_read_shape(uintptr_t result);
-// The next values; none when there are no more.
+// The next values; fewer than the chunk has room for when there are no more.
 phantomdb_error *bridge_read(uintptr_t result, bridge_part part, bridge_chunk *chunk);
 bridge_count bridge_read_affected_rows(uintptr_t result);
 void bridge_free_result(uintptr_t result);

@@ -24,9 +24,6 @@ type call struct {
 	done chan struct{}
 	// texts holds arguments on their way to C.
 	texts []byte
-	// connection is what a request is on, and pool where that goes afterwards, if anywhere.
-	connection Connection
-	pool       Pool
 	// events is what its socket is watched for, and ready what is done then.
 	events C.int32_t
 	ready  func(uintptr) bool
@@ -81,7 +78,7 @@ func (it *call) wait(ctx context.Context) {
 	select {
 	case <-it.done:
 	case <-ctx.Done():
-		wake(C.bridge_cancel(it.c).done)
+		wake(C.bridge_cancel(it.c))
 		<-it.done
 	}
 }

@@ -31,6 +31,10 @@ func taken(it *C.phantomdb_error) error {
 	if it == nil {
 		return nil
 	}
+	return failureOf(it)
+}
+
+func failureOf(it *C.phantomdb_error) *Failure {
 	defer C.free(unsafe.Pointer(it))
 	return &Failure{
 		Code:       int32(it.code),

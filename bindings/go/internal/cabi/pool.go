@@ -41,16 +41,15 @@ func (p Pool) Acquire(ctx context.Context) (Connection, error) {
 	if ctx.Err() != nil {
 		return 0, p.cancelled(ctx)
 	}
-	connection := p.take()
-	if connection == 0 {
-		start := time.Now()
-		for i := 0; i < yields && connection == 0 && time.Since(start) < yieldingFor; i++ {
-			runtime.Gosched()
-			connection = p.take()
-		}
-	}
-	if connection != 0 {
+	if connection := p.take(); connection != 0 {
 		return connection, nil
+	}
+	start := time.Now()
+	for i := 0; i < yields && time.Since(start) < yieldingFor; i++ {
+		runtime.Gosched()
+		if connection := p.take(); connection != 0 {
+			return connection, nil
+		}
 	}
 	return p.wait(ctx)
 }
@@ -87,8 +86,8 @@ func (p Pool) Release(connection Connection, discard bool) error {
 
 // Status reads the pool's numbers.
 func (p Pool) Status() (Status, error) {
-	var it C.phantomdb_status
-	err := taken(C.bridge_status(C.uintptr_t(p), &it))
+	numbers := C.bridge_status(C.uintptr_t(p))
+	it := &numbers.status
 	return Status{
 		Available: int(it.available),
 		Used:      int(it.used),
@@ -96,7 +95,7 @@ func (p Pool) Status() (Status, error) {
 		Total:     int(it.total),
 		Min:       int(it.min),
 		Max:       int(it.max),
-	}, err
+	}, taken(numbers.error)
 }
 
 // StatsJSON is what the pool has done so far.

@@ -11,100 +11,88 @@ import (
 	"unsafe"
 )
 
-// Target is what a request is sent on: a connection, or a pool, which takes one for it alone.
-type Target interface {
-	// Run runs an operation; nil is an argument that is not given.
-	Run(ctx context.Context, operation Operation, arguments ...*string) (Result, error)
-	// Request sends a request that has no name.
-	Request(ctx context.Context, method, path string, body []byte) (Result, error)
-}
-
-// Run acquires a connection, runs an operation on it and gives it back.
+// Run acquires a connection, runs an operation on it and gives it back; nil is an argument that is not
+// given.
 func (p Pool) Run(ctx context.Context, operation Operation, arguments ...*string) (Result, error) {
-	if err := checkArguments(operation, arguments); err != nil {
-		return Result{}, err
-	}
-	connection, err := p.acquireFor(ctx, func(call *call) *C.phantomdb_error {
-		return C.bridge_check(C.int32_t(operation), call.pack(arguments...), C.uint64_t(len(arguments)))
-	})
-	if err != nil {
-		return Result{}, err
-	}
-	return connection.run(ctx, p, operation, arguments)
+	return run(ctx, p, 0, operation, arguments)
 }
 
 // Run runs an operation on the connection.
 func (c Connection) Run(ctx context.Context, operation Operation, arguments ...*string) (Result, error) {
+	return run(ctx, 0, c, operation, arguments)
+}
+
+// Request acquires a connection, sends a request that has no name on it and gives it back.
+func (p Pool) Request(ctx context.Context, method, path string, body []byte) (Result, error) {
+	return request(ctx, p, 0, method, path, body)
+}
+
+// Request sends a request that has no name on the connection.
+func (c Connection) Request(ctx context.Context, method, path string, body []byte) (Result, error) {
+	return request(ctx, 0, c, method, path, body)
+}
+
+func run(ctx context.Context, pool Pool, connection Connection, operation Operation, arguments []*string) (Result, error) {
 	if err := checkArguments(operation, arguments); err != nil {
 		return Result{}, err
 	}
-	return c.run(ctx, 0, operation, arguments)
+	number, count := C.int32_t(operation), C.uint64_t(len(arguments))
+	return send(ctx, pool, connection,
+		func(it *call) *C.bridge_call { return C.bridge_start(number, it.pack(arguments...), count, it.c) },
+		func(it *call) *C.phantomdb_error { return C.bridge_check(number, it.pack(arguments...), count) })
 }
 
-// Request acquires a connection, sends a request on it and gives it back.
-func (p Pool) Request(ctx context.Context, method, path string, body []byte) (Result, error) {
-	if err := checkLine(method, path); err != nil {
+func request(ctx context.Context, pool Pool, connection Connection, method, path string, body []byte) (Result, error) {
+	if err := checkText("method", method); err != nil {
 		return Result{}, err
 	}
-	connection, err := p.acquireFor(ctx, func(call *call) *C.phantomdb_error {
-		return C.bridge_check_request(call.pack(&method, &path), unsafe.Pointer(unsafe.SliceData(body)),
-			C.uint64_t(len(body)))
-	})
-	if err != nil {
+	if err := checkText("path", path); err != nil {
 		return Result{}, err
 	}
-	return connection.request(ctx, p, method, path, body)
+	start, length := unsafe.Pointer(unsafe.SliceData(body)), C.uint64_t(len(body))
+	return send(ctx, pool, connection,
+		func(it *call) *C.bridge_call {
+			return C.bridge_start_request(it.pack(&method, &path), start, length, it.c)
+		},
+		func(it *call) *C.phantomdb_error {
+			return C.bridge_check_request(it.pack(&method, &path), start, length)
+		})
 }
 
-// Request sends a request on the connection.
-func (c Connection) Request(ctx context.Context, method, path string, body []byte) (Result, error) {
-	if err := checkLine(method, path); err != nil {
-		return Result{}, err
-	}
-	return c.request(ctx, 0, method, path, body)
-}
-
-// acquireFor acquires a connection for a request, whose arguments are looked at first if that is not
-// done at once. (Where it is, the start of the request looks at them.)
-func (p Pool) acquireFor(ctx context.Context, check func(*call) *C.phantomdb_error) (Connection, error) {
+// send sends a request on the connection, or without one on a connection of the pool, which gets it back
+// afterwards.
+//
+// Where one is free, a single call into C takes it and sends. Where none is, check looks at the arguments
+// before anybody waits.
+func send(
+	ctx context.Context, pool Pool, connection Connection,
+	start func(*call) *C.bridge_call, check func(*call) *C.phantomdb_error,
+) (Result, error) {
+	it := newCall()
+	defer it.drop()
+	it.c.pool, it.c.connection = C.uintptr_t(pool), C.uintptr_t(connection)
 	if ctx.Err() == nil {
-		if connection := p.take(); connection != 0 {
-			return connection, nil
+		wake(start(it))
+		if it.c.connection != 0 {
+			return it.complete(ctx)
 		}
 	}
-	call := newCall()
-	err := taken(check(call))
-	call.drop()
-	if err != nil {
-		return 0, err
+	if connection == 0 {
+		if err := taken(check(it)); err != nil {
+			return Result{}, err
+		}
+		var err error
+		if connection, err = pool.wait(ctx); err != nil {
+			return Result{}, err
+		}
+		it.c.connection = C.uintptr_t(connection)
 	}
-	return p.wait(ctx)
-}
-
-// run runs an operation, and then gives the connection back if there is a pool for it.
-func (c Connection) run(ctx context.Context, pool Pool, operation Operation, arguments []*string) (Result, error) {
-	call := newCall()
-	defer call.drop()
-	call.connection, call.pool = c, pool
 	if ctx.Err() != nil {
-		call.giveBack()
+		it.giveBack()
 		return Result{}, ended(ctx)
 	}
-	C.bridge_start(C.uintptr_t(c), C.int32_t(operation), call.pack(arguments...), C.uint64_t(len(arguments)), call.c)
-	return call.complete(ctx)
-}
-
-func (c Connection) request(ctx context.Context, pool Pool, method, path string, body []byte) (Result, error) {
-	call := newCall()
-	defer call.drop()
-	call.connection, call.pool = c, pool
-	if ctx.Err() != nil {
-		call.giveBack()
-		return Result{}, ended(ctx)
-	}
-	C.bridge_start_request(C.uintptr_t(c), call.pack(&method, &path), unsafe.Pointer(unsafe.SliceData(body)),
-		C.uint64_t(len(body)), call.c)
-	return call.complete(ctx)
+	wake(start(it))
+	return it.complete(ctx)
 }
 
 // pack puts arguments where C finds them; see bridge_start.
@@ -130,13 +118,6 @@ func checkArguments(operation Operation, arguments []*string) error {
 		}
 	}
 	return nil
-}
-
-func checkLine(method, path string) error {
-	if err := checkText("method", method); err != nil {
-		return err
-	}
-	return checkText("path", path)
 }
 
 // checkText refuses what C would take for the text's end.

@@ -185,21 +185,42 @@ func (r Result) TakeNames() ([]string, error) {
 
 // read reads a part of the response, value by value.
 func (r Result) read(part C.bridge_part, take func(value *C.phantomdb_value) error) error {
-	chunk := (*C.bridge_chunk)(C.malloc(C.sizeof_bridge_chunk))
-	defer C.free(unsafe.Pointer(chunk))
+	chunk := newChunk()
+	defer dropChunk(chunk)
 	chunk.position = 0
 	for {
 		if err := taken(C.bridge_read(C.uintptr_t(r.handle), part, chunk)); err != nil {
 			return err
-		}
-		if chunk.count == 0 {
-			return nil
 		}
 		for i := range chunk.values[:int(chunk.count)] {
 			if err := take(&chunk.values[i]); err != nil {
 				return err
 			}
 		}
+		if int(chunk.count) < len(chunk.values) {
+			return nil
+		}
+	}
+}
+
+// spareChunks are those that were used, for later ones: as many as responses are read at once, and no
+// more than their room.
+var spareChunks = make(chan *C.bridge_chunk, 16)
+
+func newChunk() *C.bridge_chunk {
+	select {
+	case chunk := <-spareChunks:
+		return chunk
+	default:
+		return (*C.bridge_chunk)(C.malloc(C.sizeof_bridge_chunk))
+	}
+}
+
+func dropChunk(chunk *C.bridge_chunk) {
+	select {
+	case spareChunks <- chunk:
+	default:
+		C.free(unsafe.Pointer(chunk))
 	}
 }
 

@@ -59,7 +59,7 @@ func (it *call) watchSocket(number uint64) (*socket, error) {
 
 // open has Go's poller watch a socket. With c it is a new one, which the library will tell the end of.
 func (it *call) open(of *socket, c *C.bridge_socket) error {
-	watched := C.bridge_watch(C.uintptr_t(it.connection), c)
+	watched := C.bridge_watch(it.c, c)
 	if watched.error != nil {
 		if c != nil {
 			cgo.Handle(c.owner).Delete()

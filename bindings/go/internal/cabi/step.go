@@ -17,9 +17,7 @@ import (
 
 // complete carries a request on that was started, until it is over.
 func (it *call) complete(ctx context.Context) (Result, error) {
-	if it.c.step.state == C.PHANTOMDB_STEP_OVER {
-		it.giveBack()
-	} else {
+	if it.c.step.state != C.PHANTOMDB_STEP_OVER {
 		it.carryOn(ctx)
 	}
 	value, err := it.outcome()
@@ -56,19 +54,17 @@ func (it *call) carryOn(ctx context.Context) {
 }
 
 func (it *call) cut() {
-	_ = it.connection.Interrupt()
+	_ = Connection(it.c.connection).Interrupt()
 	it.interrupted <- struct{}{}
 }
 
 // resume goes on with the request. If it is over then, the connection is back in its pool.
-func (it *call) resume() {
-	wake(C.bridge_resume(C.uintptr_t(it.connection), C.uintptr_t(it.pool), it.c))
-}
+func (it *call) resume() { wake(C.bridge_resume(it.c)) }
 
 // finish lets a thread of the library carry the request on.
 func (it *call) finish(ctx context.Context) {
 	// Not noted at once: what the call has come to may be there before this is back.
-	refused := C.bridge_finish(C.uintptr_t(it.connection), it.c)
+	refused := C.bridge_finish(it.c)
 	switch {
 	case refused == nil:
 		it.wait(ctx)
@@ -85,19 +81,10 @@ func (it *call) finish(ctx context.Context) {
 
 // finishHere waits for the end of the request on this thread, for where nothing else can: at most one
 // for each connection.
-func (it *call) finishHere() {
-	C.bridge_finish_here(C.uintptr_t(it.connection), it.c)
-	it.c.step.state = C.PHANTOMDB_STEP_OVER
-	it.giveBack()
-}
+func (it *call) finishHere() { wake(C.bridge_finish_here(it.c)) }
 
 // giveBack gives the connection back, if there is a pool for it.
-func (it *call) giveBack() {
-	if it.pool != 0 {
-		// It fails only if the pool is closed, and has it back already.
-		_ = it.pool.Release(it.connection, false)
-	}
-}
+func (it *call) giveBack() { wake(C.bridge_give_back(it.c)) }
 
 // watch goes on with the request whenever its socket is ready, until that is to be watched for
 // something else, or no more.
