@@ -30,6 +30,7 @@ pub struct Database {
     pub file: PathBuf,
     presence: Arc<RwLock<()>>,
     writer: Arc<tokio::sync::Mutex<()>>,
+    closing: tokio::sync::Mutex<()>,
     dropping: watch::Sender<bool>,
 }
 
@@ -41,6 +42,7 @@ impl Database {
             file: folder.join(names::database_file(name)?),
             presence: Arc::default(),
             writer: Arc::default(),
+            closing: tokio::sync::Mutex::default(),
             dropping: watch::Sender::new(false),
         })
     }
@@ -115,6 +117,12 @@ impl Database {
                 )
             }),
         }
+    }
+
+    /// Waits for the right to close a session. Of two that close at once, each would find the other
+    /// still there, and neither would merge the log and remove it.
+    pub async fn close_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.closing.lock().await
     }
 
     /// Waits for the right to hold a session.

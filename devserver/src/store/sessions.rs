@@ -162,6 +162,8 @@ impl Sessions {
 
     /// Closes the database of a session; what it had not committed is rolled back.
     async fn closed(&self, mut session: Session) -> Option<Worker> {
+        let database = Arc::clone(&session.database);
+        let _turn = database.close_turn().await;
         let _ = self.chore(&mut session, Command::Close).await;
         let Session { worker, .. } = session;
         worker.is_alive().then_some(worker)

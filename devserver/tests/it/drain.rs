@@ -1,6 +1,7 @@
 use crate::support::{Server, wait_until};
 use serde_json::json;
 use std::net::TcpStream;
+use std::path::Path;
 
 #[test]
 fn a_request_in_flight_is_finished() {
@@ -29,14 +30,38 @@ fn a_request_in_flight_is_finished() {
         assert_eq!(response.header("connection"), Some("close"));
         assert!(busy.is_closed());
         assert_eq!(server.exit_code(), Some(0));
-        let left: Vec<_> = std::fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.starts_with('d'))
-            .collect();
-        assert_eq!(left, ["d.db"], "the log is merged at the end");
+        assert_eq!(files(folder.path()), ["d.db"], "the log is merged at the end");
         let server = Server::start(&data);
         assert_eq!(server.connect().value("SELECT n FROM t"), json!(1));
+    }
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with('d')).collect()
+}
+
+#[test]
+fn sessions_that_close_at_once_merge_the_log() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Server::start(&["--data", folder.path().to_str().unwrap()]);
+        let mut client = server.with_table();
+        let readers: Vec<_> = (0..12)
+            .map(|_| {
+                let mut reader = server.connect();
+                let open = reader.begin("");
+                reader.enter(&open);
+                reader.query("SELECT 1 FROM t").is(200);
+                reader
+            })
+            .collect();
+        client.query("INSERT INTO t (n) VALUES (1)").is(200);
+        server.signal("TERM");
+        drop(readers);
+        assert_eq!(server.exit_code(), Some(0));
+        assert_eq!(files(folder.path()), ["d.db"]);
     }
 }
 
