@@ -134,7 +134,7 @@
  *             do {
  *                 phantomdb_completion_queue_take(queue, 0, done, 8, &count, NULL);
  *                 for (uint64_t i = 0; i < count; i++, open--) failed |= show(&done[i]);
- *             } while (count > 0);
+ *             } while (count == 8);
  *         }
  *         phantomdb_pool_close(pool, NULL);
  *         phantomdb_completion_queue_free(queue, NULL);
@@ -1629,7 +1629,7 @@ int32_t phantomdb_pool_close_async(phantomdb_pool *pool,
  * `phantomdb_post_connection()`, `phantomdb_post_close()`) and the address of a
  * `phantomdb_completion_target`, which names the queue. When the call is over, it adds one
  * `phantomdb_completion` to the queue and wakes your loop, which calls
- * `phantomdb_completion_queue_take` until the queue is empty:
+ * `phantomdb_completion_queue_take` until it gets fewer completions than there is room for:
  *
  *     phantomdb_completion_target target = {.queue = queue, .user_data = call};
  *     phantomdb_pool_run_async(pool, PHANTOMDB_LIST_DATABASES, NULL, 0, phantomdb_post_result(),
@@ -1640,14 +1640,15 @@ int32_t phantomdb_pool_close_async(phantomdb_pool *pool,
  *     do {
  *         phantomdb_completion_queue_take(queue, 0, done, 16, &count, NULL);
  *         for (uint64_t i = 0; i < count; i++) finish(done[i].user_data, &done[i]);
- *     } while (count > 0);
+ *     } while (count == 16);
  *
  * The loop is woken by the function that was passed to `phantomdb_completion_queue_create`, by
  * the descriptor that `phantomdb_completion_queue_descriptor` returns, or by both. A thread with
- * nothing else to do may wait in `phantomdb_completion_queue_take` instead. The first completion
- * after a take that found the queue empty wakes the loop, and later ones don't until another
- * take has found it empty. So always take until nothing is left. What completes meanwhile, also
- * by your own releases and cancels, wakes nobody; the next take gets it.
+ * nothing else to do may wait in `phantomdb_completion_queue_take` instead. A take that gets
+ * fewer completions than there is room for has emptied the queue. The first completion after it
+ * wakes the loop, and later ones don't until another take gets fewer than there is room for. So
+ * always take until then. What completes between two takes, also by your own releases and
+ * cancels, wakes nobody if the first filled its array; the second gets it.
  *
  * Any number of pools may share a queue, and a pool may use any number of queues. Every function
  * may be called from any thread; if several threads take, each completion goes to one of them.
@@ -1735,8 +1736,9 @@ int32_t phantomdb_completion_queue_create(phantomdb_wake_callback wake,
 
 /**
  * Gives the descriptor that becomes readable when the queue wakes its loop, for poll, epoll and
- * the like. It stays readable until a take finds the queue empty. It is the same one each time,
- * and belongs to the library: only watch it. `phantomdb_completion_queue_free` closes it.
+ * the like. It stays readable until a take gets fewer completions than there was room for. It is
+ * the same one each time, and belongs to the library: only watch it.
+ * `phantomdb_completion_queue_free` closes it.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_OVERLOADED` if the system has no
  * descriptor left.
@@ -1747,7 +1749,8 @@ int32_t phantomdb_completion_queue_descriptor(phantomdb_completion_queue *queue,
 
 /**
  * Takes completions, in the order in which they came, and fills `completions`, which has room
- * for `capacity` of them. `*count` is their number; if it is 0, nothing is left.
+ * for `capacity` of them. `*count` is their number; if it is less than `capacity`, nothing is
+ * left, and the next completion wakes the loop.
  *
  * If the queue is empty, it waits for the first completion, at most `timeout_ms` milliseconds.
  * With 0, which is what an event loop needs, it never waits.
@@ -1764,9 +1767,9 @@ int32_t phantomdb_completion_queue_take(phantomdb_completion_queue *queue,
                                         phantomdb_error *error);
 
 /**
- * Lets no completion wake the loop until a take has found the queue empty. For a loop that is at
- * work, and will take before it sleeps: what its own releases and cancels complete does not wake
- * it then.
+ * Lets no completion wake the loop until a take gets fewer completions than there is room for.
+ * For a loop that is at work, and will take before it sleeps: what its own releases and cancels
+ * complete does not wake it then.
  *
  * Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
  */

@@ -17,9 +17,10 @@ type Wake = Box<dyn Fn() + Send + Sync>;
 
 /// Completions in the order in which they came, and what wakes the loop that takes them.
 ///
-/// A wake-up is *armed* when a take finds the queue empty. The next completion uses it up, and those
-/// that follow wake nobody: the loop takes until it finds nothing, so it finds them too. No
-/// wake-up is lost, and what the loop itself causes to complete while it takes costs none.
+/// A wake-up is *armed* when a take gets fewer completions than it asked for: it has emptied the queue
+/// then. The next completion uses the wake-up up, and those that follow wake nobody: the loop takes
+/// until it gets fewer than it asks for, so it finds them too. No wake-up is lost, and what completes
+/// while a full take is not the last one costs none.
 pub struct CompletionQueue<T> {
     /// The process that made it.
     generation: u64,
@@ -104,24 +105,33 @@ impl<T> CompletionQueue<T> {
         }
     }
 
-    /// Takes the oldest completions, `most` of them at most. If there are none, waits for one until
-    /// `deadline`; with no deadline, or once it has passed, there are none.
+    /// Takes the oldest completions, `most` of them at most, and says how many. If there are none, waits
+    /// for one until `deadline`; with no deadline, or once it has passed, there are none. `receive` is
+    /// handed each with the lock held, and must only put it where it belongs.
     ///
     /// # Errors
     /// `InvalidHandle` once the queue is closed; `WouldDeadlock` for a wait within a callback.
-    pub fn take(&self, most: usize, deadline: Option<Instant>) -> Result<Vec<T>> {
+    pub fn take(
+        &self,
+        most: usize,
+        deadline: Option<Instant>,
+        receive: impl FnMut(T),
+    ) -> Result<usize> {
         let mut state = self.state.lock();
         let mut is_over = deadline.is_none();
         loop {
             if state.is_closed {
                 return Err(freed());
             }
-            if !state.completions.is_empty() {
-                let count = state.completions.len().min(most);
-                return Ok(state.completions.drain(..count).collect());
+            let count = state.completions.len().min(most);
+            if count < most {
+                state.arm();
             }
-            state.arm();
-            let Some(deadline) = deadline.filter(|_| !is_over) else { return Ok(Vec::new()) };
+            if count > 0 {
+                state.completions.drain(..count).for_each(receive);
+                return Ok(count);
+            }
+            let Some(deadline) = deadline.filter(|_| !is_over) else { return Ok(0) };
             threads::refuse_in_callback("phantomdb_completion_queue_take with a timeout")?;
             state.waiting += 1;
             (state, is_over) = self.changed.wait_until(state, deadline);
@@ -129,12 +139,12 @@ impl<T> CompletionQueue<T> {
         }
     }
 
-    /// Lets nothing wake the loop until a take has found the queue empty.
+    /// Lets nothing wake the loop until a take gets fewer completions than it asks for.
     pub fn defer_wake(&self) {
         self.state.lock().is_armed = false;
     }
 
-    /// The descriptor that is readable from a wake-up on, until a take finds the queue empty.
+    /// The descriptor that is readable from a wake-up on, until a take gets fewer completions than it asks for.
     ///
     /// # Errors
     /// `Overloaded` if the system refuses one; `InvalidHandle` once the queue is closed.

@@ -35,7 +35,7 @@ pub(super) fn hold_during_fork() {
 /// `phantomdb_post_connection()`, `phantomdb_post_close()`) and the address of a
 /// `phantomdb_completion_target`, which names the queue. When the call is over, it adds one
 /// `phantomdb_completion` to the queue and wakes your loop, which calls
-/// `phantomdb_completion_queue_take` until the queue is empty:
+/// `phantomdb_completion_queue_take` until it gets fewer completions than there is room for:
 ///
 ///     phantomdb_completion_target target = {.queue = queue, .user_data = call};
 ///     phantomdb_pool_run_async(pool, PHANTOMDB_LIST_DATABASES, NULL, 0, phantomdb_post_result(),
@@ -46,14 +46,15 @@ pub(super) fn hold_during_fork() {
 ///     do {
 ///         phantomdb_completion_queue_take(queue, 0, done, 16, &count, NULL);
 ///         for (uint64_t i = 0; i < count; i++) finish(done[i].user_data, &done[i]);
-///     } while (count > 0);
+///     } while (count == 16);
 ///
 /// The loop is woken by the function that was passed to `phantomdb_completion_queue_create`, by
 /// the descriptor that `phantomdb_completion_queue_descriptor` returns, or by both. A thread with
-/// nothing else to do may wait in `phantomdb_completion_queue_take` instead. The first completion
-/// after a take that found the queue empty wakes the loop, and later ones don't until another
-/// take has found it empty. So always take until nothing is left. What completes meanwhile, also
-/// by your own releases and cancels, wakes nobody; the next take gets it.
+/// nothing else to do may wait in `phantomdb_completion_queue_take` instead. A take that gets
+/// fewer completions than there is room for has emptied the queue. The first completion after it
+/// wakes the loop, and later ones don't until another take gets fewer than there is room for. So
+/// always take until then. What completes between two takes, also by your own releases and
+/// cancels, wakes nobody if the first filled its array; the second gets it.
 ///
 /// Any number of pools may share a queue, and a pool may use any number of queues. Every function
 /// may be called from any thread; if several threads take, each completion goes to one of them.

@@ -87,8 +87,9 @@ fn waker(
 }
 
 /// Gives the descriptor that becomes readable when the queue wakes its loop, for poll, epoll and
-/// the like. It stays readable until a take finds the queue empty. It is the same one each time,
-/// and belongs to the library: only watch it. `phantomdb_completion_queue_free` closes it.
+/// the like. It stays readable until a take gets fewer completions than there was room for. It is
+/// the same one each time, and belongs to the library: only watch it.
+/// `phantomdb_completion_queue_free` closes it.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`; `PHANTOMDB_ERR_OVERLOADED` if the system has no
 /// descriptor left.
@@ -110,7 +111,8 @@ pub unsafe extern "C" fn phantomdb_completion_queue_descriptor(
 }
 
 /// Takes completions, in the order in which they came, and fills `completions`, which has room
-/// for `capacity` of them. `*count` is their number; if it is 0, nothing is left.
+/// for `capacity` of them. `*count` is their number; if it is less than `capacity`, nothing is
+/// left, and the next completion wakes the loop.
 ///
 /// If the queue is empty, it waits for the first completion, at most `timeout_ms` milliseconds.
 /// With 0, which is what an event loop needs, it never waits.
@@ -140,18 +142,20 @@ pub unsafe extern "C" fn phantomdb_completion_queue_take(
             }
             let timeout = from_ms("timeout_ms", timeout_ms)?;
             let deadline = (!timeout.is_zero()).then(|| Instant::now() + timeout.min(MAX_DURATION));
-            for (index, completion) in find(queue)?.take(most, deadline)?.into_iter().enumerate() {
-                completion.write(&mut *first.add(index));
-                *count += 1;
-            }
+            let mut next = first;
+            let taken = find(queue)?.take(most, deadline, |completion| {
+                completion.write(&mut *next);
+                next = next.add(1);
+            })?;
+            *count = taken as u64;
             Ok(())
         })
     }
 }
 
-/// Lets no completion wake the loop until a take has found the queue empty. For a loop that is at
-/// work, and will take before it sleeps: what its own releases and cancels complete does not wake
-/// it then.
+/// Lets no completion wake the loop until a take gets fewer completions than there is room for.
+/// For a loop that is at work, and will take before it sleeps: what its own releases and cancels
+/// complete does not wake it then.
 ///
 /// Errors: `PHANTOMDB_ERR_INVALID_HANDLE`.
 #[unsafe(no_mangle)]

@@ -80,14 +80,15 @@ static uint64_t take(environment *state, phantomdb_completion *done, uint64_t mo
     return count;
 }
 
-/* False once the queue is empty: its next completion wakes the loop then. */
+/* False once the queue is empty, which a take that gets fewer than it asks for shows: the next completion
+ * wakes the loop then. */
 static bool add_completions(napi_env env, environment *state, batch *to) {
     phantomdb_completion done[TAKEN];
     while (to->count < BATCH) {
         uint32_t room = BATCH - to->count;
-        uint64_t count = take(state, done, room < TAKEN ? room : TAKEN);
-        if (count == 0) return false;
+        uint64_t most = room < TAKEN ? room : TAKEN, count = take(state, done, most);
         for (uint64_t i = 0; i < count; i++) add_completion(env, state, to, &done[i]);
+        if (count < most) return false;
     }
     return true;
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::async_pool::CompletionQueue;
 use crate::os::clock;
 use crate::pool::model::FOREVER;
-use shuttle::thread::JoinHandle;
+use shuttle::thread::{JoinHandle, ThreadId};
 
 type Queue = CompletionQueue<Result<Lease>>;
 
@@ -17,13 +17,22 @@ struct State {
     is_woken: bool,
     /// In the wake function.
     waking: usize,
+    /// A loop that has not yet got fewer completions than it asked for.
+    taking: Option<ThreadId>,
 }
 
 impl Sleep {
     fn waker(&self) -> Option<Box<dyn Fn() + Send + Sync>> {
         let Sleep(shared) = self.clone();
         Some(Box::new(move || {
-            shared.0.lock().waking += 1;
+            let mut state = shared.0.lock();
+            assert_ne!(
+                state.taking,
+                Some(thread::current().id()),
+                "woken by itself while it takes"
+            );
+            state.waking += 1;
+            drop(state);
             thread::yield_now();
             let mut state = shared.0.lock();
             state.is_woken = true;
@@ -39,6 +48,15 @@ impl Sleep {
             state = changed.wait(state);
         }
         state.is_woken = false;
+    }
+
+    /// From now on its thread takes, and what it completes need not wake it.
+    fn is_taking(&self) {
+        self.0.0.lock().taking = Some(thread::current().id());
+    }
+
+    fn has_taken_all(&self) {
+        self.0.0.lock().taking = None;
     }
 
     fn is_waking(&self) -> bool {
@@ -66,16 +84,29 @@ fn callers(count: usize, pool: &Arc<CallbackPool>, queue: &Arc<Queue>) -> Vec<Jo
         .collect()
 }
 
-/// Takes until nothing is left, `most` at a time, and releases what it takes.
-fn take_all(queue: &Queue, most: usize, left: &mut usize) {
+/// Takes at most `most`, without waiting.
+fn take(queue: &Queue, most: usize) -> Vec<Result<Lease>> {
+    let mut taken = Vec::new();
+    let count = queue.take(most, None, |outcome| taken.push(outcome)).expect("the queue is open");
+    assert_eq!(count, taken.len());
+    taken
+}
+
+/// Takes until it gets fewer than it asks for, `most` at a time, and releases what it takes.
+fn take_all(sleep: &Sleep, queue: &Queue, most: usize, left: &mut usize) {
+    sleep.is_taking();
     loop {
-        let taken = queue.take(most, None).expect("the queue is open");
-        if taken.is_empty() {
-            return;
+        let taken = take(queue, most);
+        let is_full = taken.len() == most;
+        if !is_full {
+            sleep.has_taken_all();
         }
         *left -= taken.len();
         for outcome in taken {
             is_served(outcome);
+        }
+        if !is_full {
+            return;
         }
     }
 }
@@ -87,7 +118,7 @@ fn end(pool: &CallbackPool, queue: &Queue, callers: Vec<JoinHandle<()>>) {
 }
 
 #[test]
-fn rule_06_a_loop_that_takes_until_nothing_is_left_misses_no_completion() {
+fn rule_06_a_loop_that_takes_until_it_gets_fewer_than_it_asks_for_misses_no_completion() {
     Explore::with(1, 1, Validation::None).exhaustive(500).run_with(CallbackPool::new, |pool| {
         let sleep = Sleep::default();
         let queue = Arc::new(Queue::new(sleep.waker()));
@@ -95,7 +126,26 @@ fn rule_06_a_loop_that_takes_until_nothing_is_left_misses_no_completion() {
         let mut left = 3;
         while left > 0 {
             sleep.sleep();
-            take_all(&queue, 1, &mut left);
+            take_all(&sleep, &queue, 2, &mut left);
+        }
+        end(&pool, &queue, callers);
+    });
+}
+
+#[test]
+fn rule_06_a_loop_that_gets_as_many_as_it_asks_for_is_not_woken_by_what_it_completes() {
+    Explore::with(1, 1, Validation::None).run_with(CallbackPool::new, |pool| {
+        let sleep = Sleep::default();
+        let queue = Arc::new(Queue::new(sleep.waker()));
+        let mut left = 4;
+        let held = pool.pool().acquire().expect("it is free");
+        acquire(&pool, &queue, &Ticket::new());
+        acquire(&pool, &queue, &Ticket::new());
+        let callers = callers(2, &pool, &queue);
+        drop(held);
+        while left > 0 {
+            sleep.sleep();
+            take_all(&sleep, &queue, 1, &mut left);
         }
         end(&pool, &queue, callers);
     });
@@ -112,11 +162,12 @@ fn rule_06_a_loop_that_defers_its_wake_up_misses_no_completion() {
         acquire(&pool, &queue, &Ticket::new());
         // A turn of the loop that something else began.
         queue.defer_wake();
+        sleep.is_taking();
         drop(held);
-        take_all(&queue, 2, &mut left);
+        take_all(&sleep, &queue, 2, &mut left);
         while left > 0 {
             sleep.sleep();
-            take_all(&queue, 2, &mut left);
+            take_all(&sleep, &queue, 2, &mut left);
         }
         end(&pool, &queue, callers);
     });
@@ -131,14 +182,16 @@ fn rule_06_threads_that_wait_in_take_get_each_completion_once() {
             .map(|_| {
                 let queue = queue.clone();
                 thread::spawn(move || {
-                    let taken = queue.take(1, Some(clock::now() + FOREVER)).expect("it is open");
-                    assert_eq!(taken.len(), 1);
-                    taken.into_iter().for_each(is_served);
+                    let mut taken = None;
+                    let until = clock::now() + FOREVER;
+                    let count = queue.take(1, Some(until), |it| taken = Some(it));
+                    assert_eq!(count.expect("it is open"), 1);
+                    is_served(taken.expect("it was received"));
                 })
             })
             .collect();
         takers.into_iter().for_each(done);
-        assert!(queue.take(1, None).expect("it is open").is_empty());
+        assert!(take(&queue, 1).is_empty());
         end(&pool, &queue, callers);
     });
 }
