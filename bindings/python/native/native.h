@@ -64,8 +64,6 @@ typedef enum result_shape {
     /* A dict with rows and what is known of them. */
     SHAPE_QUERY,
 } result_shape;
-/* A shape has no more. */
-enum { SHAPE_BITS = 2 };
 result_shape shape_of_operation(int32_t operation);
 /* Frees the result. NULL with an exception set. */
 PyObject *value_of_result(phantomdb_result *result, result_shape shape);

@@ -109,19 +109,6 @@ static PyObject *pool_try_acquire(PyObject *self, PyObject *unused) {
     return (PyObject *)client;
 }
 
-/* _client(handle): of what a completion queue brought. */
-static PyObject *pool_client(PyObject *self, PyObject *handle) {
-    phantomdb_connection *connection = PyLong_AsVoidPtr(handle);
-    if (connection == NULL) {
-        if (!PyErr_Occurred()) raise_code(PHANTOMDB_ERR_INVALID_HANDLE, "That is not a connection");
-        return NULL;
-    }
-    connection_object *client = connection_new(pool_of(self));
-    if (client != NULL) client->handle = connection;
-    else phantomdb_pool_release(pool_of(self)->handle, connection, NULL);
-    return (PyObject *)client;
-}
-
 static PyObject *give_back(PyObject *self, PyObject *client,
                            int32_t (*how)(phantomdb_pool *, phantomdb_connection *, phantomdb_error *)) {
     phantomdb_error error;
@@ -317,7 +304,6 @@ static void pool_dealloc(PyObject *self) {
 static PyMethodDef methods[] = {
     {"_open", pool_open, METH_VARARGS, NULL},
     {"_acquire", pool_acquire, METH_VARARGS, NULL},
-    {"_client", pool_client, METH_O, NULL},
     {"_run", pool_run, METH_VARARGS, NULL},
     {"_request", pool_request, METH_VARARGS, NULL},
     {"_stats", pool_stats, METH_NOARGS, NULL},

@@ -49,6 +49,5 @@ bool tables_define(PyObject *module) {
            add(module, "version", PyUnicode_FromString(phantomdb_version())) &&
            add(module, "abi_version", PyLong_FromUnsignedLong(phantomdb_abi_version())) &&
            add(module, "LOG_WARNING", PyLong_FromLong(PHANTOMDB_LOG_WARNING)) &&
-           add(module, "INVALID_ARGUMENT", PyLong_FromLong(PHANTOMDB_ERR_INVALID_ARGUMENT)) &&
-           add(module, "CALL_NUMBERS", PyLong_FromUnsignedLongLong(UINTPTR_MAX >> SHAPE_BITS));
+           add(module, "INVALID_ARGUMENT", PyLong_FromLong(PHANTOMDB_ERR_INVALID_ARGUMENT));
 }

@@ -1,165 +1,141 @@
 """The asynchronous calls of an event loop, from their start to their end.
 
 Threads of the library post what a call has come to to the loop's completion queue, without Python;
-the loop watches the queue's descriptor and takes it out.
+the loop watches the queue's descriptor, and the queue tells the futures.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import weakref
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Callable
+from typing import Any
 
 from . import _native
 
-
-class _Call:
-    """A call that is under way."""
-
-    __slots__ = ("_ended", "_is_over", "_pool", "future", "is_abandoned")
-
-    def __init__(self, pool: _native.Pool | None = None) -> None:
-        #: None until somebody waits.
-        self.future: asyncio.Future[Any] | None = None
-        #: Nobody will ever take its outcome.
-        self.is_abandoned = False
-        #: Whose connection it brings, if it does.
-        self._pool = pool
-        self._is_over = False
-        self._ended: asyncio.Future[None] | None = None
-
-    def end(self, value: object) -> None:
-        """Take its outcome."""
-        if self._pool is not None and isinstance(value, int):
-            try:
-                value = self._pool._client(value)
-            except Exception as error:
-                value = error
-        if self.is_abandoned or self.future is None or self.future.done():
-            self.drop(value)
-        elif isinstance(value, BaseException):
-            self.future.set_exception(value)
-        else:
-            self.future.set_result(value)
-        self._is_over = True
-        if self._ended is not None:
-            self._ended.set_result(None)
-
-    def drop(self, value: object) -> None:
-        """Give back what nobody wants any more."""
-        if self._pool is not None and isinstance(value, _native.Connection):
-            self._pool.release(value)
-
-    async def is_ended(self) -> None:
-        """Wait for the end of a call that was cancelled, even if the task is cancelled again."""
-        while not self._is_over:
-            self._ended = asyncio.get_running_loop().create_future()
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(self._ended)
+_Future = asyncio.Future[Any]
 
 
 class Calls:
     """The calls of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        #: While this is there, no other loop has its id.
+        self._loop = loop
         self._queue = _native.CompletionQueue()
-        self._calls: dict[int, _Call] = {}
-        self._numbers = itertools.count()
+        #: For the futures that were cancelled, what is done once their calls are over.
+        self._cancelled: dict[_Future, _Future] = {}
         loop.add_reader(self._queue.fileno(), self._take)
 
     def _take(self) -> None:
-        for number, value in self._queue.take():
-            self._calls.pop(number).end(value)
+        for future, value in self._queue.take():
+            # One that is done already and was not cancelled has the value itself.
+            if future.cancelled():
+                _drop(value)
+                self._over(future).set_result(None)
 
-    async def run(
+    def run(
         self, target: _native.Pool | _native.Connection, operation: int, *arguments: str | None
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Run an operation on a pool or a client."""
-        call, ticket = self._begin(self._queue.run, target, operation, *arguments)
-        return await self._outcome(call, ticket)
+        future = self._loop.create_future()
+        return self._outcome(future, self._queue.run(future, target, operation, *arguments))
 
-    async def request(
+    def request(
         self,
         target: _native.Pool | _native.Connection,
         method: str,
         path: str,
         body: bytes | None,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Send a request on a pool or a client."""
-        call, ticket = self._begin(self._queue.request, target, method, path, body)
-        return await self._outcome(call, ticket)
+        future = self._loop.create_future()
+        return self._outcome(future, self._queue.request(future, target, method, path, body))
 
     async def acquire(self, pool: _native.Pool, timeout: float | None, owner: str | None) -> Any:
         """Take a client; if one is free, without another turn of the loop."""
-        call, client = self._begin(self._queue.acquire, pool, timeout, owner, brings=pool)
+        future = self._loop.create_future()
+        client = self._queue.acquire(future, pool, timeout, owner)
         if not isinstance(client, int):
             return client
-        client = await self._outcome(call, client)
+        client = await self._outcome(future, client)
         if owner is not None:
             client.set_owner(owner)
         return client
 
     async def close(self, pool: _native.Pool, timeout: float | None) -> None:
         """Close a pool; when the task is cancelled, at once."""
-        call, _ = self._begin(self._queue.close, pool, timeout)
-        future = call.future = asyncio.get_running_loop().create_future()
+        future = self._loop.create_future()
+        self._queue.close(future, pool, timeout)
         try:
             await future
         except asyncio.CancelledError:
             if future.cancelled():
-                self._begin(self._queue.close, pool, 0)
-                await call.is_ended()
+                hurried = self._loop.create_future()
+                self._queue.close(hurried, pool, 0)
+                self._abandon(hurried)
+                await self._is_over(future)
+            else:
+                self._abandon(future)
+            raise
+        except GeneratorExit:
+            self._abandon(future)
             raise
 
-    def _begin(
-        self,
-        begin: Callable[..., Any],
-        target: _native.Pool | _native.Connection,
-        *arguments: Any,
-        brings: _native.Pool | None = None,
-    ) -> tuple[_Call, Any]:
-        """Begin a call, which is known before: its end may come at once."""
-        number = next(self._numbers) % _native.CALL_NUMBERS
-        call = self._calls[number] = _Call(brings)
-        try:
-            begun = begin(target, number, *arguments)
-        except BaseException:
-            del self._calls[number]
-            raise
-        if isinstance(begun, _native.Connection):
-            del self._calls[number]
-        return call, begun
-
-    async def _outcome(self, call: _Call, ticket: int) -> Any:
-        try:
-            future = call.future = asyncio.get_running_loop().create_future()
-        except BaseException:
-            _native.cancel(ticket)
-            raise
+    async def _outcome(self, future: _Future, ticket: int) -> Any:
         try:
             return await future
         except asyncio.CancelledError:
             # The task was cancelled, so the call is; its end is waited for, that nothing be lost.
             if future.cancelled():
                 _native.cancel(ticket)
-                await call.is_ended()
-            elif future.exception() is None:
-                call.drop(future.result())
+                await self._is_over(future)
+            else:
+                self._abandon(future)
             raise
         except GeneratorExit:
             # The coroutine is thrown away, and can't wait.
-            call.is_abandoned = True
             _native.cancel(ticket)
+            self._abandon(future)
             raise
 
+    def _over(self, future: _Future) -> _Future:
+        """Give what is done once the call of a cancelled future is over.
 
-#: The loop itself holds its calls, as what watches the queue: else calls that a closed loop has
-#: left open would keep both for ever.
-_of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Calls]] = (
-    weakref.WeakKeyDictionary()
-)
+        Both who cancelled it and who is told of its end ask for it, in either order.
+        """
+        over = self._cancelled.pop(future, None)
+        if over is None:
+            over = self._cancelled[future] = self._loop.create_future()
+        return over
+
+    async def _is_over(self, future: _Future) -> None:
+        """Wait for the end of a call that was cancelled, even if the task is cancelled again."""
+        over = self._over(future)
+        while not over.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(over)
+
+    def _abandon(self, future: _Future) -> None:
+        """Give back what a call brings or has brought: nobody waits for it any more."""
+        # A loop that is closed can't be told, which matters to nobody.
+        with suppress(RuntimeError):
+            future.cancel()
+        if future.cancelled():
+            self._over(future)
+        elif future.exception() is None:
+            _drop(future.result())
+
+
+def _drop(value: object) -> None:
+    if isinstance(value, _native.Connection):
+        value.pool.release(value)
+
+
+#: By the numbers of the loops. A loop itself holds its calls, as what watches the queue: else calls
+#: that a closed loop has left open would keep both for ever.
+_of_loops: weakref.WeakValueDictionary[int, Calls] = weakref.WeakValueDictionary()
 
 
 def running_calls() -> Calls:
@@ -171,9 +147,7 @@ def running_calls() -> Calls:
             "no running event loop: phantomdb.aio needs one of asyncio. Under trio or curio, use "
             "phantomdb.pool in threads: await trio.to_thread.run_sync(pool.list_databases)"
         ) from None
-    held = _of_loops.get(loop)
-    calls = held() if held is not None else None
+    calls = _of_loops.get(id(loop))
     if calls is None:
-        calls = Calls(loop)
-        _of_loops[loop] = weakref.ref(calls)
+        calls = _of_loops[id(loop)] = Calls(loop)
     return calls

@@ -6,7 +6,7 @@ ends its call: one that waits leaves the queue, one in flight is cut.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, ClassVar
@@ -26,9 +26,9 @@ class Operations:
 
     __slots__ = ()
 
-    async def _ask(self, operation: int, *arguments: str | None) -> Any:
-        assert isinstance(self, (_native.Pool, _native.Connection))
-        return await running_calls().run(self, operation, *arguments)
+    def _ask(self, operation: int, *arguments: str | None) -> Coroutine[Any, Any, Any]:
+        target: Any = self
+        return running_calls().run(target, operation, *arguments)
 
     async def health_check(self) -> dict[str, Any]:
         """Ask the server how it is: ``status`` is "healthy" or "unhealthy"."""
@@ -120,8 +120,8 @@ class Operations:
 
         ``path`` begins with "/" and is sent as it is: percent-encode what needs it.
         """
-        assert isinstance(self, (_native.Pool, _native.Connection))
-        return await running_calls().request(self, method, path, ops.to_body(body))
+        target: Any = self
+        return await running_calls().request(target, method, path, ops.to_body(body))
 
 
 class PhantomDB(_native.Connection, Operations):

@@ -6,7 +6,6 @@ under gevent too, but a wait there stops every greenlet of the thread.
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import Any, Callable, ClassVar
 
@@ -22,39 +21,35 @@ __all__ = ["PhantomDB", "PhantomDBConnectionPool", "PhantomDBError", "connect", 
 
 
 class _Call:
-    """A call that is under way."""
+    """A call that is under way, as the receiver of its outcome."""
 
-    __slots__ = ("_is_abandoned", "_pool", "outcome")
+    __slots__ = ("_is_abandoned", "outcome")
 
-    def __init__(self, pool: _native.Pool | None) -> None:
+    def __init__(self) -> None:
         self.outcome: Any = AsyncResult()
-        #: Whose connection it brings, if it does.
-        self._pool = pool
         self._is_abandoned = False
 
-    def end(self, value: object) -> None:
+    def set_result(self, value: object) -> None:
         """Take its outcome."""
-        if self._pool is not None and isinstance(value, int):
-            try:
-                value = self._pool._client(value)
-            except BaseException as error:
-                value = error
         if self._is_abandoned:
-            self._drop(value)
-        elif isinstance(value, BaseException):
-            self.outcome.set_exception(value)
+            _drop(value)
         else:
             self.outcome.set(value)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Take its failure."""
+        self.outcome.set_exception(error)
 
     def abandon(self) -> None:
         """Give back what it brings or has brought: nobody waits for it any more."""
         self._is_abandoned = True
         if self.outcome.successful():
-            self._drop(self.outcome.value)
+            _drop(self.outcome.value)
 
-    def _drop(self, value: object) -> None:
-        if self._pool is not None and isinstance(value, _native.Connection):
-            self._pool.release(value)
+
+def _drop(value: object) -> None:
+    if isinstance(value, _native.Connection):
+        value.pool.release(value)
 
 
 class _Calls:
@@ -68,8 +63,6 @@ class _Calls:
         self.hub = get_hub()
         self.process = os.getpid()
         self._queue = _native.CompletionQueue()
-        self._calls: dict[int, _Call] = {}
-        self._numbers = itertools.count()
         # It may keep the hub from ending only while there are calls.
         self._watcher = self.hub.loop.io(self._queue.fileno(), 1, ref=False)
         self._watcher.start(self._take)
@@ -79,33 +72,23 @@ class _Calls:
             # A forked child has the watchers of its parent, whose calls are not its own.
             self._watcher.stop()
             return
-        for number, value in self._queue.take():
-            self._calls.pop(number).end(value)
-        self._watcher.ref = bool(self._calls)
+        self._queue.take()
+        self._watcher.ref = len(self._queue) > 0
 
     def _wait(
-        self,
-        begin: Callable[[int], Any],
-        cancel: Callable[[Any], object] = _native.cancel,
-        pool: _native.Pool | None = None,
+        self, begin: Callable[[_Call], Any], cancel: Callable[[Any], object] = _native.cancel
     ) -> Any:
         """Begin a call, and let other greenlets run until it is over."""
-        number = next(self._numbers) % _native.CALL_NUMBERS
-        call = self._calls[number] = _Call(pool)
-        try:
-            ticket = begin(number)
-        except BaseException:
-            del self._calls[number]
-            raise
+        call = _Call()
+        ticket = begin(call)
         if isinstance(ticket, _native.Connection):
-            del self._calls[number]
             return ticket
         self._watcher.ref = True
         try:
             return call.outcome.get()
         except BaseException:
             call.abandon()
-            if number in self._calls:
+            if not call.outcome.ready():
                 cancel(ticket)
             raise
 
@@ -113,27 +96,25 @@ class _Calls:
         self, target: _native.Pool | _native.Connection, operation: int, *arguments: str | None
     ) -> Any:
         """Run an operation on a pool or a client."""
-        return self._wait(lambda it: self._queue.run(target, it, operation, *arguments))
+        return self._wait(lambda it: self._queue.run(it, target, operation, *arguments))
 
     def request(
         self, target: _native.Pool | _native.Connection, method: str, path: str, body: bytes | None
     ) -> Any:
         """Send a request on a pool or a client."""
-        return self._wait(lambda it: self._queue.request(target, it, method, path, body))
+        return self._wait(lambda it: self._queue.request(it, target, method, path, body))
 
     def acquire(self, pool: _native.Pool, timeout: float | None, owner: str | None) -> Any:
         """Take a client; if one is free, no other greenlet runs meanwhile."""
-        return self._wait(lambda it: self._queue.acquire(pool, it, timeout, owner), pool=pool)
+        return self._wait(lambda it: self._queue.acquire(it, pool, timeout, owner))
 
     def close(self, pool: _native.Pool, timeout: float | None) -> None:
         """Close a pool; at once, when the greenlet is killed."""
 
         def hurry(_: object) -> None:
-            number = next(self._numbers) % _native.CALL_NUMBERS
-            self._queue.close(pool, number, 0)
-            self._calls[number] = _Call(None)
+            self._queue.close(_Call(), pool, 0)
 
-        self._wait(lambda it: self._queue.close(pool, it, timeout), cancel=hurry)
+        self._wait(lambda it: self._queue.close(it, pool, timeout), cancel=hurry)
 
 
 #: One for each thread, even where `threading` is patched.

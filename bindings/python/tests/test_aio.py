@@ -379,3 +379,65 @@ def test_rule_22_an_acquire_that_was_given_up_already_counts_once():
             pool.release(client)
 
     run(test)
+
+
+def test_the_loop_is_woken_once_for_what_completes_meanwhile(holding):
+    async def test():
+        loop, takes = asyncio.get_running_loop(), []
+
+        def add_reader(descriptor, callback):
+            type(loop).add_reader(loop, descriptor, lambda: takes.append(callback()))
+
+        loop.add_reader = add_reader
+        async with aio.create_pool(holding.url, 10, 10) as pool:
+            tasks = [asyncio.create_task(pool.health_check()) for _ in range(10)]
+            await until(lambda: holding.waiting == 10)
+            holding.release(10)
+            while pool.get_status()["used"]:
+                time.sleep(0.001)  # noqa: ASYNC251
+            assert takes == []
+            await asyncio.gather(*tasks)
+            # The last connection is back just before its completion is there.
+            assert 1 <= len(takes) <= 2
+
+    run(test)
+
+
+@pytest.mark.parametrize("comes", ["before", "after"])
+def test_an_acquire_that_is_thrown_away_gives_its_client_back(url, comes):
+    async def test():
+        async with aio.create_pool(url, 1, 1) as pool:
+            client = await pool.acquire()
+            waiting = pool.acquire()
+            future = waiting.send(None)
+            if comes == "before":
+                pool.release(client)
+                await until(future.done)
+            waiting.close()
+            if comes == "after":
+                pool.release(client)
+            await until(lambda: pool.status()["used"] == 0)
+            assert pool.status()["pending"] == 0
+            pool.release(await pool.acquire())
+
+    run(test)
+    # With a warning it would be the collector that has released it.
+    gc.collect()
+
+
+def test_a_request_that_is_thrown_away_is_silent(url, caplog):
+    async def test():
+        async with aio.create_pool(url, 1, 1) as pool:
+            for path in ("/databases", "/nothing"):
+                for is_awaited in (True, False):
+                    asking = pool.request("GET", path)
+                    future = asking.send(None)
+                    if is_awaited:
+                        await until(future.done)
+                    asking.close()
+                    del asking, future
+            await until(lambda: pool.status()["used"] == 0)
+            gc.collect()
+
+    run(test)
+    assert caplog.records == []

@@ -90,14 +90,15 @@ async def main():
     queue = _native.CompletionQueue()
     for it in known:
         for call in (
-            lambda: queue.run(it, 1, 2), lambda: queue.request(it, 1, "GET", "/", None),
-            lambda: queue.acquire(it, 1, None, None), lambda: queue.close(it, 1, None),
+            lambda: queue.run(None, it, 2), lambda: queue.request(None, it, "GET", "/", None),
+            lambda: queue.acquire(None, it, None, None), lambda: queue.close(None, it, None),
         ):
             try:
                 call()
             except (phantomdb.InvalidHandleError, TypeError):
                 continue
             raise AssertionError("it was accepted")
+    assert len(queue) == 0
     whole.close()
     del known, values
     gc.collect()

@@ -450,53 +450,60 @@ for number in range(400):
 calls()
 assert 10 < ended < 400, ended
 
-# What a loop takes out comes whole, late, or as a MemoryError, but it comes.
+# What a loop is told comes whole, late, or as a MemoryError, but it comes, and once.
 import select
 from phantomdb import _native
 queue = _native.CompletionQueue()
 SELECT = {name: number for number, name, *_ in _native.operations}["select"]
 rows = pool.select("d", "t")
+
+class Receiver:
+    def __init__(self):
+        self.told = []
+        self.set_result = self.set_exception = self.told.append
+
 late = errors = 0
 for number in range(60):
-    for id in (1, 2):
-        queue.run(pool, id, SELECT, "d", "t", None)
-    came = {}
-    while len(came) < 2:
-        assert select.select([queue], [], [], 20)[0], (number, came)
+    receivers = [Receiver(), Receiver()]
+    for receiver in receivers:
+        queue.run(receiver, pool, SELECT, "d", "t", None)
+    assert len(queue) == 2
+    while not all(receiver.told for receiver in receivers):
+        assert select.select([queue], [], [], 20)[0], number
         try:
             _testcapi.set_nomemory(number, number + 1 + number % 3)
-            taken = queue.take()
+            queue.take()
         except MemoryError:
             late += 1
-            continue
         finally:
             _testcapi.remove_mem_hooks()
-        came.update(taken)
-    for value in came.values():
+    assert len(queue) == len(queue.take()) == 0
+    for receiver in receivers:
+        [value] = receiver.told
         errors += isinstance(value, MemoryError)
         assert isinstance(value, MemoryError) or value == rows
 assert late and errors, (late, errors)
 
-# A connection whose number there is no memory for goes back to its pool.
+# A connection for whose client there is no memory goes back to its pool.
 refused = 0
 for number in range(20):
-    held = pool.acquire()
-    queue.acquire(pool, 1, 20, None)
+    held, receiver = pool.acquire(), Receiver()
+    queue.acquire(receiver, pool, 20, None)
     held.close()
     assert select.select([queue], [], [], 20)[0], number
     try:
         _testcapi.set_nomemory(number, number + 1)
-        taken = queue.take()
+        queue.take()
     except MemoryError:
-        taken = None
+        pass
     finally:
         _testcapi.remove_mem_hooks()
-    [(_, value)] = taken or queue.take()
-    if isinstance(value, int):
-        pool._client(value).close()
-    else:
-        assert isinstance(value, MemoryError), value
+    queue.take()
+    [value] = receiver.told
+    if isinstance(value, MemoryError):
         refused += 1
+    else:
+        value.close()
     assert pool.status()["used"] == 0, number
 assert refused
 print("whole")
