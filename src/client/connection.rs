@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::client::cancel::{Attached, CancelHandle, Canceller};
 use crate::client::connection_sockets::{ConnectionSockets, DialLimiter, SocketHandle};
 use crate::client::http::raw_response::RawResponse;
-use crate::client::http::request_head::{RequestHead, says_length};
+use crate::client::http::request_head::RequestHead;
 use crate::client::in_flight::{InFlight, UnreadResponse};
 use crate::client::outcome::{self, Tried};
 use crate::client::progress::Progress;
@@ -20,7 +20,7 @@ use crate::client::response::stop::Stop;
 use crate::client::routes::{self, Request, RequestKind, only_reads};
 use crate::client::transport::dial;
 use crate::client::transport::dial_permit::{DialPermit, SocketEvent};
-use crate::client::transport::endpoint::{AuthToken, Endpoint};
+use crate::client::transport::endpoint::{CarriedToken, Endpoint};
 use crate::client::transport::poller::Poller;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::tls;
@@ -28,10 +28,6 @@ use crate::client::transport::wire::Wire;
 use crate::error::{Code, Error, Result};
 use crate::os::threads::Uncancelled;
 
-const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
-const TRANSACTION: &str = "x-phantomdb-transaction";
-/// A request has no more of them.
-const MAX_HEADERS: usize = 7;
 /// So many characters of a transaction's id are shown.
 const MAX_ID: usize = 120;
 /// The most of a response, in bytes, that is read at once by a thread with other requests to serve:
@@ -52,7 +48,7 @@ pub struct Connection {
     /// Whether the last request, or a part of it, left this machine.
     sent: bool,
     /// What the last request carried.
-    token: Arc<AuthToken>,
+    token: CarriedToken,
     /// A request that no thread waits for is not over.
     is_busy: bool,
 }
@@ -60,14 +56,9 @@ pub struct Connection {
 impl Connection {
     /// A connection without a socket; nothing is sent before the first request.
     pub fn new(endpoint: Arc<Endpoint>, dial_limiter: Arc<dyn DialLimiter>) -> Connection {
+        let token = endpoint.token();
         let sockets = ConnectionSockets::new(endpoint, dial_limiter);
-        Connection {
-            sockets,
-            transaction: None,
-            sent: false,
-            token: Arc::default(),
-            is_busy: false,
-        }
+        Connection { sockets, transaction: None, sent: false, token, is_busy: false }
     }
 
     /// Opens the socket (permit, name look-up, TCP, TLS) if there is none.
@@ -100,7 +91,7 @@ impl Connection {
     #[cfg(fuzzing)]
     pub fn adopt(&mut self, stream: std::net::TcpStream) {
         let socket = Arc::new(crate::client::transport::socket::Socket::adopt(stream));
-        self.sockets.keep(crate::client::transport::wire::Wire::new(socket, None));
+        self.sockets.keep(Box::new(Wire::new(socket, None)));
     }
 
     /// Whether there is a socket. It may have been closed by the server since it was last used:
@@ -140,14 +131,13 @@ impl Connection {
         request: &Request,
         target: &str,
         deadline: RequestDeadline,
-    ) -> std::result::Result<RawResponse, RequestError> {
+    ) -> std::result::Result<RawResponse, Box<RequestError>> {
         if self.sockets.cancel.is_cancelled() {
             return Err(self.sockets.cancelled().into());
         }
         if self.sockets.with_wire(|_| ()).is_none() {
             return self.exchange(request, target, deadline, true);
         }
-        self.carry_token();
         let wire = match self.sockets.kept_wire() {
             Some(wire) => wire,
             // What is cancelled looks like what the server closed.
@@ -156,28 +146,7 @@ impl Connection {
             }
             None => return Err(ExchangeError::Lost(None).into()),
         };
-        let mut in_flight = self.begin_on(wire, request, target, deadline)?;
-        self.wait_for(&mut in_flight, request, &deadline)
-    }
-
-    /// Begins a request on this socket, which is kept if there is something wrong with the request.
-    fn begin_on(
-        &self,
-        wire: Wire,
-        request: &Request,
-        target: &str,
-        deadline: RequestDeadline,
-    ) -> Result<Box<InFlight>> {
-        let mut wire = Some(wire);
-        let in_flight = self.with_head(request, target, |head| {
-            let wire = wire.take().expect("it is taken once");
-            let body = request.body.as_deref();
-            Box::new(InFlight::new(&self.sockets, wire, head, body, deadline))
-        });
-        if let Some(wire) = wire {
-            self.sockets.keep(wire);
-        }
-        in_flight
+        self.exchange_on(wire, request, target, deadline)
     }
 
     /// Sends a request and waits for its response, until `deadline` or for `request_timeout`,
@@ -209,7 +178,7 @@ impl Connection {
         retry_until: Option<Instant>,
         canceller: Option<Arc<dyn Canceller>>,
     ) -> Result<Response> {
-        let target = self.target(request)?;
+        let target = self.checked_target(request)?;
         let deadline = self.request_deadline(retry_until.unwrap_or(deadline));
         let fresh = retry_until.is_some();
         self.in_flight(canceller, |connection| {
@@ -226,7 +195,7 @@ impl Connection {
         canceller: Option<Arc<dyn Canceller>>,
         poller: Option<&Poller>,
     ) -> Progress {
-        let target = match self.target(request) {
+        let target = match self.checked_target(request) {
             Ok(target) => target,
             Err(error) => return Progress::Done(Err(error)),
         };
@@ -237,32 +206,24 @@ impl Connection {
             return needs_thread;
         }
         self.sent = false;
-        self.carry_token();
         self.sockets.cancel.begin();
         let attached = Attached::new(canceller, &self.sockets.cancel);
         let deadline = self.request_deadline(deadline);
-        let in_flight = if self.sockets.cancel.is_cancelled() {
+        if self.sockets.cancel.is_cancelled() {
             self.sockets.keep(wire);
-            Err(self.sockets.cancelled())
-        } else {
-            self.begin_on(wire, request, &target, deadline)
-        };
-        match in_flight {
-            Ok(mut in_flight) => {
-                self.is_busy = true;
-                in_flight.set_attached(attached);
-                self.resume(request, in_flight)
-            }
-            Err(failed) => {
-                self.end_request(attached);
-                Progress::Done(self.conclude(request, &target, Err(failed.into()), &deadline))
-            }
+            self.end_request(attached);
+            let cancelled = Err(self.sockets.cancelled().into());
+            return Progress::Done(self.conclude(request, &target, cancelled, &deadline));
         }
+        let mut in_flight = Box::new(self.in_flight_on(wire, request, &target, deadline));
+        self.is_busy = true;
+        in_flight.set_attached(attached);
+        self.resume(request, in_flight)
     }
 
     /// Goes on with a request that [`Connection::start`] began.
     pub fn resume(&mut self, request: &Request, mut in_flight: Box<InFlight>) -> Progress {
-        let outcome = match in_flight.advance(request.body.as_deref(), false) {
+        let outcome = match in_flight.advance(request, false) {
             Some(outcome) => outcome,
             None if in_flight.until() > Instant::now() => return Progress::InFlight(in_flight),
             None => in_flight.time_out(),
@@ -296,6 +257,7 @@ impl Connection {
     /// # Errors
     ///
     /// As [`Connection::request`].
+    #[expect(clippy::boxed_local, reason = "in the box that `Progress` has it in")]
     pub fn read(&mut self, request: &Request, unread: Box<UnreadResponse>) -> Result<Response> {
         let UnreadResponse { response, deadline, attached } = *unread;
         let outcome = self.conclude_started(request, Ok(response), &deadline);
@@ -328,11 +290,7 @@ impl Connection {
     /// open transaction stays open.
     pub fn abandon(&mut self, mut in_flight: Box<InFlight>) {
         let deadline = *in_flight.deadline();
-        self.note_socket_event(
-            Some(&ExchangeError::Cancelled),
-            &in_flight.take_report(),
-            &deadline,
-        );
+        self.note_socket_event(Some(&ExchangeError::Cancelled), in_flight.report(), &deadline);
         let attached = in_flight.take_attached();
         // Gives the socket back, or closes it.
         drop(in_flight);
@@ -432,11 +390,6 @@ impl Connection {
         is_cancelled
     }
 
-    /// The next request carries the token that is in use now.
-    fn carry_token(&mut self) {
-        self.sockets.endpoint.token(&mut self.token);
-    }
-
     fn request_deadline(&self, deadline: Instant) -> RequestDeadline {
         RequestDeadline::request(deadline, self.sockets.endpoint.request_timeout, "request_timeout")
     }
@@ -453,6 +406,15 @@ impl Connection {
             RequestKind::Commit(id) => end("commit", id),
             RequestKind::Rollback(id) => end("rollback", id),
         }
+    }
+
+    /// The same, if the URL that it makes can be sent. Only who writes paths can get them wrong.
+    fn checked_target<'a>(&self, request: &'a Request) -> Result<Cow<'a, str>> {
+        let target = self.target(request)?;
+        if request.expected == Expected::Anything {
+            self.sockets.endpoint.check_target(&target)?;
+        }
+        Ok(target)
     }
 
     fn no_transaction(&self) -> Result<()> {
@@ -501,7 +463,7 @@ impl Connection {
     fn conclude_started(
         &mut self,
         request: &Request,
-        outcome: std::result::Result<RawResponse, RequestError>,
+        outcome: std::result::Result<RawResponse, Box<RequestError>>,
         deadline: &RequestDeadline,
     ) -> Result<Response> {
         let target = self.target(request)?;
@@ -513,7 +475,7 @@ impl Connection {
         &mut self,
         request: &Request,
         target: &str,
-        outcome: std::result::Result<RawResponse, RequestError>,
+        outcome: std::result::Result<RawResponse, Box<RequestError>>,
         deadline: &RequestDeadline,
     ) -> Result<Response> {
         let tried = self.tried(request, target);
@@ -623,7 +585,7 @@ impl Connection {
         target: &str,
         deadline: RequestDeadline,
         fresh: bool,
-    ) -> std::result::Result<RawResponse, RequestError> {
+    ) -> std::result::Result<RawResponse, Box<RequestError>> {
         self.sent = false;
         let outcome = self.exchange(request, target, deadline, fresh);
         self.send_again(request, target, deadline, outcome, fresh)
@@ -635,9 +597,9 @@ impl Connection {
         request: &Request,
         target: &str,
         deadline: RequestDeadline,
-        mut outcome: std::result::Result<RawResponse, RequestError>,
+        mut outcome: std::result::Result<RawResponse, Box<RequestError>>,
         mut was_sent_again: bool,
-    ) -> std::result::Result<RawResponse, RequestError> {
+    ) -> std::result::Result<RawResponse, Box<RequestError>> {
         loop {
             match &outcome {
                 Err(failed) if self.is_sent_again(request, failed, &deadline, was_sent_again) => {}
@@ -673,13 +635,20 @@ impl Connection {
         target: &str,
         deadline: RequestDeadline,
         fresh: bool,
-    ) -> std::result::Result<RawResponse, RequestError> {
-        let body = request.body.as_deref();
-        self.carry_token();
-        let mut in_flight = self.with_head(request, target, |head| {
-            let wire = self.sockets.wire(&deadline, fresh)?;
-            Ok::<_, Error>(InFlight::new(&self.sockets, wire, head, body, deadline))
-        })??;
+    ) -> std::result::Result<RawResponse, Box<RequestError>> {
+        let wire = self.sockets.wire(&deadline, fresh)?;
+        self.exchange_on(wire, request, target, deadline)
+    }
+
+    /// Sends a request over this socket, and waits for its response.
+    fn exchange_on(
+        &mut self,
+        wire: Box<Wire>,
+        request: &Request,
+        target: &str,
+        deadline: RequestDeadline,
+    ) -> std::result::Result<RawResponse, Box<RequestError>> {
+        let mut in_flight = self.in_flight_on(wire, request, target, deadline);
         self.wait_for(&mut in_flight, request, &deadline)
     }
 
@@ -689,10 +658,9 @@ impl Connection {
         in_flight: &mut InFlight,
         request: &Request,
         deadline: &RequestDeadline,
-    ) -> std::result::Result<RawResponse, RequestError> {
-        let body = request.body.as_deref();
+    ) -> std::result::Result<RawResponse, Box<RequestError>> {
         loop {
-            if let Some(outcome) = in_flight.advance(body, true) {
+            if let Some(outcome) = in_flight.advance(request, true) {
                 return self.note(in_flight, request, outcome, deadline);
             }
         }
@@ -705,16 +673,19 @@ impl Connection {
         request: &Request,
         outcome: std::result::Result<RawResponse, ExchangeError>,
         deadline: &RequestDeadline,
-    ) -> std::result::Result<RawResponse, RequestError> {
-        let report = in_flight.take_report();
+    ) -> std::result::Result<RawResponse, Box<RequestError>> {
+        let report = in_flight.report();
         self.sent |= report.written > 0;
-        self.note_socket_event(outcome.as_ref().err(), &report, deadline);
-        let is_closing = in_flight.is_closing();
+        self.note_socket_event(outcome.as_ref().err(), report, deadline);
+        let (reused, is_closing) = (report.reused, in_flight.is_closing());
         outcome
             .and_then(|response| {
-                outcome::of_response(response, &request.method, report.reused, is_closing)
+                outcome::of_response(response, &request.method, reused, is_closing)
             })
-            .map_err(|cause| RequestError { cause, report })
+            .map_err(|cause| {
+                let report = in_flight.take_report();
+                Box::new(RequestError { cause, report })
+            })
     }
 
     /// Tells the pool what the end of a request shows of its socket, if that is anything new.
@@ -755,48 +726,28 @@ impl Connection {
         }
     }
 
-    /// Calls `send` with what is to be written before the request's body.
-    fn with_head<T>(
-        &self,
+    /// A request that is to go over this socket, and is written.
+    #[inline]
+    fn in_flight_on(
+        &mut self,
+        wire: Box<Wire>,
         request: &Request,
         target: &str,
-        send: impl FnOnce(&RequestHead) -> T,
-    ) -> Result<T> {
+        deadline: RequestDeadline,
+    ) -> InFlight {
+        self.token.renew();
         let endpoint = &self.sockets.endpoint;
-        endpoint.check_target(target)?;
-        if self.transaction.as_ref().is_some_and(|id| !is_header_value(id)) {
-            return Err(Error::new(
-                Code::InvalidState,
-                "the id of the transaction fits no HTTP header",
-            ));
-        }
-        let mut headers: [(&str, &[u8]); MAX_HEADERS] = [("", b""); MAX_HEADERS];
-        let mut count = 0;
-        let mut add = |name, value| {
-            headers[count] = (name, value);
-            count += 1;
-        };
-        add("host", endpoint.host_header.as_bytes());
-        add("user-agent", USER_AGENT.as_bytes());
-        add("accept", b"*/*");
-        add("accept-encoding", b"identity");
-        if let Some(token) = &self.token.header {
-            add("authorization", token.as_bytes());
-        }
-        if let Some(id) = &self.transaction {
-            add(TRANSACTION, id.as_bytes());
-        }
-        if request.body.is_some() {
-            add("content-type", b"application/json");
-        }
-        let says_length = request.body.is_some() || says_length(&request.method);
-        Ok(send(&RequestHead {
+        let mut buffers = endpoint.spare_buffers.lend();
+        let head = RequestHead {
             method: &request.method,
             prefix: endpoint.prefix(),
             target,
-            headers: &headers[..count],
-            length: says_length.then(|| request.body.as_ref().map_or(0, Vec::len)),
-        }))
+            headers: &self.token.headers,
+            transaction: self.transaction.as_deref(),
+            body: request.body.as_deref(),
+        };
+        head.write(&mut buffers);
+        InFlight::new(&self.sockets, wire, buffers, deadline)
     }
 }
 

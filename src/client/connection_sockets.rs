@@ -59,10 +59,10 @@ pub(super) struct ConnectionSockets {
 #[derive(Default)]
 struct OpenSockets {
     /// The idle socket; taken out while a request uses it, and put back only if that ended well.
-    idle: Option<Wire>,
+    idle: Option<Box<Wire>>,
     /// A socket that a request left in a state that can't be trusted. It is open still, so that it
     /// can be closed gracefully, and the server doesn't count it beside its successor.
-    laid_aside: Option<Wire>,
+    laid_aside: Option<Box<Wire>>,
 }
 
 impl ConnectionSockets {
@@ -84,7 +84,7 @@ impl ConnectionSockets {
         self: &Arc<ConnectionSockets>,
         deadline: &RequestDeadline,
         fresh: bool,
-    ) -> Result<Wire> {
+    ) -> Result<Box<Wire>> {
         if self.cancel.is_cancelled() {
             return Err(self.cancelled());
         }
@@ -104,7 +104,7 @@ impl ConnectionSockets {
 
     /// The kept socket, if it can carry another request. One that is dead is closed; one that the
     /// server is about to close stays for [`ConnectionSockets::wire`] to close.
-    pub(super) fn kept_wire(&self) -> Option<Wire> {
+    pub(super) fn kept_wire(&self) -> Option<Box<Wire>> {
         let mut wire = self.take_wire()?;
         if !wire.probe() {
             self.discard(wire);
@@ -118,7 +118,10 @@ impl ConnectionSockets {
     }
 
     /// Opens a socket as soon as the limiter permits it, or takes the one that the limiter has.
-    pub(super) fn dial(self: &Arc<ConnectionSockets>, deadline: &RequestDeadline) -> Result<Wire> {
+    pub(super) fn dial(
+        self: &Arc<ConnectionSockets>,
+        deadline: &RequestDeadline,
+    ) -> Result<Box<Wire>> {
         self.finish_laid_aside(REPLACE_LINGER.min(deadline.left() / 2));
         loop {
             let Some(permit) = self.wait_for_permit(deadline)? else {
@@ -153,7 +156,11 @@ impl ConnectionSockets {
     }
 
     /// Opens a socket and gives the permit back.
-    pub(super) fn dial_with(&self, permit: DialPermit, deadline: &RequestDeadline) -> Result<Wire> {
+    pub(super) fn dial_with(
+        &self,
+        permit: DialPermit,
+        deadline: &RequestDeadline,
+    ) -> Result<Box<Wire>> {
         let deadline = deadline.at_most(self.endpoint.connect_timeout, "connect_timeout");
         let dialled = match self.cancel.is_cancelled() {
             true => Err(self.cancelled()),
@@ -221,7 +228,7 @@ impl ConnectionSockets {
 
     /// Lays a socket aside that is of no use any more, until it is closed. The server is told now;
     /// its own end is waited for later.
-    pub(super) fn lay_aside(&self, mut wire: Wire) {
+    pub(super) fn lay_aside(&self, mut wire: Box<Wire>) {
         let is_over = wire.finish(clock::now());
         self.cancel.forget();
         if !is_over {
@@ -242,17 +249,17 @@ impl ConnectionSockets {
         }
     }
 
-    pub(super) fn take_wire(&self) -> Option<Wire> {
+    pub(super) fn take_wire(&self) -> Option<Box<Wire>> {
         self.open.lock().idle.take()
     }
 
     /// Keeps a socket for the next request.
-    pub(super) fn keep(&self, wire: Wire) {
+    pub(super) fn keep(&self, wire: Box<Wire>) {
         self.open.lock().idle = Some(wire);
     }
 
     /// Closes a socket at once.
-    pub(super) fn discard(&self, wire: Wire) {
+    pub(super) fn discard(&self, wire: Box<Wire>) {
         self.cancel.forget();
         drop(wire);
     }
@@ -272,7 +279,7 @@ impl ConnectionSockets {
 
     /// Looks at the kept socket, or changes it.
     pub(super) fn with_wire<T>(&self, look: impl FnOnce(&mut Wire) -> T) -> Option<T> {
-        self.open.lock().idle.as_mut().map(look)
+        self.open.lock().idle.as_deref_mut().map(look)
     }
 }
 

@@ -12,11 +12,11 @@ use std::time::Instant;
 
 use crate::client::cancel::Attached;
 use crate::client::connection_sockets::ConnectionSockets;
-use crate::client::http::buffers::MAX_HEAD;
+use crate::client::http::buffers::{IoBuffers, MAX_HEAD};
 use crate::client::http::exchange::Exchange;
 use crate::client::http::raw_response::{RawResponse, ResponseError};
-use crate::client::http::request_head::RequestHead;
 use crate::client::request_error::{ExchangeError, Report};
+use crate::client::routes::Request;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::socket::OnClose;
 use crate::client::transport::wire::{Received, Wait, Wire, WireError};
@@ -35,7 +35,9 @@ const SLICE: usize = 128 * 1024;
 pub struct InFlight {
     sockets: Arc<ConnectionSockets>,
     /// There until the drop.
-    wire: Option<Wire>,
+    wire: Option<Box<Wire>>,
+    /// Lent by the endpoint until then.
+    buffers: IoBuffers,
     exchange: Exchange,
     deadline: RequestDeadline,
     /// How much of the request was handed over.
@@ -63,22 +65,21 @@ pub struct UnreadResponse {
 }
 
 impl InFlight {
-    /// A request that is to go over this socket. Nothing is sent yet.
+    /// A request that is to go over this socket, and is written into the buffers, with as much of
+    /// its body as there was room for. Nothing is sent yet.
+    #[inline]
     pub(super) fn new(
         sockets: &Arc<ConnectionSockets>,
-        mut wire: Wire,
-        head: &RequestHead,
-        body: Option<&[u8]>,
+        wire: Box<Wire>,
+        buffers: IoBuffers,
         deadline: RequestDeadline,
     ) -> InFlight {
-        wire.buffers.prepare(head.size(), body.map_or(0, <[u8]>::len));
-        let limit = sockets.endpoint.max_response_bytes;
-        let exchange = Exchange::begin(head, body, &mut wire.buffers, limit);
         InFlight {
             sockets: sockets.clone(),
             report: Report { reused: wire.is_kept(), is_first: !wire.used, ..Report::default() },
+            exchange: Exchange::new(sockets.endpoint.max_response_bytes),
             wire: Some(wire),
-            exchange,
+            buffers,
             deadline,
             sent: 0,
             is_begun: false,
@@ -101,6 +102,11 @@ impl InFlight {
     }
 
     /// What has become of it so far.
+    pub(super) fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The same, as the last that is asked.
     pub(super) fn take_report(&mut self) -> Report {
         mem::take(&mut self.report)
     }
@@ -118,7 +124,7 @@ impl InFlight {
     /// Whether the server meant its response to be the last on the socket, or did not read all of
     /// the request.
     pub(super) fn is_closing(&self) -> bool {
-        !self.exchange.may_go_on() || self.wire.as_ref().is_none_or(Wire::is_half_sent)
+        !self.exchange.may_go_on() || self.wire.as_ref().is_none_or(|wire| wire.is_half_sent())
     }
 
     /// The number of the socket that it goes over, by which the poller tells of it.
@@ -166,14 +172,14 @@ impl InFlight {
     /// done now: `None` means that there is more to do when the socket is ready.
     pub(super) fn advance(
         &mut self,
-        body: Option<&[u8]>,
+        request: &Request,
         may_wait: bool,
     ) -> Option<Result<RawResponse, ExchangeError>> {
         let wait = if may_wait { Wait::Until(self.deadline.until) } else { Wait::No };
         self.is_ready = false;
         let is_first = !mem::replace(&mut self.is_begun, true);
         if !self.is_sent {
-            match self.send(body.unwrap_or_default(), wait) {
+            match self.send(request.body.as_deref().unwrap_or_default(), wait) {
                 Ok(is_sent) => self.is_sent = is_sent,
                 Err(broken) => return Some(Err(self.cause(broken))),
             }
@@ -182,7 +188,7 @@ impl InFlight {
                 return None;
             }
         }
-        self.receive(wait).transpose()
+        self.receive(request, wait).transpose()
     }
 
     /// Whether all is sent now. (It always is if it may wait.)
@@ -190,16 +196,13 @@ impl InFlight {
         let Some(wire) = &mut self.wire else { return Ok(true) };
         let mut left = slice(wait);
         loop {
-            let buffers = mem::take(&mut wire.buffers);
-            let unsent = buffers.unsent(self.sent, body);
+            let unsent = self.buffers.unsent(self.sent, body);
             let unsent = &unsent[..unsent.len().min(left)];
             let length = unsent.len();
-            let sent = match length {
-                0 if !wire.has_unsent() => Ok(0),
-                _ => wire.send(unsent, wait, &mut self.report.written),
+            let count = match length {
+                0 if !wire.has_unsent() => 0,
+                _ => wire.send(unsent, wait, &mut self.report.written)?,
             };
-            wire.buffers = buffers;
-            let count = sent?;
             self.sent += count;
             if length == 0 && !wire.has_unsent() || wire.is_half_sent() {
                 return Ok(true);
@@ -215,7 +218,11 @@ impl InFlight {
         }
     }
 
-    fn receive(&mut self, wait: Wait) -> Result<Option<RawResponse>, ExchangeError> {
+    fn receive(
+        &mut self,
+        request: &Request,
+        wait: Wait,
+    ) -> Result<Option<RawResponse>, ExchangeError> {
         let mut left = slice(wait);
         for turn in 0.. {
             if (turn == TURN || left == 0) && matches!(wait, Wait::No) {
@@ -223,7 +230,7 @@ impl InFlight {
                 break;
             }
             let Some(wire) = &mut self.wire else { return Err(ExchangeError::Lost(None)) };
-            match self.exchange.read(&mut wire.buffers) {
+            match self.exchange.read(&request.method, &mut self.buffers) {
                 Ok(None) => {}
                 Ok(Some(response)) => return Ok(Some(self.complete(response))),
                 Err(error) => return Err(self.cause_of(error)),
@@ -231,14 +238,21 @@ impl InFlight {
             let received = match self.exchange.room() {
                 Ok(Some(room)) => {
                     let most = room.len().min(left);
-                    wire.receive_into(&mut room[..most], wait)
+                    let received = wire.receive(&mut room[..most], wait);
+                    if let Ok(Some(Received::Bytes(count))) = received {
+                        self.exchange.fill(count);
+                    }
+                    received
                 }
-                Ok(None) => wire.receive(wait),
+                Ok(None) => {
+                    let received = wire.receive(self.buffers.free(), wait);
+                    if let Ok(Some(Received::Bytes(count))) = received {
+                        self.buffers.add(count);
+                    }
+                    received
+                }
                 Err(error) => return Err(self.cause_of(error)),
             };
-            if let Ok(Some(Received::Bytes(count))) = received {
-                self.exchange.fill(count);
-            }
             // A cancel looks like the peer's end of the connection, and so like the end of a
             // response.
             if self.sockets.cancel.is_cancelled() {
@@ -271,8 +285,7 @@ impl InFlight {
         if self.exchange.is_of_error() {
             return Ok(self.exchange.give_up());
         }
-        let Some(wire) = &self.wire else { return Err(ExchangeError::Lost(None)) };
-        match self.exchange.end(&wire.buffers) {
+        match self.exchange.end(&self.buffers) {
             Ok(response) => Ok(Some(RawResponse { ragged, ..response })),
             Err(error) => Err(self.cause_of(error)),
         }
@@ -282,7 +295,8 @@ impl InFlight {
     fn complete(&mut self, response: RawResponse) -> RawResponse {
         self.is_complete = true;
         if let Some(wire) = &mut self.wire {
-            self.ended_well = self.exchange.may_go_on() && wire.is_clean();
+            self.ended_well =
+                self.exchange.may_go_on() && self.buffers.is_empty() && wire.is_clean();
             let until = |time| Instant::now().checked_add(time);
             wire.keep_alive_until = response.keep_alive.and_then(until);
         }
@@ -313,8 +327,8 @@ impl InFlight {
             ResponseError::HeadTooLarge => "its headers are larger than 64 KiB".to_owned(),
             ResponseError::Malformed(why) => why,
         };
-        if let (true, Some(wire)) = (self.exchange.is_in_head(), &self.wire) {
-            self.report.beginning = wire.buffers.input().to_vec();
+        if self.exchange.is_in_head() {
+            self.report.beginning = self.buffers.input().to_vec();
         }
         ExchangeError::Malformed(why)
     }
@@ -330,10 +344,10 @@ fn slice(wait: Wait) -> usize {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.sockets.endpoint.spare_buffers.give_back(mem::take(&mut self.buffers));
         let Some(mut wire) = self.wire.take() else { return };
         if self.ended_well {
             wire.used = true;
-            wire.buffers.shrink();
             self.sockets.keep(wire);
         } else if !self.is_heard || self.is_complete {
             // The server may be at work on the request, or have more to do before it closes what

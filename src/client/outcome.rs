@@ -69,15 +69,15 @@ impl<'a> Tried<'a> {
     /// The response, or the error that says why there is none.
     pub(super) fn outcome(
         &self,
-        outcome: std::result::Result<RawResponse, RequestError>,
+        outcome: std::result::Result<RawResponse, Box<RequestError>>,
         deadline: &RequestDeadline,
     ) -> Result<RawResponse> {
-        outcome.map_err(|failed| self.failed(failed, deadline))
+        outcome.map_err(|failed| self.failed(*failed, deadline))
     }
 
     /// The response, if its status is a 2xx.
     pub(super) fn check_status(&self, response: RawResponse) -> Result<RawResponse> {
-        let encoding = response.headers.get(header::CONTENT_ENCODING);
+        let encoding = response.header(header::CONTENT_ENCODING);
         if !response.status.is_success() {
             return Err(self.status_error(&response));
         }
@@ -99,7 +99,7 @@ impl<'a> Tried<'a> {
         let status = response.status;
         let mut why = status.to_string();
         if status.is_redirection() {
-            if let Some(location) = response.headers.get(header::LOCATION) {
+            if let Some(location) = response.header(header::LOCATION) {
                 why.push_str(&format!(
                     ": the server redirects to {}; set base_url to where it really is",
                     server_error::location(location.as_bytes(), &self.mask())
@@ -115,7 +115,7 @@ impl<'a> Tried<'a> {
             }
             _ => Code::Http,
         };
-        let after = retry_after(&response.headers);
+        let after = response.headers.as_deref().and_then(retry_after);
         // A server that asks to wait has not begun.
         let nothing_was_done = match status {
             StatusCode::TOO_MANY_REQUESTS => true,
@@ -139,7 +139,7 @@ impl<'a> Tried<'a> {
     }
 
     fn credentials_hint(&self, status: StatusCode) -> &'static str {
-        match (self.token.header.is_some(), status) {
+        match (self.token.has_token, status) {
             (false, _) => "; no token was sent: set the option `token`",
             (true, StatusCode::FORBIDDEN) => "; the token does not allow this",
             (true, _) => "; the token was not accepted: set the option `token` to a valid one",

@@ -35,22 +35,23 @@ pub(super) enum ExchangeError {
     GivenUp(Box<RawResponse>),
 }
 
-/// Why a request gave no response, and how far it came.
+/// Why a request gave no response, and how far it came. Passed on in a box, so that a request that
+/// got one pays nothing for it.
 #[derive(Debug)]
 pub(super) struct RequestError {
     pub(super) cause: ExchangeError,
     pub(super) report: Report,
 }
 
-impl From<Error> for RequestError {
+impl From<Error> for Box<RequestError> {
     fn from(error: Error) -> Self {
         ExchangeError::Error(error).into()
     }
 }
 
-impl From<ExchangeError> for RequestError {
+impl From<ExchangeError> for Box<RequestError> {
     fn from(cause: ExchangeError) -> Self {
-        RequestError { cause, report: Report::default() }
+        Box::new(RequestError { cause, report: Report::default() })
     }
 }
 

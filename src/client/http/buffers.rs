@@ -1,4 +1,6 @@
-//! The input and output buffers of a connection.
+//! The input and output buffers of a request in flight, which are lent to it.
+
+use crate::os::locks::Mutex;
 
 const INPUT: usize = 16 * 1024;
 const OUTPUT: usize = 8 * 1024;
@@ -6,6 +8,30 @@ const OUTPUT: usize = 8 * 1024;
 pub(in crate::client) const MAX_HEAD: usize = 64 * 1024;
 /// The most that is copied together to be sent at once.
 const MAX_OUTPUT: usize = 64 * 1024;
+/// So many buffers are kept, one and a half megabytes at most. With more requests in flight at a
+/// time, some allocate theirs.
+const MAX_SPARE: usize = 64;
+
+/// Buffers that no request has. They belong to one endpoint, so that what was sent to one server,
+/// or came from it, never stands in what is used for another; a forked child has its own.
+#[derive(Debug, Default)]
+pub(in crate::client) struct SpareBuffers(Mutex<Vec<IoBuffers>>);
+
+impl SpareBuffers {
+    /// Buffers for a request. They go back by [`SpareBuffers::give_back`].
+    pub(in crate::client) fn lend(&self) -> IoBuffers {
+        self.0.lock().pop().unwrap_or_default()
+    }
+
+    /// Keeps the buffers of a request that is over for another.
+    pub(in crate::client) fn give_back(&self, mut buffers: IoBuffers) {
+        buffers.reset();
+        let mut spare = self.0.lock();
+        if spare.len() < MAX_SPARE {
+            spare.push(buffers);
+        }
+    }
+}
 
 /// Buffers that are allocated at first use, grow for what needs it, and shrink afterwards.
 #[derive(Debug, Default)]
@@ -13,48 +39,34 @@ pub(in crate::client) struct IoBuffers {
     input: Vec<u8>,
     start: usize,
     end: usize,
+    /// What is to be sent.
     output: Vec<u8>,
-    /// How much of `output` is to be sent.
-    filled: usize,
     /// Whether the request's body is in there too, so that both leave in one piece.
     has_body: bool,
 }
 
 impl IoBuffers {
-    /// Makes room for a request with such a head and body.
-    pub(in crate::client) fn prepare(&mut self, head: usize, body: usize) {
-        let wanted = head.saturating_add(body).clamp(OUTPUT, MAX_OUTPUT).max(head);
-        if self.output.len() < wanted {
-            self.output.resize(wanted, 0);
-        }
-        self.filled = 0;
+    /// Where the head of a request goes, which has so many bytes at most.
+    pub(in crate::client) fn output(&mut self, head: usize) -> &mut Vec<u8> {
+        self.output.clear();
+        self.output.reserve(head.max(OUTPUT));
         self.has_body = false;
-    }
-
-    /// Where the next part of the head goes.
-    pub(in crate::client) fn output(&mut self) -> &mut [u8] {
-        &mut self.output[self.filled..]
-    }
-
-    /// So much of it was written.
-    pub(in crate::client) fn written(&mut self, count: usize) {
-        self.filled = (self.filled + count).min(self.output.len());
+        &mut self.output
     }
 
     /// Puts the body behind the head if there is room for it.
     pub(in crate::client) fn append(&mut self, body: &[u8]) {
-        if let Some(room) = self.output[self.filled..].get_mut(..body.len()) {
-            room.copy_from_slice(body);
-            self.filled += body.len();
+        if self.output.len().saturating_add(body.len()) <= MAX_OUTPUT {
+            self.output.extend_from_slice(body);
             self.has_body = true;
         }
     }
 
     /// What is to be sent next, after so many bytes of the request with this body.
     pub(in crate::client) fn unsent<'a>(&'a self, sent: usize, body: &'a [u8]) -> &'a [u8] {
-        match self.output[..self.filled].get(sent..) {
+        match self.output.get(sent..) {
             Some([]) | None if self.has_body => &[],
-            Some([]) | None => body.get(sent - self.filled..).unwrap_or_default(),
+            Some([]) | None => body.get(sent - self.output.len()..).unwrap_or_default(),
             Some(unsent) => unsent,
         }
     }
@@ -95,52 +107,65 @@ impl IoBuffers {
         self.start == self.end
     }
 
-    /// Gives back what only an unusually large request or response needed.
-    pub(in crate::client) fn shrink(&mut self) {
-        if self.output.len() > OUTPUT {
+    /// Forgets what is in there, and gives back what only an unusually large request or response
+    /// needed.
+    fn reset(&mut self) {
+        (self.start, self.end) = (0, 0);
+        if self.output.capacity() > OUTPUT {
             self.output = Vec::new();
         }
-        if self.input.len() > INPUT && self.is_empty() {
+        if self.input.len() > INPUT {
             self.input = Vec::new();
-            self.start = 0;
-            self.end = 0;
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
 
     #[test]
     fn nothing_is_allocated_before_it_is_needed_nor_kept_for_long() {
-        let mut buffers = IoBuffers::default();
+        let spare = SpareBuffers::default();
+        let mut buffers = spare.lend();
         assert_eq!((buffers.input.capacity(), buffers.output.capacity()), (0, 0));
-        buffers.prepare(20_000, 1_000_000);
-        assert_eq!(buffers.output().len(), MAX_OUTPUT);
-        buffers.prepare(100_000, 0);
-        assert_eq!(buffers.output().len(), 100_000);
-        buffers.shrink();
-        buffers.prepare(10, 10);
-        assert_eq!(buffers.output().len(), OUTPUT);
+        assert_eq!(buffers.output(100).capacity(), OUTPUT);
+        assert!(buffers.output(100_000).capacity() >= 100_000);
+        while !buffers.free().is_empty() {
+            let free = buffers.free().len();
+            buffers.add(free);
+        }
+        spare.give_back(buffers);
+        let buffers = spare.lend();
+        assert_eq!((buffers.input.capacity(), buffers.output.capacity()), (0, 0));
+    }
+
+    #[test]
+    fn a_bounded_number_of_buffers_is_kept_and_lent_again_empty() {
+        let spare = SpareBuffers::default();
+        let mut lent: Vec<IoBuffers> = (0..2 * MAX_SPARE).map(|_| spare.lend()).collect();
+        for buffers in &mut lent {
+            buffers.free()[..4].copy_from_slice(b"left");
+            buffers.add(4);
+        }
+        for buffers in lent {
+            spare.give_back(buffers);
+        }
+        assert_eq!(spare.0.lock().len(), MAX_SPARE);
+        let buffers = spare.lend();
+        assert_eq!((buffers.input(), buffers.input.len()), (&b""[..], INPUT));
     }
 
     #[test]
     fn a_small_body_leaves_with_its_head_and_a_large_one_after_it() {
         let mut buffers = IoBuffers::default();
-        let write_head = |buffers: &mut IoBuffers| {
-            buffers.output()[..4].copy_from_slice(b"head");
-            buffers.written(4);
-        };
-        buffers.prepare(4, 4);
-        write_head(&mut buffers);
+        buffers.output(4).extend_from_slice(b"head");
         buffers.append(b"body");
         assert_eq!(buffers.unsent(0, b"body"), b"headbody");
         assert_eq!(buffers.unsent(5, b"body"), b"ody");
         assert_eq!(buffers.unsent(8, b"body"), b"");
         let large = vec![b'x'; MAX_OUTPUT];
-        buffers.prepare(4, large.len());
-        write_head(&mut buffers);
+        buffers.output(4).extend_from_slice(b"head");
         buffers.append(&large);
         assert_eq!(buffers.unsent(0, &large), b"head");
         assert_eq!(buffers.unsent(4, &large).len(), MAX_OUTPUT);
@@ -161,7 +186,5 @@ mod tests {
         assert_eq!(buffers.free().len(), MAX_HEAD - 1);
         buffers.consume(1);
         assert!(buffers.is_empty());
-        buffers.shrink();
-        assert_eq!(buffers.free().len(), INPUT);
     }
 }

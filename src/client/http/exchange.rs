@@ -8,13 +8,11 @@ use ureq_proto::http::Method;
 use crate::client::http::buffers::IoBuffers;
 use crate::client::http::framing;
 use crate::client::http::raw_response::{RawResponse, ResponseError};
-use crate::client::http::request_head::RequestHead;
 use crate::client::http::response_body::{BodyEnd, BodyReader};
 use crate::client::http::response_head::HeadReader;
 
-/// A request that was written, and as much of its response as has come.
+/// As much as has come of the response to a request.
 pub(in crate::client) struct Exchange {
-    method: Method,
     max_response_bytes: u64,
     step: Step,
 }
@@ -28,17 +26,9 @@ enum Step {
 }
 
 impl Exchange {
-    /// Writes the request into the buffers, its head and as much of its body as there is room for.
-    pub(in crate::client) fn begin(
-        head: &RequestHead,
-        body: Option<&[u8]>,
-        buffers: &mut IoBuffers,
-        max_response_bytes: u64,
-    ) -> Exchange {
-        head.write(buffers);
-        buffers.append(body.unwrap_or_default());
-        let step = Step::Head(HeadReader::default());
-        Exchange { method: head.method.clone(), max_response_bytes, step }
+    /// Nothing has come.
+    pub(in crate::client) fn new(max_response_bytes: u64) -> Exchange {
+        Exchange { max_response_bytes, step: Step::Head(HeadReader::default()) }
     }
 
     /// Whether the head of the response is not complete.
@@ -56,13 +46,15 @@ impl Exchange {
         matches!(self.step, Step::Done(BodyEnd { may_go_on: true }))
     }
 
-    /// Takes in what is there; `None` if the response is not complete.
+    /// Takes in what is there of the response to a request of this method; `None` if that is not
+    /// complete.
     pub(in crate::client) fn read(
         &mut self,
+        method: &Method,
         buffers: &mut IoBuffers,
     ) -> Result<Option<RawResponse>, ResponseError> {
         if let Step::Head(head) = &mut self.step {
-            match head.read(&self.method, self.max_response_bytes, buffers)? {
+            match head.read(method, self.max_response_bytes, buffers)? {
                 Some(body) => self.step = Step::Body(body),
                 None => return Ok(None),
             }

@@ -1,7 +1,8 @@
 //! The fast path of a response's head: what nearly every response has, in few instructions and no
 //! allocations.
 //!
-//! A success of HTTP/1.1 that says how long its body is and keeps the connection takes it. Any
+//! A success of HTTP/1.1 that says how long its body is and keeps the connection takes it. If it is
+//! also written as most are, it is not even parsed, but only looked through ([`common`]). Any
 //! other response is ureq-proto's to understand; see `exchange`.
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub(in crate::client) enum Beginning {
 }
 
 /// A head that takes the fast path.
+#[derive(Debug, PartialEq, Eq)]
 pub(in crate::client) struct FastHead {
     pub(in crate::client) status: StatusCode,
     /// How many bytes the head has.
@@ -35,6 +37,83 @@ pub(in crate::client) struct FastHead {
 
 /// Looks at the beginning of the response to a request of this method.
 pub(in crate::client) fn look(method: &Method, input: &[u8]) -> Beginning {
+    match common(method, input) {
+        Some(head) => Beginning::FastHead(head),
+        None => parse(method, input),
+    }
+}
+
+/// A complete head without tabs, bytes that are not ASCII, or rare characters in names: what
+/// [`parse`] makes of it too.
+#[inline]
+fn common(method: &Method, input: &[u8]) -> Option<FastHead> {
+    let Some(&[tens, units, b' ']) = input.strip_prefix(b"HTTP/1.1 2")?.first_chunk() else {
+        return None;
+    };
+    if !tens.is_ascii_digit() || !units.is_ascii_digit() || *method == Method::HEAD {
+        return None;
+    }
+    let code = 200 + u16::from(tens - b'0') * 10 + u16::from(units - b'0');
+    let status = StatusCode::from_u16(code).ok().filter(|_| code != 204)?;
+    let mut fields = Fields::default();
+    let mut rest = after_line(input)?.1;
+    for _ in 0..=MAX_HEADERS {
+        if let Some(body) = rest.strip_prefix(b"\r\n") {
+            let size = input.len() - body.len();
+            return fields.head(status, size);
+        }
+        let (line, next) = after_line(rest)?;
+        let colon = line.iter().position(|byte| !IS_OF_NAME[usize::from(*byte)])?;
+        let (name, value) = line.split_at(colon);
+        if name.is_empty() || value[0] != b':' {
+            return None;
+        }
+        fields.add(name, value[1..].trim_ascii())?;
+        rest = next;
+    }
+    None
+}
+
+/// The characters of the names of headers that are in use.
+const IS_OF_NAME: [bool; 256] = {
+    let mut is_of_name = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        is_of_name[byte] =
+            (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'_');
+        byte += 1;
+    }
+    is_of_name
+};
+
+/// The first line and what comes after it, if the line is printable ASCII and ends with CR LF.
+fn after_line(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    /// The same byte eight times.
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    let mut at = 0;
+    let end = loop {
+        let Some(bytes) = input[at..].first_chunk() else {
+            let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
+            break at + input[at..].iter().position(|byte| !is_printable(byte))?;
+        };
+        let word = u64::from_le_bytes(*bytes);
+        // The highest bit of each byte that is not printable. Those after the first may be wrong,
+        // because a byte may borrow from the next or carry into it.
+        let below = word.wrapping_sub(each(b' ')) & !word;
+        let above = word.wrapping_add(each(1)) | word;
+        let found = (below | above) & each(0x80);
+        if found != 0 {
+            break at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    };
+    let (line, rest) = input.split_at(end);
+    Some((line, rest.strip_prefix(b"\r\n")?))
+}
+
+fn parse(method: &Method, input: &[u8]) -> Beginning {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut response = Response::new(&mut headers);
     let size = match response.parse(input) {
@@ -55,31 +134,52 @@ fn read(method: &Method, response: &Response, size: usize) -> Option<FastHead> {
         return None;
     }
     let status = StatusCode::from_u16(code).ok()?;
-    let (mut body, mut is_json, mut keep_alive) = (None, None, None);
+    let mut fields = Fields::default();
     for header in response.headers.iter() {
-        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-        if is("content-length") {
-            let length = whole_number(header.value)?;
-            if body.replace(length).is_some() {
-                return None;
-            }
-        } else if is("transfer-encoding")
-            || is("content-encoding")
-            || is("content_length")
-            || is("transfer_encoding")
-        {
-            return None;
-        } else if is("connection") {
-            if !header.value.eq_ignore_ascii_case(b"keep-alive") {
-                return None;
-            }
-        } else if is("content-type") && is_json.is_none() {
-            is_json = Some(is_of_json(header.value));
-        } else if is("keep-alive") && keep_alive.is_none() {
-            keep_alive = keep_alive_time(header.value);
-        }
+        fields.add(header.name.as_bytes(), header.value)?;
     }
-    Some(FastHead { status, size, body: body?, is_json, keep_alive })
+    fields.head(status, size)
+}
+
+/// The headers that matter.
+#[derive(Default)]
+struct Fields {
+    body: Option<u64>,
+    is_json: Option<bool>,
+    keep_alive: Option<Duration>,
+}
+
+impl Fields {
+    /// Takes note of a header; `None` if the response can't take the fast path.
+    fn add(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        // By their lengths first, because that is one look.
+        match name.len() {
+            14 if is("content-length") => {
+                let length = whole_number(value)?;
+                if self.body.replace(length).is_some() {
+                    return None;
+                }
+            }
+            12 if self.is_json.is_none() && is("content-type") => {
+                self.is_json = Some(is_of_json(value));
+            }
+            10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => return None,
+            10 if self.keep_alive.is_none() && is("keep-alive") => {
+                self.keep_alive = keep_alive_time(value);
+            }
+            14 if is("content_length") => return None,
+            16 if is("content-encoding") => return None,
+            17 if is("transfer-encoding") || is("transfer_encoding") => return None,
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn head(self, status: StatusCode, size: usize) -> Option<FastHead> {
+        let Fields { body, is_json, keep_alive } = self;
+        Some(FastHead { status, size, body: body?, is_json, keep_alive })
+    }
 }
 
 fn whole_number(digits: &[u8]) -> Option<u64> {
@@ -94,6 +194,9 @@ fn whole_number(digits: &[u8]) -> Option<u64> {
 
 /// Whether a Content-Type says that it is JSON.
 pub(in crate::client) fn is_of_json(content_type: &[u8]) -> bool {
+    if content_type == b"application/json" {
+        return true;
+    }
     let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let end = essence.len().saturating_sub(4);
     essence[end..].eq_ignore_ascii_case(b"json")
@@ -155,6 +258,49 @@ mod tests {
         let many = "x: y\r\n".repeat(MAX_HEADERS);
         assert!(!get(&format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{many}\r\n")));
         assert!(matches!(look(&Method::GET, b"HTTP/1.1 200 OK\r\nx:"), Beginning::Incomplete));
+    }
+
+    /// What a response that is parsed would be taken for too.
+    fn looked_through(head: &[u8]) -> Option<FastHead> {
+        let common = common(&Method::GET, head);
+        match (&common, parse(&Method::GET, head)) {
+            (Some(head), Beginning::FastHead(parsed)) => assert_eq!(*head, parsed),
+            (Some(_), _) => panic!("{} is taken for another", head.escape_ascii()),
+            (None, _) => {}
+        }
+        common
+    }
+
+    #[test]
+    fn a_head_that_is_looked_through_says_what_it_says_when_it_is_parsed() {
+        for head in [
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 30\r\n\r\n",
+            "HTTP/1.1 299 \r\nContent-Length:0\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n{}",
+            "HTTP/1.1 200 OK\r\nConnection: Keep-Alive\r\nKeep-Alive: timeout=5\r\nA:\r\n\
+             Content-Length:  7  \r\nContent-Type: text/html; charset=utf-8\r\n\r\n",
+        ] {
+            assert!(looked_through(head.as_bytes()).is_some(), "{head}");
+            for at in 0..head.len() {
+                assert_eq!(
+                    looked_through(&head.as_bytes()[..at]).is_some(),
+                    head[..at].contains("\r\n\r\n")
+                );
+                let mut other = head.as_bytes().to_vec();
+                for byte in 0..=255 {
+                    other[at] = byte;
+                    looked_through(&other);
+                    other.insert(at, byte);
+                    looked_through(&other);
+                    other.remove(at);
+                }
+            }
+        }
+        let many = |count| {
+            let more = "x: y\r\n".repeat(count);
+            looked_through(format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{more}\r\n").as_bytes())
+        };
+        assert!(many(MAX_HEADERS - 1).is_some());
+        assert_eq!(many(MAX_HEADERS), None);
     }
 
     #[test]

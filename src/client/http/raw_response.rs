@@ -3,7 +3,7 @@
 use std::collections::TryReserveError;
 use std::time::Duration;
 
-use ureq_proto::http::{HeaderMap, StatusCode};
+use ureq_proto::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::client::http::framing::FramingError;
 
@@ -11,8 +11,9 @@ use crate::client::http::framing::FramingError;
 #[derive(Debug)]
 pub(in crate::client) struct RawResponse {
     pub(in crate::client) status: StatusCode,
-    /// Empty for a response that took the fast path.
-    pub(in crate::client) headers: HeaderMap,
+    /// None for a response that took the fast path. In a box, so that a response costs little to
+    /// pass on.
+    pub(in crate::client) headers: Option<Box<HeaderMap>>,
     /// What its Content-Type says, if it has one.
     pub(in crate::client) is_json: Option<bool>,
     /// For how long the server said that it keeps the connection.
@@ -20,6 +21,12 @@ pub(in crate::client) struct RawResponse {
     pub(in crate::client) body: Vec<u8>,
     /// The body's end can't be trusted.
     pub(in crate::client) ragged: bool,
+}
+
+impl RawResponse {
+    pub(in crate::client) fn header(&self, name: HeaderName) -> Option<&HeaderValue> {
+        self.headers.as_ref()?.get(name)
+    }
 }
 
 /// What is wrong with a response.

@@ -1,8 +1,13 @@
 //! How a request is written: in few instructions, and without allocations.
 
-use ureq_proto::http::{HeaderValue, Method};
+use std::io::Write;
+
+use ureq_proto::http::Method;
 
 use crate::client::http::buffers::IoBuffers;
+
+/// Room for what is between the parts of a head, and for all that a body adds to it.
+const MORE: usize = 160;
 
 /// What is written before the body of a request.
 pub(in crate::client) struct RequestHead<'a> {
@@ -10,39 +15,40 @@ pub(in crate::client) struct RequestHead<'a> {
     /// What goes before the target, from the base URL.
     pub(in crate::client) prefix: &'a str,
     pub(in crate::client) target: &'a str,
-    pub(in crate::client) headers: &'a [(&'a str, &'a [u8])],
-    /// Of the body, if that is to be told.
-    pub(in crate::client) length: Option<usize>,
+    /// The headers that every request has, each with the end of its line.
+    pub(in crate::client) headers: &'a [u8],
+    /// The open transaction.
+    pub(in crate::client) transaction: Option<&'a str>,
+    pub(in crate::client) body: Option<&'a [u8]>,
 }
 
 impl RequestHead<'_> {
-    /// How many bytes it has, at most.
-    pub(in crate::client) fn size(&self) -> usize {
-        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
-        let line = self.method.as_str().len() + self.prefix.len() + self.target.len();
-        line + headers.sum::<usize>() + 64
-    }
-
-    /// Writes it; the buffers have room for [`RequestHead::size`].
+    /// Writes it into the buffers, and as much of the body as there is room for.
     pub(in crate::client) fn write(&self, buffers: &mut IoBuffers) {
-        let mut write = |bytes: &[u8]| {
-            buffers.output()[..bytes.len()].copy_from_slice(bytes);
-            buffers.written(bytes.len());
-        };
-        for part in [self.method.as_str(), " ", self.prefix, self.target, " HTTP/1.1\r\n"] {
-            write(part.as_bytes());
+        let method = self.method.as_str();
+        let parts = [method, self.prefix, self.target, self.transaction.unwrap_or_default()];
+        let size = parts.iter().map(|part| part.len()).sum::<usize>() + self.headers.len() + MORE;
+        let head = buffers.output(size);
+        for part in [method, " ", self.prefix, self.target, " HTTP/1.1\r\n"] {
+            head.extend_from_slice(part.as_bytes());
         }
-        for (name, value) in self.headers {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                write(part);
+        head.extend_from_slice(self.headers);
+        if let Some(id) = self.transaction {
+            for part in ["x-phantomdb-transaction: ", id, "\r\n"] {
+                head.extend_from_slice(part.as_bytes());
             }
         }
-        if let Some(length) = self.length {
-            write(b"content-length: ");
-            write(HeaderValue::from(length).as_bytes());
-            write(b"\r\n");
+        if self.body.is_some() {
+            head.extend_from_slice(b"content-type: application/json\r\n");
         }
-        write(b"\r\n");
+        if self.body.is_some() || says_length(self.method) {
+            // Memory has room for it, so that nothing can fail.
+            let _ = write!(head, "content-length: {}\r\n", self.body.map_or(0, <[u8]>::len));
+        }
+        head.extend_from_slice(b"\r\n");
+        if let Some(body) = self.body {
+            buffers.append(body);
+        }
     }
 }
 

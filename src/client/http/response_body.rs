@@ -2,9 +2,9 @@
 
 use std::mem;
 
+use ureq_proto::BodyMode;
 use ureq_proto::client::state::RecvBody;
 use ureq_proto::client::{Call, RecvBodyResult};
-use ureq_proto::{BodyMode, http::HeaderMap};
 
 use crate::client::http::buffers::IoBuffers;
 use crate::client::http::fast_path::FastHead;
@@ -88,7 +88,7 @@ impl BodyReader {
         max_response_bytes: u64,
     ) -> Result<BodyReader, ResponseError> {
         let FastHead { status, body, is_json, keep_alive, .. } = head;
-        let (headers, ragged) = (HeaderMap::new(), false);
+        let (headers, ragged) = (None, false);
         let head = RawResponse { status, headers, is_json, keep_alive, body: Vec::new(), ragged };
         BodyReader::new(head, Rest::Counted { filled: 0, left: body }, max_response_bytes)
     }
@@ -135,21 +135,23 @@ impl BodyReader {
     }
 
     fn read_counted(&mut self, buffers: &mut IoBuffers) -> Result<Option<BodyEnd>, ResponseError> {
-        loop {
-            if let Rest::Counted { filled, left: 0 } = self.rest {
-                self.response.body.truncate(filled);
-                return Ok(Some(BodyEnd { may_go_on: true }));
-            }
-            let input = buffers.input();
-            let room = self.room()?.unwrap_or_default();
-            let taken = input.len().min(room.len());
-            if taken == 0 {
-                return Ok(None);
-            }
-            room[..taken].copy_from_slice(&input[..taken]);
+        let Rest::Counted { filled, left } = &mut self.rest else { return Ok(None) };
+        let body = &mut self.response.body;
+        let input = buffers.input();
+        let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+        if taken > 0 {
+            body.truncate(*filled);
+            body.try_reserve(taken)?;
+            body.extend_from_slice(&input[..taken]);
             buffers.consume(taken);
-            self.fill(taken);
+            *filled += taken;
+            *left -= taken as u64;
         }
+        if *left > 0 {
+            return Ok(None);
+        }
+        body.truncate(*filled);
+        Ok(Some(BodyEnd { may_go_on: true }))
     }
 
     fn read_framed(

@@ -45,6 +45,9 @@ impl HeadReader {
         max_response_bytes: u64,
         buffers: &mut IoBuffers,
     ) -> Result<Option<BodyReader>, ResponseError> {
+        if buffers.is_empty() {
+            return Ok(None);
+        }
         while self.scan.is_worth_a_look(buffers.input()) {
             if !self.is_slow {
                 match fast_path::look(method, buffers.input()) {
@@ -99,11 +102,13 @@ impl HeadReader {
         let Some(response) = response else {
             return Err(ResponseError::Malformed("its head has no end".to_owned()));
         };
-        let (status, headers) = (response.status(), response.headers().clone());
+        let (head, ()) = response.into_parts();
+        let (status, headers) = (head.status, head.headers);
         let value = |name| headers.get(name).map(HeaderValue::as_bytes);
         let is_json = value(header::CONTENT_TYPE).map(fast_path::is_of_json);
         let keep_alive = value(KEEP_ALIVE).and_then(fast_path::keep_alive_time);
         let (body, ragged) = (Vec::new(), false);
+        let headers = Some(Box::new(headers));
         let head = RawResponse { status, headers, is_json, keep_alive, body, ragged };
         let is_last = self.is_last;
         let rest = match call.proceed() {

@@ -252,7 +252,7 @@ impl Connection {
     }
 
     /// What the server has said by now, if it ever does.
-    fn response(&mut self, mut wire: Wire, target: &str) -> Result<Response> {
+    fn response(&mut self, mut wire: Box<Wire>, target: &str) -> Result<Response> {
         if wire.socket().is_cancelled() {
             self.sockets.lay_aside(wire);
             return Err(Error::new(Code::Cancelled, "the request was interrupted"));

@@ -12,7 +12,7 @@ use crate::client::transport::wire::Wire;
 
 pub struct InFlight {
     pub(super) until: Instant,
-    pub(super) wire: Wire,
+    pub(super) wire: Box<Wire>,
     pub(super) attached: Attached,
 }
 

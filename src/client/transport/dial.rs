@@ -27,7 +27,7 @@ pub(in crate::client) fn dial(
     endpoint: &Endpoint,
     cancel: &CancelState,
     deadline: &RequestDeadline,
-) -> Result<Wire> {
+) -> Result<Box<Wire>> {
     let dial = Dial { endpoint, cancel, deadline };
     let addresses = match endpoint.literal_address() {
         Some(address) => vec![address],
@@ -117,9 +117,9 @@ impl Dial<'_> {
         connected.map(|()| socket)
     }
 
-    fn secure(&self, socket: Arc<Socket>) -> Result<Wire> {
-        let Some(tls) = &self.endpoint.tls else { return Ok(Wire::new(socket, None)) };
-        let mut wire = Wire::new(socket, Some(tls.session()?));
+    fn secure(&self, socket: Arc<Socket>) -> Result<Box<Wire>> {
+        let Some(tls) = &self.endpoint.tls else { return Ok(Box::new(Wire::new(socket, None))) };
+        let mut wire = Box::new(Wire::new(socket, Some(tls.session()?)));
         match wire.shake_hands(self.deadline.until) {
             Ok(()) => {
                 wire.opened_at = Instant::now();

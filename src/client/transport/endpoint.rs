@@ -1,17 +1,22 @@
 //! Where the connections of a pool go.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Cache};
 use ureq_proto::http::{HeaderValue, Uri};
 
+use crate::client::http::buffers::SpareBuffers;
 use crate::client::response::mask::Mask;
 use crate::client::transport::resolve::Resolver;
 use crate::client::transport::tls::Tls;
 use crate::config::{self, Options, Secret};
 use crate::error::{Error, Result};
+
+const USER_AGENT: &str = concat!("libphantomdb/", env!("CARGO_PKG_VERSION"));
 
 /// The server of a pool: URL, token, TLS settings, time-outs. Its connections share it by `Arc`;
 /// any thread may use it.
@@ -21,21 +26,65 @@ pub struct Endpoint {
     pub(in crate::client) resolver: Resolver,
     pub(in crate::client) tls: Option<Tls>,
     /// Not behind a lock, which a forked child might inherit held.
-    token: ArcSwap<AuthToken>,
+    token: Arc<ArcSwap<AuthToken>>,
     pub(in crate::client) request_timeout: Duration,
     pub(in crate::client) connect_timeout: Duration,
     pub(in crate::client) max_response_bytes: u64,
-    /// The value of the Host header.
-    pub(in crate::client) host_header: HeaderValue,
+    pub(in crate::client) spare_buffers: SpareBuffers,
 }
 
 /// What requests carry from now on, and what no text shows.
-#[derive(Clone, Debug, Default)]
 pub(in crate::client) struct AuthToken {
-    /// The value of the Authorization header.
-    pub(in crate::client) header: Option<HeaderValue>,
+    /// The headers of every request, each with the end of its line; the token is in one of them.
+    pub(in crate::client) headers: Vec<u8>,
+    pub(in crate::client) has_token: bool,
     /// Hides the token, and those that requests on their way may still carry.
     pub(in crate::client) mask: Mask,
+}
+
+/// What the last request of a connection carried.
+pub(in crate::client) struct CarriedToken {
+    /// Looks whether there is a newer one, in few instructions.
+    newest: Cache<Arc<ArcSwap<AuthToken>>, Arc<AuthToken>>,
+    carried: Arc<AuthToken>,
+}
+
+impl CarriedToken {
+    /// The next request carries what is in use now.
+    pub(in crate::client) fn renew(&mut self) {
+        let newest = self.newest.load();
+        if !Arc::ptr_eq(newest, &self.carried) {
+            self.carried = Arc::clone(newest);
+        }
+    }
+}
+
+impl Deref for CarriedToken {
+    type Target = AuthToken;
+
+    fn deref(&self) -> &AuthToken {
+        &self.carried
+    }
+}
+
+impl fmt::Debug for AuthToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthToken").field("has_token", &self.has_token).finish_non_exhaustive()
+    }
+}
+
+impl AuthToken {
+    fn new(url: &BaseUrl, header: Option<&HeaderValue>, mask: Mask) -> AuthToken {
+        let host = url.authority();
+        let headers = format!(
+            "host: {host}\r\nuser-agent: {USER_AGENT}\r\naccept: */*\r\naccept-encoding: identity\r\n"
+        );
+        let mut headers = headers.into_bytes();
+        if let Some(token) = header {
+            headers.extend([b"authorization: ", token.as_bytes(), b"\r\n"].concat());
+        }
+        AuthToken { headers, has_token: header.is_some(), mask }
+    }
 }
 
 impl Endpoint {
@@ -64,17 +113,16 @@ impl Endpoint {
             }
             None
         };
-        let host_header = HeaderValue::from_str(url.authority())
-            .map_err(|_| Error::invalid_argument("base_url", "its host fits no HTTP header"))?;
+        let token = AuthToken::new(&url, None, Mask::default());
         let endpoint = Endpoint {
             resolver: Resolver::new(&url.host, url.port),
             url,
             tls,
-            token: ArcSwap::default(),
+            token: Arc::new(ArcSwap::from_pointee(token)),
             request_timeout: options.request_timeout,
             connect_timeout: options.connect_timeout,
             max_response_bytes: options.max_response_bytes,
-            host_header,
+            spare_buffers: SpareBuffers::default(),
         };
         endpoint.set_token(options.token.clone())?;
         Ok(endpoint)
@@ -88,11 +136,11 @@ impl Endpoint {
             url: self.url.clone(),
             resolver: self.resolver.reborn(),
             tls: self.tls.as_ref().map(Tls::reborn),
-            token: ArcSwap::new(self.token.load_full()),
+            token: Arc::new(ArcSwap::new(self.token.load_full())),
             request_timeout: self.request_timeout,
             connect_timeout: self.connect_timeout,
             max_response_bytes: self.max_response_bytes,
-            host_header: self.host_header.clone(),
+            spare_buffers: SpareBuffers::default(),
         }
     }
 
@@ -109,25 +157,22 @@ impl Endpoint {
     pub fn set_token(&self, token: Option<Secret>) -> Result<()> {
         let mask = &self.token.load().mask;
         let token = match token {
-            None => AuthToken { header: None, mask: mask.clone() },
+            None => AuthToken::new(&self.url, None, mask.clone()),
             Some(secret) => {
                 config::check_token(&secret)?;
-                let mut header = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
+                let header = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
                     .map_err(|_| Error::invalid_argument("token", "fits no HTTP header"))?;
-                header.set_sensitive(true);
-                AuthToken { header: Some(header), mask: mask.and_token(secret.expose()) }
+                AuthToken::new(&self.url, Some(&header), mask.and_token(secret.expose()))
             }
         };
         self.token.store(Arc::new(token));
         Ok(())
     }
 
-    /// What a request carries now; `carried` if that has not changed.
-    pub(in crate::client) fn token(&self, carried: &mut Arc<AuthToken>) {
-        let token = self.token.load();
-        if !Arc::ptr_eq(&token, carried) {
-            *carried = Arc::clone(&token);
-        }
+    /// What requests of one connection carry.
+    pub(in crate::client) fn token(&self) -> CarriedToken {
+        let newest = Cache::new(Arc::clone(&self.token));
+        CarriedToken { newest, carried: self.token.load_full() }
     }
 
     /// Hides what requests carry now.
@@ -363,21 +408,22 @@ mod tests {
     fn a_token_can_be_rotated_and_is_never_shown() {
         let options = Options { token: Some(Secret::new("hush1")), ..Options::default() };
         let endpoint = Endpoint::new(&options).unwrap();
-        let carried = || {
-            let mut token = Arc::default();
-            endpoint.token(&mut token);
-            token.header.clone()
+        let mut token = endpoint.token();
+        let mut carried = || {
+            token.renew();
+            String::from_utf8(token.headers.clone()).unwrap()
         };
-        assert_eq!(carried().unwrap(), "Bearer hush1");
+        assert!(carried().ends_with("\r\nauthorization: Bearer hush1\r\n"));
         assert!(endpoint.set_token(Some(Secret::new("a b"))).is_err());
-        assert_eq!(carried().unwrap(), "Bearer hush1");
+        assert!(carried().ends_with("\r\nauthorization: Bearer hush1\r\n"));
         assert_eq!(endpoint.mask().excerpt(b"no hush1 here"), "no [token] here");
         endpoint.set_token(Some(Secret::new("second2"))).unwrap();
+        assert!(carried().ends_with("\r\nauthorization: Bearer second2\r\n"));
         assert_eq!(endpoint.mask().excerpt(b"no hush1, no second2"), "no [token], no [token]");
-        let debug = format!("{endpoint:?}");
+        let debug = format!("{endpoint:?} {:?}", endpoint.token.load());
         assert!(!debug.contains("hush1") && !debug.contains("second2"), "{debug}");
         endpoint.set_token(None).unwrap();
-        assert_eq!(carried(), None);
+        assert!(!carried().contains("authorization"));
         assert_eq!(endpoint.mask().excerpt(b"no second2 here"), "no [token] here");
     }
 }

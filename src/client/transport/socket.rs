@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::cancel::Wait;
+use crate::os::clock;
 use crate::os::locks::Mutex;
 use crate::os::socket::{OsSocket, Readiness};
 use crate::os::threads::Uncancelled;
@@ -170,7 +171,10 @@ impl Socket {
         wait_limit: &mut Duration,
     ) -> io::Result<usize> {
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let mut left = until.saturating_duration_since(clock::recent());
+            if left <= EXACT * 2 {
+                left = until.saturating_duration_since(Instant::now());
+            }
             // Without this a peer that never pauses would be listened to for ever.
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());

@@ -1,13 +1,11 @@
-//! An open socket, with TLS where the URL says so, and its buffers.
+//! An open socket, with TLS where the URL says so.
 
 use std::io::{self, Read, Write};
-use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConnection;
 
-use crate::client::http::buffers::IoBuffers;
 use crate::client::transport::socket::{Peek, Socket};
 
 /// How many reads of post-handshake records a probe makes before it takes the peer for a flood.
@@ -60,13 +58,12 @@ impl Received {
     }
 }
 
-/// An open socket, with TLS where the URL says so, and its buffers.
+/// An open socket, with TLS where the URL says so.
 #[derive(Debug)]
 pub(in crate::client) struct Wire {
     socket: Arc<Socket>,
     tls: Option<Box<ClientConnection>>,
     wait_limit: Duration,
-    pub(in crate::client) buffers: IoBuffers,
     pub(in crate::client) opened_at: Instant,
     /// Until when the server said it keeps the connection.
     pub(in crate::client) keep_alive_until: Option<Instant>,
@@ -81,7 +78,6 @@ impl Wire {
             socket,
             tls: tls.map(Box::new),
             wait_limit: Duration::ZERO,
-            buffers: IoBuffers::default(),
             opened_at: Instant::now(),
             keep_alive_until: None,
             used: false,
@@ -124,19 +120,8 @@ impl Wire {
         self.flush_tls(wait, &mut written).map(drop)
     }
 
-    /// Receives something into the input buffer; `None` if nothing is there and it may not wait.
-    pub(in crate::client) fn receive(&mut self, wait: Wait) -> Result<Option<Received>, WireError> {
-        let mut buffers = mem::take(&mut self.buffers);
-        let received = self.receive_into(buffers.free(), wait);
-        if let Ok(Some(Received::Bytes(count))) = received {
-            buffers.add(count);
-        }
-        self.buffers = buffers;
-        received
-    }
-
     /// Receives something into `free`; `None` if nothing is there and it may not wait.
-    pub(in crate::client) fn receive_into(
+    pub(in crate::client) fn receive(
         &mut self,
         free: &mut [u8],
         wait: Wait,
@@ -329,10 +314,10 @@ impl Wire {
         false
     }
 
-    /// Whether an exchange that has just ended left the connection fit for the next.
+    /// Whether an exchange that has just ended, and understood all that was received, left the
+    /// connection fit for the next.
     pub(in crate::client) fn is_clean(&mut self) -> bool {
         !self.half_sent
-            && self.buffers.is_empty()
             && self.tls.as_mut().is_none_or(|tls| {
                 tls.process_new_packets().is_ok_and(|state| {
                     state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed()

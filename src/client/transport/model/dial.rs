@@ -14,7 +14,7 @@ pub(in crate::client) fn dial(
     _endpoint: &Endpoint,
     cancel: &CancelState,
     deadline: &RequestDeadline,
-) -> Result<Wire> {
+) -> Result<Box<Wire>> {
     let (number, becomes) = server::begin_dial();
     let opened = connect(number, becomes, cancel, deadline);
     if opened.is_err() {
@@ -29,7 +29,7 @@ fn connect(
     becomes: Dial,
     cancel: &CancelState,
     deadline: &RequestDeadline,
-) -> Result<Wire> {
+) -> Result<Box<Wire>> {
     let socket = Arc::new(Socket::new(number));
     cancel.wait_for(socket.clone()).map_err(|_| cancelled())?;
     shuttle::thread::yield_now();
@@ -37,7 +37,7 @@ fn connect(
         Dial::Hangs if socket.hang(deadline.until) => Err(cancelled()),
         Dial::Hangs => Err(Error::new(Code::Timeout, "Timeout: the dial hung")),
         _ if socket.is_cancelled() => Err(cancelled()),
-        Dial::Opens => Ok(Wire::new(socket, number)),
+        Dial::Opens => Ok(Box::new(Wire::new(socket, number))),
         Dial::Fails => Err(Error::new(Code::Unavailable, "the dial failed")),
     }
 }
