@@ -110,7 +110,7 @@ impl ConnectionSockets {
             self.discard(wire);
             return None;
         }
-        if wire.keep_alive_until.is_some_and(|until| until <= clock::now()) {
+        if wire.keep_alive_until.is_some_and(|until| until <= clock::recent()) {
             self.keep(wire);
             return None;
         }

@@ -20,6 +20,7 @@ use crate::client::routes::Request;
 use crate::client::transport::request_deadline::RequestDeadline;
 use crate::client::transport::socket::OnClose;
 use crate::client::transport::wire::{Received, Wait, Wire, WireError};
+use crate::os::clock;
 
 /// How often it receives before it lets others have their turn, if it may not wait.
 const TURN: usize = 16;
@@ -297,7 +298,7 @@ impl InFlight {
         if let Some(wire) = &mut self.wire {
             self.ended_well =
                 self.exchange.may_go_on() && self.buffers.is_empty() && wire.is_clean();
-            let until = |time| Instant::now().checked_add(time);
+            let until = |time| clock::recent().checked_add(time);
             wire.keep_alive_until = response.keep_alive.and_then(until);
         }
         response

@@ -7,9 +7,9 @@
 #[cfg(shuttle)]
 pub use crate::model::time::now;
 #[cfg(any(shuttle, not(target_os = "linux")))]
-pub use inexact::{recent, tick};
+pub use inexact::{next_tick, recent, tick};
 #[cfg(not(any(shuttle, not(target_os = "linux"))))]
-pub use ticks::{recent, tick};
+pub use ticks::{next_tick, recent, tick};
 
 /// The time that deadlines are compared with.
 #[cfg(not(shuttle))]
@@ -38,6 +38,7 @@ pub fn slept() -> std::time::Duration {
 mod inexact {
     use std::time::Duration;
 
+    pub use super::now as next_tick;
     pub use super::now as recent;
 
     pub fn tick() -> Duration {
@@ -65,6 +66,13 @@ mod ticks {
     /// The time of the system's last tick. Never later than [`super::now`].
     pub fn recent() -> Instant {
         ANCHOR.get_or_init(Anchor::new).recent()
+    }
+
+    /// The time of the system's next tick, and so not earlier than [`super::now`], unless the system
+    /// ticks late.
+    pub fn next_tick() -> Instant {
+        let anchor = ANCHOR.get_or_init(Anchor::new);
+        anchor.recent() + anchor.tick
     }
 
     /// How far [`recent`] may be behind.

@@ -129,10 +129,14 @@ pub fn measure(
 
 fn aims(rows: &[Row]) -> Vec<Aim> {
     let mut aims = Vec::new();
-    for (what, most) in [("connections", 40.0 * 1024.0), ("waiters", 512.0)] {
+    let memory =
+        [("connections", 2.0 * 1024.0), ("connections, TLS", 12.0 * 1024.0), ("waiters", 512.0)];
+    for (what, most) in memory {
         let mut of_it = rows.iter().filter(|row| row.what == what);
-        let (Some(first), Some(last)) = (of_it.next(), of_it.next_back()) else { continue };
-        aims.push(Aim::at_most(format!("{what}: bytes of each"), last.bytes(), most));
+        let (first, last) = (of_it.next(), of_it.next_back());
+        let Some(largest) = last.or(first) else { continue };
+        aims.push(Aim::at_most(format!("{what}: bytes of each"), largest.bytes(), most));
+        let (Some(first), Some(last)) = (first, last) else { continue };
         let each = |row: &Row| row.seconds() / f64::from(row.count);
         let what = format!("{what}: time of each among the most, times that among the fewest");
         aims.push(Aim::at_most(what, each(last) / each(first), 1.5));

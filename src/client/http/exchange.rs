@@ -8,7 +8,7 @@ use ureq_proto::http::Method;
 use crate::client::http::buffers::IoBuffers;
 use crate::client::http::framing;
 use crate::client::http::raw_response::{RawResponse, ResponseError};
-use crate::client::http::response_body::{BodyEnd, BodyReader};
+use crate::client::http::response_body::{Begun, BodyEnd, BodyReader};
 use crate::client::http::response_head::HeadReader;
 
 /// As much as has come of the response to a request.
@@ -55,7 +55,11 @@ impl Exchange {
     ) -> Result<Option<RawResponse>, ResponseError> {
         if let Step::Head(head) = &mut self.step {
             match head.read(method, self.max_response_bytes, buffers)? {
-                Some(body) => self.step = Step::Body(body),
+                Some(Begun::Whole(response)) => {
+                    self.step = Step::Done(BodyEnd { may_go_on: true });
+                    return Ok(Some(response));
+                }
+                Some(Begun::Part(body)) => self.step = Step::Body(body),
                 None => return Ok(None),
             }
         }

@@ -63,15 +63,60 @@ fn common(method: &Method, input: &[u8]) -> Option<FastHead> {
             return fields.head(status, size);
         }
         let (line, next) = after_line(rest)?;
-        let colon = line.iter().position(|byte| !IS_OF_NAME[usize::from(*byte)])?;
-        let (name, value) = line.split_at(colon);
-        if name.is_empty() || value[0] != b':' {
+        let length = known_name(line).unwrap_or_else(|| {
+            line.iter().take_while(|byte| IS_OF_NAME[usize::from(**byte)]).count()
+        });
+        let (name, value) = line.split_at(length);
+        if name.is_empty() || value.first() != Some(&b':') {
             return None;
         }
         fields.add(name, value[1..].trim_ascii())?;
         rest = next;
     }
     None
+}
+
+/// The length of the name of a header that many responses have: not to look at each of its bytes.
+#[inline]
+fn known_name(line: &[u8]) -> Option<usize> {
+    fn begins<const N: usize>(line: &[u8], name: &[u8; N]) -> Option<usize> {
+        is_same(line.first_chunk()?, name).then_some(N)
+    }
+    match line.first()?.to_ascii_lowercase() {
+        b'c' => begins(line, b"content-length")
+            .or_else(|| begins(line, b"content-type"))
+            .or_else(|| begins(line, b"connection")),
+        b'd' => begins(line, b"date"),
+        b'k' => begins(line, b"keep-alive"),
+        b's' => begins(line, b"server"),
+        _ => None,
+    }
+}
+
+/// Whether a text that holds no control characters is this one, but for the case of its letters. The
+/// other may hold small letters, digits, `-` and `_`, and at least four characters.
+#[inline(always)]
+fn is_same<const N: usize>(text: &[u8; N], other: &[u8; N]) -> bool {
+    // With this bit set, a character is the same as one in `other` only if they are one letter. (The
+    // others that it makes the same are control characters, or not in `other`.)
+    let both = |at: usize| {
+        if N < 8 {
+            let part = |bytes: &[u8; N]| {
+                let four = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+                u64::from(u32::from_le_bytes(four) | 0x2020_2020)
+            };
+            return part(text) ^ part(other);
+        }
+        let part = |bytes: &[u8; N]| {
+            let mut eight = [0; 8];
+            eight.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(eight) | 0x2020_2020_2020_2020
+        };
+        part(text) ^ part(other)
+    };
+    let width = if N < 8 { 4 } else { 8 };
+    let middle = if N > 2 * width { both(width) } else { 0 };
+    both(0) | middle | both(N - width) == 0
 }
 
 /// The characters of the names of headers that are in use.
@@ -150,27 +195,28 @@ struct Fields {
 }
 
 impl Fields {
-    /// Takes note of a header; `None` if the response can't take the fast path.
+    /// Takes note of a header, whose name holds no control characters; `None` if the response can't take the fast path.
     fn add(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-        // By their lengths first, because that is one look.
+        // By their lengths, because that is one look.
         match name.len() {
-            14 if is("content-length") => {
+            14 if is(name, b"content-length") => {
                 let length = whole_number(value)?;
                 if self.body.replace(length).is_some() {
                     return None;
                 }
             }
-            12 if self.is_json.is_none() && is("content-type") => {
+            12 if self.is_json.is_none() && is(name, b"content-type") => {
                 self.is_json = Some(is_of_json(value));
             }
-            10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => return None,
-            10 if self.keep_alive.is_none() && is("keep-alive") => {
+            10 if is(name, b"connection") && !value.eq_ignore_ascii_case(b"keep-alive") => {
+                return None;
+            }
+            10 if self.keep_alive.is_none() && is(name, b"keep-alive") => {
                 self.keep_alive = keep_alive_time(value);
             }
-            14 if is("content_length") => return None,
-            16 if is("content-encoding") => return None,
-            17 if is("transfer-encoding") || is("transfer_encoding") => return None,
+            14 if is(name, b"content_length") => return None,
+            16 if is(name, b"content-encoding") => return None,
+            17 if is(name, b"transfer-encoding") || is(name, b"transfer_encoding") => return None,
             _ => {}
         }
         Some(())
@@ -180,6 +226,11 @@ impl Fields {
         let Fields { body, is_json, keep_alive } = self;
         Some(FastHead { status, size, body: body?, is_json, keep_alive })
     }
+}
+
+#[inline(always)]
+fn is<const N: usize>(name: &[u8], other: &[u8; N]) -> bool {
+    name.first_chunk().is_some_and(|name| is_same(name, other))
 }
 
 fn whole_number(digits: &[u8]) -> Option<u64> {
@@ -204,13 +255,12 @@ pub(in crate::client) fn is_of_json(content_type: &[u8]) -> bool {
 
 /// How long to keep a socket that the server keeps for the `timeout=N` seconds of this header.
 pub(in crate::client) fn keep_alive_time(value: &[u8]) -> Option<Duration> {
-    let seconds: u64 = std::str::from_utf8(value)
-        .ok()?
-        .split(',')
-        .find_map(|part| part.trim().strip_prefix("timeout="))?
-        .trim()
-        .parse()
-        .ok()?;
+    let alone = value.strip_prefix(b"timeout=").and_then(whole_number);
+    let among_others = || {
+        let mut parts = std::str::from_utf8(value).ok()?.split(',');
+        parts.find_map(|part| part.trim().strip_prefix("timeout="))?.trim().parse().ok()
+    };
+    let seconds = alone.or_else(among_others)?;
     Some(match seconds {
         0..=2 => Duration::from_secs(seconds) / 2,
         more => Duration::from_secs(more - 1),
@@ -304,6 +354,25 @@ mod tests {
     }
 
     #[test]
+    fn names_are_compared_without_their_case() {
+        let is_length = |name: &[u8; 14]| is_same(name, b"content-length");
+        assert!(is_length(b"content-length") && is_length(b"Content-LENGTH"));
+        for at in 0..14 {
+            for byte in
+                (b' '..=b'~').filter(|byte| !b"content-length"[at].eq_ignore_ascii_case(byte))
+            {
+                let mut name = *b"Content-Length";
+                name[at] = byte;
+                assert!(!is_length(&name), "{}", name.escape_ascii());
+            }
+        }
+        assert!(!is_same(b"transfer-encodinG", b"transfer_encoding"));
+        assert!(!is_same(b"transfer-\x7fncoding", b"transfer-encoding"));
+        assert!(is_same(b"Date", b"date") && !is_same(b"Dale", b"date"));
+        assert!(is_same(b"SERVER", b"server") && !is_same(b"serve_", b"server"));
+    }
+
+    #[test]
     fn sockets_are_retired_before_the_server_closes_them() {
         let time = |text: &str| keep_alive_time(text.as_bytes());
         assert_eq!(time("timeout=5, max=100"), Some(Duration::from_secs(4)));
@@ -311,6 +380,9 @@ mod tests {
         assert_eq!(time("timeout=1"), Some(Duration::from_millis(500)));
         assert_eq!(time("timeout=0"), Some(Duration::ZERO));
         assert_eq!(time("timeout=x"), None);
+        assert_eq!(time("timeout=+3"), Some(Duration::from_secs(2)));
+        assert_eq!(time("timeout=5,timeout=9"), Some(Duration::from_secs(4)));
+        assert_eq!(time("timeout=99999999999999999999"), None);
         assert_eq!(time("max=3"), None);
     }
 

@@ -15,7 +15,7 @@ pub(in crate::client) struct RequestHead<'a> {
     /// What goes before the target, from the base URL.
     pub(in crate::client) prefix: &'a str,
     pub(in crate::client) target: &'a str,
-    /// The headers that every request has, each with the end of its line.
+    /// What goes after it in every request: ` HTTP/1.1`, then headers, each on a new line.
     pub(in crate::client) headers: &'a [u8],
     /// The open transaction.
     pub(in crate::client) transaction: Option<&'a str>,
@@ -29,23 +29,26 @@ impl RequestHead<'_> {
         let parts = [method, self.prefix, self.target, self.transaction.unwrap_or_default()];
         let size = parts.iter().map(|part| part.len()).sum::<usize>() + self.headers.len() + MORE;
         let head = buffers.output(size);
-        for part in [method, " ", self.prefix, self.target, " HTTP/1.1\r\n"] {
-            head.extend_from_slice(part.as_bytes());
+        head.extend_from_slice(method.as_bytes());
+        head.push(b' ');
+        if !self.prefix.is_empty() {
+            head.extend_from_slice(self.prefix.as_bytes());
         }
+        head.extend_from_slice(self.target.as_bytes());
         head.extend_from_slice(self.headers);
         if let Some(id) = self.transaction {
-            for part in ["x-phantomdb-transaction: ", id, "\r\n"] {
-                head.extend_from_slice(part.as_bytes());
-            }
+            head.extend_from_slice(b"\r\nx-phantomdb-transaction: ");
+            head.extend_from_slice(id.as_bytes());
         }
         if self.body.is_some() {
-            head.extend_from_slice(b"content-type: application/json\r\n");
+            head.extend_from_slice(b"\r\ncontent-type: application/json");
         }
         if self.body.is_some() || says_length(self.method) {
-            // Memory has room for it, so that nothing can fail.
-            let _ = write!(head, "content-length: {}\r\n", self.body.map_or(0, <[u8]>::len));
+            let length = self.body.map_or(0, <[u8]>::len);
+            // There is room for it, and writing to memory can't fail.
+            let _ = write!(head, "\r\ncontent-length: {length}");
         }
-        head.extend_from_slice(b"\r\n");
+        head.extend_from_slice(b"\r\n\r\n");
         if let Some(body) = self.body {
             buffers.append(body);
         }

@@ -31,6 +31,13 @@ pub(super) struct BodyReader {
     max_response_bytes: u64,
 }
 
+/// What comes after a head.
+pub(super) enum Begun {
+    /// All that was announced, and nothing speaks against another exchange on the same connection.
+    Whole(RawResponse),
+    Part(BodyReader),
+}
+
 /// How the rest of a body is read.
 pub(super) enum Rest {
     /// By a count, on the fast path: so many bytes have come, and so many are still to come.
@@ -82,15 +89,28 @@ impl BodyReader {
         Ok(reader)
     }
 
-    /// For the rest of a response that takes the fast path.
+    /// For the rest of a response that takes the fast path, whose head is in the buffers.
+    #[inline]
     pub(super) fn counted(
-        head: FastHead,
+        head: &FastHead,
         max_response_bytes: u64,
-    ) -> Result<BodyReader, ResponseError> {
-        let FastHead { status, body, is_json, keep_alive, .. } = head;
-        let (headers, ragged) = (None, false);
-        let head = RawResponse { status, headers, is_json, keep_alive, body: Vec::new(), ragged };
-        BodyReader::new(head, Rest::Counted { filled: 0, left: body }, max_response_bytes)
+        buffers: &mut IoBuffers,
+    ) -> Result<Begun, ResponseError> {
+        let FastHead { status, size, body: length, is_json, keep_alive } = *head;
+        let (headers, ragged, mut body) = (None, false, Vec::new());
+        let here = usize::try_from(length.min(max_response_bytes)).unwrap_or(usize::MAX);
+        if let Some(whole) = buffers.input()[size..].get(..here).filter(|_| here as u64 == length) {
+            // One byte more, for the NUL that a response ends with.
+            body.try_reserve_exact(here + 1)?;
+            body.extend_from_slice(whole);
+            buffers.consume(size + here);
+            let response = RawResponse { status, headers, is_json, keep_alive, body, ragged };
+            return Ok(Begun::Whole(response));
+        }
+        buffers.consume(size);
+        let head = RawResponse { status, headers, is_json, keep_alive, body, ragged };
+        let rest = Rest::Counted { filled: 0, left: length };
+        BodyReader::new(head, rest, max_response_bytes).map(Begun::Part)
     }
 
     /// Whether the response is an error's, of whose explanation whatever comes is good enough.

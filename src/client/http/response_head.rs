@@ -10,7 +10,7 @@ use crate::client::http::fast_path::{self, Beginning};
 use crate::client::http::framing::{self, Checked, Chunks, Framing};
 use crate::client::http::raw_response::{RawResponse, ResponseError};
 use crate::client::http::request_head::says_length;
-use crate::client::http::response_body::{BodyReader, Rest};
+use crate::client::http::response_body::{Begun, BodyReader, Rest};
 
 /// More responses that only announce another one (1xx) are not waited for.
 const MAX_INTERIM: usize = 100;
@@ -44,7 +44,7 @@ impl HeadReader {
         method: &Method,
         max_response_bytes: u64,
         buffers: &mut IoBuffers,
-    ) -> Result<Option<BodyReader>, ResponseError> {
+    ) -> Result<Option<Begun>, ResponseError> {
         if buffers.is_empty() {
             return Ok(None);
         }
@@ -52,8 +52,7 @@ impl HeadReader {
             if !self.is_slow {
                 match fast_path::look(method, buffers.input()) {
                     Beginning::FastHead(head) if head.size <= MAX_HEAD => {
-                        buffers.consume(head.size);
-                        return BodyReader::counted(head, max_response_bytes).map(Some);
+                        return BodyReader::counted(&head, max_response_bytes, buffers).map(Some);
                     }
                     Beginning::Incomplete => return Ok(None),
                     _ => {
@@ -85,7 +84,8 @@ impl HeadReader {
             }
             let (head, rest) = self.parsed(method, &checked, &buffers.input()[..checked.size])?;
             buffers.consume(checked.size);
-            return BodyReader::new(head, rest, max_response_bytes).map(Some);
+            let body = BodyReader::new(head, rest, max_response_bytes)?;
+            return Ok(Some(Begun::Part(body)));
         }
         Ok(None)
     }

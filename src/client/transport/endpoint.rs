@@ -35,7 +35,8 @@ pub struct Endpoint {
 
 /// What requests carry from now on, and what no text shows.
 pub(in crate::client) struct AuthToken {
-    /// The headers of every request, each with the end of its line; the token is in one of them.
+    /// What every request says after its target: ` HTTP/1.1`, then headers, each on a new line. The
+    /// token is in one of them.
     pub(in crate::client) headers: Vec<u8>,
     pub(in crate::client) has_token: bool,
     /// Hides the token, and those that requests on their way may still carry.
@@ -77,11 +78,12 @@ impl AuthToken {
     fn new(url: &BaseUrl, header: Option<&HeaderValue>, mask: Mask) -> AuthToken {
         let host = url.authority();
         let headers = format!(
-            "host: {host}\r\nuser-agent: {USER_AGENT}\r\naccept: */*\r\naccept-encoding: identity\r\n"
+            " HTTP/1.1\r\nhost: {host}\r\nuser-agent: {USER_AGENT}\r\naccept: */*\r\n\
+             accept-encoding: identity"
         );
         let mut headers = headers.into_bytes();
         if let Some(token) = header {
-            headers.extend([b"authorization: ", token.as_bytes(), b"\r\n"].concat());
+            headers.extend([b"\r\nauthorization: ", token.as_bytes()].concat());
         }
         AuthToken { headers, has_token: header.is_some(), mask }
     }
@@ -413,12 +415,12 @@ mod tests {
             token.renew();
             String::from_utf8(token.headers.clone()).unwrap()
         };
-        assert!(carried().ends_with("\r\nauthorization: Bearer hush1\r\n"));
+        assert!(carried().ends_with("\r\nauthorization: Bearer hush1"));
         assert!(endpoint.set_token(Some(Secret::new("a b"))).is_err());
-        assert!(carried().ends_with("\r\nauthorization: Bearer hush1\r\n"));
+        assert!(carried().ends_with("\r\nauthorization: Bearer hush1"));
         assert_eq!(endpoint.mask().excerpt(b"no hush1 here"), "no [token] here");
         endpoint.set_token(Some(Secret::new("second2"))).unwrap();
-        assert!(carried().ends_with("\r\nauthorization: Bearer second2\r\n"));
+        assert!(carried().ends_with("\r\nauthorization: Bearer second2"));
         assert_eq!(endpoint.mask().excerpt(b"no hush1, no second2"), "no [token], no [token]");
         let debug = format!("{endpoint:?} {:?}", endpoint.token.load());
         assert!(!debug.contains("hush1") && !debug.contains("second2"), "{debug}");

@@ -7,6 +7,9 @@ use crate::os::clock;
 
 const CALLER: &str = "the caller's deadline";
 
+/// How long a limit must be to begin with the system's next tick.
+const LONG: Duration = Duration::from_secs(1);
+
 /// Until when a step may last, and whose limit that is, for the message when it passes.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct RequestDeadline {
@@ -21,13 +24,14 @@ impl RequestDeadline {
         RequestDeadline { until, started: clock::now(), name: CALLER }
     }
 
-    /// The stricter of the caller's own deadline and a limit that begins now.
+    /// The stricter of the caller's own deadline and a limit that begins now; a long one may end a
+    /// few milliseconds later.
     pub(in crate::client) fn request(
         until: Instant,
         limit: Duration,
         name: &'static str,
     ) -> RequestDeadline {
-        let started = clock::now();
+        let started = if limit >= LONG { clock::next_tick() } else { clock::now() };
         match started.checked_add(limit) {
             Some(end) if end < until => RequestDeadline { until: end, started, name },
             _ => RequestDeadline { until, started, name: CALLER },
