@@ -12,6 +12,7 @@ mod contender;
 mod counts;
 mod devserver;
 mod handoff;
+mod http_clients;
 mod parse;
 mod peers;
 mod plots;

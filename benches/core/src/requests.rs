@@ -7,6 +7,7 @@ use std::path::Path;
 use indicatif::ProgressBar;
 
 use crate::contender::{self, Open, Place};
+use crate::http_clients;
 use crate::plots::Bars;
 use crate::report::{Aim, Section};
 use crate::rounds::{self, Effort, Row};
@@ -14,10 +15,13 @@ use crate::rounds::{self, Effort, Row};
 const CONNECTIONS: usize = 10;
 /// How many bytes of JSON, and with how many threads.
 const LOADS: [(usize, usize); 5] = [(30, 1), (1024, 1), (102_400, 1), (30, 8), (30, 32)];
-pub const CONTENDERS: [(&str, Open); 3] = [
+pub const CONTENDERS: [(&str, Open); 6] = [
     ("phantomdb", contender::request_phantomdb),
     ("raw sockets", contender::request_raw),
     ("libcurl", contender::request_curl),
+    ("ureq", http_clients::ureq),
+    ("reqwest", http_clients::reqwest),
+    ("blocking reqwest", http_clients::reqwest_blocking),
 ];
 
 pub fn turns(effort: Effort) -> u64 {
@@ -54,7 +58,10 @@ pub fn measure(
         title: "Requests",
         about: "GET /databases over 10 kept connections, to a server in another process. The raw loop \
                 sends one constant text and knows just enough HTTP to find the body; it and libcurl \
-                take their connections from a shelf with a lock, and read the names with serde_json. \
+                take their connections from a shelf with a lock. ureq's agent and reqwest use their own \
+                pools, which keep one connection for each thread; reqwest has a client and a runtime for \
+                each thread, and blocking it has one client for all. All peers read the names with \
+                serde_json. \
                 \"ours\" is this library's time divided by the other's, on the clock and of the \
                 processor in the program, so below 1 it is ahead.",
         head: vec!["", "bytes", "threads", "µs", "user µs", "system µs", "ours", "ours, user"],
@@ -88,7 +95,7 @@ fn cells(size: usize, row: &Row) -> Vec<String> {
 fn aims(measured: &[(usize, Vec<Row>)]) -> Vec<Aim> {
     let mut aims = Vec::new();
     for (size, rows) in measured {
-        let [_, raw, curl] = rows.as_slice() else { continue };
+        let [_, raw, curl, others @ ..] = rows.as_slice() else { continue };
         let load = format!("{size} bytes, {}", rounds::with_threads(raw.threads));
         if raw.threads == 1 {
             let what = format!("{load}: user time, times the raw loop's");
@@ -99,6 +106,10 @@ fn aims(measured: &[(usize, Vec<Row>)]) -> Vec<Aim> {
         if *size == 30 {
             let what = format!("{load}: rate, part of the raw loop's");
             aims.push(Aim::at_least(what, 1.0 / raw.time_ratio, 0.9));
+        }
+        for other in others {
+            let what = format!("{load}: time, times {}'s", other.name);
+            aims.push(Aim::at_most(what, other.time_ratio, 1.0));
         }
     }
     aims
