@@ -121,8 +121,9 @@ function promise(id, read, keep, signal) {
 }
 
 function settle(count, texts) {
-  // A copy: a client that goes back at once may have others told within this call, by numbers of theirs.
-  const told = numbers.slice(0, count * NUMBERS);
+  // A client that goes back at once may have others told within this call, by numbers of theirs; those of a single
+  // message have been read by then.
+  const told = count === 1 ? numbers : numbers.slice(0, count * NUMBERS);
   for (let i = 0, at = 0; i < count; i++, at += NUMBERS) {
     const id = told[at + 1];
     if (told[at] === LOG) {

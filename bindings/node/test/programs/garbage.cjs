@@ -15,8 +15,11 @@ async function until(isSo) {
 }
 
 async function loseClients(pool) {
-  await pool.acquire();
+  const [first, second] = [await pool.acquire(), await pool.acquire()];
+  first.release();
   await pool.acquire({ owner: 'the forgetful' });
+  second.release();
+  await pool.acquire();
   assert.equal(pool.getStatus().used, 2);
 }
 
@@ -40,6 +43,18 @@ async function main(url) {
   assert.equal(warnings.length, 2);
   assert.ok(warnings.some((warning) => warning.message.includes("'the forgetful'")));
   assert.equal(warnings[0].name, 'PhantomDBWarning');
+  // One that was in use for a while is found too, and one that was released then is not missed.
+  let [kept, other] = [await pool.acquire({ owner: 'the slow' }), await pool.acquire()];
+  for (let i = 0; i < 10; i++) {
+    gc();
+    await kept.healthCheck();
+  }
+  other.release();
+  assert.equal(pool.getStatus().used, 1);
+  kept = other = undefined;
+  await until(() => pool.getStatus().used === 0);
+  assert.equal(warnings.length, 3);
+  assert.ok(warnings[2].message.includes("'the slow'"));
   // A request holds on to its client and its pool.
   const responses = await Promise.all(
     Array.from({ length: 20 }, async () => {
