@@ -21,6 +21,9 @@ const PIECE: usize = 4096;
 /// What a body of announced size gets at first; more only as more comes.
 const MAX_RESERVED: u64 = 1024 * 1024;
 
+/// For less than this there is memory.
+const SMALL: usize = 4096;
+
 /// So much empty room behind a body is given back.
 const WORTH_SHRINKING: usize = 64 * 1024;
 
@@ -101,7 +104,11 @@ impl BodyReader {
         let here = usize::try_from(length.min(max_response_bytes)).unwrap_or(usize::MAX);
         if let Some(whole) = buffers.input()[size..].get(..here).filter(|_| here as u64 == length) {
             // One byte more, for the NUL that a response ends with.
-            body.try_reserve_exact(here + 1)?;
+            if here < SMALL {
+                body = Vec::with_capacity(here + 1);
+            } else {
+                body.try_reserve_exact(here + 1)?;
+            }
             body.extend_from_slice(whole);
             buffers.consume(size + here);
             let response = RawResponse { status, headers, is_json, keep_alive, body, ragged };

@@ -10,6 +10,7 @@ use arc_swap::{ArcSwap, Cache};
 use ureq_proto::http::{HeaderValue, Uri};
 
 use crate::client::http::buffers::SpareBuffers;
+use crate::client::http::request_head;
 use crate::client::response::mask::Mask;
 use crate::client::transport::resolve::Resolver;
 use crate::client::transport::tls::Tls;
@@ -35,8 +36,8 @@ pub struct Endpoint {
 
 /// What requests carry from now on, and what no text shows.
 pub(in crate::client) struct AuthToken {
-    /// What every request says after its target: ` HTTP/1.1`, then headers, each on a new line. The
-    /// token is in one of them.
+    /// What every request says after its target: ` HTTP/1.1`, then headers, each on a new line, and
+    /// an empty line. The token is in one of them.
     pub(in crate::client) headers: Vec<u8>,
     pub(in crate::client) has_token: bool,
     /// Hides the token, and those that requests on their way may still carry.
@@ -85,6 +86,7 @@ impl AuthToken {
         if let Some(token) = header {
             headers.extend([b"\r\nauthorization: ", token.as_bytes()].concat());
         }
+        headers.extend(request_head::END);
         AuthToken { headers, has_token: header.is_some(), mask }
     }
 }
@@ -415,12 +417,12 @@ mod tests {
             token.renew();
             String::from_utf8(token.headers.clone()).unwrap()
         };
-        assert!(carried().ends_with("\r\nauthorization: Bearer hush1"));
+        assert!(carried().ends_with("\r\nauthorization: Bearer hush1\r\n\r\n"));
         assert!(endpoint.set_token(Some(Secret::new("a b"))).is_err());
-        assert!(carried().ends_with("\r\nauthorization: Bearer hush1"));
+        assert!(carried().ends_with("\r\nauthorization: Bearer hush1\r\n\r\n"));
         assert_eq!(endpoint.mask().excerpt(b"no hush1 here"), "no [token] here");
         endpoint.set_token(Some(Secret::new("second2"))).unwrap();
-        assert!(carried().ends_with("\r\nauthorization: Bearer second2"));
+        assert!(carried().ends_with("\r\nauthorization: Bearer second2\r\n\r\n"));
         assert_eq!(endpoint.mask().excerpt(b"no hush1, no second2"), "no [token], no [token]");
         let debug = format!("{endpoint:?} {:?}", endpoint.token.load());
         assert!(!debug.contains("hush1") && !debug.contains("second2"), "{debug}");

@@ -82,6 +82,10 @@ mod tests {
         assert_eq!(same.to_string(), "after 30.0 s (request_timeout)");
         let dial = request.at_most(Duration::from_millis(250), "connect_timeout");
         assert_eq!(dial.to_string(), "after 250 ms (connect_timeout)");
+        let (limit, far) = (Duration::from_secs(2), Instant::now() + Duration::from_secs(60));
+        let long = RequestDeadline::request(far, limit, "request_timeout");
+        assert_eq!(long.to_string(), "after 2.0 s (request_timeout)");
+        assert!(long.until <= Instant::now() + limit + clock::tick(), "at most a tick late");
         let past = RequestDeadline::caller(Instant::now() - Duration::from_secs(1));
         assert_eq!(past.to_string(), "after 0 ms (the caller's deadline)");
         assert_eq!(past.left(), Duration::ZERO);
