@@ -67,7 +67,7 @@ $(TARGET_DIR)/setup-%: scripts/setup $(wildcard rust-toolchain.toml)
 build: $(LIBRARY) ## build the shared and the static library
 
 # With its real prerequisites, so that `sudo make install` after `make build` needs no cargo.
-$(LIBRARY): Cargo.toml Cargo.lock build.rs $(wildcard build/*.rs) cbindgen.toml include/phantomdb.h scripts/build scripts/notices \
+$(LIBRARY): Cargo.toml Cargo.lock build.rs scripts/build scripts/notices \
 		$(shell find src -name '*.rs') | $(SETUP_BUILD)
 	@scripts/build
 

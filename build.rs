@@ -1,21 +1,21 @@
-//! With the feature `capi`: generates the C header.
+//! With the feature `header`: generates the C header.
 //!
 //! No linker arguments here: cargo would hand them on to the shared libraries of dependents.
 //! The Makefile gives them, and so does cargo-c.
 
-#[cfg(feature = "capi")]
+#[cfg(feature = "header")]
 #[path = "build/header.rs"]
 mod header;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    #[cfg(feature = "capi")]
+    #[cfg(feature = "header")]
     write_header();
 }
 
 /// Writes the header into the build folder. `make header` copies it to include/, and a test
 /// compares the two.
-#[cfg(feature = "capi")]
+#[cfg(feature = "header")]
 fn write_header() {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=cbindgen.toml");

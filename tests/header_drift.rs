@@ -1,5 +1,5 @@
 //! The committed header is the generated one, and what it is made with does what it says.
-#![cfg(feature = "capi")]
+#![cfg(feature = "header")]
 
 #[path = "../build/text.rs"]
 mod text;
