@@ -167,14 +167,12 @@ lint: $(SETUP_TEST) $(SETUP_NODE) $(SETUP_PYTHON) $(GO_STAGE) $(GO_TOOLS) ## the
 test-rust: $(SETUP_TEST) ## the Rust tests, of the library and of the development server
 	@cargo test --locked --workspace --all-features
 
-# In a folder of its own, because the flag changes every dependency. Optimised a little, because it
-# runs for longer than that takes.
+# In a folder of its own, because the flag changes every dependency.
 MODEL := RUSTFLAGS='--cfg shuttle' CARGO_TARGET_DIR='$(TARGET_DIR)/model' \
-	CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
 	cargo test --locked --package phantomdb --lib
 
 test-model: $(SETUP_TEST) ## the model checker on the pool's locking
-	@$(MODEL) model::
+	@$(MODEL) --profile model model::
 
 rules: $(SETUP_TEST) ## write docs/rules.md anew
 	@PHANTOMDB_BLESS=1 cargo test --locked --test rules
