@@ -1798,7 +1798,10 @@ typedef enum phantomdb_step_state {
      * the time is over.
      */
     PHANTOMDB_STEP_WAITS = 1,
-    /** It has to open a socket, which takes a thread. Call `phantomdb_connection_finish_async`. */
+    /**
+     * It has to open a socket, or `phantomdb_connection_resume_unread` has found a large response
+     * to read, which takes a thread. Call `phantomdb_connection_finish_async`.
+     */
     PHANTOMDB_STEP_NEEDS_THREAD = 2,
 } phantomdb_step_state;
 
@@ -1812,8 +1815,10 @@ typedef enum phantomdb_step_state {
  * to make a request.
  *
  * No step waits. The step that receives the end of a response also reads the response, which
- * takes a few milliseconds per megabyte. A step that has much to send or receive does part of
- * it, and says by `events` 0 that it can go on at once.
+ * takes a few milliseconds per megabyte; `phantomdb_connection_resume_unread` leaves a large one
+ * unread. A step that has much to send or receive does part of it, and says by `events` 0 that it
+ * can go on at once. At any time the program may leave the rest of a request to the library, by
+ * `phantomdb_connection_finish_async`.
  *
  * While such a request is in progress, another one on the same connection is refused with
  * `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it off: the socket becomes ready,
@@ -1904,8 +1909,21 @@ int32_t phantomdb_connection_resume(phantomdb_connection *connection,
                                     phantomdb_error *error);
 
 /**
- * Finishes the request that was started on this connection and needs a thread
- * (`PHANTOMDB_STEP_NEEDS_THREAD`), on a thread of the library, which opens a socket for it.
+ * Like `phantomdb_connection_resume`, but does not read a response of more than 64 KiB, so that
+ * this takes some ten microseconds at most. The request needs a thread then
+ * (`PHANTOMDB_STEP_NEEDS_THREAD`). For event loops that nothing may hold up.
+ */
+int32_t phantomdb_connection_resume_unread(phantomdb_connection *connection,
+                                           phantomdb_step *step,
+                                           phantomdb_result **result,
+                                           phantomdb_error *error);
+
+/**
+ * Finishes the request that was started on this connection, however far it has come, on a thread
+ * of the library. It is for a request that needs a thread (`PHANTOMDB_STEP_NEEDS_THREAD`), and
+ * for a program that does not want to go on with one itself: because it has another request for
+ * the connection, which then follows this one, or because it releases the connection, which then
+ * is free when this is over.
  *
  * Otherwise like `phantomdb_connection_run_async`; `PHANTOMDB_ERR_INVALID_STATE` if there is no
  * such request.

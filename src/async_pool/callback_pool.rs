@@ -150,12 +150,12 @@ impl CallbackPool {
     ) -> Result<()> {
         queue.lease().check_process()?;
         let call = Call::new(ticket, self.dispatcher().expect_callback_of_reactor()?, callback);
-        self.submit(queue, RequestTask::in_queue(queue, request, None, call));
+        self.submit(queue, RequestTask::in_queue(queue, request, call));
         Ok(())
     }
 
-    /// Carries out a request that [`ConnectionQueue::start`] or [`ConnectionQueue::resume`] found to
-    /// need a thread.
+    /// Carries out what is left of a request that [`ConnectionQueue::start`] began, however far it
+    /// has come.
     ///
     /// # Errors
     /// As [`CallbackPool::run_on`]; `InvalidState` if no request was started.
@@ -167,17 +167,20 @@ impl CallbackPool {
     ) -> Result<()> {
         queue.lease().check_process()?;
         let pending = self.dispatcher().expect_callback_of_reactor()?;
-        let (request, retry_until) = queue.take_for_thread()?;
+        let (request, progress) = queue.take_started()?;
         let call = Call::new(ticket, pending, callback);
-        self.submit(queue, RequestTask::in_queue(queue, request, retry_until, call));
+        self.submit(queue, RequestTask::begun(queue, request, progress, call));
         Ok(())
     }
 
     fn submit(&self, queue: &ConnectionQueue, task: Box<RequestTask>) {
         let dispatcher = self.dispatcher();
         let (ticket, turns) = (task.ticket().clone(), queue.turns().clone());
+        let is_begun = task.is_begun();
         match turns.enter(task) {
             Some(task) => dispatcher.start(task),
+            // It is on the connection already, and its turn comes soon.
+            None if is_begun => {}
             None => {
                 let (dispatcher, its_ticket) = (dispatcher.clone(), ticket.clone());
                 ticket.wait_for_turn(move || {

@@ -5,7 +5,6 @@ use std::fmt;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use super::request_task::RequestTask;
 use super::step_by_step::StepByStep;
@@ -67,7 +66,13 @@ impl ConnectionQueue {
     /// Goes on with the request that was started, as far as that can be done without waiting;
     /// otherwise as [`ConnectionQueue::start`].
     pub fn resume(&self, look: impl FnOnce(&Progress)) -> Option<Result<Response>> {
-        self.step_by_step.resume(self.lease(), look)
+        self.step_by_step.resume(self.lease(), true, look)
+    }
+
+    /// As [`ConnectionQueue::resume`], but does not read a large response, which takes a while: that is
+    /// left to [`CallbackPool::finish`](super::CallbackPool::finish).
+    pub fn resume_unread(&self, look: impl FnOnce(&Progress)) -> Option<Result<Response>> {
+        self.step_by_step.resume(self.lease(), false, look)
     }
 
     /// Waits for the end of the request that was started, however far it has come.
@@ -88,9 +93,9 @@ impl ConnectionQueue {
         self.step_by_step.duplicate(on_close)
     }
 
-    /// Takes the started request, which needs a thread, for the library to carry out.
-    pub(super) fn take_for_thread(&self) -> Result<(Request, Option<Instant>)> {
-        self.step_by_step.take_for_thread()
+    /// Takes the started request, however far it has come, for the library to carry out.
+    pub(super) fn take_started(&self) -> Result<(Request, Progress)> {
+        self.step_by_step.take()
     }
 
     /// Ends the lease, if no request keeps the queue; what is left serves another lease.
@@ -121,10 +126,10 @@ impl ConnectionQueue {
 
     /// Gives up the request that the program carries on itself, if one is in flight.
     fn abandon_step(&mut self) {
-        if let (Some(in_flight), Some(lease)) = (self.step_by_step.take_in_flight(), &self.lease) {
+        if let (Some(progress), Some(lease)) = (self.step_by_step.forget(), &self.lease) {
             // Its socket is closed.
             let _uncancelled = Uncancelled::begin();
-            lease.abandon(in_flight);
+            lease.abandon(progress);
         }
     }
 }

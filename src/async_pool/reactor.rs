@@ -77,7 +77,10 @@ impl Reactor {
     fn do_task(&mut self, task: ReactorTask) {
         match task {
             ReactorTask::Run(run) => run(),
-            ReactorTask::Start(task) => {
+            ReactorTask::Start(mut task) => {
+                if let Some(progress) = task.take_begun() {
+                    return self.dispatcher.help(task, progress);
+                }
                 let progress = task.start(&self.poller);
                 if let Some(begun) = self.go_on(task, progress) {
                     self.forget_deadlines();

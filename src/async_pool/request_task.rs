@@ -4,7 +4,6 @@
 //! wait for their turn on its connection, and each of them keeps the queue.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::call::{Call, cancelled, catch_panic};
 use super::connection_queue::ConnectionQueue;
@@ -18,8 +17,8 @@ pub struct RequestTask {
     connection: TaskConnection,
     request: Request,
     call: Call<Response>,
-    /// It was sent before, over a socket that was closed, and is to be over by then.
-    retry_until: Option<Instant>,
+    /// How far the program has brought it, which now leaves the rest to the library.
+    begun: Option<Progress>,
 }
 
 enum TaskConnection {
@@ -33,19 +32,40 @@ impl RequestTask {
     /// On a connection that was acquired for it.
     pub fn on_lease(lease: Lease, request: Request, call: Call<Response>) -> Box<RequestTask> {
         let connection = TaskConnection::Own(lease);
-        Box::new(RequestTask { connection, request, call, retry_until: None })
+        Box::new(RequestTask { connection, request, call, begun: None })
     }
 
-    /// On a connection that the program has. `retry_until` is what [`Progress::NeedsThread`] said of
-    /// a request that was sent before.
+    /// On a connection that the program has.
     pub fn in_queue(
         queue: &Arc<ConnectionQueue>,
         request: Request,
-        retry_until: Option<Instant>,
         call: Call<Response>,
     ) -> Box<RequestTask> {
         let connection = TaskConnection::Queue(queue.clone());
-        Box::new(RequestTask { connection, request, call, retry_until })
+        Box::new(RequestTask { connection, request, call, begun: None })
+    }
+
+    /// As [`RequestTask::in_queue`], of a request that the program has begun.
+    pub fn begun(
+        queue: &Arc<ConnectionQueue>,
+        request: Request,
+        progress: Progress,
+        call: Call<Response>,
+    ) -> Box<RequestTask> {
+        let connection = TaskConnection::Queue(queue.clone());
+        Box::new(RequestTask { connection, request, call, begun: Some(progress) })
+    }
+
+    pub fn is_begun(&self) -> bool {
+        self.begun.is_some()
+    }
+
+    /// What the program has begun, for a helper, now that its turn has come: from now on its ticket
+    /// cancels it.
+    pub fn take_begun(&mut self) -> Option<Progress> {
+        let mut progress = self.begun.take()?;
+        self.lease().attach(&mut progress, self.ticket().clone());
+        Some(progress)
     }
 
     pub fn ticket(&self) -> &Arc<Ticket> {
@@ -61,9 +81,6 @@ impl RequestTask {
     pub fn start(&self, poller: &Poller) -> Progress {
         if !self.ticket().is_wanted() {
             return Progress::Done(Err(cancelled()));
-        }
-        if self.retry_until.is_some() {
-            return Progress::NeedsThread { retry_until: self.retry_until };
         }
         let ticket = self.ticket().clone();
         catch_panic(|| self.lease().start(&self.request, Some(ticket), Some(poller)))

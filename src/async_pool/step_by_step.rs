@@ -1,13 +1,12 @@
 //! A request that the program carries on itself, step by step, in its own event loop.
 //!
-//! No step waits; the one that gets a large response reads it. Between two steps the request is kept
+//! No step waits; the one that gets a large response reads it, or leaves that to a thread. Between two steps the request is kept
 //! here, and the lock is held during a step, so that two threads never make one at once.
 
 use std::os::fd::OwnedFd;
-use std::time::Instant;
 
 use super::call::catch_panic;
-use crate::client::{InFlight, OnClose, Progress, Request, Response};
+use crate::client::{OnClose, Progress, Request, Response};
 use crate::error::{Code, Error, Result};
 use crate::os::locks::Mutex;
 use crate::os::threads;
@@ -34,8 +33,14 @@ impl StepByStep {
         keep(lease, &mut kept, request, progress, look)
     }
 
-    /// See [`ConnectionQueue::resume`](super::ConnectionQueue::resume).
-    pub fn resume(&self, lease: &Lease, look: impl FnOnce(&Progress)) -> Option<Result<Response>> {
+    /// See [`ConnectionQueue::resume`](super::ConnectionQueue::resume), and for `reads` also
+    /// [`ConnectionQueue::resume_unread`](super::ConnectionQueue::resume_unread).
+    pub fn resume(
+        &self,
+        lease: &Lease,
+        reads: bool,
+        look: impl FnOnce(&Progress),
+    ) -> Option<Result<Response>> {
         let mut kept = self.0.lock();
         let (request, progress) = match kept.take() {
             Some((request, Progress::InFlight(in_flight))) => {
@@ -45,7 +50,15 @@ impl StepByStep {
             Some((request, progress)) => (request, Ok(progress)),
             None => return Some(Err(not_started())),
         };
-        keep(lease, &mut kept, request, progress, look)
+        match progress {
+            Ok(Progress::Unread(unread)) if !reads => {
+                let unread = Progress::Unread(unread);
+                look(&unread);
+                *kept = Some((request, unread));
+                None
+            }
+            progress => keep(lease, &mut kept, request, progress, look),
+        }
     }
 
     /// See [`ConnectionQueue::finish`](super::ConnectionQueue::finish).
@@ -69,29 +82,17 @@ impl StepByStep {
         })
     }
 
-    /// Forgets the request, and gives what is in flight of it.
-    pub fn take_in_flight(&mut self) -> Option<Box<InFlight>> {
+    /// Forgets the request, and gives what has become of it.
+    pub fn forget(&mut self) -> Option<Progress> {
         let kept = self.0.get_mut();
         // Mostly there is nothing in it, and to look is cheaper than to write.
         kept.as_ref()?;
-        match kept.take()?.1 {
-            Progress::InFlight(in_flight) => Some(in_flight),
-            _ => None,
-        }
+        Some(kept.take()?.1)
     }
 
-    /// Takes the request, which needs a thread, and until when it is to be over if it was sent before.
-    pub fn take_for_thread(&self) -> Result<(Request, Option<Instant>)> {
-        let mut kept = self.0.lock();
-        match kept.take() {
-            Some((request, Progress::NeedsThread { retry_until })) => Ok((request, retry_until)),
-            Some(in_flight) => {
-                *kept = Some(in_flight);
-                let why = "The request on this connection needs no thread: go on with it";
-                Err(Error::new(Code::InvalidState, why))
-            }
-            None => Err(not_started()),
-        }
+    /// Takes the request, however far it has come, for a thread of the library.
+    pub fn take(&self) -> Result<(Request, Progress)> {
+        self.0.lock().take().ok_or_else(not_started)
     }
 }
 

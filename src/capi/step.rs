@@ -28,7 +28,8 @@ pub enum phantomdb_step_state {
     /// It waits for its socket. Call `phantomdb_connection_resume` when the socket is ready or
     /// the time is over.
     PHANTOMDB_STEP_WAITS = 1,
-    /// It has to open a socket, which takes a thread. Call `phantomdb_connection_finish_async`.
+    /// It has to open a socket, or `phantomdb_connection_resume_unread` has found a large response
+    /// to read, which takes a thread. Call `phantomdb_connection_finish_async`.
     PHANTOMDB_STEP_NEEDS_THREAD = 2,
 }
 
@@ -41,8 +42,10 @@ pub enum phantomdb_step_state {
 /// to make a request.
 ///
 /// No step waits. The step that receives the end of a response also reads the response, which
-/// takes a few milliseconds per megabyte. A step that has much to send or receive does part of
-/// it, and says by `events` 0 that it can go on at once.
+/// takes a few milliseconds per megabyte; `phantomdb_connection_resume_unread` leaves a large one
+/// unread. A step that has much to send or receive does part of it, and says by `events` 0 that it
+/// can go on at once. At any time the program may leave the rest of a request to the library, by
+/// `phantomdb_connection_finish_async`.
 ///
 /// While such a request is in progress, another one on the same connection is refused with
 /// `PHANTOMDB_ERR_BUSY`. `phantomdb_connection_interrupt` cuts it off: the socket becomes ready,
@@ -87,11 +90,10 @@ impl phantomdb_step {
     fn of(progress: &Progress) -> phantomdb_step {
         match progress {
             Progress::InFlight(in_flight) => phantomdb_step::waits_for(in_flight),
-            Progress::NeedsThread { .. } => {
+            Progress::NeedsThread { .. } | Progress::Unread(_) => {
                 phantomdb_step::in_state(phantomdb_step_state::PHANTOMDB_STEP_NEEDS_THREAD)
             }
-            // A step reads an unread response, and so is the last.
-            Progress::Unread(_) | Progress::Done(_) => {
+            Progress::Done(_) => {
                 phantomdb_step::in_state(phantomdb_step_state::PHANTOMDB_STEP_OVER)
             }
         }
@@ -185,8 +187,29 @@ pub unsafe extern "C" fn phantomdb_connection_resume(
     }
 }
 
-/// Finishes the request that was started on this connection and needs a thread
-/// (`PHANTOMDB_STEP_NEEDS_THREAD`), on a thread of the library, which opens a socket for it.
+/// Like `phantomdb_connection_resume`, but does not read a response of more than 64 KiB, so that
+/// this takes some ten microseconds at most. The request needs a thread then
+/// (`PHANTOMDB_STEP_NEEDS_THREAD`). For event loops that nothing may hold up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phantomdb_connection_resume_unread(
+    connection: *mut phantomdb_connection,
+    step: *mut phantomdb_step,
+    result: *mut *mut phantomdb_result,
+    error: *mut phantomdb_error,
+) -> i32 {
+    // SAFETY: C promises that `step`, `result` and `error` are NULL or writable.
+    unsafe {
+        call(error, || {
+            make_step(connection, step, result, |queue, look| Ok(queue.resume_unread(look)))
+        })
+    }
+}
+
+/// Finishes the request that was started on this connection, however far it has come, on a thread
+/// of the library. It is for a request that needs a thread (`PHANTOMDB_STEP_NEEDS_THREAD`), and
+/// for a program that does not want to go on with one itself: because it has another request for
+/// the connection, which then follows this one, or because it releases the connection, which then
+/// is free when this is over.
 ///
 /// Otherwise like `phantomdb_connection_run_async`; `PHANTOMDB_ERR_INVALID_STATE` if there is no
 /// such request.

@@ -298,6 +298,22 @@ impl Connection {
         self.end_request(attached);
     }
 
+    /// As [`Connection::abandon`], of a request whose response has come.
+    pub fn abandon_unread(&mut self, unread: Box<UnreadResponse>) {
+        self.is_busy = false;
+        self.end_request(unread.attached);
+    }
+
+    /// From now on `canceller` cancels a request that [`Connection::start`] began without one.
+    pub fn attach(&self, progress: &mut Progress, canceller: Arc<dyn Canceller>) {
+        let attach = || Attached::new(Some(canceller), &self.sockets.cancel);
+        match progress {
+            Progress::InFlight(in_flight) => in_flight.set_attached(attach()),
+            Progress::Unread(unread) => unread.attached = attach(),
+            Progress::NeedsThread { .. } | Progress::Done(_) => {}
+        }
+    }
+
     /// Whether a request that [`Connection::start`] began is not over.
     pub fn is_busy(&self) -> bool {
         self.is_busy

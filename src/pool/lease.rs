@@ -134,13 +134,22 @@ impl Lease {
 
     /// Gives up a request that [`Lease::start`] began. The connection is the lease's still, so that
     /// its release rolls an open transaction back.
-    pub(crate) fn abandon(&self, in_flight: Box<InFlight>) {
+    pub(crate) fn abandon(&self, progress: Progress) {
         if self.driver.is_inherited() {
             return;
         }
         let mut connection = self.connection.lock();
-        connection.abandon(in_flight);
+        match progress {
+            Progress::InFlight(in_flight) => connection.abandon(in_flight),
+            Progress::Unread(unread) => connection.abandon_unread(unread),
+            Progress::NeedsThread { .. } | Progress::Done(_) => {}
+        }
         self.connection.note_end(&mut connection);
+    }
+
+    /// From now on `canceller` cancels a request that [`Lease::start`] began without one.
+    pub(crate) fn attach(&self, progress: &mut Progress, canceller: Arc<dyn Canceller>) {
+        self.connection.lock().attach(progress, canceller);
     }
 
     fn end(&self, end: impl FnOnce(&mut Connection) -> Result<Response>) -> Result<Response> {

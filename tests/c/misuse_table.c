@@ -63,6 +63,7 @@ CALL(connection_request_async, a[0], a[1], a[2], a[3], 2, RESULT_TO(a[4]), a[5],
 CALL(connection_start, a[0], PHANTOMDB_LIST_TABLES, TEXTS_OF(a[1]), 1, a[2], a[3], e)
 CALL(connection_start_request, a[0], a[1], a[2], a[3], 2, a[4], a[5], e)
 CALL(connection_resume, a[0], a[1], a[2], e)
+CALL(connection_resume_unread, a[0], a[1], a[2], e)
 CALL(connection_finish_async, a[0], RESULT_TO(a[1]), a[2], a[3], e)
 CALL(connection_finish, a[0], a[1], e)
 CALL(cancel, a[0], e)
@@ -234,6 +235,7 @@ const misuse_row misuse_rows[] = {
     ROW(connection_start_request, PLAIN, A_CONNECTION, {TEXT, "method", "POST"},
         {TEXT, "path", "/p"}, {BYTES, "body", "{}"}, THE_STEP, RESULT_OUT),
     ROW(connection_resume, NEEDS_STEP, A_CONNECTION, THE_STEP, RESULT_OUT),
+    ROW(connection_resume_unread, NEEDS_STEP, A_CONNECTION, THE_STEP, RESULT_OUT),
     ROW(connection_finish_async, NEEDS_STEP, A_CONNECTION, CALLS_BACK, A_TICKET),
     ROW(connection_finish, NEEDS_STEP, A_CONNECTION, RESULT_OUT),
     ROW(connection_watch_socket, NEEDS_SOCKET, A_CONNECTION, {USER_DATA, "user_data", NULL},

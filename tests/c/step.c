@@ -154,8 +154,6 @@ static void one_at_a_time(void) {
                                             &other, NULL, &error), &error);
     EVENTUALLY(other.finished);
     CHECK_INT(other.code, PHANTOMDB_ERR_BUSY);
-    CHECK_CODE(phantomdb_connection_finish_async(connection, on_result, &it, NULL, &error),
-               PHANTOMDB_ERR_INVALID_STATE, &error, "needs no thread");
     /* Too early it changes nothing. */
     EVENTUALLY(fake_server_requests(fake) == 2);
     for (int i = 0; i < 3; i++) {
@@ -350,6 +348,105 @@ static void a_request_can_be_waited_for_wherever_it_is(void) {
     fake_server_stop(fake);
 }
 
+static void the_library_finishes_a_request_wherever_it_is(void) {
+    const fake_step steps[] = {responds, {"HTTP/1.1 200 OK\r\n", 0, FAKE_KEEP, "{\"first\":1}"},
+                               responds, responds, holds, responds};
+    fake_server *fake = fake_server_start(steps, 6);
+    phantomdb_pool *pool = pool_of(fake_server_url(fake));
+    phantomdb_connection *connection = opened(pool);
+    request it = health_check(connection), next = {.connection = connection};
+    CHECK_INT(it.step.state, PHANTOMDB_STEP_WAITS);
+    CHECK_OK(phantomdb_connection_finish_async(connection, on_result, &it, NULL, &error), &error);
+    /* It is not the program's any more, and others follow it. */
+    CHECK_CODE(phantomdb_connection_resume(connection, &next.step, &next.result, &error),
+               PHANTOMDB_ERR_INVALID_STATE, &error, "No request was started");
+    CHECK_OK(phantomdb_connection_run_async(connection, PHANTOMDB_HEALTH_CHECK, NULL, 0, on_result,
+                                            &next, NULL, &error), &error);
+    EVENTUALLY(next.finished);
+    CHECK_INT(it.finished, 1);
+    CHECK_OK(it.code, &error);
+    CHECK_OK(next.code, &error);
+    CHECK_HAS(text_of(it.result), "first");
+    phantomdb_result_free(it.result);
+    phantomdb_result_free(next.result);
+    /* A release meanwhile waits for it. */
+    it = health_check(connection);
+    CHECK_OK(phantomdb_connection_finish_async(connection, on_result, &it, NULL, &error), &error);
+    released(pool, connection);
+    EVENTUALLY(it.finished);
+    CHECK_OK(it.code, &error);
+    phantomdb_result_free(it.result);
+    at_rest(pool);
+    /* Its ticket cuts it, and nothing else. */
+    connection = acquired(pool);
+    it = health_check(connection);
+    CHECK_INT(it.step.state, PHANTOMDB_STEP_WAITS);
+    phantomdb_ticket *ticket = NULL;
+    CHECK_OK(phantomdb_connection_finish_async(connection, on_result, &it, &ticket, &error), &error);
+    EVENTUALLY(fake_server_requests(fake) == 5);
+    CHECK(!it.finished);
+    CHECK_OK(phantomdb_cancel(ticket, &error), &error);
+    EVENTUALLY(it.finished);
+    CHECK_INT(it.code, PHANTOMDB_ERR_CANCELLED);
+    CHECK_OK(phantomdb_connection_health_check(connection, NULL, &error), &error);
+    released(pool, connection);
+    at_rest(pool);
+    closed(pool);
+    fake_server_stop(fake);
+}
+
+/* One step after the other, until there is a response of more than 64 KiB to be read. */
+static request receive_large(phantomdb_connection *connection) {
+    const char *arguments[] = {"step", "SELECT hex(zeroblob(100000)) AS t"};
+    request it = start(connection, PHANTOMDB_EXECUTE_QUERY, arguments, 2);
+    while (it.step.state == PHANTOMDB_STEP_WAITS) {
+        if (it.step.events != 0) wait_for(&it);
+        it.code = phantomdb_connection_resume_unread(connection, &it.step, &it.result, &error);
+    }
+    CHECK_INT(it.code, PHANTOMDB_OK);
+    CHECK_INT(it.step.state, PHANTOMDB_STEP_NEEDS_THREAD);
+    CHECK(it.result == NULL);
+    return it;
+}
+
+static void a_large_response_can_be_left_to_be_read_elsewhere(void) {
+    phantomdb_pool *pool = pool_of(server.url);
+    phantomdb_connection *connection = opened(pool);
+    request it = receive_large(connection);
+    CHECK_CODE(phantomdb_connection_health_check(connection, NULL, &error), PHANTOMDB_ERR_BUSY, &error,
+               NULL);
+    finish(&it);
+    CHECK_OK(it.code, &error);
+    CHECK_HAS(text_of(it.result), "0000000000");
+    phantomdb_result_free(it.result);
+    /* Or to be read here after all. */
+    it = receive_large(connection);
+    resume(&it);
+    CHECK_OK(it.code, &error);
+    CHECK_HAS(text_of(it.result), "0000000000");
+    phantomdb_result_free(it.result);
+    /* One that nobody reads is in nobody's way. */
+    receive_large(connection);
+    released(pool, connection);
+    connection = acquired(pool);
+    it = health_check(connection);
+    carry_on(&it);
+    CHECK_OK(it.code, &error);
+    phantomdb_result_free(it.result);
+    /* A small one is there at once. */
+    it = health_check(connection);
+    while (it.step.state == PHANTOMDB_STEP_WAITS) {
+        wait_for(&it);
+        it.code = phantomdb_connection_resume_unread(connection, &it.step, &it.result, &error);
+    }
+    CHECK_INT(it.step.state, PHANTOMDB_STEP_OVER);
+    CHECK_HAS(text_of(it.result), "healthy");
+    phantomdb_result_free(it.result);
+    released(pool, connection);
+    at_rest(pool);
+    closed(pool);
+}
+
 /* A program that watches sockets can go on where it has no descriptor left for that. */
 static void without_descriptors_a_request_is_finished_by_waiting_for_it(void) {
     const fake_step steps[] = {responds, responds};
@@ -448,6 +545,8 @@ int main(void) {
     check_run("a socket that was closed is replaced", rule_15_a_socket_that_was_closed_is_replaced);
     check_run("a watched socket tells when it is closed", a_watched_socket_tells_when_it_is_closed);
     check_run("a request can be waited for", a_request_can_be_waited_for_wherever_it_is);
+    check_run("the library finishes a request", the_library_finishes_a_request_wherever_it_is);
+    check_run("a large response", a_large_response_can_be_left_to_be_read_elsewhere);
     check_run("without descriptors", without_descriptors_a_request_is_finished_by_waiting_for_it);
     check_run("an acquire that was cancelled before it began",
               rule_22_an_acquire_that_was_cancelled_before_it_began_is_counted);

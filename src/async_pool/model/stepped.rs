@@ -111,3 +111,23 @@ fn two_threads_that_carry_on_one_request_have_one_response() {
         is_gone(&pool);
     });
 }
+
+#[test]
+fn rule_07_the_library_finishes_a_request_that_was_begun_unless_it_is_cancelled() {
+    let explore = Explore::with(1, 1, Validation::None).must_see(&["served", "cancelled"]);
+    explore.run_with(CallbackPool::new, |pool| {
+        let queue = opened(&pool);
+        let callbacks = Callbacks::default();
+        assert!(queue.start(health(), is_in_flight).is_none());
+        let ticket = Ticket::new();
+        pool.finish(&queue, &ticket, callbacks.expect(is_served_or_cancelled)).expect("it is open");
+        let canceller = thread::spawn(move || ticket.cancel().unwrap());
+        // It follows, and is not what was cancelled.
+        pool.run_on(&queue, health(), &Ticket::new(), callbacks.expect(is_served))
+            .expect("it is open");
+        // The lease ends with the last of them.
+        drop(queue);
+        done(canceller);
+        all_have_run(&pool, &callbacks);
+    });
+}

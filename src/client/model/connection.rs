@@ -169,6 +169,20 @@ impl Connection {
         self.end_request(attached);
     }
 
+    pub fn abandon_unread(&mut self, unread: Box<UnreadResponse>) {
+        self.is_busy = false;
+        self.end_request(unread.attached);
+    }
+
+    pub fn attach(&self, progress: &mut Progress, canceller: Arc<dyn Canceller>) {
+        let attach = || Attached::new(Some(canceller), &self.sockets.cancel);
+        match progress {
+            Progress::InFlight(in_flight) => in_flight.attached = attach(),
+            Progress::Unread(unread) => unread.attached = attach(),
+            Progress::NeedsThread { .. } | Progress::Done(_) => {}
+        }
+    }
+
     pub fn is_busy(&self) -> bool {
         self.is_busy
     }
