@@ -12,7 +12,7 @@
 //! `http/exchange.rs`. `cancel.rs` ends one from another thread. `response/body.rs` reads what
 //! came, and `outcome.rs` says what a failure means.
 //!
-//! Files use each other in one direction, but for one pair: a `Cell` is borrowed from its `Table`.
+//! Files use each other in one direction.
 //!
 //! For the model checker (see `crate::model`), what speaks HTTP and TCP is replaced; the part that
 //! threads share is not.

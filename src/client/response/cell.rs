@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::client::response::cell_kind::CellKind;
+use crate::client::response::columns::Columns;
 use crate::client::response::json::{self, IntegerError};
-use crate::client::response::table::Table;
 use crate::client::response::text::Item;
 use crate::error::{Code, Error, Result};
 
@@ -46,7 +46,7 @@ pub struct Cell<'a> {
     pub(in crate::client) row: usize,
     pub(in crate::client) column: usize,
     /// For messages: looking a long name up for each value would take long.
-    pub(in crate::client) table: &'a Table,
+    pub(in crate::client) columns: &'a Columns,
 }
 
 impl fmt::Debug for Cell<'_> {
@@ -92,7 +92,7 @@ impl<'a> Cell<'a> {
     /// The value as text: a string's content, a number as the server wrote it, `true` or `false`,
     /// nested JSON as it stands; empty for null.
     pub fn text(&self) -> &'a str {
-        &self.item.text[..self.item.text.len() - 1]
+        self.item.plain()
     }
 
     /// [`Cell::text`] with one NUL byte after it. A string of the server may hold NULs of its own.
@@ -148,11 +148,6 @@ impl<'a> Cell<'a> {
         }
     }
 
-    fn column_name(&self) -> String {
-        let name = self.table.column_name(self.column).unwrap_or_default();
-        self.table.mask().excerpt(name.as_bytes()).escape_debug().to_string()
-    }
-
     pub(in crate::client) fn is_not_json(&self) -> Error {
         self.mismatch("an array or object")
     }
@@ -163,17 +158,21 @@ impl<'a> Cell<'a> {
             format!(
                 "row {}, column \"{}\" is {}, not {wanted}",
                 self.row,
-                self.column_name(),
+                self.columns.described(self.column),
                 self.kind().described()
             ),
         )
     }
 
     fn unfit(&self, why: &str) -> Error {
-        let number = self.table.mask().excerpt(self.text().as_bytes());
+        let number = self.columns.excerpt(self.text());
         Error::new(
             Code::Type,
-            format!("row {}, column \"{}\": {number} {why}", self.row, self.column_name()),
+            format!(
+                "row {}, column \"{}\": {number} {why}",
+                self.row,
+                self.columns.described(self.column)
+            ),
         )
     }
 }

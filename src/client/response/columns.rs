@@ -1,14 +1,86 @@
-//! The columns of a table, found by their names.
+//! The columns of a table: their names, and how they are found by these.
 
 use std::collections::hash_map::RandomState;
+use std::fmt::Display;
 use std::hash::BuildHasher;
+use std::sync::OnceLock;
 
+use crate::client::response::mask::Mask;
 use crate::client::response::segments::{OutOfMemoryError, Segments};
+use crate::client::response::text::{Item, Texts};
 
 /// No column is there.
 const EMPTY: u32 = u32::MAX;
 /// The least number of slots.
 const SLOTS: usize = 16;
+
+/// The columns of a table. Its cells are packed in the same buffer as their names, and share what
+/// messages about them need.
+#[derive(Default)]
+pub(in crate::client) struct Columns {
+    texts: Texts,
+    /// Where the names are.
+    names: Segments<u32>,
+    /// Made at the first search.
+    index: OnceLock<Index>,
+    /// For errors that quote names and values.
+    mask: Mask,
+}
+
+impl Columns {
+    pub(in crate::client) fn new(texts: Texts, names: Segments<u32>, mask: Mask) -> Columns {
+        Columns { texts, names, index: OnceLock::new(), mask }
+    }
+
+    /// The names of the columns and the values of the cells.
+    pub(in crate::client) fn texts(&self) -> &Texts {
+        &self.texts
+    }
+
+    /// How many there are.
+    pub(in crate::client) fn count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The name of a column.
+    pub(in crate::client) fn name(&self, column: usize) -> Option<Item<'_>> {
+        self.names.get(column).map(|place| self.texts.item(place))
+    }
+
+    /// Part of the server's text, for a message.
+    pub(in crate::client) fn excerpt(&self, text: &str) -> String {
+        self.mask.excerpt(text.as_bytes())
+    }
+
+    /// The name of a column, for a message.
+    pub(in crate::client) fn described(&self, column: usize) -> impl Display {
+        self.excerpt(self.text_of(column)).escape_debug().to_string()
+    }
+
+    /// The first column of this name.
+    pub(in crate::client) fn find(&self, name: &str) -> Result<Option<usize>, OutOfMemoryError> {
+        let is_same = |column: u32| self.text_of(column as usize) == name;
+        let found = self.index()?.find(name.as_bytes(), is_same);
+        Ok(found.map(|column| column as usize))
+    }
+
+    fn index(&self) -> Result<&Index, OutOfMemoryError> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let mut index = Index::default();
+        for column in 0..self.count() {
+            let name = self.text_of(column);
+            index.add(name.as_bytes(), |other| self.text_of(other as usize) == name)?;
+        }
+        // Of two threads that make it at once, one is first.
+        Ok(self.index.get_or_init(|| index))
+    }
+
+    fn text_of(&self, column: usize) -> &str {
+        self.name(column).map_or("", |name| name.plain())
+    }
+}
 
 /// Finds columns by their names: an open hash table. Its hashes are keyed, so that no server can
 /// choose names that meet in one slot; it grows by a quarter, and holds no more than one copy of

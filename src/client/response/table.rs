@@ -2,17 +2,16 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use crate::client::response::cell::Cell;
 use crate::client::response::cell_kind::CellKind;
-use crate::client::response::columns::Index;
+use crate::client::response::columns::{Columns, Index};
 use crate::client::response::json::{Shape, Token};
 use crate::client::response::mask::Mask;
 use crate::client::response::reading::{ReadError, Reader};
 use crate::client::response::segments::{OutOfMemoryError, Segments};
 use crate::client::response::stop::Stop;
-use crate::client::response::text::{Item, Texts};
+use crate::client::response::text::Item;
 use crate::error::{Error, Result};
 
 /// A table of values: the rows of a `select` or of a query. Immutable; any thread may read it.
@@ -21,9 +20,7 @@ use crate::error::{Error, Result};
 /// columns its rows have.
 #[derive(Default)]
 pub struct Table {
-    texts: Texts,
-    /// Where the names of the columns are.
-    columns: Segments<u32>,
+    columns: Columns,
     /// Where each row begins in `cells`, with [`MAPPED`] if it is mapped; one more entry than there
     /// are rows.
     rows: Segments<u32>,
@@ -33,9 +30,6 @@ pub struct Table {
     cells: Segments<u32>,
     /// Where nested values are that had unpaired surrogates, in order.
     replaced: Segments<u32>,
-    index: OnceLock<Index>,
-    /// For errors that quote names and values.
-    mask: Mask,
 }
 
 /// Its values are data of the program, which have no place in a log.
@@ -109,10 +103,6 @@ impl Table {
         builder.finish()
     }
 
-    pub(in crate::client) fn mask(&self) -> &Mask {
-        &self.mask
-    }
-
     /// The number of rows.
     pub fn row_count(&self) -> usize {
         self.rows.len().saturating_sub(1)
@@ -120,7 +110,7 @@ impl Table {
 
     /// The number of columns. For rows sent as objects: all names that any row has.
     pub fn column_count(&self) -> usize {
-        self.columns.len()
+        self.columns.count()
     }
 
     /// The name of a column, counted from 0.
@@ -129,7 +119,7 @@ impl Table {
     ///
     /// `InvalidArgument` if the table has fewer columns.
     pub fn column_name(&self, column: usize) -> Result<&str> {
-        self.column_name_with_nul(column).map(|name| &name[..name.len() - 1])
+        Ok(self.column_item(column)?.plain())
     }
 
     /// [`Table::column_name`] with one NUL byte after it.
@@ -152,10 +142,8 @@ impl Table {
     }
 
     fn column_item(&self, column: usize) -> Result<Item<'_>> {
-        match self.columns.get(column) {
-            Some(place) => Ok(self.texts.item(place)),
-            None => Err(out_of_range("column", column, self.column_count())),
-        }
+        let name = self.columns.name(column);
+        name.ok_or_else(|| out_of_range("column", column, self.column_count()))
     }
 
     /// The number of the column with this name; the first of several. The first call takes some
@@ -165,31 +153,11 @@ impl Table {
     ///
     /// `InvalidArgument` if there is none, `OutOfMemory` if there is no memory to look for it.
     pub fn column_index(&self, name: &str) -> Result<usize> {
-        let is_same = |column: u32| self.name_of(column) == name;
-        let found = self.index()?.find(name.as_bytes(), is_same);
-        found.map(|column| column as usize).ok_or_else(|| {
-            let name = self.mask().excerpt(name.as_bytes());
+        let found = self.columns.find(name).map_err(|_| Error::out_of_memory("a table"))?;
+        found.ok_or_else(|| {
+            let name = self.columns.excerpt(name);
             Error::invalid_argument("name", format_args!("there is no column \"{name}\""))
         })
-    }
-
-    fn index(&self) -> Result<&Index> {
-        if let Some(index) = self.index.get() {
-            return Ok(index);
-        }
-        let mut index = Index::default();
-        for column in 0..self.column_count() as u32 {
-            let name = self.name_of(column);
-            let is_same = |other: u32| self.name_of(other) == name;
-            index.add(name.as_bytes(), is_same).map_err(|_| Error::out_of_memory("a table"))?;
-        }
-        // Of two threads that make it at once, one is first.
-        Ok(self.index.get_or_init(|| index))
-    }
-
-    /// Of a column that exists.
-    fn name_of(&self, column: u32) -> &str {
-        self.column_name(column as usize).unwrap_or_default()
     }
 
     /// One value; rows and columns count from 0.
@@ -199,7 +167,7 @@ impl Table {
     /// `InvalidArgument` if the table has fewer rows or columns.
     pub fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
         let item = self.place(row, column)?.map_or(Item::NULL, |place| self.item(place));
-        Ok(Cell { item, row, column, table: self })
+        Ok(Cell { item, row, column, columns: &self.columns })
     }
 
     /// The JSON of a cell that is an array or object, a NUL, and whatever stands after that; found
@@ -209,7 +177,7 @@ impl Table {
     ///
     /// As [`Table::cell`].
     pub(in crate::client) fn json(&self, row: usize, column: usize) -> Result<Option<&str>> {
-        Ok(self.place(row, column)?.and_then(|place| self.texts.json(place)))
+        Ok(self.place(row, column)?.and_then(|place| self.columns.texts().json(place)))
     }
 
     /// Where the value of a cell is packed, if it has one.
@@ -230,7 +198,7 @@ impl Table {
     }
 
     fn item(&self, place: u32) -> Item<'_> {
-        let item = self.texts.item(place);
+        let item = self.columns.texts().item(place);
         let is_replaced = match item.kind {
             CellKind::Json => {
                 let before = self.replaced.partition_point(|other| other < place);
@@ -334,7 +302,7 @@ impl<'a> Iterator for Cells<'a> {
             };
             self.index += 1;
             let item = table.item(place);
-            return Some(Cell { item, row: self.row, column, table });
+            return Some(Cell { item, row: self.row, column, columns: &table.columns });
         }
         None
     }
@@ -557,7 +525,7 @@ impl<'s> Builder<'s> {
         let Builder { mut reader, columns, rows, cells, mask, .. } = self;
         let replaced = std::mem::take(&mut reader.replaced);
         let texts = reader.finish()?;
-        Ok(Table { texts, columns, rows, cells, replaced, index: OnceLock::new(), mask })
+        Ok(Table { columns: Columns::new(texts, columns, mask), rows, cells, replaced })
     }
 }
 

@@ -38,9 +38,14 @@ pub(in crate::client) struct Item<'a> {
     pub(in crate::client) is_replaced: bool,
 }
 
-impl Item<'_> {
+impl<'a> Item<'a> {
     pub(in crate::client) const NULL: Item<'static> =
         Item { kind: CellKind::Null, text: "\0", is_replaced: false };
+
+    /// Without the NUL after it.
+    pub(in crate::client) fn plain(&self) -> &'a str {
+        &self.text[..self.text.len() - 1]
+    }
 }
 
 /// Packs values, in the order in which they are read.
