@@ -9,6 +9,7 @@ use ureq_proto::http::Method;
 use crate::client::http::request_body::RequestBody;
 use crate::client::response::expected::Expected;
 use crate::client::response::json::{self, Shape};
+use crate::client::response::member::Member;
 use crate::error::{Error, Result};
 
 /// All but RFC 3986's unreserved characters.
@@ -65,7 +66,7 @@ impl Request {
 
     /// The names of all databases.
     pub fn list_databases() -> Request {
-        Request::plain(Method::GET, "/databases", None, Expected::Names("databases"))
+        Request::plain(Method::GET, "/databases", None, Expected::Names(Member::DATABASES))
     }
 
     /// Creates a database.
@@ -96,7 +97,7 @@ impl Request {
     /// As [`Request::create_database`].
     pub fn list_tables(database: &str) -> Result<Request> {
         let target = format!("/databases/{}/tables", segment("database", database)?);
-        Request::checked(Method::GET, target, None, Expected::Names("tables"))
+        Request::checked(Method::GET, target, None, Expected::Names(Member::TABLES))
     }
 
     /// Creates a table; `columns_json` is a JSON array of columns: `[{"name": ..., "type": ...}]`.

@@ -6,11 +6,13 @@ use crate::client::response::expected::Expected;
 use crate::client::response::json::{self, JsonError, Shape};
 use crate::client::response::list::Names;
 use crate::client::response::mask::Mask;
+use crate::client::response::member::Member;
+use crate::client::response::plain_list::{self, Tried};
 use crate::client::response::reading::{MAX_LENGTH, ReadError};
 use crate::client::response::response::{Content, Response, Said};
 use crate::client::response::server_error;
 use crate::client::response::stop::{Stop, StoppedError};
-use crate::client::response::survey::{AFFECTED_ROWS, ROW_COUNT, Survey, TRANSACTION_ID};
+use crate::client::response::survey::Survey;
 use crate::client::response::table::{Source, Table};
 
 /// The longest body whose `error` is explained by its other members too.
@@ -50,9 +52,33 @@ impl Response {
         stop: &Stop<'_>,
         mask: &Mask,
     ) -> Result<Response, BodyError> {
+        stop.look()?;
+        let Expected::Names(member) = expected else {
+            return Response::read_any(expected, status, body, is_json, stop, mask);
+        };
+        let length = body.len();
+        match plain_list::read(body, member, stop) {
+            Ok(Tried::Read(names)) => {
+                let (content, said) = (Content::Names(names), Said::default());
+                Ok(Response::new(content, length, expected, status, mask, said))
+            }
+            Ok(Tried::Other(body)) => {
+                Response::read_any(expected, status, body, is_json, stop, mask)
+            }
+            Err(error) => Err(BodyError::of(error, member.name(), length)),
+        }
+    }
+
+    fn read_any(
+        expected: Expected,
+        status: u16,
+        body: Vec<u8>,
+        is_json: Option<bool>,
+        stop: &Stop<'_>,
+        mask: &Mask,
+    ) -> Result<Response, BodyError> {
         let text = decoded(body, mask)?;
         let length = text.len();
-        stop.look()?;
         if expected == Expected::Anything && is_json == Some(false) {
             let content = Content::text(text, None)?;
             return Ok(Response::new(content, length, expected, status, mask, Said::default()));
@@ -68,8 +94,8 @@ impl Response {
             return Err(BodyError::Refused(error));
         }
         let said = Said {
-            row_count: survey.count(&text, ROW_COUNT),
-            affected_rows: survey.count(&text, AFFECTED_ROWS),
+            row_count: survey.count(&text, Member::ROW_COUNT),
+            affected_rows: survey.count(&text, Member::AFFECTED_ROWS),
             transaction_id: match expected {
                 Expected::Anything | Expected::Object => transaction_id_of(&text, &survey),
                 _ => None,
@@ -161,17 +187,18 @@ impl Body<'_> {
         Ok(Content::Table(Box::new(table)))
     }
 
-    fn names(self, member: &'static str) -> Result<Content, BodyError> {
+    fn names(self, member: Member) -> Result<Content, BodyError> {
         let list = match self.survey.whole.shape {
             Shape::Array => Some(&self.survey.whole),
             _ => self.survey.member(&[member]).filter(|part| part.shape == Shape::Array),
         };
+        let name = member.name();
         let Some(list) = list.map(|part| part.place.clone()) else {
-            return Err(self.malformed(&format!("the response has no array `{member}`")));
+            return Err(self.malformed(&format!("the response has no array `{name}`")));
         };
         let length = self.text.len();
         let names = Names::read(self.text.into_bytes(), list, self.stop).map_err(|error| {
-            BodyError::of(error, &format!("`{member}` is not a list of names"), length)
+            BodyError::of(error, &format!("`{name}` is not a list of names"), length)
         })?;
         Ok(Content::Names(names))
     }
@@ -211,7 +238,7 @@ impl Content {
 }
 
 fn transaction_id_of(text: &str, survey: &Survey) -> Option<String> {
-    let part = survey.member(TRANSACTION_ID)?;
+    let part = survey.member(Member::TRANSACTION_ID)?;
     let json = text.get(part.place.clone())?;
     match part.shape {
         Shape::String => serde_json::from_str(json).ok().filter(|id: &String| !id.is_empty()),
@@ -222,7 +249,7 @@ fn transaction_id_of(text: &str, survey: &Survey) -> Option<String> {
 
 /// What the `error` member of an object says, if it has one that says anything.
 fn error_of(text: &str, survey: &Survey, mask: &Mask) -> Option<String> {
-    let part = survey.member(&["error"])?;
+    let part = survey.member(&[Member::ERROR])?;
     let error = text.get(part.place.clone())?;
     if matches!(error, "false" | "\"\"") {
         return None;
@@ -262,7 +289,7 @@ mod tests {
             r#" {"count": 2, "databases": [{"name":"a","size":1}, {"name":"b\u0000"}]} "#,
             "[\"a\",\"b\\u0000\"]",
         ] {
-            let response = read(Expected::Names("databases"), body).unwrap();
+            let response = read(Expected::Names(Member::DATABASES), body).unwrap();
             assert_eq!(response.text().unwrap(), r#"["a","b\u0000"]"#);
             let with_nul = format!("{}\0", response.text().unwrap());
             assert_eq!(response.text_with_nul().unwrap(), with_nul);
@@ -272,8 +299,10 @@ mod tests {
             assert_eq!((names.len(), names.get(2)), (2, None));
             assert_eq!(response.table().unwrap_err().code(), Code::Type);
         }
-        assert!(malformed(Expected::Names("tables"), b"{}").contains("no array `tables`"));
-        assert!(malformed(Expected::Names("tables"), br#"{"tables":[1]}"#).contains("a number"));
+        assert!(malformed(Expected::Names(Member::TABLES), b"{}").contains("no array `tables`"));
+        assert!(
+            malformed(Expected::Names(Member::TABLES), br#"{"tables":[1]}"#).contains("a number")
+        );
     }
 
     #[test]

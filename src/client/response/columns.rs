@@ -47,6 +47,11 @@ impl Columns {
         self.names.get(column).map(|place| self.texts.item(place))
     }
 
+    /// Whether unpaired surrogates were replaced in the name of a column.
+    pub(in crate::client) fn is_name_replaced(&self, column: usize) -> Option<bool> {
+        self.names.get(column).map(|place| self.texts.is_replaced(place))
+    }
+
     /// Part of the server's text, for a message.
     pub(in crate::client) fn excerpt(&self, text: &str) -> String {
         self.mask.excerpt(text.as_bytes())

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::client::response::stop::{Stop, StoppedError};
+use crate::client::response::words::plain_length;
 
 /// How deep arrays and objects may nest.
 pub(in crate::client) const DEPTH: usize = 128;
@@ -152,32 +153,47 @@ impl<'s> Scanner<'s> {
 
     /// The next token; `None` at the end, behind which only white space may come.
     pub(in crate::client) fn next(&mut self, text: &[u8]) -> Result<Option<Token>, JsonError> {
+        self.step(&text[..self.end])
+    }
+
+    /// As [`Scanner::next`]. It is part of each loop that it serves, which then makes no more of a
+    /// token than it needs. `text` ends with the part that is read.
+    #[inline(always)]
+    fn step(&mut self, text: &[u8]) -> Result<Option<Token>, JsonError> {
         if self.at - self.looked >= BETWEEN_LOOKS {
-            self.stop.check(self.at - self.looked)?;
-            self.looked = self.at;
+            self.look()?;
         }
-        match (self.next, self.peek(text)) {
-            (Next::Rest, None) if self.depth == 0 => return Ok(None),
-            (Next::Rest, _) if self.depth == 0 => return Err(self.invalid("trailing characters")),
-            (Next::Rest, Some(b',')) => {
+        let byte = self.peek(text);
+        match self.next {
+            Next::Value => return self.value(text, byte).map(Some),
+            Next::FirstElement if byte == Some(b']') => return Ok(Some(self.close())),
+            Next::FirstElement => return self.value(text, byte).map(Some),
+            Next::FirstKey if byte == Some(b'}') => return Ok(Some(self.close())),
+            Next::FirstKey => return self.key(text, byte).map(Some),
+            Next::Rest => {}
+        }
+        match (byte, self.is_in_object()) {
+            _ if self.depth == 0 && byte.is_none() => Ok(None),
+            _ if self.depth == 0 => Err(self.invalid("trailing characters")),
+            (Some(b','), is_in_object) => {
                 self.at += 1;
-                if self.is_in_object() {
-                    return self.key(text).map(Some);
-                }
+                let byte = self.peek(text);
+                let token =
+                    if is_in_object { self.key(text, byte) } else { self.value(text, byte) };
+                token.map(Some)
             }
-            (Next::FirstKey, Some(b'}')) => return Ok(Some(self.close())),
-            (Next::FirstElement, Some(b']')) => return Ok(Some(self.close())),
-            (Next::Rest, Some(b'}')) if self.is_in_object() => return Ok(Some(self.close())),
-            (Next::Rest, Some(b']')) if !self.is_in_object() => return Ok(Some(self.close())),
-            (Next::Rest, Some(_)) if self.is_in_object() => {
-                return Err(self.invalid("expected `,` or `}`"));
-            }
-            (Next::Rest, Some(_)) => return Err(self.invalid("expected `,` or `]`")),
-            (Next::Rest, None) => return Err(self.invalid("unexpected end")),
-            (Next::FirstKey, _) => return self.key(text).map(Some),
-            (Next::Value | Next::FirstElement, _) => {}
+            (Some(b'}'), true) | (Some(b']'), false) => Ok(Some(self.close())),
+            (Some(_), true) => Err(self.invalid("expected `,` or `}`")),
+            (Some(_), false) => Err(self.invalid("expected `,` or `]`")),
+            (None, _) => Err(self.invalid("unexpected end")),
         }
-        self.value(text).map(Some)
+    }
+
+    /// Asks whether to go on.
+    fn look(&mut self) -> Result<(), JsonError> {
+        self.stop.check(self.at - self.looked)?;
+        self.looked = self.at;
+        Ok(())
     }
 
     /// The token that must come next.
@@ -202,8 +218,11 @@ impl<'s> Scanner<'s> {
             Token::End(place) => return Ok(*place..*place),
         };
         let outside = self.depth - 1;
+        let text = &text[..self.end];
         while self.depth > outside {
-            self.expect(text)?;
+            if self.step(text)?.is_none() {
+                break;
+            }
         }
         Ok(start..self.at)
     }
@@ -217,6 +236,7 @@ impl<'s> Scanner<'s> {
     }
 
     /// The next byte that is not white space.
+    #[inline(always)]
     fn peek(&mut self, text: &[u8]) -> Option<u8> {
         while let Some(byte) = self.byte(text) {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
@@ -227,10 +247,12 @@ impl<'s> Scanner<'s> {
         None
     }
 
+    #[inline(always)]
     fn byte(&self, text: &[u8]) -> Option<u8> {
-        if self.at < self.end { text.get(self.at).copied() } else { None }
+        text.get(self.at).copied()
     }
 
+    #[inline]
     fn open(&mut self, is_object: bool) -> Result<usize, JsonError> {
         if self.depth == DEPTH {
             return Err(JsonError::TooDeep);
@@ -242,6 +264,7 @@ impl<'s> Scanner<'s> {
         Ok(self.at - 1)
     }
 
+    #[inline]
     fn close(&mut self) -> Token {
         self.at += 1;
         self.depth -= 1;
@@ -250,8 +273,9 @@ impl<'s> Scanner<'s> {
         Token::End(self.at)
     }
 
-    fn key(&mut self, text: &[u8]) -> Result<Token, JsonError> {
-        if self.peek(text) != Some(b'"') {
+    #[inline(always)]
+    fn key(&mut self, text: &[u8], first: Option<u8>) -> Result<Token, JsonError> {
+        if first != Some(b'"') {
             return Err(self.invalid("expected the name of a member"));
         }
         let name = self.string(text)?;
@@ -263,8 +287,9 @@ impl<'s> Scanner<'s> {
         Ok(Token::Key(name))
     }
 
-    fn value(&mut self, text: &[u8]) -> Result<Token, JsonError> {
-        let token = match self.peek(text) {
+    #[inline(always)]
+    fn value(&mut self, text: &[u8], first: Option<u8>) -> Result<Token, JsonError> {
+        let token = match first {
             Some(b'"') => Token::String(self.string(text)?),
             Some(b'-' | b'0'..=b'9') => Token::Number(self.number(text)?),
             Some(b'[') => return self.open(false).map(Token::Array),
@@ -281,21 +306,21 @@ impl<'s> Scanner<'s> {
 
     fn word(&mut self, text: &[u8], word: &[u8]) -> Result<Range<usize>, JsonError> {
         let place = self.at..self.at + word.len();
-        if place.end > self.end || text.get(place.clone()) != Some(word) {
+        if text.get(place.clone()) != Some(word) {
             return Err(self.invalid("expected value"));
         }
         self.at = place.end;
         Ok(place)
     }
 
+    #[inline]
     fn string(&mut self, text: &[u8]) -> Result<Quoted, JsonError> {
         self.at += 1;
         let start = self.at;
         let mut is_escaped = false;
         loop {
-            let piece = &text[self.at..self.end.min(self.at + BETWEEN_LOOKS)];
-            let found = piece.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-            self.at += found.unwrap_or(piece.len());
+            let piece = &text[self.at..text.len().min(self.at + BETWEEN_LOOKS)];
+            self.at += plain_length(piece);
             match self.byte(text) {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -303,10 +328,7 @@ impl<'s> Scanner<'s> {
                     self.escape(text)?;
                 }
                 Some(0..0x20) => return Err(self.invalid("control character in a string")),
-                Some(_) => {
-                    self.stop.check(self.at - self.looked)?;
-                    self.looked = self.at;
-                }
+                Some(_) => self.look()?,
                 None => return Err(self.invalid("unexpected end of a string")),
             }
         }
@@ -322,7 +344,7 @@ impl<'s> Scanner<'s> {
             _ => return Err(self.invalid("invalid escape")),
         };
         let after = self.at + length;
-        let digits = if after <= self.end { text.get(self.at + 1..after) } else { None };
+        let digits = text.get(self.at + 1..after);
         if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
             return Err(self.invalid("invalid escape"));
         }
@@ -330,6 +352,7 @@ impl<'s> Scanner<'s> {
         Ok(())
     }
 
+    #[inline]
     fn number(&mut self, text: &[u8]) -> Result<Range<usize>, JsonError> {
         let start = self.at;
         if self.byte(text) == Some(b'-') {
@@ -354,11 +377,13 @@ impl<'s> Scanner<'s> {
     }
 
     /// One digit or more.
+    #[inline]
     fn digits(&mut self, text: &[u8]) -> Result<(), JsonError> {
-        let rest = &text[self.at.min(self.end)..self.end];
-        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += count;
-        if count == 0 { Err(self.invalid("invalid number")) } else { Ok(()) }
+        let first = self.at;
+        while self.byte(text).is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == first { Err(self.invalid("invalid number")) } else { Ok(()) }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::client::response::json::Token;
 use crate::client::response::reading::{ReadError, Reader};
 use crate::client::response::segments::Segments;
 use crate::client::response::stop::Stop;
-use crate::client::response::text::Texts;
+use crate::client::response::text::{Item, Texts};
 
 /// The names of a list, in the server's order. Immutable; any thread may read it.
 #[derive(Debug, Default)]
@@ -16,6 +16,11 @@ pub struct Names {
 }
 
 impl Names {
+    /// Names that are packed at these places.
+    pub(in crate::client) fn new(texts: Texts, places: Segments<u32>) -> Names {
+        Names { texts, places }
+    }
+
     /// Reads an array of names, or of objects with a `name`.
     pub(in crate::client) fn read(
         bytes: Vec<u8>,
@@ -54,17 +59,21 @@ impl Names {
 
     /// One name, counted from 0.
     pub fn get(&self, index: usize) -> Option<&str> {
-        self.get_with_nul(index).map(|name| &name[..name.len() - 1])
+        self.item(index).map(|item| item.plain())
     }
 
     /// [`Names::get`] with one NUL byte after it.
     pub fn get_with_nul(&self, index: usize) -> Option<&str> {
-        self.places.get(index).map(|place| self.texts.item(place).text)
+        self.item(index).map(|item| item.text)
     }
 
     /// Whether the server's spelling of a name has unpaired surrogates, which are U+FFFD in it.
     pub fn is_replaced(&self, index: usize) -> bool {
-        self.places.get(index).is_some_and(|place| self.texts.item(place).is_replaced)
+        self.places.get(index).is_some_and(|place| self.texts.is_replaced(place))
+    }
+
+    fn item(&self, index: usize) -> Option<Item<'_>> {
+        self.places.get(index).map(|place| self.texts.item(place))
     }
 
     /// All names.

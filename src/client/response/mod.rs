@@ -11,6 +11,8 @@ pub(super) mod expected;
 pub(super) mod json;
 pub(super) mod list;
 pub(super) mod mask;
+pub(super) mod member;
+pub(super) mod plain_list;
 pub(super) mod reading;
 #[expect(clippy::module_inception, reason = "the response itself, among what it is made of")]
 pub(super) mod response;
@@ -21,3 +23,4 @@ pub(super) mod survey;
 pub(super) mod table;
 pub(super) mod text;
 pub(super) mod tokens;
+pub(super) mod words;

@@ -31,10 +31,24 @@ pub(super) struct Parts {
     length: usize,
     content: Content,
     said: Said,
-    /// Written or read at the first call that asks for it.
-    text: OnceLock<Result<String>>,
-    table: OnceLock<Result<Box<Table>>>,
-    names: OnceLock<Result<Box<Names>>>,
+    text: AtFirstCall<String>,
+    table: AtFirstCall<Box<Table>>,
+    names: AtFirstCall<Box<Names>>,
+}
+
+/// Written or read at the first call that asks for it. What is seldom needed is in boxes, so that a
+/// response is small.
+struct AtFirstCall<T>(OnceLock<std::result::Result<T, Box<Error>>>);
+
+impl<T> AtFirstCall<T> {
+    const fn new() -> AtFirstCall<T> {
+        AtFirstCall(OnceLock::new())
+    }
+
+    fn get(&self, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+        let made = self.0.get_or_init(|| make().map_err(Box::new));
+        made.as_ref().map_err(|error| Error::clone(error))
+    }
 }
 
 /// What the server said beside the rows.
@@ -81,9 +95,9 @@ impl Response {
             length,
             content,
             said,
-            text: OnceLock::new(),
-            table: OnceLock::new(),
-            names: OnceLock::new(),
+            text: AtFirstCall::new(),
+            table: AtFirstCall::new(),
+            names: AtFirstCall::new(),
         }))
     }
 
@@ -111,10 +125,7 @@ impl Response {
     pub fn text_with_nul(&self) -> Result<&str> {
         match &self.0.content {
             Content::Text(text, _) => Ok(text),
-            _ => match self.0.text.get_or_init(|| self.written()) {
-                Ok(text) => Ok(text),
-                Err(error) => Err(error.clone()),
-            },
+            _ => self.0.text.get(|| self.written()).map(String::as_str),
         }
     }
 
@@ -169,7 +180,7 @@ impl Response {
             Content::Names(_) => Err(no_table()),
             Content::Text(text, part) => {
                 let read = || self.read_table(&text[..text.len() - 1], part.as_ref()).map(Box::new);
-                self.0.table.get_or_init(read).as_deref().map_err(Clone::clone)
+                self.0.table.get(read).map(|table| &**table)
             }
         }
     }
@@ -212,7 +223,7 @@ impl Response {
                         other => of_unread(other),
                     })
                 };
-                self.0.names.get_or_init(read).as_deref().map_err(Clone::clone)
+                self.0.names.get(read).map(|names| &**names)
             }
             _ => Err(no_list("list_databases and list_tables give one")),
         }

@@ -13,23 +13,28 @@ impl From<TryReserveError> for OutOfMemoryError {
     }
 }
 
-/// How many elements have one allocation.
+/// How many elements have no allocation.
+const SHORT: usize = 6;
+/// How many have one together.
 const SEGMENT: usize = 8192;
 /// How many the first has at first.
 const FIRST: usize = 16;
 
 /// A list in segments of equal size, so that growing needs no room for what is there already. A
-/// short list is its first segment, and one allocation.
+/// short list needs no allocation, and one that is not long needs one.
 #[derive(Debug)]
 pub(in crate::client) struct Segments<T> {
+    /// The first elements.
+    short: [T; SHORT],
     first: Vec<T>,
     rest: Vec<Vec<T>>,
     length: usize,
 }
 
-impl<T> Default for Segments<T> {
+impl<T: Copy + Default> Default for Segments<T> {
     fn default() -> Self {
-        Segments { first: Vec::new(), rest: Vec::new(), length: 0 }
+        let short = [T::default(); SHORT];
+        Segments { short, first: Vec::new(), rest: Vec::new(), length: 0 }
     }
 }
 
@@ -39,23 +44,35 @@ impl<T: Copy> Segments<T> {
     }
 
     pub(in crate::client) fn push(&mut self, element: T) -> Result<(), OutOfMemoryError> {
-        if self.length == (self.rest.len() + 1) * SEGMENT {
+        match self.short.get_mut(self.length) {
+            Some(place) => *place = element,
+            None => self.push_to_segment(element)?,
+        }
+        self.length += 1;
+        Ok(())
+    }
+
+    fn push_to_segment(&mut self, element: T) -> Result<(), OutOfMemoryError> {
+        let length = self.length - SHORT;
+        if length == (self.rest.len() + 1) * SEGMENT {
             self.rest.try_reserve(1)?;
             self.rest.push(Vec::new());
         }
         let (segment, most) = match self.rest.last_mut() {
-            None => (&mut self.first, (self.length * 2).clamp(FIRST, SEGMENT)),
+            None => (&mut self.first, (length * 2).clamp(FIRST, SEGMENT)),
             Some(last) => (last, SEGMENT),
         };
         if segment.len() == segment.capacity() {
             segment.try_reserve_exact(most - segment.len())?;
         }
         segment.push(element);
-        self.length += 1;
         Ok(())
     }
 
     pub(in crate::client) fn get(&self, index: usize) -> Option<T> {
+        let Some(index) = index.checked_sub(SHORT) else {
+            return (index < self.length).then(|| self.short[index]);
+        };
         let segment = match index / SEGMENT {
             0 => &self.first,
             later => self.rest.get(later - 1)?,
@@ -67,6 +84,7 @@ impl<T: Copy> Segments<T> {
     pub(in crate::client) fn truncate(&mut self, length: usize) {
         if length < self.length {
             self.length = length;
+            let length = length.saturating_sub(SHORT);
             self.first.truncate(length);
             self.rest.truncate(length.div_ceil(SEGMENT).saturating_sub(1));
             if let Some(last) = self.rest.last_mut() {
@@ -104,7 +122,7 @@ mod tests {
         assert!((0..list.len()).all(|index| list.get(index) == Some(index)));
         assert_eq!(list.get(list.len()), None);
         assert_eq!(list.partition_point(|number| number < SEGMENT + 3), SEGMENT + 3);
-        for length in [2 * SEGMENT + 1, 2 * SEGMENT, 7, 0] {
+        for length in [2 * SEGMENT + 7, 2 * SEGMENT + 6, 2 * SEGMENT, 7, 6, 5, 0] {
             list.truncate(length);
             assert_eq!((list.len(), list.get(length)), (length, None));
             list.push(99).unwrap();

@@ -3,35 +3,9 @@
 use std::ops::Range;
 
 use crate::client::response::json::{self, JsonError, Quoted, Scanner, Shape, Token};
+use crate::client::response::member::Member;
 use crate::client::response::stop::Stop;
 use crate::client::response::table::Source;
-
-/// What servers call the number of rows that a statement changed.
-pub(in crate::client) const AFFECTED_ROWS: &[&str] =
-    &["affectedRows", "affected_rows", "count", "inserted"];
-/// What servers call the number of rows of a response.
-pub(in crate::client) const ROW_COUNT: &[&str] = &["rowCount", "row_count"];
-/// What servers call a transaction's id.
-pub(in crate::client) const TRANSACTION_ID: &[&str] = &["transaction_id", "transactionId"];
-
-/// The members of a response's object that are ever read.
-const NAMES: [&str; 15] = [
-    "error",
-    "columns",
-    "rows",
-    "results",
-    "records",
-    "databases",
-    "tables",
-    "affectedRows",
-    "affected_rows",
-    "count",
-    "inserted",
-    "rowCount",
-    "row_count",
-    "transaction_id",
-    "transactionId",
-];
 
 /// What a value is and where it stands in the response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +18,7 @@ pub(in crate::client) struct Part {
 #[derive(Debug)]
 pub(in crate::client) struct Survey {
     pub(in crate::client) whole: Part,
-    members: [Option<Part>; NAMES.len()],
+    members: [Option<Part>; Member::COUNT],
 }
 
 impl Survey {
@@ -52,7 +26,7 @@ impl Survey {
     pub(in crate::client) fn of(text: &str, stop: &Stop) -> Result<Survey, JsonError> {
         let bytes = text.as_bytes();
         let mut scanner = Scanner::new(0..bytes.len(), stop);
-        let mut members = [const { None }; NAMES.len()];
+        let mut members = [const { None }; Member::COUNT];
         let first = scanner.expect(bytes)?;
         let shape = first.shape();
         let place = match &first {
@@ -61,8 +35,8 @@ impl Survey {
                     let wanted = Survey::wanted(text, &name);
                     let value = scanner.expect(bytes)?;
                     let place = scanner.skip(bytes, &value)?;
-                    if let Some(index) = wanted {
-                        members[index] = Some(Part { shape: value.shape(), place });
+                    if let Some(member) = wanted {
+                        members[member.index()] = Some(Part { shape: value.shape(), place });
                     }
                 }
                 *start..scanner.place()
@@ -75,30 +49,27 @@ impl Survey {
         }
     }
 
-    /// Which of the names a member has. One that is longer than any is not decoded, which would
-    /// take as much memory again.
-    fn wanted(text: &str, name: &Quoted) -> Option<usize> {
-        let longest = NAMES.iter().map(|name| name.len()).max()?;
+    /// Which member has this name. One that is longer than any is not decoded, which would take as
+    /// much memory again.
+    fn wanted(text: &str, name: &Quoted) -> Option<Member> {
         // An escape has up to six bytes for a character.
-        let may_be = name.content.len() <= 6 * longest;
+        let may_be = name.content.len() <= 6 * Member::LONGEST;
         let name = may_be.then(|| json::strictly_decoded(text, name))??;
-        NAMES.iter().position(|other| *other == name)
+        Member::named(&name)
     }
 
     /// The first of these members that is there and is not null.
-    pub(in crate::client) fn member(&self, names: &[&str]) -> Option<&Part> {
-        names.iter().find_map(|name| {
-            let index = NAMES.iter().position(|other| other == name)?;
-            self.members[index].as_ref().filter(|part| part.shape != Shape::Null)
-        })
+    pub(in crate::client) fn member(&self, members: &[Member]) -> Option<&Part> {
+        let part = |member: &Member| self.members[member.index()].as_ref();
+        members.iter().filter_map(part).find(|part| part.shape != Shape::Null)
     }
 
     /// What the first of these members says that holds a count: a whole number that is not
     /// negative. Anything else says nothing, since rows that can be read must not be lost for what
     /// stands beside them, nor the news of a write that was carried out.
-    pub(in crate::client) fn count(&self, text: &str, names: &[&str]) -> Option<i64> {
-        names.iter().find_map(|name| {
-            let part = self.member(&[name]).filter(|part| part.shape == Shape::Number)?;
+    pub(in crate::client) fn count(&self, text: &str, members: &[Member]) -> Option<i64> {
+        members.iter().find_map(|member| {
+            let part = self.member(&[*member]).filter(|part| part.shape == Shape::Number)?;
             let count = json::exact_integer(text.get(part.place.clone())?).ok()?;
             (count >= 0).then_some(count)
         })
@@ -106,12 +77,14 @@ impl Survey {
 
     /// The rows of a query, `None` if it has none; or why they make no table.
     pub(in crate::client) fn of_query(&self) -> Result<Option<Source>, String> {
-        let member = |name: &'static str| self.member(&[name]).map(|part| (name, part));
-        let columns = member("columns");
-        if let (Some(columns), Some(rows)) = (columns, member("rows")) {
+        let named = |member: Member| self.member(&[member]).map(|part| (member, part));
+        let columns = named(Member::COLUMNS);
+        if let (Some(columns), Some(rows)) = (columns, named(Member::ROWS)) {
             return Ok(Some(Source::Columns { columns: array(columns)?, rows: array(rows)? }));
         }
-        if let Some(rows) = member("results").or(member("records")).or(member("rows")) {
+        if let Some(rows) =
+            named(Member::RESULTS).or(named(Member::RECORDS)).or(named(Member::ROWS))
+        {
             return Ok(Some(Source::Objects(array(rows)?)));
         }
         match columns {
@@ -129,34 +102,36 @@ impl Survey {
         let whole = &self.whole;
         match whole.shape {
             Shape::Array => Ok(Source::Objects(whole.place.clone())),
-            Shape::Object => match (self.member(&["records"]), self.member(&["columns"])) {
-                (None, Some(columns)) if self.member(&["rows"]).is_some() => {
-                    let rows = self.member(&["rows"]).map(|rows| ("rows", rows));
-                    let rows = rows.map_or(Ok(0..0), array)?;
-                    Ok(Source::Columns { columns: array(("columns", columns))?, rows })
-                }
-                _ => match self.member(&["records", "rows", "results"]) {
-                    Some(part) if part.shape == Shape::Array => {
-                        Ok(Source::Objects(part.place.clone()))
+            Shape::Object => {
+                match (self.member(&[Member::RECORDS]), self.member(&[Member::COLUMNS])) {
+                    (None, Some(columns)) if self.member(&[Member::ROWS]).is_some() => {
+                        let rows = self.member(&[Member::ROWS]).map(|rows| (Member::ROWS, rows));
+                        let rows = rows.map_or(Ok(0..0), array)?;
+                        Ok(Source::Columns { columns: array((Member::COLUMNS, columns))?, rows })
                     }
-                    _ => Err("the response has no array `records`".to_owned()),
-                },
-            },
+                    _ => match self.member(&[Member::RECORDS, Member::ROWS, Member::RESULTS]) {
+                        Some(part) if part.shape == Shape::Array => {
+                            Ok(Source::Objects(part.place.clone()))
+                        }
+                        _ => Err("the response has no array `records`".to_owned()),
+                    },
+                }
+            }
             other => Err(format!("the response is {other}, not an object")),
         }
     }
 
     /// Whether a query's object has rows, so that it is a table whatever was asked for.
     pub(in crate::client) fn has_rows(&self) -> bool {
-        ["results", "records", "rows"]
-            .iter()
-            .any(|name| self.member(&[name]).is_some_and(|part| part.shape == Shape::Array))
+        let is_array =
+            |member| self.member(&[member]).is_some_and(|part| part.shape == Shape::Array);
+        [Member::RESULTS, Member::RECORDS, Member::ROWS].into_iter().any(is_array)
     }
 }
 
-fn array((name, part): (&str, &Part)) -> Result<Range<usize>, String> {
+fn array((member, part): (Member, &Part)) -> Result<Range<usize>, String> {
     match part.shape {
         Shape::Array => Ok(part.place.clone()),
-        other => Err(format!("`{name}` is {other}, not an array")),
+        other => Err(format!("`{}` is {other}, not an array", member.name())),
     }
 }

@@ -59,10 +59,16 @@ pub(in crate::client) enum Source {
 }
 
 /// The part of `cells` that a row has.
+#[derive(Clone, Copy)]
 struct Extent {
     start: usize,
     count: usize,
     is_mapped: bool,
+}
+
+impl Extent {
+    /// Of what comes after all rows.
+    const NONE: Extent = Extent { start: 0, count: 0, is_mapped: false };
 }
 
 impl Table {
@@ -138,12 +144,16 @@ impl Table {
     ///
     /// As [`Table::column_name`].
     pub fn is_column_name_replaced(&self, column: usize) -> Result<bool> {
-        Ok(self.column_item(column)?.is_replaced)
+        self.columns.is_name_replaced(column).ok_or_else(|| self.no_column(column))
     }
 
     fn column_item(&self, column: usize) -> Result<Item<'_>> {
-        let name = self.columns.name(column);
-        name.ok_or_else(|| out_of_range("column", column, self.column_count()))
+        self.columns.name(column).ok_or_else(|| self.no_column(column))
+    }
+
+    #[cold]
+    fn no_column(&self, column: usize) -> Error {
+        out_of_range("column", column, self.column_count())
     }
 
     /// The number of the column with this name; the first of several. The first call takes some
@@ -183,7 +193,7 @@ impl Table {
     /// Where the value of a cell is packed, if it has one.
     fn place(&self, row: usize, column: usize) -> Result<Option<u32>> {
         if column >= self.column_count() {
-            return Err(out_of_range("column", column, self.column_count()));
+            return Err(self.no_column(column));
         }
         if row >= self.row_count() {
             return Err(out_of_range("row", row, self.row_count()));
@@ -243,20 +253,25 @@ impl Table {
         let wrong =
             || Error::invalid_argument("position", "must be 0, or as the last call left it");
         let entry = usize::try_from(position).map_err(|_| wrong())?;
-        let mut cells = Cells { table: self, row: self.row_count(), index: 0 };
-        if entry < self.cells.len() {
-            // The last of the rows that begin there or before, since those before it are empty.
-            let row = self.rows.partition_point(|start| (start & !MAPPED) as usize <= entry) - 1;
-            let Extent { start, count, .. } = self.extent(row);
-            let index = entry - start;
-            if index >= count {
-                return Err(wrong());
-            }
-            cells = Cells { table: self, row, index };
-        } else if entry > self.cells.len() {
+        if entry > self.cells.len() {
             return Err(wrong());
         }
-        Ok(cells)
+        if entry == self.cells.len() {
+            return Ok(Cells {
+                table: self,
+                row: self.row_count(),
+                extent: Extent::NONE,
+                index: 0,
+            });
+        }
+        // The last of the rows that begin there or before, since those before it are empty.
+        let row = self.rows.partition_point(|start| (start & !MAPPED) as usize <= entry) - 1;
+        let extent = self.extent(row);
+        let index = entry - extent.start;
+        if index >= extent.count {
+            return Err(wrong());
+        }
+        Ok(Cells { table: self, row, extent, index })
     }
 }
 
@@ -264,6 +279,9 @@ impl Table {
 pub struct Cells<'a> {
     table: &'a Table,
     row: usize,
+    /// Of the row.
+    extent: Extent,
+    /// Of the next of its values.
     index: usize,
 }
 
@@ -272,7 +290,7 @@ impl Cells<'_> {
     pub fn position(&self) -> u64 {
         match self.row < self.table.row_count() {
             true => {
-                let Extent { start, count, is_mapped } = self.table.extent(self.row);
+                let Extent { start, count, is_mapped } = self.extent;
                 // Past the last of a row is where the next begins.
                 let is_past = self.index == count;
                 (start + if is_past && is_mapped { 2 * count } else { self.index }) as u64
@@ -287,24 +305,25 @@ impl<'a> Iterator for Cells<'a> {
 
     fn next(&mut self) -> Option<Cell<'a>> {
         let table = self.table;
-        while self.row < table.row_count() {
-            let Extent { start, count, is_mapped } = table.extent(self.row);
-            if self.index == count {
-                (self.row, self.index) = (self.row + 1, 0);
-                continue;
+        while self.index == self.extent.count {
+            if self.row + 1 >= table.row_count() {
+                self.row = table.row_count();
+                return None;
             }
-            let (column, place) = match is_mapped {
-                true => {
-                    let column = table.cells.get(start + self.index)?;
-                    (column as usize, table.cells.get(start + count + self.index)?)
-                }
-                false => (self.index, table.cells.get(start + self.index)?),
-            };
-            self.index += 1;
-            let item = table.item(place);
-            return Some(Cell { item, row: self.row, column, columns: &table.columns });
+            self.row += 1;
+            (self.extent, self.index) = (table.extent(self.row), 0);
         }
-        None
+        let Extent { start, count, is_mapped } = self.extent;
+        let (column, place) = match is_mapped {
+            true => {
+                let column = table.cells.get(start + self.index)?;
+                (column as usize, table.cells.get(start + count + self.index)?)
+            }
+            false => (self.index, table.cells.get(start + self.index)?),
+        };
+        self.index += 1;
+        let (item, row) = (table.item(place), self.row);
+        Some(Cell { item, row, column, columns: &table.columns })
     }
 }
 

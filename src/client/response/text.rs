@@ -17,6 +17,7 @@ use std::ops::Range;
 use crate::client::response::cell_kind::CellKind;
 use crate::client::response::json::{self, Piece, Quoted};
 use crate::client::response::segments::OutOfMemoryError;
+use crate::client::response::words::length_before_nul;
 
 /// Marks of strings. The first says that nothing special is in it.
 const STRING: u8 = b'"';
@@ -183,16 +184,8 @@ impl Packer {
     /// Gives back the room that nothing was packed into, if it is worth it.
     pub(in crate::client) fn finish(mut self) -> Result<Texts, OutOfMemoryError> {
         self.bytes.truncate(self.end);
-        if self.end < self.bytes.capacity() / 2 && self.bytes.capacity() > SMALL {
-            // Not in place: an allocator that can't do even that would end the program.
-            let mut smaller = Vec::new();
-            if smaller.try_reserve_exact(self.end).is_ok() {
-                smaller.extend_from_slice(&self.bytes);
-                self.bytes = smaller;
-            }
-        }
         // It is made of whole characters.
-        String::from_utf8(self.bytes).map(Texts).map_err(|_| OutOfMemoryError)
+        Texts::packed_in(self.bytes).map_err(|_| OutOfMemoryError)
     }
 }
 
@@ -214,8 +207,20 @@ fn extent(bytes: &[u8], at: usize) -> (usize, usize) {
         }
         _ => at,
     };
-    let rest = std::ffi::CStr::from_bytes_until_nul(&bytes[start..]);
-    (start, rest.map_or(0, |text| text.count_bytes()))
+    (start, length_before_nul(&bytes[start..]))
+}
+
+/// The bytes in a buffer that is not much too large for them.
+fn without_room(bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.len() < bytes.capacity() / 2 && bytes.capacity() > SMALL {
+        // Not in place: an allocator that can't do even that would end the program.
+        let mut smaller = Vec::new();
+        if smaller.try_reserve_exact(bytes.len()).is_ok() {
+            smaller.extend_from_slice(&bytes);
+            return smaller;
+        }
+    }
+    bytes
 }
 
 /// Packed values.
@@ -230,6 +235,14 @@ impl fmt::Debug for Texts {
 }
 
 impl Texts {
+    /// Of a buffer that values are packed into; gives it back if it is not UTF-8.
+    pub(in crate::client) fn packed_in(bytes: Vec<u8>) -> Result<Texts, Vec<u8>> {
+        match String::from_utf8(without_room(bytes)) {
+            Ok(text) => Ok(Texts(text)),
+            Err(error) => Err(error.into_bytes()),
+        }
+    }
+
     /// The value that was packed at this place.
     pub(in crate::client) fn item(&self, at: u32) -> Item<'_> {
         let at = at as usize;
@@ -244,6 +257,11 @@ impl Texts {
         };
         let (start, length) = extent(bytes, at);
         Item { kind, text: &self.0[start..=start + length], is_replaced }
+    }
+
+    /// Whether unpaired surrogates were replaced in the string that was packed at this place.
+    pub(in crate::client) fn is_replaced(&self, at: u32) -> bool {
+        matches!(self.0.as_bytes()[at as usize], REPLACED | REPLACED_WITH_NUL)
     }
 
     /// From an array or object that was packed at this place on, to the end of all; its own end is
