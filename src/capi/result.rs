@@ -3,7 +3,6 @@
 use std::ptr;
 
 use super::call::call_at_once;
-use super::handles::Lookup;
 use super::tables::{RESULTS, invalid_handle, too_many};
 use crate::client::Response;
 use crate::error::{Error, Result};
@@ -50,10 +49,7 @@ pub(super) fn hand_out(response: Response) -> Result<*mut phantomdb_result> {
 }
 
 pub(super) fn find(result: *const phantomdb_result) -> Result<Response> {
-    match RESULTS.find(result.cast_mut()) {
-        Lookup::Live(response) => Ok(response),
-        _ => Err(unknown(result)),
-    }
+    RESULTS.with(result.cast_mut(), Response::clone).ok_or_else(|| unknown(result))
 }
 
 fn unknown(result: *const phantomdb_result) -> Error {

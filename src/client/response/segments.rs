@@ -43,29 +43,35 @@ impl<T: Copy> Segments<T> {
         self.length
     }
 
+    #[inline]
     pub(in crate::client) fn push(&mut self, element: T) -> Result<(), OutOfMemoryError> {
         match self.short.get_mut(self.length) {
             Some(place) => *place = element,
-            None => self.push_to_segment(element)?,
+            None => {
+                let segment = self.rest.last().unwrap_or(&self.first);
+                if segment.len() == segment.capacity().min(SEGMENT) {
+                    self.grow()?;
+                }
+                self.rest.last_mut().unwrap_or(&mut self.first).push(element);
+            }
         }
         self.length += 1;
         Ok(())
     }
 
-    fn push_to_segment(&mut self, element: T) -> Result<(), OutOfMemoryError> {
+    /// Makes room in the last segment, or a new one.
+    #[cold]
+    fn grow(&mut self) -> Result<(), OutOfMemoryError> {
         let length = self.length - SHORT;
-        if length == (self.rest.len() + 1) * SEGMENT {
+        if length < SEGMENT {
+            let most = (length * 2).clamp(FIRST, SEGMENT);
+            self.first.try_reserve_exact(most - length)?;
+        } else {
+            let mut segment = Vec::new();
+            segment.try_reserve_exact(SEGMENT)?;
             self.rest.try_reserve(1)?;
-            self.rest.push(Vec::new());
+            self.rest.push(segment);
         }
-        let (segment, most) = match self.rest.last_mut() {
-            None => (&mut self.first, (length * 2).clamp(FIRST, SEGMENT)),
-            Some(last) => (last, SEGMENT),
-        };
-        if segment.len() == segment.capacity() {
-            segment.try_reserve_exact(most - segment.len())?;
-        }
-        segment.push(element);
         Ok(())
     }
 

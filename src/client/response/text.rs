@@ -196,6 +196,7 @@ fn content(bytes: &[u8], at: usize) -> &[u8] {
 }
 
 /// Where the text of a packed value begins, and how long it is without its NUL.
+#[inline]
 fn extent(bytes: &[u8], at: usize) -> (usize, usize) {
     let start = match bytes[at] {
         STRING | REPLACED => at + 1,
