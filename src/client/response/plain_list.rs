@@ -198,6 +198,26 @@ mod tests {
         assert_eq!(names.len(), many.len());
     }
 
+    /// The model checker allows no such state outside its runs.
+    #[cfg(not(shuttle))]
+    #[test]
+    fn reading_stops_when_the_request_is_cancelled() {
+        use crate::client::cancel::CancelState;
+        use std::time::{Duration, Instant};
+
+        let cancel = CancelState::default();
+        cancel.begin();
+        cancel.cancel();
+        for body in [
+            format!("[{}\"\"]", "\"a\",".repeat(100_000)),
+            format!("[\"{}\"]", "a".repeat(100_000)),
+        ] {
+            let stop = Stop::at(Instant::now() + Duration::from_secs(60), &cancel);
+            let outcome = read(body.into_bytes(), Member::TABLES, &stop);
+            assert!(matches!(outcome, Err(ReadError::Stopped)));
+        }
+    }
+
     #[test]
     fn whatever_else_there_is_stays_as_it_came() {
         for body in [
