@@ -106,7 +106,7 @@ impl Index {
         self.hashes.len()
     }
 
-    /// The first column of this name. `is_it` compares a column's name with it.
+    /// The first column of this name. `is_same` compares a column's name with it.
     pub(in crate::client) fn find(
         &self,
         name: &[u8],
@@ -115,7 +115,7 @@ impl Index {
         self.look(self.hash(name), is_same)
     }
 
-    /// Adds the next column; `is_it` compares an earlier one's name with this.
+    /// Adds the next column; `is_same` compares an earlier one's name with this.
     pub(in crate::client) fn add(
         &mut self,
         name: &[u8],
