@@ -47,36 +47,23 @@ impl Response {
     pub(in crate::client) fn read(
         expected: Expected,
         status: u16,
-        body: Vec<u8>,
+        mut body: Vec<u8>,
         is_json: Option<bool>,
         stop: &Stop<'_>,
         mask: &Mask,
     ) -> Result<Response, BodyError> {
         stop.look()?;
-        let Expected::Names(member) = expected else {
-            return Response::read_any(expected, status, body, is_json, stop, mask);
-        };
-        let length = body.len();
-        match plain_list::read(body, member, stop) {
-            Ok(Tried::Read(names)) => {
-                let (content, said) = (Content::Names(names), Said::default());
-                Ok(Response::new(content, length, expected, status, mask, said))
+        if let Expected::Names(member) = expected {
+            let length = body.len();
+            match plain_list::read(body, member, stop) {
+                Ok(Tried::Read(names)) => {
+                    let (content, said) = (Content::Names(names), Said::default());
+                    return Ok(Response::new(content, length, expected, status, mask, said));
+                }
+                Ok(Tried::Other(unchanged)) => body = unchanged,
+                Err(error) => return Err(BodyError::of(error, member.name(), length)),
             }
-            Ok(Tried::Other(body)) => {
-                Response::read_any(expected, status, body, is_json, stop, mask)
-            }
-            Err(error) => Err(BodyError::of(error, member.name(), length)),
         }
-    }
-
-    fn read_any(
-        expected: Expected,
-        status: u16,
-        body: Vec<u8>,
-        is_json: Option<bool>,
-        stop: &Stop<'_>,
-        mask: &Mask,
-    ) -> Result<Response, BodyError> {
         let text = decoded(body, mask)?;
         let length = text.len();
         if expected == Expected::Anything && is_json == Some(false) {
