@@ -110,6 +110,8 @@ typedef struct waiter {
     phantomdb_connection *connection;
     phantomdb_result *result;
     phantomdb_error error;
+    /* In the list of those that a release wakes. */
+    struct waiter *next;
 } waiter;
 bool waiters_begin(void);
 void waiter_begin(waiter *it, phantomdb_pool *pool);
@@ -118,6 +120,10 @@ void waiter_end(waiter *it);
  * then the call is cancelled, and what it brought is given back. */
 bool waiter_wait(waiter *it);
 bool is_main_thread(void);
+/* Around a release: who gets the connection is woken when this thread has released the GIL, and not
+ * while it has it, only to wait again. */
+void release_begin(void);
+void release_end(void);
 void wake_with_connection(phantomdb_connection *connection, const phantomdb_error *error, void *user_data);
 void wake_with_result(phantomdb_result *result, const phantomdb_error *error, void *user_data);
 void wake_closed(const phantomdb_error *error, void *user_data);

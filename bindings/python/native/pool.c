@@ -115,7 +115,9 @@ static PyObject *give_back(PyObject *self, PyObject *client,
     phantomdb_pool *pool = client != NULL ? pool_handle(pool_of(self)) : NULL;
     phantomdb_connection *handle = pool != NULL ? connection_take(client, pool_of(self)) : NULL;
     if (handle == NULL) return NULL;
+    release_begin();
     int32_t code = how(pool, handle, &error);
+    release_end();
     /* A closed pool took it back itself; to complain in a `finally` would hide what was raised. */
     return none_or(code == PHANTOMDB_ERR_CLOSED ? PHANTOMDB_OK : code, &error);
 }

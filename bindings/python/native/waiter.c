@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +23,9 @@ typedef enum thread_kind { UNKNOWN, MAIN, OTHER } thread_kind;
 static _Thread_local thread_kind this_thread;
 static pthread_condattr_t monotonic;
 static PyObject *set_wakeup_fd;
+/* Whether this thread wakes waiters later, and whom. */
+static _Thread_local bool is_release;
+static _Thread_local waiter *to_wake;
 
 /* The thread that forks is the main thread of the child. */
 static void after_fork(void) {
@@ -78,8 +82,7 @@ void waiter_end(waiter *it) {
     pthread_mutex_destroy(&it->lock);
 }
 
-static void wake(waiter *it, const phantomdb_error *error) {
-    if (error->code != PHANTOMDB_OK) it->error = *error;
+static void wake(waiter *it) {
     pthread_mutex_lock(&it->lock);
     it->is_done = true;
     if (it->wake_descriptor >= 0) eventfd_write(it->wake_descriptor, 1);
@@ -87,20 +90,51 @@ static void wake(waiter *it, const phantomdb_error *error) {
     pthread_mutex_unlock(&it->lock);
 }
 
+static void end_wait(waiter *it, const phantomdb_error *error) {
+    if (error->code != PHANTOMDB_OK) it->error = *error;
+    if (is_release) {
+        it->next = to_wake;
+        to_wake = it;
+    } else {
+        wake(it);
+    }
+}
+
+void release_begin(void) {
+    is_release = true;
+}
+
+void release_end(void) {
+    waiter *first = to_wake;
+    is_release = false;
+    to_wake = NULL;
+    if (first == NULL) return;
+    Py_BEGIN_ALLOW_THREADS
+    while (first != NULL) {
+        /* Once it is woken it may be gone. */
+        waiter *next = first->next;
+        wake(first);
+        first = next;
+    }
+    /* Or this thread has the GIL again before they run. */
+    sched_yield();
+    Py_END_ALLOW_THREADS
+}
+
 void wake_with_connection(phantomdb_connection *connection, const phantomdb_error *error, void *user_data) {
     waiter *it = user_data;
     it->connection = connection;
-    wake(it, error);
+    end_wait(it, error);
 }
 
 void wake_with_result(phantomdb_result *result, const phantomdb_error *error, void *user_data) {
     waiter *it = user_data;
     it->result = result;
-    wake(it, error);
+    end_wait(it, error);
 }
 
 void wake_closed(const phantomdb_error *error, void *user_data) {
-    wake(user_data, error);
+    end_wait(user_data, error);
 }
 
 static void wait_for_ever(waiter *it) {

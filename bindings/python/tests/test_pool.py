@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import sys
 import threading
 import time
 import warnings
@@ -139,6 +140,31 @@ def test_waiters_are_served_in_their_order(url, make_pool):
     assert order == [0, 1, 2, 3, 4]
     acquires = pool.stats()["acquires"]
     assert (acquires["direct"], acquires["waited"], sum(acquires.values())) == (1, 5, 6)
+
+
+def test_a_release_lets_the_waiter_run_that_it_serves(url, make_pool):
+    pool = make_pool(url, 1, 1)
+    client = pool.acquire()
+    client.list_databases()
+    interval = sys.getswitchinterval()
+    deadline = time.monotonic() + 60
+    served = []
+    while not served:
+        assert time.monotonic() < deadline
+        taken = []
+        thread = threading.Thread(target=lambda: taken.append(pool.acquire()))  # noqa: B023
+        thread.start()
+        while pool.status()["pending"] == 0:
+            time.sleep(0.001)
+        # From here on the waiter runs only if the release lets it; the system may prefer this
+        # thread now and then, but not always.
+        sys.setswitchinterval(1000)
+        pool.release(client)
+        served = list(taken)
+        sys.setswitchinterval(interval)
+        thread.join()
+        [client] = taken
+    pool.release(client)
 
 
 def test_a_time_out_says_so(make_pool):
