@@ -3,7 +3,10 @@ package pool_test
 import (
 	"database/sql"
 	"encoding/json"
+	"io"
+	"net/http"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -262,4 +265,28 @@ func TestOneColumnScansIntoASliceOfItsValues(t *testing.T) {
 	var texts []string
 	check(t, rows.All(&texts))
 	equal(t, texts[0], "2026-01-02T03:04:05Z")
+}
+
+func TestALargeRequestLeavesNoMemoryBehind(t *testing.T) {
+	const size = 8 << 20
+	p := newPool(t, pool.Config{BaseURL: support.Serve(t, func(writer http.ResponseWriter, request *http.Request) {
+		_, _ = io.Copy(io.Discard, request.Body)
+		support.Listing(writer, request)
+	})})
+	inUse := func() uint64 {
+		var memory runtime.MemStats
+		// Twice: the first may leave what pools of memory hold to the second.
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&memory)
+		return memory.HeapAlloc
+	}
+	_, err := p.ListDatabases(background)
+	check(t, err)
+	before := inUse()
+	_, err = p.Insert(background, "a", "b", map[string]string{"text": strings.Repeat("x", size)})
+	check(t, err)
+	if after := inUse(); after > before+size/2 {
+		t.Errorf("%d bytes before a large request, and %d after it", before, after)
+	}
 }

@@ -15,8 +15,12 @@ import (
 	"unsafe"
 )
 
-// spareCalls is how many calls are kept for later ones.
-const spareCalls = 4096
+// spareCalls is how many calls are kept for later ones, each with room for arguments of at most
+// spareText bytes.
+const (
+	spareCalls = 4096
+	spareText  = 4096
+)
 
 // call is what a goroutine waits with, and what it is woken by.
 type call struct {
@@ -59,6 +63,9 @@ func newCall() *call {
 
 // drop ends the use of a call that is over.
 func (it *call) drop() {
+	if cap(it.texts) > spareText {
+		it.texts = nil
+	}
 	spare.Lock()
 	defer spare.Unlock()
 	if len(spare.calls) < spareCalls {
