@@ -292,6 +292,56 @@ mod tests {
         );
     }
 
+    /// A byte order mark, which is no part of the text, keeps a list from being read in one pass.
+    #[test]
+    fn a_list_is_the_same_in_one_pass_and_in_two() {
+        let seeds: [&[u8]; 6] = [
+            br#"{"tables":["a","bc","","d e"]}"#,
+            br#" { "tables" : [ "a" , "bc" ] } "#,
+            br#"["a","bc","def"]"#,
+            br#"{"tables":["a"],"error":"no","count":1}"#,
+            br#"{"tables":[{"name":"a"},"b\n\u0000"]}"#,
+            "{\"tables\":[\"\u{e9}\",\"\u{1f600} and more of it\"]}".as_bytes(),
+        ];
+        let outcome = |bytes: Vec<u8>| {
+            let (expected, never) = (Expected::Names(Member::TABLES), Stop::never());
+            Response::read(expected, 200, bytes, None, &never, &Mask::default()).map(|response| {
+                let names = response.names().unwrap();
+                let name = |index| (names.get(index).unwrap(), names.is_replaced(index));
+                let names = format!("{:?}", (0..names.len()).map(name).collect::<Vec<_>>());
+                (names, response.text().unwrap().to_owned(), response.row_count().is_err())
+            })
+        };
+        let mut random = fastrand::Rng::with_seed(11);
+        let bytes = b"{}[]\",:\\ntables u0012 \n\x00\x1f\xc3\xa9";
+        let mut accepted = 0;
+        for round in 0..50_000 {
+            let mut body = seeds[round % seeds.len()].to_vec();
+            for _ in 0..random.usize(0..3) {
+                let at = random.usize(0..body.len());
+                match random.u8(0..3) {
+                    0 => body[at] = bytes[random.usize(0..bytes.len())],
+                    1 => body.insert(at, bytes[random.usize(0..bytes.len())]),
+                    _ => drop(body.remove(at)),
+                }
+            }
+            let in_two = outcome([b"\xef\xbb\xbf", &*body].concat());
+            let shown = String::from_utf8_lossy(&body).into_owned();
+            let is_utf8 = std::str::from_utf8(&body).is_ok();
+            let in_one = outcome(body);
+            match (&in_one, &in_two) {
+                // Its beginning is quoted, with the mark.
+                (Err(one), Err(two)) if !is_utf8 => {
+                    assert!(format!("{one:?}").contains("not UTF-8"), "{shown}: {one:?}");
+                    assert!(format!("{two:?}").contains("not UTF-8"), "{shown}: {two:?}");
+                }
+                _ => assert_eq!(in_one, in_two, "{shown}"),
+            }
+            accepted += usize::from(in_one.is_ok());
+        }
+        assert!(accepted > 10_000, "{accepted}");
+    }
+
     #[test]
     fn records_are_cut_out_of_the_response() {
         for body in

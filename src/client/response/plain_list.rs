@@ -50,30 +50,28 @@ pub(in crate::client) fn read(
     if bytes.len() > MAX_LENGTH {
         return Ok(Tried::Other(bytes));
     }
-    let mut scan = Scan { bytes: &mut bytes, at: 0, places: Segments::default(), stop };
+    let mut scan = Scan { bytes: &mut bytes, at: 0, places: Segments::default(), end: 0, stop };
     let outcome = scan.body(member.name());
-    let Scan { at, places, .. } = scan;
-    let length = match outcome {
+    let Scan { places, end, .. } = scan;
+    match outcome {
         Ok(()) => match Texts::packed_in(bytes) {
             Ok(texts) => return Ok(Tried::Read(Names::new(texts, places))),
             // It is not UTF-8.
-            Err(unchanged) => {
-                bytes = unchanged;
-                bytes.len()
-            }
+            Err(unchanged) => bytes = unchanged,
         },
-        Err(Fault::Other) => at,
+        Err(Fault::Other) => {}
         Err(Fault::OutOfMemory) => return Err(ReadError::OutOfMemory),
         Err(Fault::Stopped) => return Err(ReadError::Stopped),
-    };
-    restore(&mut bytes[..length]);
+    }
+    restore(&mut bytes[..end]);
     Ok(Tried::Other(bytes))
 }
 
-/// Puts the quotes back. What was scanned has no NULs of its own: JSON does not allow them.
+/// Puts the quotes back, up to the last that was replaced. What stands there has no NULs of its own,
+/// which JSON does not allow.
 #[cold]
-fn restore(scanned: &mut [u8]) {
-    for byte in scanned {
+fn restore(bytes: &mut [u8]) {
+    for byte in bytes {
         if *byte == 0 {
             *byte = b'"';
         }
@@ -86,6 +84,8 @@ struct Scan<'a> {
     at: usize,
     /// Where the quotes before the names are.
     places: Segments<u32>,
+    /// Behind the last name's NUL.
+    end: usize,
     stop: &'a Stop<'a>,
 }
 
@@ -149,6 +149,7 @@ impl Scan<'_> {
             _ => return Err(Fault::Other),
         }
         self.at += 1;
+        self.end = self.at;
         Ok(())
     }
 
@@ -224,6 +225,9 @@ mod tests {
             &b"[\"a\",\"b\""[..],
             b"[\"a\",\"\xff\"]",
             b"[\"a\",\"b\0\"]",
+            b"[\"a\",\0b\"]",
+            b"{\0tables\":[]}",
+            b"[\0a\"]",
             b"",
             b"{}",
             b"[\"a\",]",
