@@ -1,46 +1,15 @@
 //! Callers: they acquire, give up, open connections, use them and bring them back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::caller::{Caller, Phase};
 use super::network::{Holder, Server};
 use super::world::{Event, World};
 use crate::client::SocketEvent;
 use crate::error::{Code, Error, Result};
-use crate::pool::machine::{Acquired, ConnectionReport, DialDecision, Disposition, Grant, LeaseId};
+use crate::pool::machine::{Acquired, ConnectionReport, DialDecision, Disposition, Grant};
 use crate::pool::machine_tests;
-use crate::pool::waiters::{QueuePosition, WaitLimit};
-
-/// Where a caller is with its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    Waiting,
-    Looking,
-    Dialing,
-    WaitingToDial,
-    Using,
-    Done,
-}
-
-/// One caller; each makes one acquire.
-#[derive(Debug)]
-pub struct Caller {
-    position: Option<QueuePosition>,
-    /// Of a caller that leaves it to the machine to watch the clock.
-    wait_limit: Option<WaitLimit>,
-    pub phase: Phase,
-    /// Counts its phases, so that an event meant for an earlier one is known.
-    epoch: u32,
-    pub lease: Option<LeaseId>,
-    pub link: u32,
-    probe: bool,
-    pub is_cut: bool,
-    pub outcomes: u32,
-    pub refusal: Option<Code>,
-    requests: u32,
-    deadline: Instant,
-    /// When the request began that is under way.
-    sent_at: Instant,
-}
+use crate::pool::waiters::WaitLimit;
 
 impl World {
     pub fn new_caller(&mut self) {
@@ -56,21 +25,7 @@ impl World {
     pub fn arrives(&mut self, requests: u32) -> u32 {
         let number = self.callers.len() as u32;
         let timeout = self.plan.options.acquire_timeout;
-        self.callers.push(Caller {
-            position: None,
-            wait_limit: None,
-            phase: Phase::Waiting,
-            epoch: 0,
-            lease: None,
-            link: 0,
-            probe: false,
-            is_cut: false,
-            outcomes: 0,
-            refusal: None,
-            requests,
-            deadline: self.now + timeout,
-            sent_at: self.now,
-        });
+        self.callers.push(Caller::new(requests, self.now, timeout));
         number
     }
 

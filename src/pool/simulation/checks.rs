@@ -1,30 +1,13 @@
 //! What is checked after each event, against what really happened.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::callers::{Caller, Phase};
+use super::caller::{Caller, Phase};
 use super::network::{Holder, Link, Server};
 use super::world::World;
 use crate::config::Validation;
 use crate::error::{Code, Error};
 use crate::pool::machine::{Grant, JobKind};
-
-/// The dials under way and how the last ones ended.
-#[derive(Debug, Default)]
-pub struct Dials {
-    pub by_workers: usize,
-    pub by_leases: usize,
-    pub waiting_leases: usize,
-    /// Failures since the last success.
-    pub failures: u32,
-    failed_at: Option<Instant>,
-}
-
-impl Dials {
-    fn under_way(&self) -> usize {
-        self.by_workers + self.by_leases
-    }
-}
 
 impl World {
     pub fn check(&mut self) {

@@ -7,8 +7,10 @@
 //! More seeds find more than more steps do: the checks look at every connection and caller
 //! there ever was, so that the time of one seed grows with the square of its steps.
 
+mod caller;
 mod callers;
 mod checks;
+mod dials;
 mod network;
 mod plan;
 mod spike;

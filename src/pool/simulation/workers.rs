@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::callers::Phase;
+use super::caller::Phase;
 use super::network::{Holder, Server};
 use super::world::{Event, World};
 use crate::error::{Code, Error, Result};

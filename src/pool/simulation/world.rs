@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use super::callers::Caller;
-use super::checks::Dials;
+use super::caller::Caller;
+use super::dials::Dials;
 use super::network::{Network, Server};
 use super::plan::Plan;
 use crate::error::Result;
