@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::Call;
-use super::connection_queue::ConnectionQueue;
 use super::direct_callback;
 use super::dispatcher::Dispatcher;
 use super::reactor;
-use super::request_task::RequestTask;
+use super::request_task::{ConnectionQueue, RequestTask};
 use super::ticket::Ticket;
 use crate::client::{Request, Response};
 use crate::config::Options;
@@ -184,7 +183,9 @@ impl CallbackPool {
             None => {
                 let (dispatcher, its_ticket) = (dispatcher.clone(), ticket.clone());
                 ticket.wait_for_turn(move || {
-                    if let Some(task) = turns.withdraw(&its_ticket) {
+                    if let Some(task) =
+                        turns.withdraw(|task| Arc::ptr_eq(task.ticket(), &its_ticket))
+                    {
                         dispatcher.run_callback(move || task.withdraw());
                     }
                 });

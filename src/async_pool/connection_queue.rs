@@ -1,51 +1,38 @@
-//! A lease, and the requests that wait for their turn on it.
+//! A lease, and what waits for its turn on it.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
-use super::request_task::RequestTask;
 use super::step_by_step::StepByStep;
-use super::ticket::Ticket;
+use super::turns::Turns;
 use crate::client::{OnClose, Progress, Request, Response};
 use crate::error::Result;
-use crate::os::locks::Mutex;
 use crate::os::threads::Uncancelled;
 use crate::pool::Lease;
 
 /// A lease whose requests may also be made without waiting: one after the other, in the order in
 /// which they came. The lease ends with the last of them, or when this is dropped, whichever is
-/// later.
-#[derive(Default)]
-pub struct ConnectionQueue {
+/// later. `T` is such a request: it keeps the queue while it waits and while it is carried out, and
+/// no longer while its callback runs.
+pub struct ConnectionQueue<T> {
     /// The request that the program carries on itself.
     step_by_step: StepByStep,
     /// There while the queue is in use.
     lease: Option<Lease>,
     /// Made for the first request that does not wait.
-    turns: OnceLock<Arc<Turns>>,
+    turns: OnceLock<Arc<Turns<T>>>,
 }
 
-/// Whose turn it is on a connection. A task that waits keeps the [`ConnectionQueue`]; one whose
-/// callback runs does not.
-#[derive(Default)]
-pub struct Turns(Mutex<Queue>);
-
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Box<RequestTask>>,
-    /// A task is being carried out, or its callback runs.
-    is_busy: bool,
-}
-
-impl ConnectionQueue {
+impl<T> ConnectionQueue<T> {
     /// The queue of this lease.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(lease: Lease) -> Arc<ConnectionQueue> {
-        let (step_by_step, turns) = (StepByStep::default(), OnceLock::new());
-        Arc::new(ConnectionQueue { step_by_step, lease: Some(lease), turns })
+    pub fn new(lease: Lease) -> Arc<Self> {
+        Arc::new(Self {
+            step_by_step: StepByStep::default(),
+            lease: Some(lease),
+            turns: OnceLock::new(),
+        })
     }
 
     /// The lease, for calls that wait.
@@ -99,7 +86,7 @@ impl ConnectionQueue {
     }
 
     /// Ends the lease, if no request keeps the queue; what is left serves another lease.
-    pub fn emptied(mut self: Arc<ConnectionQueue>) -> Option<Arc<ConnectionQueue>> {
+    pub fn emptied(mut self: Arc<Self>) -> Option<Arc<Self>> {
         let queue = Arc::get_mut(&mut self)?;
         queue.abandon_step();
         queue.lease = None;
@@ -112,7 +99,7 @@ impl ConnectionQueue {
 
     /// Puts a lease into this empty queue.
     #[inline]
-    pub fn filled(mut self: Arc<ConnectionQueue>, lease: Lease) -> Arc<ConnectionQueue> {
+    pub fn filled(mut self: Arc<Self>, lease: Lease) -> Arc<Self> {
         match Arc::get_mut(&mut self) {
             Some(queue) => queue.lease = Some(lease),
             None => return ConnectionQueue::new(lease),
@@ -120,7 +107,7 @@ impl ConnectionQueue {
         self
     }
 
-    pub(super) fn turns(&self) -> &Arc<Turns> {
+    pub(super) fn turns(&self) -> &Arc<Turns<T>> {
         self.turns.get_or_init(Arc::default)
     }
 
@@ -134,40 +121,20 @@ impl ConnectionQueue {
     }
 }
 
-impl Drop for ConnectionQueue {
+/// An empty one.
+impl<T> Default for ConnectionQueue<T> {
+    fn default() -> Self {
+        ConnectionQueue { step_by_step: StepByStep::default(), lease: None, turns: OnceLock::new() }
+    }
+}
+
+impl<T> Drop for ConnectionQueue<T> {
     fn drop(&mut self) {
         self.abandon_step();
     }
 }
 
-impl Turns {
-    /// Returns the task if its turn has come; otherwise it waits for that.
-    pub fn enter(&self, task: Box<RequestTask>) -> Option<Box<RequestTask>> {
-        let mut queue = self.0.lock();
-        if !mem::replace(&mut queue.is_busy, true) {
-            return Some(task);
-        }
-        queue.waiting.push_back(task);
-        None
-    }
-
-    /// Takes a task out of the queue, if its turn has not come.
-    pub fn withdraw(&self, ticket: &Arc<Ticket>) -> Option<Box<RequestTask>> {
-        let mut queue = self.0.lock();
-        let at = queue.waiting.iter().position(|task| Arc::ptr_eq(task.ticket(), ticket))?;
-        queue.waiting.remove(at)
-    }
-
-    /// The next task, now that the one before it is over.
-    pub fn next(&self) -> Option<Box<RequestTask>> {
-        let mut queue = self.0.lock();
-        let next = queue.waiting.pop_front();
-        queue.is_busy = next.is_some();
-        next
-    }
-}
-
-impl fmt::Debug for ConnectionQueue {
+impl<T> fmt::Debug for ConnectionQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionQueue").field("lease", &self.lease).finish_non_exhaustive()
     }

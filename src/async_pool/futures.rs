@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::callback_pool::CallbackPool;
-use super::connection_queue::ConnectionQueue;
+use super::request_task::ConnectionQueue;
 use super::ticket::Ticket;
 use crate::client::{Request, Response};
 use crate::config::Options;

@@ -18,9 +18,10 @@ mod reactor;
 mod request_task;
 mod step_by_step;
 mod ticket;
+mod turns;
 
 pub use callback_pool::CallbackPool;
 pub use completion_queue::CompletionQueue;
-pub use connection_queue::ConnectionQueue;
 pub use futures::{AsyncLease, AsyncPool};
+pub use request_task::ConnectionQueue;
 pub use ticket::Ticket;

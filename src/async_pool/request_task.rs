@@ -1,16 +1,16 @@
 //! A request that the library carries out by itself: on which connection, and for which call.
-//!
-//! With `connection_queue` it is one idea, so the two know each other: a queue holds the tasks that
-//! wait for their turn on its connection, and each of them keeps the queue.
 
 use std::sync::Arc;
 
 use super::call::{Call, cancelled, catch_panic};
-use super::connection_queue::ConnectionQueue;
+use super::connection_queue;
 use super::ticket::Ticket;
 use crate::client::{InFlight, Poller, Progress, Request, Response};
 use crate::error::{Error, Result};
 use crate::pool::Lease;
+
+/// A lease, and the tasks that wait for their turn on it.
+pub type ConnectionQueue = connection_queue::ConnectionQueue<Box<RequestTask>>;
 
 /// A request that is to be carried out.
 pub struct RequestTask {
