@@ -82,6 +82,25 @@ impl Json {
         }
     }
 
+    /// Its text, or the texts in its list.
+    pub fn texts(&self) -> Vec<String> {
+        match self {
+            Json::Text(text) => vec![text.clone()],
+            Json::List(items) => items.iter().filter_map(Json::text).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// # Errors
+    /// It is not an object, or has a member that is in none of these lists.
+    pub fn check_members(&self, known: &[&[&str]]) -> Result<(), String> {
+        let Json::Object(members) = self else { return Err("is not an object".to_owned()) };
+        match members.keys().find(|name| !known.iter().any(|list| list.contains(&name.as_str()))) {
+            Some(name) => Err(format!("{name} means nothing here")),
+            None => Ok(()),
+        }
+    }
+
     /// The same with each text replaced.
     pub fn map_texts(self, replace: &impl Fn(&str) -> String) -> Json {
         match self {

@@ -13,4 +13,5 @@ pub mod port;
 pub mod responses;
 pub mod scenario;
 pub mod server;
+pub mod step;
 pub mod table;

@@ -8,8 +8,9 @@ use crate::agent::{Agent, Report, WAIT_LIMIT};
 use crate::devserver::DevServer;
 use crate::json::Json;
 use crate::pattern;
-use crate::scenario::{Action, Check, Kind, Scenario, Step};
+use crate::scenario::{Kind, Scenario};
 use crate::server::{self, Server};
+use crate::step::{Action, Check, Step};
 
 /// Longer than a line of HTTP may be.
 const LONG: usize = 100_000;

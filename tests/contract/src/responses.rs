@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::json::Json;
-use crate::scenario::{Action, Check, Step};
+use crate::step::{Action, Check, Step};
 
 /// The steps for every response of a file; README.md says what it holds.
 pub fn steps(file: &Path) -> Result<Vec<Step>, String> {

@@ -231,7 +231,7 @@ impl Shared {
                 rule.left = rule.left.map(|left| left - 1);
                 rule.spec.clone()
             }
-            None => Json::object([("json", usual(request))]),
+            None => Json::object([("json", default_response(request))]),
         }
     }
 
@@ -293,7 +293,7 @@ fn is(wanted: Option<&Json>, actual: &str) -> bool {
 }
 
 /// The response to a request for which there is no rule.
-fn usual(request: &Request) -> Json {
+fn default_response(request: &Request) -> Json {
     let list = |name| Json::object([(name, vec!["alpha".into(), "beta".into()].into())]);
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/health") => Json::object([("status", "healthy".into())]),
