@@ -5,13 +5,13 @@
 #[doc(hidden)]
 pub mod app;
 mod cli;
+mod data_folder;
 #[doc(hidden)]
 pub mod engine;
 #[doc(hidden)]
 pub mod error;
 #[doc(hidden)]
 pub mod figures;
-mod home;
 mod log;
 mod names;
 #[doc(hidden)]
@@ -28,11 +28,11 @@ pub mod worker;
 use app::App;
 use clap::Parser;
 use cli::Options;
+use data_folder::DataFolder;
 use figures::Figures;
-use home::Home;
 use origin::Names;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serve::Manner;
+use serve::ServerContext;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -81,18 +81,19 @@ pub fn main() -> ExitCode {
 /// Runs the server to its end and tells whether every request got its response.
 fn start(options: &mut Options) -> Result<bool, String> {
     fit_descriptors(options);
-    let home = Home::open(options.data.as_deref()).map_err(|error| match &options.data {
-        Some(folder) => format!("cannot use the folder {}: {error}", folder.display()),
-        None => format!("cannot make a temporary folder: {error}"),
-    })?;
-    let folder = home.folder().to_owned();
+    let data_folder =
+        DataFolder::open(options.data.as_deref()).map_err(|error| match &options.data {
+            Some(folder) => format!("cannot use the folder {}: {error}", folder.display()),
+            None => format!("cannot make a temporary folder: {error}"),
+        })?;
+    let folder = data_folder.folder().to_owned();
     let runtime = Runtime::new().map_err(|error| format!("cannot start threads: {error}"))?;
     let result = runtime.block_on(async {
         let spawner = Spawner::Processes {
             file_bytes: options.largest_file(),
             map_bytes: options.largest_process(),
         };
-        let store = Store::open(folder, !home.is_temporary(), options.limits(), spawner)
+        let store = Store::open(folder, !data_folder.is_temporary(), options.limits(), spawner)
             .await
             .map_err(|error| error.message)
             .map(Arc::new)?;
@@ -168,7 +169,7 @@ async fn serve(options: &Options, store: &Arc<Store>) -> Result<bool, String> {
         bodies: Arc::new(Semaphore::new(options.max_total_body_bytes)),
         client_timeout: options.client_timeout,
     });
-    let manner = Manner {
+    let context = ServerContext {
         router: routes::router(&app),
         figures,
         most: options.max_connections,
@@ -180,7 +181,7 @@ async fn serve(options: &Options, store: &Arc<Store>) -> Result<bool, String> {
     tokio::spawn(async move { watched.watch_transactions().await });
     announce(address, tls.is_some());
     let wait_limit = options.drain_timeout;
-    Ok(serve::run(listener, tls, manner, drain, stop, wait_limit).await)
+    Ok(serve::run(listener, tls, context, drain, stop, wait_limit).await)
 }
 
 /// Prints the URL. The server goes on if nobody reads it.
@@ -224,6 +225,6 @@ fn stopper(on_stdin_eof: bool) -> Result<impl Future<Output = ()>, String> {
 /// A name that nobody can guess.
 fn random_id() -> Result<String, String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| format!("no randomness: {error}"))?;
+    getrandom::fill(&mut bytes).map_err(|error| format!("cannot get random numbers: {error}"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

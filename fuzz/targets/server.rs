@@ -16,7 +16,7 @@ use phantomdb_devserver::engine;
 use phantomdb_devserver::figures::Figures;
 use phantomdb_devserver::origin::Names;
 use phantomdb_devserver::routes::router;
-use phantomdb_devserver::serve::{Manner, serve};
+use phantomdb_devserver::serve::{ServerContext, serve};
 use phantomdb_devserver::store::{Limits, Store};
 use phantomdb_devserver::worker::Spawner;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ const STATUSES: [u64; 16] =
 
 struct Setting {
     runtime: Runtime,
-    manner: Manner,
+    context: ServerContext,
     _drain: watch::Sender<bool>,
     outer: TempDir,
     data: PathBuf,
@@ -85,7 +85,7 @@ fn setting() -> &'static Setting {
             client_timeout: Duration::from_secs(1),
         });
         let (drain, draining) = watch::channel(false);
-        let manner = Manner {
+        let context = ServerContext {
             router: router(&app),
             figures,
             most: 10,
@@ -93,7 +93,7 @@ fn setting() -> &'static Setting {
             client: Duration::from_secs(1),
             draining,
         };
-        Setting { runtime, manner, _drain: drain, outer, data }
+        Setting { runtime, context, _drain: drain, outer, data }
     })
 }
 
@@ -114,9 +114,9 @@ struct Response {
 impl Client {
     fn new() -> Self {
         let (near, far) = tokio::io::duplex(MIB);
-        let manner = setting().manner.clone();
-        let open = manner.figures.connection();
-        tokio::spawn(serve(far, open, manner));
+        let context = setting().context.clone();
+        let open = context.figures.connection();
+        tokio::spawn(serve(far, open, context));
         Self { stream: near, transaction: None, received: Vec::new() }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
-use crate::serve::Pulse;
+use crate::serve::ConnectionTimeouts;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
@@ -45,12 +45,12 @@ pub fn without_body(app: &App, request: Request) -> Request {
         && !head.headers.contains_key(header::EXPECT)
         && body.size_hint().lower() <= THROWN_AWAY;
     if sends_on {
-        let pulse = head.extensions.get::<Arc<Pulse>>().cloned();
+        let timeouts = head.extensions.get::<Arc<ConnectionTimeouts>>().cloned();
         let wait_limit = app.client_timeout;
         tokio::spawn(async move {
             let _ = tokio::time::timeout(wait_limit, throw_away(body)).await;
-            if let Some(pulse) = pulse {
-                pulse.drained();
+            if let Some(timeouts) = timeouts {
+                timeouts.drained();
             }
         });
     }
@@ -95,7 +95,7 @@ impl Held {
         let share = Arc::clone(&app.bodies).try_acquire_many_owned(wanted).map_err(|_| {
             Error::new(
                 Kind::Overloaded,
-                "the bodies of the requests at hand are as large as they may be together",
+                "the bodies of all requests in progress together have reached their limit",
             )
         })?;
         match &mut self.shares {
@@ -116,7 +116,7 @@ async fn collect_up_to(mut body: Body, app: &App) -> Result<Bytes> {
     if announced.max(seen) <= limit.saturating_add(THROWN_AWAY) {
         while let Some(frame) = body.frame().await {
             let frame = frame
-                .map_err(|error| Error::bad_request(format!("the body broke off: {error}")))?;
+                .map_err(|error| Error::bad_request(format!("the body was cut off: {error}")))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };

@@ -1,6 +1,6 @@
 //! One connection: its requests, one after the other, and its end.
 
-use super::pulse::{Felt, Pulse};
+use super::timeouts::{ConnectionTimeouts, TimedStream};
 use crate::figures::{Figures, OpenConnection, RequestInFlight};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -24,7 +24,7 @@ const LARGEST_HEAD: usize = 256 * 1024;
 
 /// What all connections have in common.
 #[derive(Clone, Debug)]
-pub struct Manner {
+pub struct ServerContext {
     /// Where requests go.
     pub router: Router,
     /// What is counted.
@@ -40,18 +40,18 @@ pub struct Manner {
 }
 
 /// Serves a connection to its end.
-pub async fn serve<S>(stream: S, open: OpenConnection, manner: Manner)
+pub async fn serve<S>(stream: S, open: OpenConnection, server: ServerContext)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pulse = Arc::new(Pulse::new(manner.keep_alive, manner.client));
-    let io = TokioIo::new(Felt::new(stream, Arc::clone(&pulse), open));
-    let service = service_fn(|request| respond(request, &manner, &pulse));
-    // The pulse takes care of slow heads, which hyper would not tell from idle connections.
+    let timeouts = Arc::new(ConnectionTimeouts::new(server.keep_alive, server.client));
+    let io = TokioIo::new(TimedStream::new(stream, Arc::clone(&timeouts), open));
+    let service = service_fn(|request| respond(request, &server, &timeouts));
+    // The time-outs see slow heads, which hyper would not tell from idle connections.
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).max_buf_size(LARGEST_HEAD);
     let mut connection = pin!(builder.serve_connection(io, service));
-    let mut draining = manner.draining.clone();
+    let mut draining = server.draining.clone();
     let mut told = false;
     loop {
         let drain = async {
@@ -64,23 +64,23 @@ where
                 told = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = pulse.expired() => return,
+            () = timeouts.expired() => return,
         }
     }
 }
 
 fn respond(
     mut request: Request<Incoming>,
-    manner: &Manner,
-    pulse: &Arc<Pulse>,
+    server: &ServerContext,
+    timeouts: &Arc<ConnectionTimeouts>,
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
-    pulse.serving();
-    let served = Served { pulse: Arc::clone(pulse), _counted: manner.figures.request() };
-    let seconds = manner.keep_alive.as_secs();
-    let draining = manner.draining.clone();
-    request.extensions_mut().insert(Arc::clone(pulse));
+    timeouts.serving();
+    let served = Served { timeouts: Arc::clone(timeouts), _counted: server.figures.request() };
+    let seconds = server.keep_alive.as_secs();
+    let draining = server.draining.clone();
+    request.extensions_mut().insert(Arc::clone(timeouts));
     let last = request.version() < Version::HTTP_11 || wants_close(&request);
-    let response = TowerToHyperService::new(manner.router.clone()).call(request);
+    let response = TowerToHyperService::new(server.router.clone()).call(request);
     async move {
         let mut response = response.await?;
         let headers = response.headers_mut();
@@ -108,13 +108,13 @@ fn wants_close(request: &Request<Incoming>) -> bool {
 
 /// A request counts as served when the body of its response is gone, sent or not.
 struct Served {
-    pulse: Arc<Pulse>,
+    timeouts: Arc<ConnectionTimeouts>,
     _counted: RequestInFlight,
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.pulse.idle();
+        self.timeouts.idle();
     }
 }
 

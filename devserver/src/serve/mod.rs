@@ -1,11 +1,11 @@
 //! The listener: accepting connections, and letting them end.
 
 mod connection;
-mod pulse;
+mod timeouts;
 pub mod tls;
 
-pub use connection::{Manner, serve};
-pub use pulse::Pulse;
+pub use connection::{ServerContext, serve};
+pub use timeouts::ConnectionTimeouts;
 
 use crate::log;
 use std::sync::Arc;
@@ -33,13 +33,13 @@ const TOO_MANY: &str = r#"{"code":"TOO_MANY_CONNECTIONS","message":"as many conn
 pub async fn run(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    manner: Manner,
+    server: ServerContext,
     drain: watch::Sender<bool>,
     stop: impl Future<Output = ()>,
     wait_limit: Duration,
 ) -> bool {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    let places = Arc::new(Semaphore::new(manner.most));
+    let places = Arc::new(Semaphore::new(server.most));
     let refusals = Arc::new(Semaphore::new(REFUSALS_AT_ONCE));
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -49,17 +49,17 @@ pub async fn run(
         };
         match accepted {
             Ok((stream, _)) => {
-                let (tls, manner, alive) = (tls.clone(), manner.clone(), alive.clone());
+                let (tls, server, alive) = (tls.clone(), server.clone(), alive.clone());
                 match Arc::clone(&places).try_acquire_owned() {
                     Ok(place) => {
-                        let open = manner.figures.connection();
+                        let open = server.figures.connection();
                         tokio::spawn(async move {
                             let (_alive, _place) = (alive, place);
-                            greet(stream, open, tls, manner).await;
+                            greet(stream, open, tls, server).await;
                         });
                     }
                     Err(_) => {
-                        manner.figures.refused();
+                        server.figures.refused();
                         // Who is not even told so is told by the end of the connection.
                         if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
                             tokio::spawn(async move {
@@ -107,23 +107,23 @@ async fn greet(
     stream: TcpStream,
     open: crate::figures::OpenConnection,
     tls: Option<TlsAcceptor>,
-    mut manner: Manner,
+    mut server: ServerContext,
 ) {
     // Responses are small and complete: to wait for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
-        return connection::serve(stream, open, manner).await;
+        return connection::serve(stream, open, server).await;
     };
-    let handshake = timeout(manner.client, tls.accept(stream));
+    let handshake = timeout(server.client, tls.accept(stream));
     let drain = async {
-        let _ = manner.draining.wait_for(|draining| *draining).await;
+        let _ = server.draining.wait_for(|draining| *draining).await;
     };
     let shaken = tokio::select! {
         shaken = handshake => shaken,
         () = drain => return,
     };
     match shaken {
-        Ok(Ok(stream)) => connection::serve(stream, open, manner).await,
+        Ok(Ok(stream)) => connection::serve(stream, open, server).await,
         Ok(Err(error)) => log::line(format_args!("TLS handshake failed: {error}")),
         Err(_) => log::line("TLS handshake took too long"),
     }

@@ -19,13 +19,13 @@ const FOLDER_MODE: u32 = 0o700;
 /// have no write-ahead log, so a transaction that writes would block every reader, and
 /// programs would meet locks in tests that they never meet on files.
 #[derive(Debug)]
-pub struct Home {
+pub struct DataFolder {
     folder: PathBuf,
     temporary: bool,
     _lock: File,
 }
 
-impl Home {
+impl DataFolder {
     /// Takes the folder that the user named, or makes a temporary one.
     pub fn open(data: Option<&Path>) -> io::Result<Self> {
         match data {
@@ -89,7 +89,7 @@ impl Home {
     }
 }
 
-impl Drop for Home {
+impl Drop for DataFolder {
     fn drop(&mut self) {
         if self.temporary {
             let _ = fs::remove_dir_all(&self.folder);

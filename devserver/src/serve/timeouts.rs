@@ -29,15 +29,15 @@ struct State {
 
 /// Knows when a connection has been idle, or its client slow, for too long.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct ConnectionTimeouts {
     keep_alive: Duration,
     client: Duration,
     state: Mutex<State>,
     moved: Notify,
 }
 
-impl Pulse {
-    /// The pulse of a connection that was just accepted.
+impl ConnectionTimeouts {
+    /// The time-outs of a connection that was just accepted.
     pub fn new(keep_alive: Duration, client: Duration) -> Self {
         Self {
             keep_alive,
@@ -47,7 +47,7 @@ impl Pulse {
         }
     }
 
-    /// A request has arrived; call [`Pulse::idle`] after its response.
+    /// A request has arrived; call [`ConnectionTimeouts::idle`] after its response.
     pub fn serving(&self) {
         self.lock().phase = Phase::Serving;
         self.moved.notify_one();
@@ -128,23 +128,22 @@ impl Pulse {
     }
 }
 
-/// A stream that reports to a pulse. `K` is kept until the stream is about to be closed: a client
+/// A stream that tells the time-outs what happens on it. `K` is kept until the stream is about to be closed: a client
 /// that has seen the end of one connection must not find it counted beside its next.
 #[derive(Debug)]
-pub struct Felt<S, K> {
+pub struct TimedStream<S, K> {
     kept: Option<K>,
     stream: S,
-    pulse: Arc<Pulse>,
+    timeouts: Arc<ConnectionTimeouts>,
 }
 
-impl<S, K> Felt<S, K> {
-    /// Reports what happens on `stream`.
-    pub fn new(stream: S, pulse: Arc<Pulse>, kept: K) -> Self {
-        Self { kept: Some(kept), stream, pulse }
+impl<S, K> TimedStream<S, K> {
+    pub fn new(stream: S, timeouts: Arc<ConnectionTimeouts>, kept: K) -> Self {
+        Self { kept: Some(kept), stream, timeouts }
     }
 }
 
-impl<S: AsyncRead + Unpin, K: Unpin> AsyncRead for Felt<S, K> {
+impl<S: AsyncRead + Unpin, K: Unpin> AsyncRead for TimedStream<S, K> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -153,31 +152,31 @@ impl<S: AsyncRead + Unpin, K: Unpin> AsyncRead for Felt<S, K> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before {
-            self.pulse.received();
+            self.timeouts.received();
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S, K> Felt<S, K> {
+impl<S, K> TimedStream<S, K> {
     fn note(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
-            Poll::Ready(_) => self.pulse.wrote(),
-            Poll::Pending => self.pulse.stalled(),
+            Poll::Ready(_) => self.timeouts.wrote(),
+            Poll::Pending => self.timeouts.stalled(),
         }
         result
     }
 
     fn note_flush(&self, result: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
         match result {
-            Poll::Ready(_) => self.pulse.flushed(),
-            Poll::Pending => self.pulse.stalled(),
+            Poll::Ready(_) => self.timeouts.flushed(),
+            Poll::Pending => self.timeouts.stalled(),
         }
         result
     }
 }
 
-impl<S: AsyncWrite + Unpin, K: Unpin> AsyncWrite for Felt<S, K> {
+impl<S: AsyncWrite + Unpin, K: Unpin> AsyncWrite for TimedStream<S, K> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -251,35 +250,35 @@ mod tests {
         }
     }
 
-    async fn expires(pulse: &Pulse) -> bool {
-        timeout(5 * SHORT, pulse.expired()).await.is_ok()
+    async fn expires(timeouts: &ConnectionTimeouts) -> bool {
+        timeout(5 * SHORT, timeouts.expired()).await.is_ok()
     }
 
     #[tokio::test]
     async fn a_stall_that_is_over_is_forgotten() {
-        let pulse = Arc::new(Pulse::new(LONG, SHORT));
-        let mut stream = Felt::new(Slow { turns: 3 }, Arc::clone(&pulse), ());
+        let timeouts = Arc::new(ConnectionTimeouts::new(LONG, SHORT));
+        let mut stream = TimedStream::new(Slow { turns: 3 }, Arc::clone(&timeouts), ());
         stream.write_all(b"x").await.unwrap();
         stream.flush().await.unwrap();
-        assert!(!expires(&pulse).await);
+        assert!(!expires(&timeouts).await);
     }
 
     #[tokio::test]
     async fn a_stall_that_lasts_expires() {
-        let pulse = Arc::new(Pulse::new(LONG, SHORT));
-        pulse.serving();
+        let timeouts = Arc::new(ConnectionTimeouts::new(LONG, SHORT));
+        timeouts.serving();
         let (near, _far) = tokio::io::duplex(1);
-        let mut stream = Felt::new(near, Arc::clone(&pulse), ());
+        let mut stream = TimedStream::new(near, Arc::clone(&timeouts), ());
         assert!(timeout(SHORT, stream.write_all(b"too much")).await.is_err());
-        assert!(expires(&pulse).await);
+        assert!(expires(&timeouts).await);
     }
 
     #[tokio::test]
     async fn a_response_may_take_its_time_and_idleness_may_not() {
-        let pulse = Pulse::new(SHORT, SHORT);
-        pulse.serving();
-        assert!(!expires(&pulse).await);
-        pulse.idle();
-        assert!(expires(&pulse).await);
+        let timeouts = ConnectionTimeouts::new(SHORT, SHORT);
+        timeouts.serving();
+        assert!(!expires(&timeouts).await);
+        timeouts.idle();
+        assert!(expires(&timeouts).await);
     }
 }
