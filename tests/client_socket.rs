@@ -36,7 +36,7 @@ fn a_new_connection_has_no_socket_until_it_needs_one() {
 }
 
 #[test]
-fn one_socket_serves_many_requests_and_the_gate_sees_one_dial() {
+fn one_socket_serves_many_requests_and_the_limiter_sees_one_dial() {
     let server = FakeServer::start(|listener| {
         let mut peer = Peer::accept(listener);
         for _ in 0..50 {
