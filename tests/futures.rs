@@ -107,6 +107,24 @@ fn rule_07_a_future_that_is_dropped_once_it_was_served_gives_its_connection_back
 }
 
 #[test]
+fn rule_04_a_try_gives_a_lease_or_says_that_none_is_free() {
+    let server = FakeServer::start(|listener| {
+        let mut peer = Peer::accept(listener);
+        peer.serve("{}");
+        peer.expect_end();
+    });
+    let pool = pool(&server, 1);
+    let lease = pool.try_acquire().unwrap();
+    block_on(lease.request(health())).unwrap();
+    assert_eq!(pool.try_acquire().unwrap_err().code(), Code::WouldBlock);
+    assert_eq!(pool.pool().status().pending, 0, "it does not wait");
+    drop(lease);
+    block_on(pool.close()).unwrap();
+    assert_eq!(pool.try_acquire().unwrap_err().code(), Code::Closed);
+    server.join();
+}
+
+#[test]
 fn rule_03_a_future_that_waits_in_vain_ends_at_its_time_out() {
     let server = FakeServer::start(|_| {});
     let pool = pool(&server, 1);

@@ -75,6 +75,14 @@ impl AsyncPool {
         self.acquire_within(Some(timeout))
     }
 
+    /// Takes a connection if one is free, without waiting and without the network.
+    ///
+    /// # Errors
+    /// As [`Pool::try_acquire`].
+    pub fn try_acquire(&self) -> Result<AsyncLease> {
+        Ok(AsyncLease::new(self.pool().try_acquire()?, self.calls.clone()))
+    }
+
     fn acquire_within(
         &self,
         timeout: Option<Duration>,
