@@ -121,7 +121,7 @@ fn the_traces_lead_where_the_code_does() {
     let page = include_str!("../CONTRIBUTING.md");
     let all = traces(page);
     let titles: Vec<_> = all.iter().map(|(title, _)| *title).collect();
-    assert_eq!(titles, ["Acquire", "Release", "Outage"]);
+    assert_eq!(titles, ["Acquire", "Request", "Release", "Outage"]);
     let read = |file: &str| fs::read_to_string(root().join(file)).ok();
     for (title, steps) in all {
         assert!(steps.len() > 2, "{title} has {} steps", steps.len());
