@@ -346,7 +346,7 @@ typedef enum phantomdb_validation {
 
 /** How serious a message to `phantomdb_pool_options.log` is. */
 typedef enum phantomdb_log_level {
-    /** Good to know. */
+    /** For information: nothing is wrong. */
     PHANTOMDB_LOG_INFO = 0,
     /** Something is wrong, and the pool deals with it. */
     PHANTOMDB_LOG_WARNING = 1,
@@ -549,7 +549,7 @@ typedef struct phantomdb_option_info {
  *     }
  *
  * The ranges are those of each option alone; `phantomdb_pool_create` also refuses options that
- * contradict each other. Returns the first of `*count` entries; they are valid for ever. `count`
+ * contradict each other. Returns the first of `*count` entries, which are never freed. `count`
  * may be NULL. Safe from any thread.
  */
 const phantomdb_option_info *phantomdb_option_table(uint64_t *count);

@@ -291,7 +291,7 @@ impl Options {
     }
 }
 
-/// Says whether a pool can have these bounds.
+/// Says whether a pool can have these limits.
 pub(crate) fn check_size(min: u32, max: u32) -> Result<()> {
     in_range("max_connections", max, 1, MAX_CONNECTIONS_LIMIT)?;
     if min > max {

@@ -355,7 +355,7 @@ fn old_server_hello() -> Vec<u8> {
 fn an_older_tls_than_1_2_is_refused_by_either_side() {
     let alert = vec![0x15, 3, 1, 0, 2, 2, 70];
     for (said, told) in [
-        (old_server_hello(), "do not go with TLS 1.2 or 1.3"),
+        (old_server_hello(), "do not fit TLS 1.2 or 1.3"),
         (alert, "speaks neither TLS 1.2 nor TLS 1.3"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

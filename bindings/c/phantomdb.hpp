@@ -125,7 +125,7 @@
 
 namespace phantomdb {
 
-/// The version of the library, "0.1.0" for example. Valid for ever.
+/// The version of the library, "0.1.0" for example. It stays valid.
 inline std::string_view version() noexcept { return ::phantomdb_version(); }
 
 /// Why a call failed: the base of everything that this library throws.
@@ -142,7 +142,7 @@ public:
     /// One of `phantomdb_code`.
     std::int32_t code() const noexcept { return code_; }
 
-    /// The name of the code, "TIMEOUT" for example. Valid for ever.
+    /// The name of the code, "TIMEOUT" for example. It stays valid.
     std::string_view code_name() const noexcept {
         const char *name = ::phantomdb_code_name(code_);
         return name == nullptr ? "UNKNOWN" : name;
@@ -257,7 +257,7 @@ public:
         : value_(value.value_or(std::string_view())), absent_(!value) {
         if (value_.find('\0') != std::string::npos) {
             refuse(PHANTOMDB_ERR_INVALID_ARGUMENT,
-                   std::string(name) + ": holds a NUL character, which can't be passed on");
+                   std::string(name) + ": contains a NUL character, which can't be passed on");
         }
     }
 
@@ -297,7 +297,7 @@ enum class validation : std::int32_t {
 
 /// How much a message to options::log matters.
 enum class log_level : std::int32_t {
-    /// Good to know.
+    /// For information: nothing is wrong.
     info = PHANTOMDB_LOG_INFO,
     /// Something is wrong, and the pool deals with it.
     warning = PHANTOMDB_LOG_WARNING,
@@ -1016,7 +1016,7 @@ public:
     /// Whether it has a connection: it was neither moved from nor released.
     explicit operator bool() const noexcept { return connection_ != nullptr; }
 
-    /// Asks the server how it is: an object whose `status` is "healthy" or "unhealthy".
+    /// Checks the server's health: an object whose `status` is "healthy" or "unhealthy".
     result health_check() {
         return detail::result_of([&](auto **r, auto *e) {
             return ::phantomdb_connection_health_check(connection_, r, e);
@@ -1030,7 +1030,7 @@ public:
         });
     }
 
-    /// Makes a database. http_error with status 409 if there is one of this name.
+    /// Creates a database. http_error with status 409 if there is one of this name.
     result create_database(std::string_view name) {
         const detail::text n("name", name);
         return detail::result_of([&](auto **r, auto *e) {
@@ -1038,7 +1038,7 @@ public:
         });
     }
 
-    /// Removes a database with all that is in it.
+    /// Drops a database with everything in it.
     result drop_database(std::string_view database) {
         const detail::text d("database", database);
         return detail::result_of([&](auto **r, auto *e) {
@@ -1065,7 +1065,7 @@ public:
         });
     }
 
-    /// Removes a table with all its rows.
+    /// Drops a table with all its rows.
     result drop_table(std::string_view database, std::string_view table) {
         const detail::text d("database", database), t("table", table);
         return detail::result_of([&](auto **r, auto *e) {
@@ -1081,7 +1081,7 @@ public:
         });
     }
 
-    /// Reads the rows that fulfil an SQL condition, or all: a table.
+    /// Reads the rows that match an SQL condition, or all: a table.
     result select(std::string_view database, std::string_view table,
                   std::optional<std::string_view> condition = std::nullopt) {
         const detail::text d("database", database), t("table", table), c("condition", condition);
@@ -1090,7 +1090,7 @@ public:
         });
     }
 
-    /// Changes the rows that fulfil an SQL condition, or all. `data` is a JSON object of column
+    /// Updates the rows that match an SQL condition, or all. `data` is a JSON object of column
     /// to new value. result::affected_rows() says how many changed.
     result update(std::string_view database, std::string_view table, std::string_view data,
                   std::optional<std::string_view> condition = std::nullopt) {
@@ -1102,7 +1102,7 @@ public:
         });
     }
 
-    /// Deletes the rows that fulfil an SQL condition, which is never optional: say "1=1" for all
+    /// Deletes the rows that match an SQL condition, which is never optional: say "1=1" for all
     /// rows. (`erase` in other libraries; `delete` is a word of C++.)
     result delete_rows(std::string_view database, std::string_view table,
                        std::string_view condition) {

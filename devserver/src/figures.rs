@@ -162,7 +162,7 @@ impl Figures {
             figure(
                 "body_bytes",
                 "gauge",
-                "Bytes of the request bodies at hand now",
+                "Bytes of request bodies held in memory now",
                 now.body_bytes as u64,
             ),
             figure("transactions_open", "gauge", "Transactions open now", now.transactions as u64),

@@ -70,7 +70,9 @@ impl Names {
                 target.host == host.host && target.port_of(https) == host.port_of(https)
             });
             if !same {
-                return Err(Error::bad_request("the Host is not the one of the request's URL"));
+                return Err(Error::bad_request(
+                    "the Host header and the URL of the request name different hosts",
+                ));
             }
         }
         let allowed = matches!(host.host, Host::Address(_)) || self.allowed.contains(&host.host);

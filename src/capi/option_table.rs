@@ -23,7 +23,7 @@ use super::options;
 ///     }
 ///
 /// The ranges are those of each option alone; `phantomdb_pool_create` also refuses options that
-/// contradict each other. Returns the first of `*count` entries; they are valid for ever. `count`
+/// contradict each other. Returns the first of `*count` entries, which are never freed. `count`
 /// may be NULL. Safe from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phantomdb_option_table(count: *mut u64) -> *const phantomdb_option_info {

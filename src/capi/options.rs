@@ -31,7 +31,7 @@ pub enum phantomdb_validation {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum phantomdb_log_level {
-    /// Good to know.
+    /// For information: nothing is wrong.
     PHANTOMDB_LOG_INFO = 0,
     /// Something is wrong, and the pool deals with it.
     PHANTOMDB_LOG_WARNING = 1,

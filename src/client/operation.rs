@@ -48,25 +48,25 @@ macro_rules! operations {
 }
 
 operations! {
-    HealthCheck = 1, "health_check", [], "Asks the server how it is";
+    HealthCheck = 1, "health_check", [], "Checks the server's health";
     ListDatabases = 2, "list_databases", [], "The names of all databases";
-    CreateDatabase = 3, "create_database", [required("name")], "Makes a database";
+    CreateDatabase = 3, "create_database", [required("name")], "Creates a database";
     DropDatabase = 4, "drop_database", [required("database")],
-        "Removes a database with all that is in it";
+        "Drops a database with everything in it";
     ListTables = 5, "list_tables", [required("database")], "The names of a database's tables";
     CreateTable = 6, "create_table", [required("database"), required("name"), required("columns")],
-        "Makes a table; `columns` is a JSON array";
+        "Creates a table; `columns` is a JSON array";
     DropTable = 7, "drop_table", [required("database"), required("table")],
-        "Removes a table with all its rows";
+        "Drops a table with all its rows";
     Insert = 8, "insert", [required("database"), required("table"), required("row")],
-        "Adds one row, a JSON object";
+        "Inserts one row, a JSON object";
     Select = 9, "select", [required("database"), required("table"), optional("condition")],
-        "Reads the rows that fulfil an SQL condition, or all";
+        "Reads the rows that match an SQL condition, or all";
     Update = 10, "update",
         [required("database"), required("table"), required("data"), optional("condition")],
-        "Changes the rows that fulfil an SQL condition, or all; `data` is a JSON object";
+        "Updates the rows that match an SQL condition, or all; `data` is a JSON object";
     Delete = 11, "delete", [required("database"), required("table"), required("condition")],
-        "Deletes the rows that fulfil an SQL condition";
+        "Deletes the rows that match an SQL condition";
     ExecuteQuery = 12, "execute_query",
         [required("database"), required("sql"), optional("parameters")],
         "Runs one SQL statement; `parameters` is a JSON array";

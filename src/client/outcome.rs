@@ -171,7 +171,7 @@ impl<'a> Tried<'a> {
 
     /// A body whose end did not come, or can't be trusted.
     pub(super) fn cut_short(&self) -> Error {
-        let why = "the server broke TLS off in the middle of its response";
+        let why = "the server ended TLS in the middle of its response";
         self.unless_it_reads(self.error(Code::ConnectionLost, why), true)
     }
 

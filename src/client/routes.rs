@@ -267,7 +267,7 @@ impl Request {
             ));
         }
         let method = Method::from_bytes(method.as_bytes())
-            .map_err(|_| invalid_method("holds a character that no HTTP method can have"))?;
+            .map_err(|_| invalid_method("contains a character that an HTTP method can't have"))?;
         if method == Method::CONNECT {
             return Err(invalid_method("CONNECT is for proxies, not for a database"));
         }
@@ -341,7 +341,7 @@ fn check_name(argument: &str, name: &str) -> Result<()> {
     let why = match name {
         "" => "is empty",
         "." | ".." => "can't be `.` or `..`, which a URL path can't carry",
-        _ if name.contains('\0') => "holds a NUL character",
+        _ if name.contains('\0') => "contains a NUL character",
         _ => return Ok(()),
     };
     Err(Error::invalid_argument(argument, why))
@@ -368,7 +368,7 @@ fn check_condition(condition: &str, instead: &str) -> Result<()> {
         return Err(Error::invalid_argument("condition", format_args!("is blank; {instead}")));
     }
     if condition.contains('\0') {
-        return Err(Error::invalid_argument("condition", "holds a NUL character"));
+        return Err(Error::invalid_argument("condition", "contains a NUL character"));
     }
     Ok(())
 }

@@ -105,7 +105,7 @@ impl Driver {
         self.lock().machine.status()
     }
 
-    /// How long the caller has waited that waits longest.
+    /// How long the caller at the head of the queue has waited.
     pub fn oldest_wait(&self) -> Duration {
         self.lock().machine.oldest_wait(clock::now())
     }

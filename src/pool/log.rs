@@ -27,7 +27,7 @@ fn worded(event: &LogEvent<Arc<PooledConnection>>) -> (LogLevel, String) {
         LogEvent::Leak { connection, age } => {
             let owner = match connection.owner() {
                 Some(owner) => format!("by `{}`", one_line(&owner)),
-                None => "(by whom is not known: it has no owner tag)".to_owned(),
+                None => "(its owner is unknown: no owner tag was set)".to_owned(),
             };
             let message = format!(
                 "A connection was acquired {:.1} s ago {owner} and not released; it may be leaked",
@@ -43,7 +43,7 @@ fn worded(event: &LogEvent<Arc<PooledConnection>>) -> (LogLevel, String) {
             "The server responds to GET /health with 503: it asks its clients to leave".to_owned(),
         ),
         LogEvent::ServerDraining(false) => {
-            (LogLevel::Info, "The server responds to GET /health without 503 again".to_owned())
+            (LogLevel::Info, "The server no longer responds to GET /health with 503".to_owned())
         }
         LogEvent::OutageEnded { lasted } => (
             LogLevel::Info,

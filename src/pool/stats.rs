@@ -294,7 +294,7 @@ impl Stats {
             writeln!(out, "{name} {value}")?;
         }
         let name = "phantomdb_pool_oldest_waiter_seconds";
-        let help = "How long the caller has waited that waits longest.";
+        let help = "How long the caller at the head of the queue has waited.";
         head(out, name, "gauge", Some("seconds"), help)?;
         writeln!(out, "{name} {}", oldest_wait.as_secs_f64())?;
         let name = "phantomdb_pool_acquires";

@@ -329,7 +329,7 @@ static void refused_number(const phantomdb_option_info *option, int64_t number) 
 /* Sets a number to a value in its range. A pool of 65535 takes long to make, so another option is
  * refused, which is looked at later. */
 static void taken_number(const phantomdb_option_info *option, int64_t number) {
-    /* Neither bound of the pool's size contradicts the other. */
+    /* Neither limit of the pool's size contradicts the other. */
     if (strcmp(option->name, "max_connections") == 0) options.min_connections = 0;
     if (strcmp(option->name, "min_connections") == 0) options.max_connections = (uint32_t)option->maximum;
     set_number(option, number);

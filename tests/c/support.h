@@ -1,4 +1,4 @@
-/* What the suites share: time, waiting for a condition, and the usual steps of a pool. */
+/* What the suites share: time, waiting for a condition, and the common steps of a pool. */
 #ifndef SUPPORT_H
 #define SUPPORT_H
 

@@ -45,7 +45,7 @@ static int run_acquires(void *pool, uint64_t count) {
     return 0;
 }
 
-/* Makes a database on the server; gives 0 if that went well. */
+/* Creates a database on the server; gives 0 if that went well. */
 int bench_create_database(const char *host, int port, const char *ca_file) {
     phantomdb_error error;
     phantomdb_pool *pool = bench_create(1, host, port, "", ca_file);

@@ -267,7 +267,7 @@ func written(name string, value any) (string, error) {
 	}
 	// What is not UTF-8 becomes this, and so would be stored as something else.
 	if bytes.Contains(text, []byte(`\ufffd`)) && !isUTF8(reflect.ValueOf(value)) {
-		return "", invalid(name, "holds a text that is not UTF-8")
+		return "", invalid(name, "contains a text that is not UTF-8")
 	}
 	return string(text), nil
 }

@@ -160,7 +160,7 @@ func (p *Pool) Metrics() (string, error) {
 // Reset retires every connection that is open now: idle ones at once, others when they come back.
 func (p *Pool) Reset() error { return phantomdb.Wrap(p.handle.Reset()) }
 
-// Resize changes the bounds while the pool is in use. Connections above a smaller maximum close,
+// Resize changes the limits while the pool is in use. Connections above a smaller maximum close,
 // idle ones at once, others when they come back.
 func (p *Pool) Resize(minConnections, maxConnections int) error {
 	if err := inRange("MinConnections", minConnections); err != nil {

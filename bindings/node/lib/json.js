@@ -77,7 +77,7 @@ class Writer {
       if (typeof value === 'function') return undefined;
       // JSON.stringify makes `{}` of a Map, or of a promise that nobody has waited for.
       if (tag !== '[object Object]' && Object.keys(value).length === 0) {
-        throw this.refusal(depth, `is of type ${tag.slice(8, -1)}, which has no JSON`);
+        throw this.refusal(depth, `is of type ${tag.slice(8, -1)}, which can't be written as JSON`);
       }
     }
     return this.members(value, depth);

@@ -35,7 +35,9 @@ function text(name, value) {
     throw invalid(name, `can't be written as JSON: ${error.message}`);
   }
   // Else it would be as if it had not been given.
-  if (written === undefined) throw invalid(name, 'has no JSON, as a function has none');
+  if (written === undefined) {
+    throw invalid(name, "can't be written as JSON: it is a function, a symbol or undefined");
+  }
   return written;
 }
 

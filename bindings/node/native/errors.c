@@ -7,7 +7,7 @@
 void no_memory(environment *state, const char *what) {
     memset(&state->error, 0, sizeof state->error);
     state->error.code = PHANTOMDB_ERR_OVERLOADED;
-    snprintf(state->error.message, sizeof state->error.message, "No memory is left for %s", what);
+    snprintf(state->error.message, sizeof state->error.message, "There is not enough memory for %s", what);
 }
 
 void error_show(const phantomdb_error *error, int32_t *numbers) {

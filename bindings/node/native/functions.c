@@ -98,7 +98,7 @@ static napi_value begin(napi_env env, napi_callback_info info) {
     it->numbers = share(env, object, "numbers", napi_int32_array, 4, BATCH * NUMBERS, &array);
     if (it->values.kinds == NULL || it->values.numbers == NULL || it->values.rows == NULL ||
         it->values.columns == NULL || it->numbers == NULL) {
-        napi_throw_error(env, NULL, "phantomdb: no memory is left");
+        napi_throw_error(env, NULL, "phantomdb: there is not enough memory");
         return NULL;
     }
     napi_create_reference(env, array, 1, &it->buffer);

@@ -2,13 +2,13 @@ import type { CallOptions, Column, QueryResult, ResponseBody, Row } from './pool
 
 /** The operations that a pool (on a client taken for each) and a client have in common. */
 export abstract class Operations {
-  /** Asks the server how it is: `status` is `'healthy'` or `'unhealthy'`. */
+  /** Checks the server's health: `status` is `'healthy'` or `'unhealthy'`. */
   healthCheck(options?: CallOptions): Promise<ResponseBody>;
   /** The names of the databases. */
   listDatabases(options?: CallOptions): Promise<string[]>;
-  /** Makes a database; `HTTP` with status 409 if there is one of this name. */
+  /** Creates a database; `HTTP` with status 409 if there is one of this name. */
   createDatabase(name: string, options?: CallOptions): Promise<ResponseBody>;
-  /** Removes a database with all that is in it. */
+  /** Drops a database with everything in it. */
   dropDatabase(database: string, options?: CallOptions): Promise<ResponseBody>;
   /** The names of the tables of a database. */
   listTables(database: string, options?: CallOptions): Promise<string[]>;
@@ -19,7 +19,7 @@ export abstract class Operations {
     columns: Column[],
     options?: CallOptions,
   ): Promise<ResponseBody>;
-  /** Removes a table with all its rows. */
+  /** Drops a table with all its rows. */
   dropTable(database: string, table: string, options?: CallOptions): Promise<ResponseBody>;
   /** Adds one row. Never carried out twice. */
   insert(
@@ -35,7 +35,7 @@ export abstract class Operations {
     condition?: string | null,
     options?: CallOptions,
   ): Promise<R[]>;
-  /** Changes the rows that fulfil an SQL condition, or all without one. */
+  /** Updates the rows that match an SQL condition, or all without one. */
   update(
     database: string,
     table: string,
@@ -44,7 +44,7 @@ export abstract class Operations {
     options?: CallOptions,
   ): Promise<ResponseBody>;
   /**
-   * Deletes the rows that fulfil an SQL condition. It is never optional, because without one the
+   * Deletes the rows that match an SQL condition. It is never optional, because without one the
    * request would drop the table: say `'1=1'` for all rows.
    */
   delete(

@@ -283,7 +283,7 @@ export class Pool extends Operations implements AsyncDisposable {
   getMetrics(): string;
   /** Retires every connection that is open now: idle ones at once, others when they come back. */
   reset(): void;
-  /** Changes the bounds while the pool is in use. */
+  /** Changes the limits while the pool is in use. */
   resize(minConnections: number, maxConnections: number): void;
   /** Changes the bearer token of every request that starts afterwards; null sends none. */
   setToken(token: string | null): void;

@@ -155,7 +155,7 @@ static PyMethodDef methods[] = {
     {"_run", connection_run, METH_VARARGS, NULL},
     {"_request", connection_request, METH_VARARGS, NULL},
     {"set_owner", (PyCFunction)(void (*)(void))connection_set_owner, METH_VARARGS | METH_KEYWORDS,
-     "set_owner($self, /, owner)\n--\n\nNames who has the client, for the report of a leak "
+     "set_owner($self, /, owner)\n--\n\nNames the user of the client, for the report of a leak "
      "(``leak_threshold``)."},
     {"interrupt", connection_interrupt, METH_NOARGS,
      "interrupt($self, /)\n--\n\nCuts the request that another thread has in flight on this client: "
@@ -169,8 +169,8 @@ static PyMemberDef members[] = {
 };
 
 static PyGetSetDef properties[] = {
-    {"pool", connection_pool, NULL, "The pool that it belongs to.", NULL},
-    {"is_released", connection_is_released, NULL, "Whether it was given back.", NULL},
+    {"pool", connection_pool, NULL, "The pool that the client belongs to.", NULL},
+    {"is_released", connection_is_released, NULL, "Whether the client has been released.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

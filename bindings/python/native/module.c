@@ -27,7 +27,7 @@ static bool begin(void) {
     if (!connection_define() || !pool_define() || !completion_queue_define()) return false;
     logs_begin();
     if (Py_AtExit(on_python_end) < 0) {
-        PyErr_SetString(PyExc_ImportError, "phantomdb: Python accepts no more exit functions");
+        PyErr_SetString(PyExc_ImportError, "phantomdb: Python could not register an exit function");
         return false;
     }
     is_begun = true;

@@ -318,9 +318,9 @@ static PyMethodDef methods[] = {
      "discard($self, /, connection)\n--\n\nGives a client back whose connection is to be closed "
      "instead of reused."},
     {"get_status", pool_get_status, METH_NOARGS,
-     "get_status($self, /)\n--\n\nThe numbers of this moment: available, used, min, max."},
+     "get_status($self, /)\n--\n\nThe current numbers: available, used, min, max."},
     {"status", pool_status, METH_NOARGS,
-     "status($self, /)\n--\n\nAll numbers of this moment: available, used, pending, total, min, max."},
+     "status($self, /)\n--\n\nAll current numbers: available, used, pending, total, min, max."},
     {"metrics", pool_metrics, METH_NOARGS,
      "metrics($self, /)\n--\n\nStatus and statistics as OpenMetrics text, for Prometheus and its "
      "like."},
@@ -328,7 +328,7 @@ static PyMethodDef methods[] = {
      "reset($self, /)\n--\n\nRetires every connection that is open now: idle ones at once, others "
      "when they are\nreleased. For a server that moved, or certificates that changed."},
     {"resize", (PyCFunction)(void (*)(void))pool_resize, METH_VARARGS | METH_KEYWORDS,
-     "resize($self, /, min_connections, max_connections)\n--\n\nChanges the bounds while the pool is "
+     "resize($self, /, min_connections, max_connections)\n--\n\nChanges the limits while the pool is "
      "in use."},
     {"set_token", (PyCFunction)(void (*)(void))pool_set_token, METH_VARARGS | METH_KEYWORDS,
      "set_token($self, /, token)\n--\n\nChanges the bearer token; None sends none. Every request "

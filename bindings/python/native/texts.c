@@ -16,12 +16,12 @@ PyObject *text_bytes(PyObject *value, const char *name) {
     }
     if (strlen(PyBytes_AsString(bytes)) == (size_t)PyBytes_Size(bytes)) return bytes;
     Py_DECREF(bytes);
-    return raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: holds a NUL character", name);
+    return raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "%s: contains a NUL character", name);
 }
 
 bool texts_add(texts *all, PyObject *value, const char *name) {
     if (all->count == MOST_TEXTS) {
-        raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "arguments: are too many");
+        raise_code(PHANTOMDB_ERR_INVALID_ARGUMENT, "arguments: there are too many");
         return false;
     }
     uint64_t at = all->count;

@@ -144,7 +144,7 @@ def running_calls() -> Calls:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            "no running event loop: phantomdb.aio needs one of asyncio. Under trio or curio, use "
+            "no running event loop: phantomdb.aio needs asyncio's. Under trio or curio, use "
             "phantomdb.pool in threads: await trio.to_thread.run_sync(pool.list_databases)"
         ) from None
     calls = _of_loops.get(id(loop))

@@ -98,7 +98,7 @@ class BasePool(_native.Pool):
         return f"<{type(self).__module__}.{type(self).__qualname__} {id(self):#x}>"
 
     def resize(self, min_connections: int, max_connections: int) -> None:
-        """Change the bounds while the pool is in use."""
+        """Change the limits while the pool is in use."""
         super().resize(min_connections, max_connections)
         self.min_connections, self.max_connections = min_connections, max_connections
 

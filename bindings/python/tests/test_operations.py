@@ -123,7 +123,7 @@ def test_what_can_not_be_sent_is_refused(db):
         (lambda: db.delete("d", "t", None), "condition"),
         (lambda: db.drop_table("d", ".."), "table"),
         (lambda: db.list_tables(""), "database"),
-        (lambda: db.list_tables("a\0b"), "database: holds a NUL"),
+        (lambda: db.list_tables("a\0b"), "database: contains a NUL"),
         (lambda: db.list_tables("\ud800"), "database: is not valid Unicode"),
         (lambda: db.insert("d", "t", {"n": float("nan")}), "row: can't be written as JSON"),
         (lambda: db.insert("d", "t", {"n": object()}), "row: can't be written as JSON"),

@@ -192,7 +192,7 @@ impl Store {
         Ok(self.find(database)?.size())
     }
 
-    /// Makes a database.
+    /// Creates a database.
     pub async fn create(self: &Arc<Self>, name: String) -> Result<()> {
         names::database_file(&name)?;
         let held = self.hold_name(&name).await?;
@@ -464,7 +464,7 @@ impl Store {
 async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    tokio::spawn(work)
-        .await
-        .map_err(|error| Error::internal(format!("the request failed within: {error}")))?
+    tokio::spawn(work).await.map_err(|error| {
+        Error::internal(format!("the server failed to carry out the request: {error}"))
+    })?
 }

@@ -337,7 +337,7 @@ impl Worker {
                 match (status, error) {
                     (Some(status), _) => status.to_string(),
                     (None, Some(error)) => error.to_string(),
-                    (None, None) => "why is not known".into(),
+                    (None, None) => "for an unknown reason".into(),
                 }
             )),
         })

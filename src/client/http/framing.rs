@@ -54,7 +54,7 @@ pub(in crate::client) fn check(input: &[u8]) -> Result<Option<Checked>, Doubt> {
         (Some(_), true) => {
             return Err("it has a Content-Length and a Transfer-Encoding".to_owned());
         }
-        (None, true) if is_old => return Err("HTTP/1.0 knows no Transfer-Encoding".to_owned()),
+        (None, true) if is_old => return Err("HTTP/1.0 has no Transfer-Encoding".to_owned()),
         (None, true) => Framing::Chunked,
         (Some(_), false) => Framing::Length,
         (None, false) => Framing::UntilClose,
@@ -119,7 +119,7 @@ impl Fields {
                 return Err("its Content-Length is not a number".to_owned());
             }
             let length = std::str::from_utf8(part).ok().and_then(|digits| digits.parse().ok());
-            let length = length.ok_or("its Content-Length is too large a number")?;
+            let length = length.ok_or("its Content-Length is too large")?;
             match self.length.replace(length) {
                 Some(other) if other != length => {
                     return Err("it has two different Content-Lengths".to_owned());
@@ -280,7 +280,7 @@ fn size(line: &[u8]) -> Result<(u64, bool), FramingError> {
     }
     match u64::from_str_radix(text, 16) {
         Ok(size) if i64::try_from(size).is_ok() => Ok((size, written.len() != digits.len())),
-        _ => Err(doubt("the size of a chunk is too large a number")),
+        _ => Err(doubt("the size of a chunk is too large")),
     }
 }
 

@@ -70,7 +70,7 @@ impl HeadReader {
             self.scan = Scan::default();
             self.is_last |= checked.is_last;
             if checked.status == 101 {
-                let why = "it switches to another protocol, which was not asked for";
+                let why = "it switches to another protocol unasked";
                 return Err(ResponseError::Malformed(why.to_owned()));
             }
             if (100..200).contains(&checked.status) {
@@ -100,7 +100,7 @@ impl HeadReader {
         let mut call = receiver(method)?;
         let (_, response) = call.try_response(head, false)?;
         let Some(response) = response else {
-            return Err(ResponseError::Malformed("its head has no end".to_owned()));
+            return Err(ResponseError::Malformed("its head does not end".to_owned()));
         };
         let (head, ()) = response.into_parts();
         let (status, headers) = (head.status, head.headers);

@@ -225,7 +225,7 @@ impl Response {
                 };
                 self.0.names.get(read).map(|names| &**names)
             }
-            _ => Err(no_list("list_databases and list_tables give one")),
+            _ => Err(no_list("list_databases and list_tables return one")),
         }
     }
 
@@ -301,7 +301,7 @@ fn unreadable(why: String) -> Error {
 }
 
 fn no_table() -> Error {
-    Error::new(Code::Type, "this response is not a table; select and execute_query give one")
+    Error::new(Code::Type, "this response is not a table; select and execute_query return one")
 }
 
 fn no_list(why: &str) -> Error {

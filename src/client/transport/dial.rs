@@ -140,7 +140,9 @@ impl Dial<'_> {
             Err(WireError::Lost(error)) => {
                 Err(self.unavailable(&format!("TLS handshake: {}", plain(&error))))
             }
-            Err(WireError::Overflow) => Err(self.unavailable("TLS handshake: too long a message")),
+            Err(WireError::Overflow) => {
+                Err(self.unavailable("TLS handshake: a message is too long"))
+            }
         }
     }
 
@@ -149,7 +151,7 @@ impl Dial<'_> {
     }
 
     fn timed_out(&self, what: &str) -> Error {
-        let what = if what.is_empty() { "the time was up before a try" } else { what };
+        let what = if what.is_empty() { "the deadline passed before the first try" } else { what };
         Error::new(
             Code::Timeout,
             format!("Timeout: no connection to {} {}: {what}", self.endpoint.url(), self.deadline),

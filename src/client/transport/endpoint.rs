@@ -111,7 +111,7 @@ impl Endpoint {
                 if file.is_some() {
                     return Err(Error::invalid_argument(
                         name,
-                        "has no use with an http:// base_url; should that begin with https://?",
+                        "can't be used with an http:// base_url; should that begin with https://?",
                     ));
                 }
             }
@@ -165,7 +165,9 @@ impl Endpoint {
             Some(secret) => {
                 config::check_token(&secret)?;
                 let header = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
-                    .map_err(|_| Error::invalid_argument("token", "fits no HTTP header"))?;
+                    .map_err(|_| {
+                        Error::invalid_argument("token", "can't be sent in an HTTP header")
+                    })?;
                 AuthToken::new(&self.url, Some(&header), mask.and_token(secret.expose()))
             }
         };
@@ -308,7 +310,7 @@ fn split_port(authority: &str) -> std::result::Result<(String, Option<&str>), St
             return Err("the `[` of an IPv6 address has no `]`".to_owned());
         };
         let address: Ipv6Addr =
-            host.parse().map_err(|_| "no valid IPv6 address stands in the `[]`".to_owned())?;
+            host.parse().map_err(|_| "the text in `[]` is not a valid IPv6 address".to_owned())?;
         let port = match after {
             "" => None,
             after => Some(after.strip_prefix(':').ok_or("the `]` must be followed by `:port`")?),
@@ -323,7 +325,7 @@ fn split_port(authority: &str) -> std::result::Result<(String, Option<&str>), St
         return Err("has no host".to_owned());
     }
     if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
-        return Err("the host holds a character that no host name can have".to_owned());
+        return Err("the host contains a character that a host name can't have".to_owned());
     }
     Ok((host.to_ascii_lowercase(), port))
 }
@@ -379,7 +381,7 @@ mod tests {
             ("http://[hush]", "IPv6"),
             ("http://[::1", "IPv6"),
             ("http://[::1]hush", "must be followed"),
-            ("http://hu%sh", "the host holds"),
+            ("http://hu%sh", "the host contains"),
         ] {
             let error = BaseUrl::parse(url).unwrap_err();
             assert!(error.contains(why), "{url:?}: {error}");

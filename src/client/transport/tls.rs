@@ -255,7 +255,7 @@ fn system_roots() -> Result<(RootCertStore, Option<String>)> {
         return Ok((roots, error.map(skipped)));
     }
     let why = match error {
-        Some(error) => format!("the system's can't be read ({error}); mend that"),
+        Some(error) => format!("the system's can't be read ({error}); fix that"),
         None => "the system has none; install them (on Debian: the package ca-certificates)".into(),
     };
     let text = format!("no certificates to check the server's with: {why} or set tls_ca_file");
@@ -319,7 +319,7 @@ pub(in crate::client) fn explained(error: &rustls::Error) -> String {
                     .to_owned()
             }
             C::UnknownIssuer => "the server's certificate is self-signed or signed by an unknown \
-                                 authority; if that is meant to be so, set tls_ca_file to the \
+                                 authority; if that is intended, set tls_ca_file to the \
                                  authority's certificate"
                 .to_owned(),
             C::Revoked => "the server's certificate was revoked".to_owned(),
@@ -369,7 +369,7 @@ pub(in crate::client) fn explained(error: &rustls::Error) -> String {
                 .to_owned()
         }
         rustls::Error::PeerIncompatible(_) => {
-            format!("the server's TLS settings do not go with TLS 1.2 or 1.3: {error}")
+            format!("the server's TLS settings do not fit TLS 1.2 or 1.3: {error}")
         }
         other => excerpt(other.to_string().as_bytes()),
     }

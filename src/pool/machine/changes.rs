@@ -28,7 +28,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         self.balance(now);
     }
 
-    /// Changes the bounds. Connections above a smaller maximum close: idle ones now, others as
+    /// Changes the limits. Connections above a smaller maximum close: idle ones now, others as
     /// soon as they come back.
     pub fn resize(&mut self, min: u32, max: u32, now: Instant) {
         self.options.min_connections = min;

@@ -78,7 +78,7 @@ func (o *Options) Create() (Pool, func(), error) {
 		return 0, nil, &Failure{
 			Code:      Overloaded,
 			Retriable: true,
-			Message:   "The system has no descriptor left that the pool could be watched with: " + err.Error(),
+			Message:   "The system has no descriptor left to watch the pool with: " + err.Error(),
 		}
 	}
 	var c C.phantomdb_pool_options

@@ -118,7 +118,7 @@ func textOf(outcome C.bridge_outcome) ([]byte, error) {
 // Reset retires every connection that is open now.
 func (p Pool) Reset() error { return taken(C.bridge_reset(C.uintptr_t(p))) }
 
-// Resize changes the bounds of the pool.
+// Resize changes the limits of the pool.
 func (p Pool) Resize(minConnections, maxConnections uint32) error {
 	return taken(C.bridge_resize(C.uintptr_t(p), C.uint32_t(minConnections), C.uint32_t(maxConnections)))
 }

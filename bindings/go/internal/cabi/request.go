@@ -125,7 +125,7 @@ func checkText(name, text string) error {
 	if strings.IndexByte(text, 0) < 0 {
 		return nil
 	}
-	return &Failure{Code: InvalidArgument, Message: name + ": holds a NUL character"}
+	return &Failure{Code: InvalidArgument, Message: name + ": contains a NUL character"}
 }
 
 func argumentName(operation Operation, index int) string {
