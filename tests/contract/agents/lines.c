@@ -4,22 +4,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
 
+/* What was read and is not a command yet; a NUL ends it. */
+static char *input;
+static size_t input_length;
+
+bool has_command(void) { return input != NULL && strchr(input, '\n') != NULL; }
+
+/* Reads what there is, or waits for more; false at the end. */
+static bool read_more(void) {
+    enum { PIECE = 1 << 16 };
+    input = realloc(input, input_length + PIECE + 1);
+    const ssize_t count = read(STDIN_FILENO, input + input_length, PIECE);
+    if (count > 0) input_length += (size_t)count;
+    input[input_length] = '\0';
+    return count > 0;
+}
+
 cJSON *next_command(void) {
-    static char *line;
-    static size_t size;
-    if (getline(&line, &size, stdin) < 0) {
-        free(line);
-        line = NULL;
+    while (!has_command()) {
+        if (read_more()) continue;
+        free(input);
+        input = NULL;
         return NULL;
     }
-    cJSON *command = cJSON_Parse(line);
+    const char *rest = NULL;
+    cJSON *command = cJSON_ParseWithOpts(input, &rest, false);
     if (command == NULL) {
-        fprintf(stderr, "this is not JSON: %s\n", line);
+        fprintf(stderr, "this is not JSON: %s\n", input);
         abort();
     }
+    rest = strchr(rest, '\n') + 1;
+    input_length -= (size_t)(rest - input);
+    memmove(input, rest, input_length + 1);
     return command;
 }
 

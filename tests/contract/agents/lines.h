@@ -15,6 +15,8 @@ enum { MOST_ARGUMENTS = 8 };
 
 /* The next command; NULL when there are no more. It is freed by what reports to it. */
 cJSON *next_command(void);
+/* Whether there is one that has been read already, so that the input need not be readable. */
+bool has_command(void);
 
 bool is(const cJSON *command, const char *what);
 /* A text of the command, or NULL. */
