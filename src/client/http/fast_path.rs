@@ -62,7 +62,7 @@ fn common(method: &Method, input: &[u8]) -> Option<FastHead> {
             let size = input.len() - body.len();
             return fields.head(status, size);
         }
-        if let Some(next) = fields.add_usual(rest) {
+        if let Some(next) = fields.add_common(rest) {
             rest = next;
             continue;
         }
@@ -78,11 +78,11 @@ fn common(method: &Method, input: &[u8]) -> Option<FastHead> {
     None
 }
 
-/// Whether a text that holds no control characters is this one, but for the case of its letters. The
+/// Whether a text that holds no control characters is this one, whatever its case. The
 /// other may hold small letters, digits, `-` and `_`, and at least four characters.
 #[inline(always)]
 fn is_same<const N: usize>(text: &[u8; N], other: &[u8; N]) -> bool {
-    // With this bit set, a character is the same as one in `other` only if they are one letter. (The
+    // With this bit set, a character is the same as one in `other` only if they differ in case alone. (The
     // others that it makes the same are control characters, or not in `other`.)
     let both = |at: usize| {
         if N < 8 {
@@ -183,7 +183,7 @@ impl Fields {
     /// Takes note of a header that comes first, if it is written as many servers write it: compared
     /// as a whole, it costs next to nothing. Gives what comes after its line.
     #[inline(always)]
-    fn add_usual<'a>(&mut self, input: &'a [u8]) -> Option<&'a [u8]> {
+    fn add_common<'a>(&mut self, input: &'a [u8]) -> Option<&'a [u8]> {
         macro_rules! either {
             ($small:literal, $capital:literal) => {
                 input.strip_prefix($small).or_else(|| input.strip_prefix($capital))
