@@ -33,6 +33,8 @@ from phantomdb import aio
 from phantomdb.pool import create_pool
 
 CONNECTIONS = 10
+#: Ours with a client that is acquired and released by hand; "phantomdb" is the pool's operation.
+LEASE = "phantomdb, lease"
 
 #: Does its work so often, by so many at once; gives how long that took, in seconds.
 Run = Callable[[int, int], float]
@@ -144,7 +146,7 @@ class Bench:
             if name in failed:
                 row = {"name": name, "what": what, "atOnce": at_once, "failed": failed[name]}
                 self.results.append(row)
-                print(f"  {name:<16}     failed: {failed[name]}")
+                print(f"  {name:<18}     failed: {failed[name]}")
                 continue
             # The first round warms up.
             mine = rates[name][1:]
@@ -152,8 +154,8 @@ class Bench:
             rate = statistics.median(mine)
             row = {"name": name, "what": what, "atOnce": at_once, "rate": rate, "ours": ratio}
             self.results.append(row)
-            words = "" if name == "phantomdb" else f"ours {ratio:.1f} times as fast"
-            print(f"  {name:<16}{rate:>12,.0f} /s   {words}".rstrip())
+            words = "" if name == "phantomdb" else f"ours {ratio:.2f} times as fast"
+            print(f"  {name:<18}{rate:>12,.0f} /s   {words}".rstrip())
 
 
 def compare_requests(bench: Bench, url: str, stack: ExitStack) -> None:
@@ -168,12 +170,13 @@ def compare_requests(bench: Bench, url: str, stack: ExitStack) -> None:
     client = stack.enter_context(httpx.Client(limits=limits, timeout=60))
     databases = f"{url}/databases"
 
-    def ours() -> list[str]:
+    def lease() -> list[str]:
         with pool.acquire() as one:
             return one.list_databases()
 
     work: dict[str, Callable[[], Any]] = {
-        "phantomdb": ours,
+        "phantomdb": pool.list_databases,
+        LEASE: lease,
         "urllib3": lambda: manager.request("GET", databases).json()["databases"],
         "requests": lambda: session.get(databases).json()["databases"],
         "httpx": lambda: client.get(databases).json()["databases"],
@@ -181,7 +184,7 @@ def compare_requests(bench: Bench, url: str, stack: ExitStack) -> None:
     for name, one in work.items():
         if one() != pool.list_databases():
             raise RuntimeError(f"{name} gets another response")
-    counts = {"phantomdb": 8000, "urllib3": 2000, "requests": 600, "httpx": 600}
+    counts = {"phantomdb": 8000, LEASE: 8000, "urllib3": 2000, "requests": 600, "httpx": 600}
     loads: list[tuple[int, str, Callable[[Callable[[], Any]], Run]]] = [
         (1, "the main thread", in_threads),
         (1, "1 thread", in_one_thread),
@@ -194,6 +197,33 @@ def compare_requests(bench: Bench, url: str, stack: ExitStack) -> None:
         bench.compare(what, title, at_once, counts, {name: run(one) for name, one in work.items()})
 
 
+def compare_loads(bench: Bench, url: str, stack: ExitStack) -> None:
+    """What more callers than connections cost; ours alone, beside 8 threads."""
+    pool = stack.enter_context(create_pool(url, CONNECTIONS, CONNECTIONS, preconnect=True))
+    loop = asyncio.new_event_loop()
+    stack.callback(loop.close)
+    tasks = aio.create_pool(url, CONNECTIONS, CONNECTIONS, preconnect=True)
+    stack.callback(lambda: loop.run_until_complete(tasks.close()))
+
+    def lease() -> list[str]:
+        with pool.acquire() as one:
+            return one.list_databases()
+
+    def at(load: int, run: Run) -> Run:
+        return lambda _, count: run(load, count)
+
+    contenders = {
+        "phantomdb": at(8, in_threads(pool.list_databases)),
+        "64 threads": at(64, in_threads(pool.list_databases)),
+        "8 threads, lease": at(8, in_threads(lease)),
+        "20 threads, lease": at(20, in_threads(lease)),
+        "64 threads, lease": at(64, in_threads(lease)),
+        "64 tasks": at(64, in_tasks(loop, tasks.list_databases)),
+    }
+    title = f"requests, 8 threads beside other loads, {CONNECTIONS} connections"
+    bench.compare("requests, by load", title, 8, dict.fromkeys(contenders, 8000), contenders)
+
+
 def compare_tasks(bench: Bench, url: str) -> None:
     """The same in an event loop."""
     loop = asyncio.new_event_loop()
@@ -202,7 +232,7 @@ def compare_tasks(bench: Bench, url: str) -> None:
     client = httpx.AsyncClient(limits=limits, timeout=60)
     databases = f"{url}/databases"
 
-    async def ours() -> list[str]:
+    async def lease() -> list[str]:
         one = await pool.acquire()
         try:
             return await one.list_databases()
@@ -214,8 +244,12 @@ def compare_tasks(bench: Bench, url: str) -> None:
         names: list[str] = response.json()["databases"]
         return names
 
-    contenders = {"phantomdb": in_tasks(loop, ours), "httpx": in_tasks(loop, theirs)}
-    counts = {"phantomdb": 8000, "httpx": 400}
+    contenders = {
+        "phantomdb": in_tasks(loop, pool.list_databases),
+        LEASE: in_tasks(loop, lease),
+        "httpx": in_tasks(loop, theirs),
+    }
+    counts = {"phantomdb": 8000, LEASE: 8000, "httpx": 400}
     for tasks in (1, 64):
         title = f"requests, asyncio, {tasks} tasks, {CONNECTIONS} connections"
         bench.compare("requests, asyncio", title, tasks, counts, contenders)
@@ -258,6 +292,7 @@ def main() -> None:
     bench = Bench(given.rounds, given.scale)
     with ExitStack() as stack:
         compare_requests(bench, given.url, stack)
+        compare_loads(bench, given.url, stack)
         compare_tasks(bench, given.url)
         compare_acquires(bench, given.url, stack)
     given.results.parent.mkdir(parents=True, exist_ok=True)
