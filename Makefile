@@ -27,10 +27,13 @@ export PYTHON_DIR := $(TARGET_DIR)/python
 export GO_DIR := $(TARGET_DIR)/go
 export MAKE
 
-export RELEASE_SERVER := $(TARGET_DIR)/release/phantomdb-devserver
+# The server that the Debian packages contain. `make test` packs the one that it has built for all
+# tests; `make dist` tests the packages with that of a release.
+SERVER_PROFILE ?= release
+export RELEASE_SERVER := $(TARGET_DIR)/$(SERVER_PROFILE:dev=debug)/phantomdb-devserver
 export MANUAL_DIR := $(TARGET_DIR)/man
 export DOCS_DIR := $(TARGET_DIR)/docs
-export DEB_DIR := $(TARGET_DIR)/deb
+export DEB_DIR := $(TARGET_DIR)/$(if $(filter release,$(SERVER_PROFILE)),deb,deb-$(SERVER_PROFILE))
 LIBRARY := $(LIB_DIR)/libphantomdb.so.$(VERSION)
 DEBS := $(DEB_DIR)/built
 MANUAL := $(MANUAL_DIR)/libphantomdb.3
@@ -86,7 +89,7 @@ devserver-release: $(RELEASE_SERVER) ## build the development server as users ha
 
 $(RELEASE_SERVER): Cargo.toml Cargo.lock devserver/Cargo.toml scripts/build scripts/notices \
 		$(shell find devserver/src -name '*.rs') | $(SETUP_BUILD)
-	@scripts/build --devserver
+	@SERVER_PROFILE='$(SERVER_PROFILE)' scripts/build --devserver
 
 $(SETUP_NODE): bindings/node/package-lock.json | $(SETUP_DEMO)
 	@scripts/node --setup
@@ -139,7 +142,7 @@ uninstall: ## remove what install with the same variables put there
 dist: $(DEBS) node python devserver ## build all that a release consists of into dist/, and check it
 	@scripts/dist
 	@tests/dist/run
-	@$(MAKE) --no-print-directory test-reproducible
+	@$(MAKE) --no-print-directory test-packages test-reproducible
 
 SETUP_DOCS := $(TARGET_DIR)/setup-docs
 
@@ -157,7 +160,7 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 	@scripts/deb
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@scripts/test --beside test-msrv-demo --beside 'sanitized-library test-model after:build devserver-release fuzzers' \
+	@SERVER_PROFILE=dev scripts/test --beside test-msrv-demo --beside 'sanitized-library test-model fuzzers' \
 		lint test-rust build test-header test-abi test-c test-counts test-sanitize test-fork test-node test-python \
 		test-go test-contract test-soak test-install test-docs test-demo test-packages test-fuzz test-msrv-tests
 
