@@ -86,6 +86,9 @@ func acquirers(url string) ([]contender, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := useAll(db); err != nil {
+		return nil, nil, err
+	}
 	peer, err := puddle.NewPool(&puddle.Config[int]{
 		Constructor: func(context.Context) (int, error) { return 0, nil },
 		Destructor:  func(int) {},
@@ -126,6 +129,22 @@ func acquirers(url string) ([]contender, func(), error) {
 		peer.Close()
 		_ = null.Close()
 	}, nil
+}
+
+// useAll sends a request on every connection, so that the server has responded on each, as in a pool that
+// has been in use for a while.
+func useAll(db *pool.Pool) error {
+	for i := 0; i < connections; i++ {
+		client, err := db.Acquire(background)
+		if err != nil {
+			return err
+		}
+		defer client.Release()
+		if _, err := client.ListDatabases(background); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nullConnector is of a driver that does nothing.
