@@ -340,7 +340,7 @@ struct options {
     /// After how long a connection that was not released is reported to log and counted as
     /// leaked; zero means never.
     std::chrono::milliseconds leak_threshold;
-    /// Called with what happens to the pool: leaked connections, outages; empty: nobody is told.
+    /// Called with what happens to the pool: leaked connections, outages. Empty: no log.
     ///
     /// It is called on a thread of the library, one message at a time, and not any more when
     /// pool::close() has returned. It must not close the pool or wait for a connection of it:
@@ -1505,9 +1505,9 @@ public:
         return {handle_, connection};
     }
 
-    /// Takes a connection if one is free, else gives an empty optional. Never waits and never
-    /// uses the network. `reason`, if given, is told why the optional is empty: all connections are in
-    /// use, or the server refuses more, say. Throws as acquire() for everything else: a closed pool, say.
+    /// Takes a connection if one is free; otherwise returns an empty optional. Never waits and never
+    /// uses the network. `reason`, if given, receives why the optional is empty: all connections are
+    /// in use, for example. Throws like acquire() for everything else, such as a closed pool.
     std::optional<lease> try_acquire(std::string *reason = nullptr) {
         ::phantomdb_connection *connection = nullptr;
         ::phantomdb_error reported;

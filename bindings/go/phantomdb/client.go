@@ -22,7 +22,7 @@ type Client struct {
 // PhantomDB is the name that the public SDK has for a client.
 type PhantomDB = Client
 
-// New makes a client with a connection of its own, without a pool; it is to be closed. The URL is
+// New creates a client with a connection of its own, without a pool. Close it after use. The URL is
 // http[s]://host[:port][/prefix]; "" is http://localhost:8080. The first request connects, so the server
 // need not be there yet. Package pool's Connect takes all options.
 func New(baseURL string) (*Client, error) {
@@ -125,6 +125,6 @@ func (c *Client) RollbackTransaction(ctx context.Context, id ...string) error {
 // with [ErrCancelled]; without one it does nothing.
 func (c *Client) Interrupt() error { return Wrap(c.connection.Interrupt()) }
 
-// SetOwner names who has the client, for the report of a leak: the id of a request, say. The
-// release forgets it.
+// SetOwner names the user of the client for the report of a leak: the id of a request, for example.
+// The release clears it.
 func (c *Client) SetOwner(owner string) error { return Wrap(c.connection.SetOwner(owner)) }

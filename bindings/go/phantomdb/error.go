@@ -68,8 +68,8 @@ const (
 	ErrBusy Code = cabi.Busy
 	// ErrWouldDeadlock: the call would wait for itself.
 	ErrWouldDeadlock Code = cabi.WouldDeadlock
-	// ErrInvalidState: the operation does not fit the state of the connection: a commit with no
-	// transaction open, say.
+	// ErrInvalidState: the operation does not fit the state of the connection: a commit without an
+	// open transaction, for example.
 	ErrInvalidState Code = cabi.InvalidState
 	// ErrHTTP: the server responded with an error; Status says which.
 	ErrHTTP Code = cabi.HTTP

@@ -60,7 +60,7 @@ func (a Response) Decode(into any) error { return json.Unmarshal(a, into) }
 // String is the text of the response.
 func (a Response) String() string { return string(a) }
 
-// HealthCheck asks the server how it is: an object whose status is "healthy" or "unhealthy".
+// HealthCheck asks the server for its health: an object whose status is "healthy" or "unhealthy".
 func (o Operations) HealthCheck(ctx context.Context) (Response, error) {
 	return o.text(ctx, cabi.HealthCheck)
 }

@@ -63,7 +63,7 @@ type Config struct {
 	TLSKeyFile string
 	// MaxResponseBytes is how large a response may be. Default 64 MiB.
 	MaxResponseBytes int64
-	// Log is told of leaked clients, and of the beginning and the end of an outage. It is called on
+	// Log is called with reports of leaked clients and of outages. It runs on
 	// a thread of the library, one message at a time, and not after Close has returned. It must not
 	// wait for the pool.
 	Log func(level LogLevel, message string)

@@ -45,7 +45,7 @@ type Status struct {
 	Min, Max int
 }
 
-// New makes a pool. It opens no connection, unless Preconnect asks for it, so the server need not
+// New creates a pool. It opens no connection, unless Preconnect asks for it, so the server need not
 // be there yet.
 func New(config Config) (*Pool, error) {
 	options, err := config.options()
@@ -59,8 +59,8 @@ func New(config Config) (*Pool, error) {
 	return &Pool{Operations: phantomdb.OperationsOn(handle), handle: handle, forget: sync.OnceFunc(forget)}, nil
 }
 
-// Connect makes a client with a connection of its own, without a pool; it is to be closed. The options
-// are those of a pool that mean something for one connection; the others are refused.
+// Connect creates a client with a connection of its own, without a pool. Close it after use. It takes
+// the options of a pool that apply to one connection, and refuses the others.
 func Connect(config Config) (*Client, error) {
 	for name, isSet := range map[string]bool{
 		"MinConnections": config.MinConnections != 0,
@@ -83,9 +83,9 @@ func Connect(config Config) (*Client, error) {
 	return client, named(err)
 }
 
-// Acquire waits for a client, which is to be released. It fails with [ErrTimeout], [ErrClosed],
+// Acquire waits for a client; release it after use. It fails with [ErrTimeout], [ErrClosed],
 // [ErrOverloaded], [ErrUnavailable] while the server can't be reached, or [ErrCancelled] at the end
-// of the context, whose error it then is too.
+// of the context, whose error errors.Is matches too.
 //
 // It is small enough to become a part of its caller, where the client then needs no memory of its own.
 func (p *Pool) Acquire(ctx context.Context) (*Client, error) {
@@ -120,10 +120,10 @@ func (p *Pool) tryAcquire() (Client, error) {
 // for one of another pool.
 func (p *Pool) Release(client *Client) error { return client.ReleaseTo(p.handle, false) }
 
-// Discard gives a client back whose connection is closed instead of used again.
+// Discard releases a client, and closes its connection instead of reusing it.
 func (p *Pool) Discard(client *Client) error { return client.ReleaseTo(p.handle, true) }
 
-// Do acquires a client, calls the function with it and releases it, whatever comes of it.
+// Do acquires a client, calls the function with it and releases it, whatever happens.
 func (p *Pool) Do(ctx context.Context, work func(client *Client) error) error {
 	client, err := p.Acquire(ctx)
 	if err != nil {

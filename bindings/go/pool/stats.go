@@ -48,7 +48,7 @@ type Histogram struct {
 	Buckets []Bucket `json:"buckets"`
 }
 
-// Bucket counts what took at most so many seconds.
+// Bucket counts what took at most AtMost seconds.
 type Bucket struct {
 	// AtMost is the bound, in seconds.
 	AtMost float64 `json:"le"`

@@ -71,7 +71,7 @@ export interface CallOptions {
 export interface AcquireOptions extends CallOptions {
   /** How long to wait, in milliseconds, instead of `acquireTimeout`. */
   timeout?: number;
-  /** Who has the client, for the report of a leak: the id of a request, say. */
+  /** The user of the client, for the report of a leak: the id of a request, for example. */
   owner?: string;
 }
 
@@ -264,9 +264,9 @@ export class Pool extends Operations implements AsyncDisposable {
    * `INVALID_HANDLE` for a client that was released already, or is of another pool.
    */
   release(client: Client): void;
-  /** Gives a client back whose connection is closed instead of reused. */
+  /** Releases a client, and closes its connection instead of reusing it. */
   discard(client: Client): void;
-  /** Acquires a client, runs `work` with it, and releases it, whatever comes of it. */
+  /** Acquires a client, runs `work` with it, and releases it, whatever happens. */
   use<T>(work: (client: Client) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T>;
   /** Runs one SQL statement; the same as `executeQuery`. */
   query<R = Row>(

@@ -102,7 +102,7 @@ class WouldDeadlockError(PhantomDBError):
 
 
 class InvalidStateError(PhantomDBError):
-    """The operation does not fit the client's state: a commit with no transaction open, say."""
+    """The operation does not fit the client's state: a commit without an open transaction, for example."""
 
     CODE = "INVALID_STATE"
 
