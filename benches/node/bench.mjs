@@ -37,6 +37,8 @@ const undiciAgent = new undici.Agent({ connections: CONNECTIONS, pipelining: 1 }
 
 const requests = {
   phantomdb: () => pool.use((client) => client.listDatabases()),
+  // Without a client.
+  'phantomdb, on the pool': () => pool.listDatabases(),
   undici: async () => {
     const { body } = await undiciPool.request({ path: '/databases', method: 'GET' });
     return (await body.json()).databases;

@@ -17,7 +17,9 @@ const NUMBERS = 6;
 
 const open = [];
 const free = [];
-const numbers = native.begin(settle);
+/** Others have an event loop of their own, behind some of libuv's names. */
+const hasLibuv = process.versions.bun === undefined && process.versions.deno === undefined;
+const numbers = native.begin(settle, hasLibuv);
 reading.begin();
 
 /** Told of the messages of pools' logs; see pool.js. */

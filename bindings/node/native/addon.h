@@ -32,9 +32,47 @@ typedef struct pool_entry {
 /* A call of JavaScript's, from its start until JavaScript is told its outcome. */
 typedef struct call {
     phantomdb_pool *pool;
-    /* NULL if it can't be cancelled. */
+    /* NULL if it can't be cancelled, or goes step by step. */
     phantomdb_ticket *ticket;
+    bool is_cancellable;
+    /* Its client, if it is a request on one, and that client's serial number. */
+    bool has_client;
+    uint32_t client;
+    uint32_t serial;
+    /* Whether it is a request that goes step by step; which descriptor it waits for, and until when. */
+    bool is_step;
+    int32_t descriptor;
+    int64_t due;
 } call;
+
+/* What is under way on a client, by its number. */
+typedef struct client_use {
+    /* Tells this client from others with its number, before and after. */
+    uint32_t serial;
+    /* How many calls. */
+    uint32_t pending;
+    /* The call whose request goes step by step, and one more; 0 if there is none. */
+    uint32_t step;
+    /* No client of JavaScript's: a request on the pool has it for itself. */
+    bool is_own;
+} client_use;
+
+/* A request, and what it is sent on: a pool, or a connection of it. */
+typedef struct question {
+    phantomdb_pool *pool;
+    /* NULL: the pool. */
+    phantomdb_connection *connection;
+    /* Its number. */
+    uint32_t client;
+    bool is_cancellable;
+    bool is_request;
+    int32_t operation;
+    /* The arguments of the operation; or method, path and body. */
+    const char *const *texts;
+    uint64_t count;
+    /* Of the body. */
+    uint64_t length;
+} question;
 
 /* A message of a pool's log, on its way to JavaScript. */
 typedef struct log_line {
@@ -62,6 +100,9 @@ enum { IS_END = 1 << 16 };
 
 /* A result that JavaScript reads. */
 typedef struct reading reading;
+
+/* What the event loop watches for requests that go step by step. */
+typedef struct watcher watcher;
 
 /* What JavaScript reads of a result: the names of its columns, its cells or its items; its JSON, or that of
  * one of its cells. The numbers are known to lib/reading.js. */
@@ -122,6 +163,19 @@ struct environment {
     numbered readings;
     numbered pools;
     numbered clients;
+    /* By their numbers. */
+    client_use *uses;
+    uint32_t uses_capacity;
+    /* NULL before the first request that goes step by step, and if that can't be. */
+    watcher *watcher;
+    bool may_watch;
+    /* How many go step by step, and what has become of those that are over: JavaScript is told of them from
+     * `over_told` on. There is room for all. */
+    uint32_t stepping;
+    phantomdb_completion *over;
+    uint32_t over_count;
+    uint32_t over_told;
+    uint32_t over_capacity;
     /* By their numbers, which JavaScript chose. */
     call *calls;
     uint32_t calls_capacity;
@@ -137,6 +191,8 @@ void environment_release(environment *it);
 bool environment_define(napi_env env, environment *it, napi_value object, const char *name,
                         napi_callback function);
 void pool_entry_free(pool_entry *entry);
+/* A name and a resource for what wakes the event loop; the resource says whether that keeps the process alive. */
+bool environment_describe(napi_env env, environment *it, napi_value *name, napi_value *resource);
 
 /* messages.c */
 /* Tells JavaScript of all messages. */
@@ -150,6 +206,29 @@ bool call_prepare(environment *state, uint32_t id, phantomdb_completion_target *
 void call_begin(napi_env env, environment *state, uint32_t id, phantomdb_pool *pool,
                 phantomdb_ticket *ticket);
 void call_end(napi_env env, environment *state, uint32_t id);
+
+/* steps.c */
+/* A number for a client with this connection. False: no memory is left. */
+bool client_put(environment *state, phantomdb_connection *connection, phantomdb_pool *pool,
+                uint32_t *number);
+void client_drop(environment *state, uint32_t number);
+/* Sends a request by the shortest way there is. */
+int32_t steps_ask(napi_env env, environment *state, question *what, uint32_t id);
+/* Goes on with a request whose socket is ready, or whose time is over. */
+void steps_resume(environment *state, uint32_t id);
+/* Before a client is released: the library goes on with a request that goes step by step on it. */
+void steps_leave_client(environment *state, uint32_t client);
+/* A call is over: one less of its client. */
+void steps_count_end(environment *state, uint32_t id);
+
+/* watcher.c */
+/* Makes sure that there is one. */
+bool watcher_begin(napi_env env, environment *state);
+void watcher_end(watcher *it);
+/* Has a request resumed when its socket is ready, or its time is over. False: the socket can't be watched. */
+bool watcher_wait(environment *state, uint32_t id, const phantomdb_step *step);
+/* It waits no more. */
+void watcher_forget(environment *state, uint32_t id);
 
 /* logs.c */
 /* `user_data` is a pool_entry. */

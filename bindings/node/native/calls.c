@@ -31,6 +31,7 @@ void call_begin(napi_env env, environment *state, uint32_t id, phantomdb_pool *p
 }
 
 void call_end(napi_env env, environment *state, uint32_t id) {
+    steps_count_end(state, id);
     state->calls[id] = (call){.pool = NULL};
     if (--state->open_calls == 0) {
         napi_unref_threadsafe_function(env, state->waker);

@@ -50,6 +50,7 @@ static void finish(environment *it) {
     it->is_over = true;
     leave_list(it);
     waker_stop(it);
+    watcher_end(it->watcher);
     logs_free(logs_take(it));
     /* With what is in it, and what calls that are under way will bring. */
     phantomdb_completion_queue_free(it->queue, NULL);
@@ -64,6 +65,11 @@ static void finish(environment *it) {
         if (left != NULL) reading_free(left);
     }
     numbered_free(&it->readings);
+    for (uint32_t i = it->over_told; i < it->over_count; i++) {
+        if (it->over[i].result != NULL) phantomdb_result_free(it->over[i].result);
+    }
+    free(it->over);
+    free(it->uses);
     free(it->calls);
 }
 
@@ -155,16 +161,21 @@ static void on_has_ref_gone(napi_env env, void *data, void *unused) {
     environment_release(data);
 }
 
-static bool make_waker(napi_env env, environment *it) {
-    napi_value name, resource, function;
-    if (napi_create_string_utf8(env, "phantomdb", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-        napi_create_object(env, &resource) != napi_ok ||
+bool environment_describe(napi_env env, environment *it, napi_value *name, napi_value *resource) {
+    napi_value function;
+    if (napi_create_string_utf8(env, "phantomdb", NAPI_AUTO_LENGTH, name) != napi_ok ||
+        napi_create_object(env, resource) != napi_ok ||
         napi_create_function(env, "hasRef", NAPI_AUTO_LENGTH, has_ref, it, &function) != napi_ok ||
         napi_add_finalizer(env, function, it, on_has_ref_gone, NULL, NULL) != napi_ok) {
         return false;
     }
     environment_hold(it);
-    if (napi_set_named_property(env, resource, "hasRef", function) != napi_ok ||
+    return napi_set_named_property(env, *resource, "hasRef", function) == napi_ok;
+}
+
+static bool make_waker(napi_env env, environment *it) {
+    napi_value name, resource;
+    if (!environment_describe(env, it, &name, &resource) ||
         napi_create_threadsafe_function(env, NULL, resource, name, 0, 1, NULL, on_waker_gone, it,
                                         on_wake, &it->waker) != napi_ok) {
         return false;

@@ -84,7 +84,7 @@ static void *share(napi_env env, napi_value object, const char *name, napi_typed
     return data;
 }
 
-/* begin(settle), once: from now on `settle(count, texts)` is told of messages; returns the array in
+/* begin(settle, hasLibuv), once: from now on `settle(count, texts)` is told of messages; returns the array in
  * which their numbers are then. */
 static napi_value begin(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
@@ -102,6 +102,7 @@ static napi_value begin(napi_env env, napi_callback_info info) {
         return NULL;
     }
     napi_create_reference(env, array, 1, &it->buffer);
+    it->may_watch = flag_at(&all, 1);
     /* As long as any function here can be reached, it can too. */
     napi_set_named_property(env, object, "settle", all.values[0]);
     napi_create_reference(env, all.values[0], 0, &it->settle);
@@ -153,7 +154,7 @@ static napi_value create_pool(napi_env env, napi_callback_info info) {
 static napi_value client_to(napi_env env, environment *it, phantomdb_connection *connection,
                             phantomdb_pool *pool) {
     uint32_t number;
-    if (numbered_put(&it->clients, connection, pool, &number)) return number_to(env, (int32_t)number);
+    if (client_put(it, connection, pool, &number)) return number_to(env, (int32_t)number);
     phantomdb_pool_release(pool, connection, NULL);
     no_memory(it, "a client");
     return number_to(env, FAILS);
@@ -200,8 +201,9 @@ static napi_value release(napi_env env, napi_callback_info info) {
     uint32_t number = number_at(&all, 0);
     phantomdb_connection *connection = numbered_get(&it->clients, number);
     phantomdb_pool *pool = numbered_owner(&it->clients, number);
-    numbered_drop(&it->clients, number);
     look(it);
+    steps_leave_client(it, number);
+    client_drop(it, number);
     int32_t code = flag_at(&all, 1) ? phantomdb_pool_discard(pool, connection, &it->error)
                                     : phantomdb_pool_release(pool, connection, &it->error);
     tell_what_was_found(env, it);
@@ -245,77 +247,44 @@ static void free_texts(texts *all) {
     for (size_t i = 0; i < all->count; i++) free(all->heap[i]);
 }
 
-/* What a request is sent on: a pool or a client. */
-typedef struct target {
-    phantomdb_pool *pool;
-    phantomdb_connection *connection;
-} target;
-
-static target target_of(const given *all, size_t is_pool, size_t number) {
-    if (flag_at(all, is_pool)) return (target){.pool = pool_at(all, number)};
-    uint32_t client = number_at(all, number);
-    return (target){.pool = numbered_owner(&all->it->clients, client),
-                    .connection = numbered_get(&all->it->clients, client)};
+/* Asks what the first arguments are sent on, isPool and number; the next are the call and whether it can be
+ * cancelled. */
+static napi_value ask(const given *all, question *what) {
+    if (flag_at(all, 0)) {
+        what->pool = pool_at(all, 1);
+    } else {
+        what->client = number_at(all, 1);
+        what->pool = numbered_owner(&all->it->clients, what->client);
+        what->connection = numbered_get(&all->it->clients, what->client);
+    }
+    what->is_cancellable = flag_at(all, 3);
+    return number_to(all->env, steps_ask(all->env, all->it, what, number_at(all, 2)));
 }
-
 
 /* run(isPool, number, call, isCancellable, operation, ...operands) */
 static napi_value run(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
-    environment *it = all.it;
-    target on = target_of(&all, 0, 1);
     int32_t operation = (int32_t)number_at(&all, 4);
     const phantomdb_operation_info *known = phantomdb_operation_table(NULL) + operation - 1;
     texts operands;
-    if (!read_texts(&all, 5, known->arguments, &operands)) {
-        free_texts(&operands);
-        return number_to(env, it->error.code);
-    }
-    int32_t code = PHANTOMDB_ERR_OVERLOADED;
-    uint32_t id = number_at(&all, 2);
-    phantomdb_completion_target to;
-    if (call_prepare(it, id, &to)) {
-        phantomdb_ticket *made = NULL, **ticket = flag_at(&all, 3) ? &made : NULL;
-        code = on.connection != NULL
-                   ? phantomdb_connection_run_async(on.connection, operation, operands.list,
-                                                    operands.count, phantomdb_post_result(), &to,
-                                                    ticket, &it->error)
-                   : phantomdb_pool_run_async(on.pool, operation, operands.list, operands.count,
-                                              phantomdb_post_result(), &to, ticket, &it->error);
-        if (code == PHANTOMDB_OK) call_begin(env, it, id, on.pool, made);
-    }
+    bool is_read = read_texts(&all, 5, known->arguments, &operands);
+    question what = {.operation = operation, .texts = operands.list, .count = operands.count};
+    napi_value code = is_read ? ask(&all, &what) : number_to(env, all.it->error.code);
     free_texts(&operands);
-    return number_to(env, code);
+    return code;
 }
 
 /* request(isPool, number, call, isCancellable, method, path, body) */
 static napi_value request(napi_env env, napi_callback_info info) {
     static const char *const names[] = {"method", "path", "body"};
     given all = arguments_of(env, info);
-    environment *it = all.it;
-    target on = target_of(&all, 0, 1);
     texts parts;
-    if (!read_texts(&all, 4, names, &parts)) {
-        free_texts(&parts);
-        return number_to(env, it->error.code);
-    }
-    const char *body = parts.list[2];
-    uint64_t length = body != NULL ? strlen(body) : 0;
-    int32_t code = PHANTOMDB_ERR_OVERLOADED;
-    uint32_t id = number_at(&all, 2);
-    phantomdb_completion_target to;
-    if (call_prepare(it, id, &to)) {
-        phantomdb_ticket *made = NULL, **ticket = flag_at(&all, 3) ? &made : NULL;
-        code = on.connection != NULL
-                   ? phantomdb_connection_request_async(on.connection, parts.list[0], parts.list[1],
-                                                        body, length, phantomdb_post_result(), &to,
-                                                        ticket, &it->error)
-                   : phantomdb_pool_request_async(on.pool, parts.list[0], parts.list[1], body, length,
-                                                  phantomdb_post_result(), &to, ticket, &it->error);
-        if (code == PHANTOMDB_OK) call_begin(env, it, id, on.pool, made);
-    }
+    bool is_read = read_texts(&all, 4, names, &parts);
+    question what = {.is_request = true, .texts = parts.list};
+    if (is_read && parts.list[2] != NULL) what.length = strlen(parts.list[2]);
+    napi_value code = is_read ? ask(&all, &what) : number_to(env, all.it->error.code);
     free_texts(&parts);
-    return number_to(env, code);
+    return code;
 }
 
 /* read(reading, part, texts, row, column): how many values are shown, or a code; `row` and `column` are of a
@@ -355,10 +324,16 @@ static napi_value free_reading(napi_env env, napi_callback_info info) {
 /* cancel(call) */
 static napi_value cancel(napi_env env, napi_callback_info info) {
     given all = arguments_of(env, info);
-    phantomdb_ticket *ticket = all.it->calls[number_at(&all, 0)].ticket;
+    const call *it = &all.it->calls[number_at(&all, 0)];
     look(all.it);
     int32_t code = PHANTOMDB_OK;
-    if (ticket != NULL) code = phantomdb_cancel(ticket, &all.it->error);
+    if (it->is_step) {
+        /* Its socket is ready now. */
+        phantomdb_connection *connection = numbered_get(&all.it->clients, it->client);
+        code = phantomdb_connection_interrupt(connection, &all.it->error);
+    } else if (it->ticket != NULL) {
+        code = phantomdb_cancel(it->ticket, &all.it->error);
+    }
     tell_what_was_found(env, all.it);
     return number_to(env, code);
 }

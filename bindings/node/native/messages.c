@@ -32,7 +32,7 @@ static int32_t *add(napi_env env, environment *state, batch *to, message_kind ki
 static bool keep(environment *state, const phantomdb_completion *done, phantomdb_pool *pool,
                  uint32_t *number) {
     if (done->connection != NULL) {
-        if (numbered_put(&state->clients, done->connection, pool, number)) return true;
+        if (client_put(state, done->connection, pool, number)) return true;
         phantomdb_pool_release(pool, done->connection, NULL);
         return false;
     }
@@ -93,6 +93,16 @@ static bool add_completions(napi_env env, environment *state, batch *to) {
     return true;
 }
 
+/* Of requests that went step by step. True: there are more. */
+static bool add_over(napi_env env, environment *state, batch *to) {
+    while (state->over_told < state->over_count && to->count < BATCH) {
+        add_completion(env, state, to, &state->over[state->over_told++]);
+    }
+    if (state->over_told < state->over_count) return true;
+    state->over_told = state->over_count = 0;
+    return false;
+}
+
 /* JavaScript has come to its end, and nobody asks for the rest any more. */
 static void drop_all(environment *state, log_line *lines) {
     phantomdb_completion done;
@@ -116,7 +126,7 @@ static bool tell_some(napi_env env, environment *state, log_line **lines, bool *
         return *is_over = true;
     }
     add_lines(env, state, &some, lines);
-    bool has_more = add_completions(env, state, &some);
+    bool has_more = add_over(env, state, &some) || add_completions(env, state, &some);
     if (some.count > 0) {
         napi_get_global(env, &global);
         napi_create_uint32(env, some.count, &arguments[0]);
