@@ -1,5 +1,6 @@
 //! The input and output buffers of a request in flight, which are lent to it.
 
+use crate::os::fork;
 use crate::os::locks::Mutex;
 
 const INPUT: usize = 16 * 1024;
@@ -14,19 +15,32 @@ const MAX_SPARE: usize = 64;
 
 /// Buffers that no request has. They belong to one endpoint, so that what was sent to one server,
 /// or came from it, never stands in what is used for another; a forked child has its own.
-#[derive(Debug, Default)]
-pub(in crate::client) struct SpareBuffers(Mutex<Vec<IoBuffers>>);
+#[derive(Debug)]
+pub(in crate::client) struct SpareBuffers {
+    spare: Mutex<Vec<IoBuffers>>,
+    generation: u64,
+}
+
+impl Default for SpareBuffers {
+    fn default() -> SpareBuffers {
+        SpareBuffers { spare: Mutex::default(), generation: fork::generation() }
+    }
+}
 
 impl SpareBuffers {
     /// Buffers for a request. They go back by [`SpareBuffers::give_back`].
     pub(in crate::client) fn lend(&self) -> IoBuffers {
-        self.0.lock().pop().unwrap_or_default()
+        self.spare.lock().pop().unwrap_or_default()
     }
 
     /// Keeps the buffers of a request that is over for another.
     pub(in crate::client) fn give_back(&self, mut buffers: IoBuffers) {
+        // A child may drop what its parent had in flight; the lock may be held there for ever.
+        if self.generation != fork::generation() {
+            return;
+        }
         buffers.reset();
-        let mut spare = self.0.lock();
+        let mut spare = self.spare.lock();
         if spare.len() < MAX_SPARE {
             spare.push(buffers);
         }
@@ -151,7 +165,7 @@ mod tests {
         for buffers in lent {
             spare.give_back(buffers);
         }
-        assert_eq!(spare.0.lock().len(), MAX_SPARE);
+        assert_eq!(spare.spare.lock().len(), MAX_SPARE);
         let buffers = spare.lend();
         assert_eq!((buffers.input(), buffers.input.len()), (&b""[..], INPUT));
     }
