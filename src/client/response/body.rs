@@ -292,7 +292,7 @@ mod tests {
         );
     }
 
-    /// A byte order mark, which is no part of the text, keeps a list from being read in one pass.
+    /// A byte order mark, which is not a part of the text, keeps a list from being read in one pass.
     #[test]
     fn a_list_is_the_same_in_one_pass_and_in_two() {
         let seeds: [&[u8]; 6] = [
