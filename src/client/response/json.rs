@@ -164,29 +164,27 @@ impl<'s> Scanner<'s> {
             self.look()?;
         }
         let byte = self.peek(text);
-        match self.next {
-            Next::Value => return self.value(text, byte).map(Some),
+        let (first, is_key) = match self.next {
+            Next::Value => (byte, false),
             Next::FirstElement if byte == Some(b']') => return Ok(Some(self.close())),
-            Next::FirstElement => return self.value(text, byte).map(Some),
+            Next::FirstElement => (byte, false),
             Next::FirstKey if byte == Some(b'}') => return Ok(Some(self.close())),
-            Next::FirstKey => return self.key(text, byte).map(Some),
-            Next::Rest => {}
-        }
-        match (byte, self.is_in_object()) {
-            _ if self.depth == 0 && byte.is_none() => Ok(None),
-            _ if self.depth == 0 => Err(self.invalid("trailing characters")),
-            (Some(b','), is_in_object) => {
-                self.at += 1;
-                let byte = self.peek(text);
-                let token =
-                    if is_in_object { self.key(text, byte) } else { self.value(text, byte) };
-                token.map(Some)
-            }
-            (Some(b'}'), true) | (Some(b']'), false) => Ok(Some(self.close())),
-            (Some(_), true) => Err(self.invalid("expected `,` or `}`")),
-            (Some(_), false) => Err(self.invalid("expected `,` or `]`")),
-            (None, _) => Err(self.invalid("unexpected end")),
-        }
+            Next::FirstKey => (byte, true),
+            Next::Rest => match (byte, self.is_in_object()) {
+                (None, _) if self.depth == 0 => return Ok(None),
+                _ if self.depth == 0 => return Err(self.invalid("trailing characters")),
+                (Some(b','), is_in_object) => {
+                    self.at += 1;
+                    (self.peek(text), is_in_object)
+                }
+                (Some(b'}'), true) | (Some(b']'), false) => return Ok(Some(self.close())),
+                (Some(_), true) => return Err(self.invalid("expected `,` or `}`")),
+                (Some(_), false) => return Err(self.invalid("expected `,` or `]`")),
+                (None, _) => return Err(self.invalid("unexpected end")),
+            },
+        };
+        let token = if is_key { self.key(text, first) } else { self.value(text, first) };
+        token.map(Some)
     }
 
     /// Asks whether to go on.
@@ -313,7 +311,7 @@ impl<'s> Scanner<'s> {
         Ok(place)
     }
 
-    #[inline]
+    #[inline(always)]
     fn string(&mut self, text: &[u8]) -> Result<Quoted, JsonError> {
         self.at += 1;
         let start = self.at;
@@ -336,6 +334,7 @@ impl<'s> Scanner<'s> {
         Ok(Quoted { content: start..self.at - 1, is_escaped })
     }
 
+    #[inline(never)]
     fn escape(&mut self, text: &[u8]) -> Result<(), JsonError> {
         self.at += 1;
         let length = match self.byte(text) {
@@ -352,7 +351,7 @@ impl<'s> Scanner<'s> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, text: &[u8]) -> Result<Range<usize>, JsonError> {
         let start = self.at;
         if self.byte(text) == Some(b'-') {
