@@ -3,6 +3,7 @@
 import gc
 import inspect
 import sys
+import time
 import types
 import weakref
 
@@ -307,6 +308,28 @@ def test_the_collector_sees_what_ours_refer_to():
     assert pool in gc.get_referents(client)
     assert pool in gc.get_referrers(PhantomDB)
     pool.release(client)
+    pool.close()
+
+
+def test_a_queue_is_collected_with_the_receivers_of_its_calls():
+    class Receiver:
+        set_result = set_exception = None
+
+    pool = create_pool(NOBODY, 1, 1)
+    client = pool.acquire()
+    queue, receiver = _native.CompletionQueue(), Receiver()
+    queue.acquire(receiver, pool, None, None)
+    receiver.queue = queue
+    assert len(queue) == 1
+    assert {id(receiver), id(pool)} <= set(map(id, gc.get_referents(queue)))
+    known = weakref.ref(receiver)
+    del queue, receiver
+    gc.collect()
+    assert known() is None
+    # Its outcome has nowhere to go, and goes back.
+    pool.release(client)
+    while pool.status()["used"] or pool.status()["pending"]:
+        time.sleep(0.001)
     pool.close()
 
 
