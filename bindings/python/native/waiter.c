@@ -139,6 +139,8 @@ void wake_closed(const phantomdb_error *error, void *user_data) {
 
 static void wait_for_ever(waiter *it) {
     Py_BEGIN_ALLOW_THREADS
+    /* The thread that gets the GIL now runs before this one sleeps, and may be the one that serves it. */
+    sched_yield();
     pthread_mutex_lock(&it->lock);
     while (!it->is_done) pthread_cond_wait(&it->changed, &it->lock);
     pthread_mutex_unlock(&it->lock);
