@@ -102,7 +102,7 @@ class WouldDeadlockError(PhantomDBError):
 
 
 class InvalidStateError(PhantomDBError):
-    """The operation does not fit the client's state: a commit without an open transaction, for example."""
+    """The client's state does not allow it: for example a commit outside a transaction."""
 
     CODE = "INVALID_STATE"
 

@@ -208,9 +208,11 @@ def test_memory_does_not_grow(url):
 
 
 def test_a_pool_may_be_collected_in_its_own_log(url):
-    told = threading.Event()
+    ready, told = threading.Event(), threading.Event()
 
     def log(level, message):
+        # It may come before the client is held.
+        assert ready.wait(20)
         held.pop().close()
         held.clear()
         told.set()
@@ -219,6 +221,7 @@ def test_a_pool_may_be_collected_in_its_own_log(url):
     held = [create_pool(url, leak_threshold=0.01, log=log)]
     known = weakref.ref(held[0])
     held.append(held[0].acquire())
+    ready.set()
     assert told.wait(20)
     comes_down_to(before)
     assert known() is None
