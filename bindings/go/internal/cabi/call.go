@@ -138,7 +138,7 @@ func listen() error {
 				panic("phantomdb: the eventfd can't be read: " + err.Error())
 			}
 			wake(C.bridge_done())
-			forgetSockets(C.bridge_closed_sockets())
+			forgetSockets()
 		}
 	}()
 	return nil

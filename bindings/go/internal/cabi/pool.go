@@ -157,7 +157,7 @@ func (p Pool) Close(ctx context.Context, timeoutMillis int64) error {
 		<-call.done
 	}
 	_, err := call.outcome()
-	forgetSockets(C.bridge_closed_sockets())
+	forgetSockets()
 	return err
 }
 

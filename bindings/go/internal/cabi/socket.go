@@ -91,9 +91,14 @@ func (it *call) open(of *socket, c *C.bridge_socket) error {
 	return err
 }
 
+// forgetting is held by who closes descriptors, so that all are closed when the next one is done.
+var forgetting sync.Mutex
+
 // forgetSockets closes the descriptors of the sockets that the library has closed.
-func forgetSockets(list *C.bridge_socket) {
-	for list != nil {
+func forgetSockets() {
+	forgetting.Lock()
+	defer forgetting.Unlock()
+	for list := C.bridge_closed_sockets(); list != nil; {
 		next, owner := list.next, cgo.Handle(list.owner)
 		it := owner.Value().(*socket)
 		owner.Delete()
