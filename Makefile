@@ -160,7 +160,7 @@ $(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 
 	@scripts/deb
 
 test: $(SETUP_TEST) ## check everything that must hold
-	@SERVER_PROFILE=dev scripts/test --beside test-msrv-demo --beside 'sanitized-library test-model fuzzers' \
+	@SERVER_PROFILE=dev scripts/test --beside test-msrv-demo --beside 'sanitized-library test-model test-loom fuzzers' \
 		lint test-rust build test-header test-abi test-c test-counts test-sanitize test-fork test-node test-python \
 		test-go test-contract test-soak test-install test-docs test-demo test-packages test-fuzz test-msrv-tests
 
@@ -176,6 +176,10 @@ MODEL := RUSTFLAGS='--cfg shuttle' CARGO_TARGET_DIR='$(TARGET_DIR)/model' \
 
 test-model: $(SETUP_TEST) ## the model checker on the pool's locking
 	@$(MODEL) --profile model model::
+
+test-loom: $(SETUP_TEST) ## the fast path under a model checker of weak memory
+	@RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(TARGET_DIR)/loom' CARGO_PROFILE_DEV_OPT_LEVEL=2 \
+		CARGO_PROFILE_DEV_DEBUG=0 cargo test --locked --package fast-path-loom
 
 rules: $(SETUP_TEST) ## write docs/rules.md anew
 	@PHANTOMDB_BLESS=1 cargo test --locked --test rules

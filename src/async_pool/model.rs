@@ -240,7 +240,10 @@ fn rule_07_a_cancel_that_comes_late_misses_the_next_request() {
         let ticket = Ticket::new();
         let canceller = {
             let ticket = ticket.clone();
-            thread::spawn(move || ticket.cancel().unwrap())
+            thread::spawn(move || {
+                pause();
+                ticket.cancel().unwrap();
+            })
         };
         is_served_or_cancelled(lease.finish(
             &health(),

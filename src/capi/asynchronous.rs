@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::call::{call, call_at_once, output};
 use super::completion::{Brought, Completion, Receiver, post_close, post_connection, post_result};
 use super::connection::{self, phantomdb_connection};
-use super::error::phantomdb_error;
+use super::error::{phantomdb_code, phantomdb_error};
 use super::handles::{Lookup, number};
 use super::member::from_ms;
 use super::operation;
@@ -283,15 +283,16 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_direct(
 ) -> i32 {
     // SAFETY: C promises that `connection`, `ticket` and `error` are NULL or writable.
     unsafe {
+        let is_time = timeout_ms >= 0 || timeout_ms == PHANTOMDB_POOL_TIMEOUT;
+        if is_time && connection::acquire_at_once(pool, connection, error) {
+            clear(ticket);
+            return phantomdb_code::PHANTOMDB_OK as i32;
+        }
         call_at_once(error, || {
             clear(ticket);
             let connection = output("connection", connection)?;
             *connection = ptr::null_mut();
             let timeout = timeout(timeout_ms)?;
-            if let Some(ready) = connection::ready(pool) {
-                *connection = ready?;
-                return Ok(());
-            }
             let _uncancelled = Uncancelled::begin();
             let async_pool = pool::find(pool)?;
             if callback.is_none() {

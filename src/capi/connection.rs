@@ -1,17 +1,15 @@
 //! `phantomdb_connection`: to acquire and release a connection.
 
-use std::cell::Cell;
 use std::ffi::c_char;
 use std::ptr;
-use std::sync::Arc;
 
 use super::call::{call, call_at_once, output, text};
-use super::error::phantomdb_error;
-use super::handles::{Lookup, number};
+use super::error::{phantomdb_code, phantomdb_error};
+use super::handles::number;
+use super::leases::{self, LeaseEntry, Missing, Taken};
 use super::member::from_ms;
 use super::pool::{self, phantomdb_pool};
-use super::tables::{CONNECTIONS, LeaseEntry, POOLS, invalid_handle, too_many};
-use crate::async_pool::ConnectionQueue;
+use super::tables::invalid_handle;
 use crate::error::{Code, Error, Result};
 use crate::os::threads::Uncancelled;
 use crate::pool::{Lease, Pool};
@@ -50,15 +48,19 @@ pub struct phantomdb_connection {
     _private: (),
 }
 
-thread_local! {
-    /// The empty queue of the last lease that ended on this thread: the next needs no allocation.
-    static SPARE: Cell<Option<Arc<ConnectionQueue>>> = const { Cell::new(None) };
+/// The lease that a handle names.
+pub(super) fn find(connection: *mut phantomdb_connection) -> Result<LeaseEntry> {
+    leases::find(connection).map_err(|missing| error_of(missing, connection))
 }
 
-pub(super) fn find(connection: *mut phantomdb_connection) -> Result<LeaseEntry> {
-    match CONNECTIONS.find(connection) {
-        Lookup::Live(entry) => entry.queue.lease().check_process().map(|()| entry),
-        _ => Err(unknown(connection)),
+fn error_of(missing: Missing, connection: *mut phantomdb_connection) -> Error {
+    match missing {
+        Missing::Unknown => unknown(connection),
+        Missing::OfAnotherPool => Error::new(
+            Code::InvalidHandle,
+            "connection: the handle belongs to another pool; release it there",
+        ),
+        Missing::Other(error) => error,
     }
 }
 
@@ -84,7 +86,10 @@ pub unsafe extern "C" fn phantomdb_pool_acquire(
 ) -> i32 {
     // SAFETY: C promises that `connection` and `error` are NULL or writable.
     unsafe {
-        acquire(pool, connection, error, || {
+        if acquire_at_once(pool, connection, error) {
+            return phantomdb_code::PHANTOMDB_OK as i32;
+        }
+        acquire_waiting(pool, connection, error, || {
             Ok(|pool: &Pool| pool.acquire_slow(pool.options().acquire_timeout))
         })
     }
@@ -104,7 +109,16 @@ pub unsafe extern "C" fn phantomdb_pool_acquire_timeout(
         Ok(move |pool: &Pool| pool.acquire_slow(timeout))
     };
     // SAFETY: C promises that `connection` and `error` are NULL or writable.
-    unsafe { acquire(pool, connection, error, prepare) }
+    unsafe {
+        if timeout_ms >= 0 && acquire_at_once(pool, connection, error) {
+            return phantomdb_code::PHANTOMDB_OK as i32;
+        }
+        if timeout_ms > 0 {
+            acquire_waiting(pool, connection, error, prepare)
+        } else {
+            acquire(pool, connection, error, prepare)
+        }
+    }
 }
 
 /// Takes a connection if one is free. Never waits and never uses the network.
@@ -117,13 +131,82 @@ pub unsafe extern "C" fn phantomdb_pool_try_acquire(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: C promises that `connection` and `error` are NULL or writable.
-    unsafe { acquire(pool, connection, error, || Ok(Pool::try_acquire_slow)) }
+    unsafe {
+        if acquire_at_once(pool, connection, error) {
+            return phantomdb_code::PHANTOMDB_OK as i32;
+        }
+        acquire(pool, connection, error, || Ok(Pool::try_acquire_slow))
+    }
 }
 
-/// `prepare` checks the arguments, before anything happens.
+/// The fast path of every acquire. False if the slow path has to be taken, and nothing was done.
+///
+/// Nothing in it can panic, so it does without [`call`], which costs as much as all the rest.
 ///
 /// # Safety
 /// The pointers are NULL or valid.
+#[inline(always)]
+pub(super) unsafe fn acquire_at_once(
+    pool: *mut phantomdb_pool,
+    connection: *mut *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> bool {
+    if connection.is_null() {
+        return false;
+    }
+    let Some(ready) = leases::acquire_ready(pool) else { return false };
+    // SAFETY: `connection` is not NULL, so it is writable, and `error` is NULL or writable: this
+    // function asks the same of its caller.
+    unsafe {
+        *connection = ready;
+        clear_error(error);
+    }
+    true
+}
+
+/// # Safety
+/// `error` is NULL or writable.
+#[inline]
+unsafe fn clear_error(error: *mut phantomdb_error) {
+    // SAFETY: this function asks the same of its caller.
+    if let Some(error) = unsafe { error.as_mut() } {
+        error.clear();
+    }
+}
+
+/// An acquire that may wait: for a moment, before it takes the slow path.
+///
+/// # Safety
+/// The pointers are NULL or valid.
+#[cold]
+#[inline(never)]
+unsafe fn acquire_waiting<A: FnOnce(&Pool) -> Result<Lease>>(
+    pool: *mut phantomdb_pool,
+    connection: *mut *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+    prepare: impl FnOnce() -> Result<A>,
+) -> i32 {
+    let soon = if connection.is_null() { None } else { leases::acquire_soon(pool) };
+    // SAFETY: `connection` is NULL or writable, and not NULL if there is something to write, and `error`
+    // is NULL or writable: this function asks the same of its caller.
+    unsafe {
+        match soon {
+            Some(acquired) => {
+                *connection = acquired;
+                clear_error(error);
+                phantomdb_code::PHANTOMDB_OK as i32
+            }
+            None => acquire(pool, connection, error, prepare),
+        }
+    }
+}
+
+/// The slow path of an acquire. `prepare` checks the arguments, before anything happens.
+///
+/// # Safety
+/// The pointers are NULL or valid.
+#[cold]
+#[inline(never)]
 unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
     pool: *mut phantomdb_pool,
     connection: *mut *mut phantomdb_connection,
@@ -137,43 +220,17 @@ unsafe fn acquire<A: FnOnce(&Pool) -> Result<Lease>>(
             let output = output("connection", connection)?;
             *output = ptr::null_mut();
             let acquire = prepare()?;
-            if let Some(ready) = ready(pool) {
-                *output = ready?;
-                return Ok(());
-            }
             let _uncancelled = Uncancelled::begin();
-            *output = hand_out(number(pool), acquire(pool::find(pool)?.pool())?)?;
+            let async_pool = pool::find(pool)?;
+            *output = hand_out(number(pool), acquire(async_pool.pool())?)?;
             Ok(())
         })
     }
 }
 
-/// The fast path of every acquire: the handle of a connection that is ready, if there is one.
-pub(super) fn ready(pool: *mut phantomdb_pool) -> Option<Result<*mut phantomdb_connection>> {
-    // In the table, without a reference of its own, because that would cost more than the use.
-    let queue = POOLS.with(pool, |async_pool| {
-        async_pool.pool().acquire_ready().map(|lease| spare().filled(lease))
-    })??;
-    Some(give_handle(number(pool), queue))
-}
-
 /// Gives a lease of the pool with this number its handle.
 pub(super) fn hand_out(pool: usize, lease: Lease) -> Result<*mut phantomdb_connection> {
-    give_handle(pool, spare().filled(lease))
-}
-
-#[inline]
-fn give_handle(pool: usize, queue: Arc<ConnectionQueue>) -> Result<*mut phantomdb_connection> {
-    CONNECTIONS.insert(LeaseEntry { pool, queue }).ok_or_else(|| too_many("connections"))
-}
-
-fn spare() -> Arc<ConnectionQueue> {
-    // A thread that ends may release after its spare is gone.
-    SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default()
-}
-
-fn keep_spare(queue: Arc<ConnectionQueue>) {
-    let _ = SPARE.try_with(|spare| spare.set(Some(queue)));
+    Ok(leases::hand_out(pool, lease))
 }
 
 /// Gives a connection back. Never waits, never uses the network, and never fails for a connection
@@ -194,7 +251,35 @@ pub unsafe extern "C" fn phantomdb_pool_release(
     error: *mut phantomdb_error,
 ) -> i32 {
     // SAFETY: C promises that `error` is NULL or writable.
-    unsafe { call_at_once(error, || take_back(pool, connection).map(end)) }
+    unsafe {
+        if leases::release_ready(pool, connection) {
+            clear_error(error);
+            return phantomdb_code::PHANTOMDB_OK as i32;
+        }
+        release(pool, connection, error)
+    }
+}
+
+/// The slow path of a release.
+///
+/// # Safety
+/// `error` is NULL or writable.
+#[cold]
+#[inline(never)]
+unsafe fn release(
+    pool: *mut phantomdb_pool,
+    connection: *mut phantomdb_connection,
+    error: *mut phantomdb_error,
+) -> i32 {
+    let take_back = || {
+        match take_back(pool, connection)? {
+            Taken::Lease(entry) => end(entry),
+            Taken::Bare => {}
+        }
+        Ok(())
+    };
+    // SAFETY: `error` is NULL or writable: this function asks the same of its caller.
+    unsafe { call_at_once(error, take_back) }
 }
 
 /// Gives a connection back to be closed instead of reused. Otherwise like
@@ -208,51 +293,50 @@ pub unsafe extern "C" fn phantomdb_pool_discard(
     // SAFETY: C promises that `error` is NULL or writable.
     unsafe {
         call(error, || {
-            let entry = take_back(pool, connection)?;
-            entry.queue.lease().mark_discarded();
-            end(entry);
+            // Held, it is taken as such.
+            let _held = leases::find(connection);
+            drop(_held);
+            if let Taken::Lease(entry) = take_back(pool, connection)? {
+                entry.queue.lease().mark_discarded();
+                end(entry);
+            }
             Ok(())
         })
     }
 }
 
-fn take_back(
-    pool: *mut phantomdb_pool,
-    connection: *mut phantomdb_connection,
-) -> Result<LeaseEntry> {
-    let is_of_this_pool = |entry: &LeaseEntry| entry.pool == number(pool);
-    let Some(entry) = CONNECTIONS.remove(connection, is_of_this_pool) else {
-        pool::find(pool)?;
-        return Err(match CONNECTIONS.find(connection) {
-            Lookup::Live(_) => Error::new(
-                Code::InvalidHandle,
-                "connection: the handle belongs to another pool; release it there",
-            ),
-            _ => unknown(connection),
-        });
-    };
-    let lease = entry.queue.lease();
-    lease.check_process()?;
-    if lease.is_of_closed_pool() { Err(Error::closed()) } else { Ok(entry) }
+fn take_back(pool: *mut phantomdb_pool, connection: *mut phantomdb_connection) -> Result<Taken> {
+    match leases::take(number(pool), connection) {
+        Ok(Taken::Lease(entry)) if entry.queue.lease().is_of_closed_pool() => Err(Error::closed()),
+        Ok(taken) => Ok(taken),
+        Err(missing @ Missing::Other(_)) => Err(error_of(missing, connection)),
+        Err(missing) => {
+            pool::find(pool)?;
+            Err(error_of(missing, connection))
+        }
+    }
 }
 
 /// Gives back a connection that nobody has taken.
 pub(super) fn release_untaken(connection: *mut phantomdb_connection) {
     if let Some(pool) = pool_of(connection) {
         // It fails only if the pool is closed, and has it back already.
-        let _ = take_back(pool, connection).map(end);
+        if let Ok(Taken::Lease(entry)) = take_back(pool, connection) {
+            end(entry);
+        }
     }
 }
 
 /// The pool that a connection is of.
 pub(super) fn pool_of(connection: *mut phantomdb_connection) -> Option<*mut phantomdb_pool> {
-    CONNECTIONS.with(connection, |entry| ptr::without_provenance_mut(entry.pool))
+    leases::pool_of(connection).map(ptr::without_provenance_mut)
 }
 
 /// Ends a lease, unless requests on it are under way still, which then do.
 fn end(entry: LeaseEntry) {
+    let (slot, _) = entry.queue.lease().slot();
     if let Some(spare) = entry.queue.emptied() {
-        keep_spare(spare);
+        leases::keep_spare(slot, spare);
     }
 }
 

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use super::rw_lock::RwLock;
 use crate::os::random;
+use crate::pool::{GENERATION_BITS, INDEX_BITS};
 
-const KIND_BITS: u32 = 4;
-const INDEX_BITS: u32 = if usize::BITS >= 64 { 24 } else { 14 };
-const GENERATION_BITS: u32 = usize::BITS - KIND_BITS - INDEX_BITS;
+/// What is left of a pointer beside the index and the generation.
+const KIND_BITS: u32 = usize::BITS - GENERATION_BITS - INDEX_BITS;
 const LAST_GENERATION: usize = (1 << GENERATION_BITS) - 1;
 
 /// The lowest bits of an index say which shard it is in.
@@ -33,6 +33,24 @@ pub enum HandleKind {
     Result = 5,
     Ticket = 7,
     CompletionQueue = 9,
+}
+
+impl HandleKind {
+    /// The handle of this kind for the place with this index.
+    #[inline]
+    pub fn handle<H>(self, index: usize, generation: usize) -> *mut H {
+        let number = (generation << INDEX_BITS | index) << KIND_BITS | self as usize;
+        ptr::without_provenance_mut(number)
+    }
+
+    /// The index and the generation of a handle; `None` if it is of another kind.
+    #[inline]
+    pub fn parts<H>(self, handle: *mut H) -> Option<(usize, usize)> {
+        let number = number(handle);
+        let is_its = number & ((1 << KIND_BITS) - 1) == self as usize;
+        let index = number >> KIND_BITS & ((1 << INDEX_BITS) - 1);
+        is_its.then_some((index, number >> (KIND_BITS + INDEX_BITS)))
+    }
 }
 
 /// What a table knows of a handle.
@@ -192,21 +210,13 @@ impl<T: Sharded> HandleTable<T> {
     }
 
     fn handle<H>(&self, Parts { shard, position, generation }: Parts) -> *mut H {
-        let index = position << SHARD_BITS | shard;
-        let number = (generation << INDEX_BITS | index) << KIND_BITS | self.kind as usize;
-        ptr::without_provenance_mut(number)
+        self.kind.handle(position << SHARD_BITS | shard, generation)
     }
 
     /// `None` if the handle is of another kind.
     fn parts<H>(&self, handle: *mut H) -> Option<Parts> {
-        let number = number(handle);
-        let kind = number & ((1 << KIND_BITS) - 1);
-        let index = number >> KIND_BITS & ((1 << INDEX_BITS) - 1);
-        (kind == self.kind as usize).then_some(Parts {
-            shard: index % SHARDS,
-            position: index >> SHARD_BITS,
-            generation: number >> (KIND_BITS + INDEX_BITS),
-        })
+        let (index, generation) = self.kind.parts(handle)?;
+        Some(Parts { shard: index % SHARDS, position: index >> SHARD_BITS, generation })
     }
 }
 

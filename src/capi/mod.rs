@@ -19,6 +19,7 @@ mod completion_queue;
 mod connection;
 mod error;
 mod handles;
+mod leases;
 mod member;
 mod operation;
 mod option_info;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::call::{call, optional_text, output};
 use super::error::phantomdb_error;
 use super::handles::{Lookup, number};
+use super::leases;
 use super::member::from_ms;
 use super::options::{self, phantomdb_pool_options};
 use super::pending_close;
@@ -73,7 +74,9 @@ pub unsafe extern "C" fn phantomdb_pool_create(
             *output = ptr::null_mut();
             let made = CallbackPool::new(options::read(options)?)?;
             tables::hold_during_fork();
+            let stack = made.pool().stack();
             *output = POOLS.insert(Arc::new(made)).ok_or_else(|| too_many("pools"))?;
+            leases::bind(*output, stack);
             Ok(())
         })
     }

@@ -1,40 +1,17 @@
-//! What handles name: one table for each kind.
+//! What handles name: one table for each kind, but for connections, which `leases` has.
 
-use std::ptr;
 use std::sync::Arc;
 
 use super::handles::{HandleKind, HandleTable, Sharded};
-use super::pending_close;
-use crate::async_pool::{CallbackPool, ConnectionQueue, Ticket};
+use super::{leases, pending_close};
+use crate::async_pool::{CallbackPool, Ticket};
 use crate::client::Response;
 use crate::error::{Code, Error};
 use crate::os::fork;
 
 pub static POOLS: HandleTable<Arc<CallbackPool>> = HandleTable::new(HandleKind::Pool);
-pub static CONNECTIONS: HandleTable<LeaseEntry> = HandleTable::new(HandleKind::Connection);
 pub static RESULTS: HandleTable<Response> = HandleTable::new(HandleKind::Result);
 pub static TICKETS: HandleTable<Arc<Ticket>> = HandleTable::new(HandleKind::Ticket);
-
-/// What the handle of a connection names.
-#[derive(Clone)]
-pub struct LeaseEntry {
-    /// The number of the pool's handle.
-    pub pool: usize,
-    pub queue: Arc<ConnectionQueue>,
-}
-
-impl LeaseEntry {
-    /// The handle of the pool that it was acquired from.
-    pub fn pool<P>(&self) -> *mut P {
-        ptr::without_provenance_mut(self.pool)
-    }
-}
-
-impl Sharded for LeaseEntry {
-    fn address(&self) -> usize {
-        self.queue.address()
-    }
-}
 
 impl Sharded for Response {
     fn address(&self) -> usize {
@@ -48,7 +25,7 @@ pub fn hold_during_fork() {
 }
 
 fn lock_all() -> Box<dyn FnOnce(fork::Side)> {
-    let locked = (POOLS.lock(), CONNECTIONS.lock(), RESULTS.lock(), TICKETS.lock());
+    let locked = (POOLS.lock(), RESULTS.lock(), TICKETS.lock(), leases::lock());
     let pending_closes = pending_close::lock();
     Box::new(move |side| {
         pending_closes(side);

@@ -7,9 +7,45 @@
 #[cfg(shuttle)]
 pub use crate::model::time::now;
 #[cfg(any(shuttle, not(target_os = "linux")))]
-pub use inexact::{next_tick, recent, tick};
+pub use inexact::{next_tick, recent, recent_moment, tick};
 #[cfg(not(any(shuttle, not(target_os = "linux"))))]
-pub use ticks::{next_tick, recent, tick};
+pub use ticks::{next_tick, recent, recent_moment, tick};
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// A time as one number, for memory that threads share without a lock: nanoseconds, counted from a
+/// time long before this process.
+pub type Moment = u64;
+
+/// What is at no time: before all others, or after them.
+pub const NEVER: Moment = 0;
+pub const ALWAYS: Moment = Moment::MAX;
+
+/// The moment of [`origin`]. Earlier times are smaller numbers.
+const ORIGIN: Moment = 1 << 62;
+
+fn origin() -> Instant {
+    static AT: OnceLock<Instant> = OnceLock::new();
+    *AT.get_or_init(Instant::now)
+}
+
+/// A time as a number.
+pub fn moment(at: Instant) -> Moment {
+    let origin = origin();
+    match at.checked_duration_since(origin) {
+        Some(after) => ORIGIN + after.as_nanos() as u64,
+        None => ORIGIN - origin.duration_since(at).as_nanos() as u64,
+    }
+}
+
+/// The time that [`moment`] made a number of.
+pub fn instant(moment: Moment) -> Instant {
+    match moment.checked_sub(ORIGIN) {
+        Some(after) => origin() + Duration::from_nanos(after),
+        None => origin() - Duration::from_nanos(ORIGIN - moment),
+    }
+}
 
 /// The time that deadlines are compared with.
 #[cfg(not(shuttle))]
@@ -41,6 +77,10 @@ mod inexact {
     pub use super::now as next_tick;
     pub use super::now as recent;
 
+    pub fn recent_moment() -> super::Moment {
+        super::moment(recent())
+    }
+
     pub fn tick() -> Duration {
         Duration::ZERO
     }
@@ -52,10 +92,14 @@ mod ticks {
     use std::sync::OnceLock;
     use std::time::{Duration, Instant};
 
+    use super::Moment;
+
     /// What [`recent`] reckons with: a moment as an `Instant` and as the system's clock shows it,
     /// which at its last tick showed the same as its coarse one.
     struct Anchor {
         instant: Instant,
+        /// The same as a number.
+        moment: Moment,
         /// In nanoseconds.
         reading: u64,
         tick: Duration,
@@ -75,6 +119,13 @@ mod ticks {
         anchor.recent() + anchor.tick
     }
 
+    /// [`recent`] as a number, for less than that costs.
+    pub fn recent_moment() -> Moment {
+        let anchor = ANCHOR.get_or_init(Anchor::new);
+        let ticked = reading(libc::clock_gettime, libc::CLOCK_MONOTONIC_COARSE);
+        anchor.moment + ticked.saturating_sub(anchor.reading)
+    }
+
     /// How far [`recent`] may be behind.
     pub fn tick() -> Duration {
         ANCHOR.get_or_init(Anchor::new).tick
@@ -86,7 +137,8 @@ mod ticks {
             let (instant, reading) =
                 (Instant::now(), reading(libc::clock_gettime, libc::CLOCK_MONOTONIC));
             let tick = self::reading(libc::clock_getres, libc::CLOCK_MONOTONIC_COARSE);
-            Self { instant, reading, tick: Duration::from_nanos(tick) }
+            let (moment, tick) = (super::moment(instant), Duration::from_nanos(tick));
+            Self { instant, moment, reading, tick }
         }
 
         fn recent(&self) -> Instant {

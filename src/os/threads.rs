@@ -7,6 +7,7 @@ mod group;
 mod plain;
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(shuttle)]
 use shuttle::thread_local;
@@ -22,6 +23,9 @@ pub use group::{Busy, IDLE_TIME, Next, ThreadCount, ThreadGroup, Work};
 
 use crate::error::{Code, Error, Result};
 
+/// How many callbacks run at all: where none does, no thread needs to look for its own.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
     /// How many callbacks of the program this thread is in.
     static CALLBACKS: Cell<usize> = const { Cell::new(0) };
@@ -34,15 +38,32 @@ pub fn call_back<R>(callback: impl FnOnce() -> R) -> R {
     impl Drop for Within {
         fn drop(&mut self) {
             CALLBACKS.with(|callbacks| callbacks.set(callbacks.get() - 1));
+            RUNNING.fetch_sub(1, Ordering::Relaxed);
         }
     }
+    RUNNING.fetch_add(1, Ordering::Relaxed);
     CALLBACKS.with(|callbacks| callbacks.set(callbacks.get() + 1));
     let _within = Within;
     callback()
 }
 
+/// Lets other threads run.
+pub fn yield_now() {
+    #[cfg(shuttle)]
+    shuttle::thread::yield_now();
+    #[cfg(not(shuttle))]
+    std::thread::yield_now();
+}
+
 /// Whether this thread is in a callback of the program.
 pub fn is_in_callback() -> bool {
+    // A thread that is in one has counted it itself.
+    RUNNING.load(Ordering::Relaxed) != 0 && is_this_one_in_callback()
+}
+
+#[cold]
+#[inline(never)]
+fn is_this_one_in_callback() -> bool {
     CALLBACKS.with(Cell::get) != 0
 }
 

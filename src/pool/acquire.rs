@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::driver::{Driver, PoolMachine};
+use super::fast_path::{FastSlot, LeaseWord, memory};
 use super::lease::Lease;
 use super::machine::{Acquired, Grant, LeaseId};
 use super::pooled_connection::PooledConnection;
 use super::stats::Outcome;
 use super::waiters::{QueuePosition, WaitLimit};
 use crate::error::{Code, Error, Result};
+use crate::os::atomic::Ordering;
 use crate::os::clock;
 use crate::os::locks::{Condvar, Mutex};
 use crate::os::threads;
@@ -60,9 +62,31 @@ enum GaveUp {
 impl Driver {
     /// The fast path: takes a connection that is free and as fit as when it was last used.
     pub fn acquire_ready(self: &Arc<Self>) -> Option<Lease> {
-        let now = clock::recent();
-        let grant = self.step_untimed(|machine| machine.acquire_ready(now))?;
-        Some(Lease::new(self.clone(), grant.lease, grant.connection, now))
+        let now = clock::recent_moment();
+        let (slot, generation) =
+            self.stack.acquire(&memory().slots, now, LeaseWord::HELD, || true)?;
+        Some(self.held(slot, generation))
+    }
+
+    /// The same for a caller that may wait, and does so for a moment.
+    pub fn acquire_soon(self: &Arc<Self>) -> Option<Lease> {
+        let (slot, generation) =
+            self.stack.acquire_soon(&memory().slots, LeaseWord::HELD, || true)?;
+        Some(self.held(slot, generation))
+    }
+
+    /// The lease of which only a handle is known so far: it ends with the value from then on. `None` if
+    /// it is over.
+    #[cfg(feature = "capi")]
+    pub fn hold(self: &Arc<Self>, slot: &'static FastSlot, generation: u64) -> Option<Lease> {
+        slot.hold(generation).then(|| self.held(slot, generation))
+    }
+
+    /// The lease of a slot of which the fast path knows that it has a holder.
+    fn held(self: &Arc<Self>, slot: &'static FastSlot, generation: u64) -> Lease {
+        let acquired_at = clock::instant(slot.leased_at.load(Ordering::Relaxed));
+        let connection = self.connections.of(slot.number());
+        Lease::new(self.clone(), LeaseId::new(slot, generation), connection, acquired_at)
     }
 
     /// Waits for a connection for `timeout`. Zero means no wait.
@@ -301,7 +325,7 @@ impl fmt::Debug for Waiter {
 }
 
 impl GaveUp {
-    fn error(self, machine: &PoolMachine, since: Instant, now: Instant) -> Error {
+    fn error(self, machine: &mut PoolMachine, since: Instant, now: Instant) -> Error {
         match self {
             GaveUp::TimedOut => machine.timeout_error(now.saturating_duration_since(since), now),
             GaveUp::Cancelled => {

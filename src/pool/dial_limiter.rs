@@ -53,6 +53,7 @@ impl DialLimiter for SlotDialLimiter {
                 locked = driver.lock();
                 continue;
             }
+            locked.machine.publish();
             (locked, is_over) = driver.wait_for_dial_end(locked, deadline);
         };
         driver.apply_effects(locked);

@@ -6,8 +6,11 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::acquire::Waiter;
+use super::fast_path::ReadyStack;
+use super::histogram::SlotCounts;
 use super::machine::{LeaseId, LogEvent, Machine};
 use super::pooled_connection::PooledConnection;
+use super::slot_connections::SlotConnections;
 use super::stats::Stats;
 use super::status::Status;
 use super::workers::Threads;
@@ -37,6 +40,9 @@ pub struct Driver {
     generation: u64,
     /// Counted and read without the lock.
     stats: Arc<Stats>,
+    /// The connections that are ready, for the fast path.
+    pub(super) stack: &'static ReadyStack,
+    pub(super) connections: SlotConnections,
     locked: Mutex<Locked>,
     /// A close has returned.
     is_closed: AtomicBool,
@@ -61,15 +67,18 @@ impl Driver {
         options: Options,
         connect: impl Fn(&Weak<Driver>, usize) -> PooledConnection + Send + 'static,
     ) -> Arc<Driver> {
+        let connections = SlotConnections::default();
         let driver = Arc::new_cyclic(|driver: &Weak<Driver>| {
             let driver = driver.clone();
-            let make = move |slot| Arc::new(connect(&driver, slot));
-            let mut machine = Machine::new(options.clone(), clock::now(), seed(), make);
+            let source = connections.filled_by(move |slot| connect(&driver, slot));
+            let mut machine = Machine::new(options.clone(), clock::now(), seed(), source);
             machine.note_sleep(clock::slept(), clock::now());
             Driver {
                 options,
                 generation: fork::generation(),
                 stats: machine.stats().clone(),
+                stack: machine.stack(),
+                connections,
                 locked: Mutex::new(Locked {
                     machine,
                     threads: Threads::default(),
@@ -102,7 +111,15 @@ impl Driver {
     }
 
     pub fn status(&self) -> Status {
-        self.lock().machine.status()
+        let mut locked = self.lock();
+        let status = locked.machine.status();
+        locked.machine.publish();
+        status
+    }
+
+    /// What the slots have counted on the fast path.
+    pub fn slot_counts(&self) -> SlotCounts {
+        self.lock().machine.slot_counts()
     }
 
     /// How long the caller at the head of the queue has waited.
@@ -126,13 +143,9 @@ impl Driver {
     /// Tells the machine what happened at this moment and applies the effects.
     pub fn step<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine, Instant) -> R) -> R {
         let now = clock::now();
-        self.step_untimed(|machine| event(machine, now))
-    }
-
-    /// As [`Driver::step`], for an event whose time is known already.
-    pub fn step_untimed<R>(self: &Arc<Self>, event: impl FnOnce(&mut PoolMachine) -> R) -> R {
         let mut locked = self.lock();
-        let outcome = event(&mut locked.machine);
+        let outcome = event(&mut locked.machine, now);
+        locked.machine.publish();
         let Locked { machine, threads, .. } = &*locked;
         // Mostly nothing follows.
         if machine.has_effects() || machine.is_closing() || threads.are_too_few() {
@@ -147,6 +160,7 @@ impl Driver {
         // nothing else.
         let _uncancelled = Uncancelled::begin();
         let Locked { machine, threads, events } = &mut *locked;
+        machine.publish();
         let mut effects = machine.take_effects();
         let is_closing = machine.is_closing();
         if self.options.log.is_some() {

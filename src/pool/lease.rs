@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::driver::Driver;
+#[cfg(feature = "capi")]
+use super::fast_path::{FastSlot, ReadyStack};
 use super::machine::LeaseId;
 use super::pooled_connection::PooledConnection;
 use crate::client::{Canceller, Connection, InFlight, Poller, Progress, Request, Response};
@@ -17,6 +19,15 @@ use crate::os::threads;
 /// The client knows `request_timeout`; the caller has no deadline of its own.
 fn deadline() -> Instant {
     clock::recent() + MAX_DURATION
+}
+
+/// The error of a connection that the parent of this process had acquired.
+pub fn inherited() -> Error {
+    Error::new(
+        Code::InvalidHandle,
+        "connection: the handle belongs to the parent process, which acquired it before the \
+         fork; acquire another from the same pool",
+    )
 }
 
 fn busy() -> Error {
@@ -216,20 +227,25 @@ impl Lease {
         self.driver.is_closed()
     }
 
+    /// Its slot and its generation there, which no other lease has.
+    #[cfg(feature = "capi")]
+    pub(crate) fn slot(&self) -> (&'static FastSlot, u64) {
+        (self.id.fast(), self.id.generation())
+    }
+
+    /// The stack of its pool.
+    #[cfg(feature = "capi")]
+    pub(crate) fn stack(&self) -> &'static ReadyStack {
+        self.driver.stack
+    }
+
     /// Says whether it is of use in this process.
     ///
     /// # Errors
     /// `InvalidHandle` in a forked child, if the parent acquired it: it belongs to the parent.
     #[doc(hidden)]
     pub fn check_process(&self) -> Result<()> {
-        if !self.driver.is_inherited() {
-            return Ok(());
-        }
-        Err(Error::new(
-            Code::InvalidHandle,
-            "connection: the handle belongs to the parent process, which acquired it before the \
-             fork; acquire another from the same pool",
-        ))
+        if self.driver.is_inherited() { Err(inherited()) } else { Ok(()) }
     }
 
     /// Names who has the connection, for the report of a leak: a request's id, say, or the place in

@@ -4,6 +4,9 @@
 //! happened and what time it is, and afterwards applies its [`Effects`]. A simulation
 //! drives the same code with a clock of its own.
 //!
+//! Each event begins by drawing the slots from the fast path, and [`Machine::publish`] gives them back:
+//! see `fast_path`.
+//!
 //! Two invariants hold after every event:
 //! - each slot is in exactly one state, and `counts` says how many are in each;
 //! - if more callers wait than connections are on their way to them, then there is nothing
@@ -13,12 +16,13 @@ mod acquire;
 mod causes;
 mod changes;
 mod dialing;
-mod fast_path;
 mod housekeeping;
+mod idle;
 #[cfg(test)]
 mod invariants;
 mod jobs;
 mod messages;
+mod publishing;
 mod release;
 mod slot;
 mod sockets;
@@ -29,11 +33,14 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::fast_path::memory;
 use super::outage::Outage;
 use super::stats::{CloseReason, Stats};
 use super::status::Status;
 use super::waiters::Waiters;
 use crate::config::Options;
+use idle::Idle;
+use publishing::validate_after;
 use slot::{STATES, Slot, SlotState};
 
 pub use messages::*;
@@ -42,15 +49,28 @@ pub use messages::*;
 /// together are not retired together.
 const LIFETIME_JITTER: f64 = 0.1;
 
+/// Where connections come from.
+pub trait Connections<C> {
+    /// Makes the unopened connection of a slot.
+    fn make(&mut self, slot: usize) -> C;
+    /// The slot is vacant again.
+    fn forget(&mut self, _slot: usize) {}
+}
+
+impl<C, F: FnMut(usize) -> C> Connections<C> for F {
+    fn make(&mut self, slot: usize) -> C {
+        self(slot)
+    }
+}
+
 /// The state machine. `C` is a connection, `W` the means to wake a waiter.
 pub struct Machine<C, W> {
     options: Options,
-    make: Box<dyn FnMut(usize) -> C + Send>,
+    connections: Box<dyn Connections<C> + Send>,
     slots: Vec<Slot<C>>,
     vacant: Vec<usize>,
     counts: [usize; STATES],
-    /// Opened ones at the back in the order of their return, unopened ones at the front.
-    idle: VecDeque<usize>,
+    idle: Idle,
     waiters: Waiters<W>,
     jobs: VecDeque<Job<C>>,
     /// Dials of lease holders that are under way.
@@ -76,21 +96,22 @@ pub struct Machine<C, W> {
 }
 
 impl<C: SlotConnection, W> Machine<C, W> {
-    /// A pool with `min_connections` slots. `make` makes the unopened connection of a slot;
-    /// `seed` decides every jitter.
+    /// A pool with `min_connections` slots, whose connections come from `connections`; `seed` decides
+    /// every jitter.
     pub fn new(
         options: Options,
         now: Instant,
         seed: u64,
-        make: impl FnMut(usize) -> C + Send + 'static,
+        connections: impl Connections<C> + Send + 'static,
     ) -> Self {
+        let stack = memory().take_stack(validate_after(&options));
         let mut machine = Machine {
             options,
-            make: Box::new(make),
+            connections: Box::new(connections),
             slots: Vec::new(),
             vacant: Vec::new(),
             counts: [0; STATES],
-            idle: VecDeque::new(),
+            idle: Idle::new(stack),
             waiters: Waiters::new(),
             jobs: VecDeque::new(),
             lease_dials: 0,
@@ -111,15 +132,17 @@ impl<C: SlotConnection, W> Machine<C, W> {
         machine
     }
 
-    pub fn status(&self) -> Status {
+    pub fn status(&mut self) -> Status {
+        self.idle.draw();
+        let idle = self.idle.len();
         // What has to be opened first can't be handed out in an outage.
         let available = match &self.outage {
-            None => self.idle.len(),
-            Some(_) => self.idle.iter().filter(|slot| self.slots[**slot].is_open).count(),
+            None => idle,
+            Some(_) => self.idle.top_down().filter(|slot| self.slots[*slot].is_open).count(),
         };
         Status {
             available: available as u32,
-            used: self.count(SlotState::Leased) as u32,
+            used: (self.count(SlotState::Ready) - idle) as u32,
             pending: self.waiters.len() as u32,
             total: self.total() as u32,
             min: self.options.min_connections,
@@ -147,6 +170,11 @@ impl<C: SlotConnection, W> Machine<C, W> {
         self.is_closing && self.total() == 0
     }
 
+    /// Whether there is anything for [`Machine::take_effects`] to take.
+    pub fn has_effects(&self) -> bool {
+        self.effects.are_any()
+    }
+
     /// What the events since the last call ask the driver to do.
     pub fn take_effects(&mut self) -> Effects<C, W> {
         mem::replace(&mut self.effects, Effects::none())
@@ -160,25 +188,22 @@ impl<C: SlotConnection, W> Machine<C, W> {
         self.slots.len() - self.vacant.len()
     }
 
-    fn holds(&self, lease: LeaseId) -> bool {
-        let slot = &self.slots[lease.slot];
-        slot.state == SlotState::Leased && slot.generation == lease.generation
-    }
-
     fn set_state(&mut self, slot: usize, state: SlotState) {
         self.counts[self.slots[slot].state as usize] -= 1;
         self.counts[state as usize] += 1;
         self.slots[slot].state = state;
     }
 
-    fn add_slot(&mut self, state: SlotState, now: Instant) -> usize {
+    fn add_slot(&mut self, state: SlotState) -> usize {
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.counts[SlotState::Vacant as usize] += 1;
-            self.slots.push(Slot::vacant(now));
-            self.slots.len() - 1
+            let slot = self.slots.len();
+            let fast = self.take_fast_slot(slot);
+            self.slots.push(Slot::vacant(fast));
+            slot
         });
-        let connection = (self.make)(slot);
-        self.slots[slot].fill(connection, self.epoch, now);
+        let connection = self.connections.make(slot);
+        self.slots[slot].fill(connection, self.epoch);
         self.set_state(slot, state);
         slot
     }
@@ -189,6 +214,10 @@ impl<C: SlotConnection, W> Machine<C, W> {
         }
         self.note_socket(slot, false, reason);
         self.slots[slot].connection = None;
+        // A closing pool makes no other, and who is just being cut may look for it.
+        if !self.is_closing {
+            self.connections.forget(slot);
+        }
         self.set_state(slot, SlotState::Vacant);
         self.vacant.push(slot);
     }
@@ -228,9 +257,9 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// Hands out, or opens, connections until there is one for each waiter, or no more may be opened.
     fn supply_waiters(&mut self, now: Instant) {
         while self.waiters.len() > self.supply() {
-            let (idle, supply) = (self.idle.len(), self.supply());
+            let (top, supply) = (self.idle.top(), self.supply());
             let grant = match self.grant_idle(self.options.validation, now) {
-                None if self.idle.len() != idle || self.supply() != supply => continue,
+                None if self.idle.top() != top || self.supply() != supply => continue,
                 None if !self.dials_before_handing_out() => self.grant_new(now),
                 grant => grant,
             };

@@ -10,6 +10,8 @@
 mod acquire;
 mod dial_limiter;
 mod driver;
+mod fast_path;
+mod histogram;
 mod lease;
 mod log;
 mod machine;
@@ -23,6 +25,7 @@ mod process_pool;
 mod release;
 #[cfg(all(test, not(shuttle)))]
 mod simulation;
+mod slot_connections;
 mod stats;
 mod status;
 mod waiters;
@@ -41,7 +44,11 @@ use driver::Driver;
 use process_pool::{InheritedSettings, ProcessPool};
 
 pub(crate) use acquire::{AcquireCallback, StartedAcquire, Waiter};
+#[cfg(feature = "capi")]
+pub(crate) use fast_path::{FastSlot, GENERATION_BITS, INDEX_BITS, ReadyStack, Released, memory};
 pub use lease::Lease;
+#[cfg(feature = "capi")]
+pub(crate) use lease::inherited;
 pub use status::Status;
 
 /// A pool of connections to one PhantomDB server.
@@ -77,7 +84,10 @@ impl Pool {
         options.check()?;
         let endpoint = Endpoint::new(&options)?;
         let inherited = InheritedSettings::new(&options);
-        Ok(Pool { process_pool: PerProcess::new(ProcessPool::new(options, endpoint)), inherited })
+        let process_pool = PerProcess::new(ProcessPool::new(options, endpoint));
+        // After the lock that is held while a child makes its own pool.
+        fast_path::hold_during_fork();
+        Ok(Pool { process_pool, inherited })
     }
 
     /// Waits for a connection, at most `acquire_timeout`.
@@ -96,10 +106,15 @@ impl Pool {
     /// # Errors
     /// As [`Pool::acquire`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Lease> {
-        match self.acquire_ready() {
+        match self.acquire_ready().or_else(|| self.acquire_soon(timeout)) {
             Some(lease) => Ok(lease),
             None => self.acquire_slow(timeout),
         }
+    }
+
+    fn acquire_soon(&self, timeout: Duration) -> Option<Lease> {
+        let may_wait = !timeout.is_zero() && !threads::is_in_callback();
+        may_wait.then(|| self.driver().acquire_soon())?
     }
 
     /// The fast path: takes a connection that is free and as fit as when it was last used. Does not
@@ -107,6 +122,36 @@ impl Pool {
     #[doc(hidden)]
     pub fn acquire_ready(&self) -> Option<Lease> {
         if threads::is_in_callback() { None } else { self.driver().acquire_ready() }
+    }
+
+    /// The stack of the connections that are ready, for a fast path without a [`Lease`].
+    #[cfg(feature = "capi")]
+    pub(crate) fn stack(&self) -> &'static ReadyStack {
+        self.driver().stack
+    }
+
+    /// The lease of a connection that was acquired from [`Pool::stack`]; `None` if it is over.
+    #[cfg(feature = "capi")]
+    pub(crate) fn hold(&self, slot: &'static FastSlot, generation: u64) -> Option<Lease> {
+        self.driver().hold(slot, generation)
+    }
+
+    /// Releases a connection that was acquired from [`Pool::stack`], and has no lease, where its release
+    /// was not ready. False if it has one by now, or is over.
+    #[cfg(feature = "capi")]
+    pub(crate) fn release_slow(&self, slot: &'static FastSlot, generation: u64) -> bool {
+        let is_its = slot.end_lease(generation, 0);
+        if is_its {
+            slot.count_use_until(clock::recent_moment());
+            self.release_ended(slot, generation);
+        }
+        is_its
+    }
+
+    /// The same after the fast path has ended the lease.
+    #[cfg(feature = "capi")]
+    pub(crate) fn release_ended(&self, slot: &'static FastSlot, generation: u64) {
+        release::release_bare(self.driver(), slot, generation);
     }
 
     /// As [`Pool::acquire_timeout`], for a caller that has tried the fast path.
@@ -180,13 +225,14 @@ impl Pool {
     /// waiter has waited.
     pub fn stats_json(&self) -> String {
         let driver = self.driver();
-        driver.stats().to_json(driver.oldest_wait())
+        driver.stats().to_json(&driver.slot_counts(), driver.oldest_wait())
     }
 
     /// The statistics and the status as OpenMetrics text, for Prometheus and its like.
     pub fn metrics(&self) -> String {
         let driver = self.driver();
-        driver.stats().to_metrics(driver.status(), driver.oldest_wait())
+        let (slots, status) = (driver.slot_counts(), driver.status());
+        driver.stats().to_metrics(&slots, status, driver.oldest_wait())
     }
 
     /// Retires every connection that is open now: idle ones at once, others when they come back.

@@ -1,9 +1,18 @@
 //! Releasing a connection: what happens when a lease is dropped.
 
 use std::mem;
+#[cfg(feature = "capi")]
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "capi")]
+use super::driver::Driver;
+#[cfg(feature = "capi")]
+use super::fast_path::FastSlot;
+use super::fast_path::{LeaseWord, Released, Used};
 use super::lease::Lease;
+#[cfg(feature = "capi")]
+use super::machine::LeaseId;
 use crate::os::clock;
 use crate::os::locks::atomic::Ordering::Relaxed;
 use crate::os::threads::Uncancelled;
@@ -19,33 +28,64 @@ fn release(lease: &Lease) {
     if lease.has_owner.load(Relaxed) {
         lease.connection.set_owner(None);
     }
-    if lease.is_touched.load(Relaxed) || !release_untouched(lease) {
-        release_used(lease);
+    let released = match lease.is_touched.load(Relaxed) {
+        false => release_untouched(lease),
+        true => release_used(lease),
+    };
+    match released {
+        Released::Kept => {}
+        Released::Told => {
+            tell_machine(lease, true);
+        }
+        Released::NotReady => {
+            let released_at = tell_machine(lease, false);
+            lease
+                .driver
+                .stats()
+                .count_use(released_at.saturating_duration_since(used_since(lease)));
+        }
     }
 }
 
-/// The fast path: nobody used the connection, and nothing follows from its release. False if
-/// something would follow, and nothing was done.
-fn release_untouched(lease: &Lease) -> bool {
-    let now = clock::recent();
-    // Mostly within one tick.
-    let used = if now == lease.acquired_at {
-        Duration::ZERO
-    } else {
-        now.saturating_duration_since(lease.acquired_at)
-    };
-    lease.driver.step_untimed(|machine| machine.release_untouched(lease.id, used, now))
+/// The fast path: nobody used the connection.
+fn release_untouched(lease: &Lease) -> Released {
+    let (stack, ending) = (lease.driver.stack, (lease.id.generation(), LeaseWord::HELD));
+    stack.release(lease.id.fast(), ending, None, None, clock::recent_moment(), || true)
 }
 
-fn release_used(lease: &Lease) {
+/// The fast path of a connection that was used, and is as good as before.
+fn release_used(lease: &Lease) -> Released {
+    let report = lease.connection.report();
+    let Some(used) = Used::of(&report) else { return Released::NotReady };
+    let (stack, ending) = (lease.driver.stack, (lease.id.generation(), LeaseWord::HELD));
+    let used_since = Some(clock::moment(used_since(lease)));
+    let now = clock::moment(clock::now());
+    stack.release(lease.id.fast(), ending, used_since, Some(&used), now, || true)
+}
+
+/// Something may follow from the release: the machine decides. The lease may be over already. Returns when
+/// the machine was told.
+fn tell_machine(lease: &Lease, is_over: bool) -> Instant {
     // It may wake threads, and so write to a descriptor.
     let _uncancelled = Uncancelled::begin();
     let report = lease.connection.report();
-    let released_at = lease.driver.step(|machine, now| {
-        machine.release(lease.id, report, now);
+    lease.driver.step(|machine, now| {
+        if is_over {
+            machine.release_ended(lease.id, report, now);
+        } else {
+            machine.release(lease.id, report, now);
+        }
         now
-    });
-    lease.driver.stats().count_use(released_at.saturating_duration_since(used_since(lease)));
+    })
+}
+
+/// Gives a connection back whose lease is over already, and of which only a handle was known.
+#[cfg(feature = "capi")]
+pub fn release_bare(driver: &Arc<Driver>, slot: &'static FastSlot, generation: u64) {
+    let _uncancelled = Uncancelled::begin();
+    let report = driver.connections.of(slot.number()).report();
+    let lease = LeaseId::new(slot, generation);
+    driver.step(|machine, now| machine.release_ended(lease, report, now));
 }
 
 /// Since when the lease counts as used: exactly since its first request if that followed soon;

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::histogram::{BUCKETS, Counts, Histogram, SlotCounts};
 use super::status::Status;
 use crate::error::{Code, Error};
 
@@ -81,38 +82,9 @@ const REASONS: [(CloseReason, &str); 8] = [
     (CloseReason::Closed, "closed"),
 ];
 
-/// The upper ends of the histograms' buckets, as OpenMetrics writes them, and in microseconds.
-const BUCKETS: [(&str, u64); 16] = [
-    ("0.0001", 100),
-    ("0.00025", 250),
-    ("0.0005", 500),
-    ("0.001", 1_000),
-    ("0.0025", 2_500),
-    ("0.005", 5_000),
-    ("0.01", 10_000),
-    ("0.025", 25_000),
-    ("0.05", 50_000),
-    ("0.1", 100_000),
-    ("0.25", 250_000),
-    ("0.5", 500_000),
-    ("1.0", 1_000_000),
-    ("2.5", 2_500_000),
-    ("10.0", 10_000_000),
-    ("30.0", 30_000_000),
-];
-
-/// A histogram of times.
-#[derive(Debug, Default)]
-struct Histogram {
-    /// One more than there are upper ends, for what is longer than all.
-    buckets: [AtomicU64; BUCKETS.len() + 1],
-    sum_us: AtomicU64,
-}
-
-/// The counters of one pool. Reading takes no lock.
+/// The counters of one pool, but for what each slot counts itself. Reading takes no lock.
 #[derive(Debug, Default)]
 pub struct Stats {
-    fast_path: FastPath,
     acquires: [AtomicU64; OUTCOMES.len()],
     wait: Histogram,
     usage: Histogram,
@@ -122,64 +94,36 @@ pub struct Stats {
     leaked: AtomicU64,
 }
 
-/// What happens most, which is counted where the pool's lock is held anyway: there is one writer at a time,
-/// who needs no atomic addition.
-#[derive(Debug, Default)]
-struct FastPath {
-    acquires: AtomicU64,
-    /// Those that took no time at all.
-    uses: AtomicU64,
+/// The counts up to each end, the last without one; and the sum in seconds.
+fn cumulated(counts: &Counts) -> (Vec<u64>, f64) {
+    let cumulated = counts.buckets.iter().scan(0, |sum, bucket| {
+        *sum += bucket;
+        Some(*sum)
+    });
+    (cumulated.collect(), counts.sum_us as f64 / 1e6)
 }
 
-fn count_alone(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed) + 1, Relaxed);
+fn write_json(out: &mut String, counts: &Counts) -> fmt::Result {
+    let (counts, sum) = cumulated(counts);
+    let total = counts.last().copied().unwrap_or(0);
+    write!(out, r#"{{"count":{total},"sum_seconds":{sum},"buckets":["#)?;
+    for (index, ((end, _), count)) in BUCKETS.iter().zip(&counts).enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        write!(out, r#"{comma}{{"le":{end},"count":{count}}}"#)?;
+    }
+    out.write_str("]}")
 }
 
-impl Histogram {
-    fn record(&self, time: Duration) {
-        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BUCKETS.partition_point(|(_, end)| *end < us);
-        self.buckets[bucket].fetch_add(1, Relaxed);
-        self.sum_us.fetch_add(us, Relaxed);
+fn write_metrics(out: &mut String, counts: &Counts, (name, help): (&str, &str)) -> fmt::Result {
+    let (counts, sum) = cumulated(counts);
+    let total = counts.last().copied().unwrap_or(0);
+    head(out, name, "histogram", Some("seconds"), help)?;
+    for ((end, _), count) in BUCKETS.iter().zip(&counts) {
+        writeln!(out, r#"{name}_bucket{{le="{end}"}} {count}"#)?;
     }
-
-    /// The counts up to each end, the last without one; and the sum in seconds. There were this many
-    /// more that took no time at all.
-    fn read(&self, more: u64) -> (Vec<u64>, f64) {
-        let cumulated = self.buckets.iter().scan(more, |sum, bucket| {
-            *sum += bucket.load(Relaxed);
-            Some(*sum)
-        });
-        (cumulated.collect(), self.sum_us.load(Relaxed) as f64 / 1e6)
-    }
-
-    fn write_json(&self, out: &mut String, more: u64) -> fmt::Result {
-        let (counts, sum) = self.read(more);
-        let total = counts.last().copied().unwrap_or(0);
-        write!(out, r#"{{"count":{total},"sum_seconds":{sum},"buckets":["#)?;
-        for (index, ((end, _), count)) in BUCKETS.iter().zip(&counts).enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            write!(out, r#"{comma}{{"le":{end},"count":{count}}}"#)?;
-        }
-        out.write_str("]}")
-    }
-
-    fn write_metrics(
-        &self,
-        out: &mut String,
-        more: u64,
-        (name, help): (&str, &str),
-    ) -> fmt::Result {
-        let (counts, sum) = self.read(more);
-        let total = counts.last().copied().unwrap_or(0);
-        head(out, name, "histogram", Some("seconds"), help)?;
-        for ((end, _), count) in BUCKETS.iter().zip(&counts) {
-            writeln!(out, r#"{name}_bucket{{le="{end}"}} {count}"#)?;
-        }
-        writeln!(out, r#"{name}_bucket{{le="+Inf"}} {total}"#)?;
-        writeln!(out, "{name}_sum {sum}")?;
-        writeln!(out, "{name}_count {total}")
-    }
+    writeln!(out, r#"{name}_bucket{{le="+Inf"}} {total}"#)?;
+    writeln!(out, "{name}_sum {sum}")?;
+    writeln!(out, "{name}_count {total}")
 }
 
 impl Stats {
@@ -192,29 +136,30 @@ impl Stats {
         }
     }
 
-    /// Counts an acquire that found a connection ready, for a caller that holds the pool's lock.
-    pub fn count_fast_acquire(&self) {
-        count_alone(&self.fast_path.acquires);
+    /// Takes over what a slot has counted that is used no more.
+    pub fn take_over(&self, slot: &SlotCounts) {
+        self.acquires[Outcome::Direct as usize].fetch_add(slot.acquires, Relaxed);
+        self.usage.add(&slot.usage);
     }
 
-    /// Counts a lease that came back as it was, for a caller that holds the pool's lock.
-    pub fn count_fast_use(&self, time: Duration) {
-        if time.is_zero() {
-            count_alone(&self.fast_path.uses);
-        } else {
-            self.usage.record(time);
-        }
-    }
-
-    fn outcomes(&self) -> [u64; OUTCOMES.len()] {
+    fn outcomes(&self, slots: &SlotCounts) -> [u64; OUTCOMES.len()] {
         let mut counts = self.acquires.each_ref().map(|counter| counter.load(Relaxed));
-        counts[Outcome::Direct as usize] += self.fast_path.acquires.load(Relaxed);
+        counts[Outcome::Direct as usize] += slots.acquires;
         counts
     }
 
-    /// How many acquires found a connection free.
-    fn direct(&self) -> u64 {
-        self.outcomes()[Outcome::Direct as usize]
+    /// How long acquires took: no time, if a connection was free.
+    fn waits(&self, slots: &SlotCounts) -> Counts {
+        let mut counts = Counts::default();
+        counts.buckets[0] = self.outcomes(slots)[Outcome::Direct as usize];
+        self.wait.add_to(&mut counts);
+        counts
+    }
+
+    fn uses(&self, slots: &SlotCounts) -> Counts {
+        let mut counts = slots.usage.clone();
+        self.usage.add_to(&mut counts);
+        counts
     }
 
     fn closed(&self) -> [u64; REASONS.len()] {
@@ -242,20 +187,27 @@ impl Stats {
         self.leaked.fetch_add(1, Relaxed);
     }
 
-    /// Everything as one JSON object. `oldest_wait` is that of the caller who waits longest.
-    pub fn to_json(&self, oldest_wait: Duration) -> String {
+    /// Everything as one JSON object, with what the `slots` have counted. `oldest_wait` is that of the
+    /// caller who waits longest.
+    pub fn to_json(&self, slots: &SlotCounts, oldest_wait: Duration) -> String {
         let mut out = String::new();
-        self.write_json(&mut out, oldest_wait).expect("a String takes all that is written to it");
+        self.write_json(&mut out, slots, oldest_wait)
+            .expect("a String takes all that is written to it");
         out
     }
 
-    fn write_json(&self, out: &mut String, oldest_wait: Duration) -> fmt::Result {
+    fn write_json(
+        &self,
+        out: &mut String,
+        slots: &SlotCounts,
+        oldest_wait: Duration,
+    ) -> fmt::Result {
         out.write_str(r#"{"acquires":{"#)?;
-        write_members(out, OUTCOMES.map(|(_, name)| name), self.outcomes())?;
+        write_members(out, OUTCOMES.map(|(_, name)| name), self.outcomes(slots))?;
         out.write_str(r#"},"wait":"#)?;
-        self.wait.write_json(out, self.direct())?;
+        write_json(out, &self.waits(slots))?;
         out.write_str(r#","use":"#)?;
-        self.usage.write_json(out, self.fast_path.uses.load(Relaxed))?;
+        write_json(out, &self.uses(slots))?;
         let (created, failures) = (self.created.load(Relaxed), self.dial_failures.load(Relaxed));
         write!(out, r#","created":{created},"dial_failures":{failures},"closed":{{"#)?;
         write_members(out, REASONS.map(|(_, name)| name), self.closed())?;
@@ -264,9 +216,9 @@ impl Stats {
     }
 
     /// Everything, and the status, as OpenMetrics text.
-    pub fn to_metrics(&self, status: Status, oldest_wait: Duration) -> String {
+    pub fn to_metrics(&self, slots: &SlotCounts, status: Status, oldest_wait: Duration) -> String {
         let mut out = String::new();
-        self.write_metrics(&mut out, status, oldest_wait)
+        self.write_metrics(&mut out, slots, status, oldest_wait)
             .expect("a String takes all that is written to it");
         out
     }
@@ -274,6 +226,7 @@ impl Stats {
     fn write_metrics(
         &self,
         out: &mut String,
+        slots: &SlotCounts,
         status: Status,
         oldest_wait: Duration,
     ) -> fmt::Result {
@@ -299,7 +252,7 @@ impl Stats {
         writeln!(out, "{name} {}", oldest_wait.as_secs_f64())?;
         let name = "phantomdb_pool_acquires";
         head(out, name, "counter", None, "Acquires by outcome.")?;
-        for ((_, outcome), count) in OUTCOMES.iter().zip(self.outcomes()) {
+        for ((_, outcome), count) in OUTCOMES.iter().zip(self.outcomes(slots)) {
             writeln!(out, r#"{name}_total{{outcome="{outcome}"}} {count}"#)?;
         }
         let name = "phantomdb_pool_connections_closed";
@@ -323,9 +276,9 @@ impl Stats {
             "phantomdb_pool_acquire_wait_seconds",
             "How long acquires took, whatever their outcome.",
         );
-        self.wait.write_metrics(out, self.direct(), wait)?;
+        write_metrics(out, &self.waits(slots), wait)?;
         let usage = ("phantomdb_pool_use_seconds", "How long leases were out.");
-        self.usage.write_metrics(out, self.fast_path.uses.load(Relaxed), usage)?;
+        write_metrics(out, &self.uses(slots), usage)?;
         out.write_str("# EOF\n")
     }
 }
@@ -378,8 +331,10 @@ mod tests {
         stats.count_dial(true);
         stats.count_dial(false);
         stats.count_close(CloseReason::Idle);
-        let json: serde_json::Value =
-            serde_json::from_str(&stats.to_json(Duration::from_millis(250))).unwrap();
+        let json: serde_json::Value = serde_json::from_str(
+            &stats.to_json(&SlotCounts::default(), Duration::from_millis(250)),
+        )
+        .unwrap();
         assert_eq!(json["acquires"]["direct"], 1);
         assert_eq!(json["acquires"]["timed_out"], 1);
         assert_eq!(json["wait"]["count"], 3);
@@ -388,7 +343,7 @@ mod tests {
         assert_eq!(json["closed"]["idle"], 1);
         assert_eq!(json["oldest_waiter_seconds"], 0.25);
         let status = Status { total: 3, available: 1, used: 1, ..Status::default() };
-        let metrics = stats.to_metrics(status, Duration::from_millis(250));
+        let metrics = stats.to_metrics(&SlotCounts::default(), status, Duration::from_millis(250));
         for line in [
             r#"phantomdb_pool_connections{state="other"} 1"#,
             r#"phantomdb_pool_acquires_total{outcome="waited"} 1"#,

@@ -9,6 +9,7 @@ use super::slot::SlotState;
 use super::{Machine, SlotConnection};
 use crate::config::Validation;
 use crate::error::Error;
+use crate::os::clock;
 
 impl<C: SlotConnection, W> Machine<C, W> {
     /// The caller's position in the order of arrival, for [`Machine::acquire`].
@@ -24,6 +25,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         now: Instant,
         waiter: impl FnOnce() -> W,
     ) -> Acquired<C> {
+        self.draw();
         if self.is_closing {
             return Acquired::Refused(Error::closed());
         }
@@ -43,6 +45,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// Hands out a connection if that needs neither waiting nor the network: one that is idle,
     /// or else a new one, which opens at its first request.
     pub fn try_acquire(&mut self, now: Instant) -> Result<Grant<C>, Error> {
+        self.draw();
         if self.is_closing {
             return Err(Error::closed());
         }
@@ -70,6 +73,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// Takes a caller that gives up out of the queue; `None` if it was served already, and
     /// then the outcome is on its way.
     pub fn cancel(&mut self, position: QueuePosition) -> Option<W> {
+        self.draw();
         self.waiters.remove(position)
     }
 
@@ -83,7 +87,8 @@ impl<C: SlotConnection, W> Machine<C, W> {
         now: Instant,
         waiter: impl FnOnce() -> W,
     ) -> Acquired<C> {
-        if self.holds(lease) {
+        self.draw();
+        if self.end_lease(lease) {
             self.vacate(lease.slot, CloseReason::Dead);
         }
         let outcome = if self.is_closing {
@@ -126,10 +131,10 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// Hands out the idle connection that was used last, if it may be handed out as it is.
     /// On the way, starts what the ones that may not need.
     pub(super) fn grant_idle(&mut self, validation: Validation, now: Instant) -> Option<Grant<C>> {
-        while let Some(&slot) = self.idle.back() {
+        while let Some(slot) = self.idle.top() {
             let entry = &self.slots[slot];
             if entry.is_spent(now) {
-                self.idle.pop_back();
+                self.idle.pop();
                 self.start_closing(slot, CloseReason::Lifetime);
                 continue;
             }
@@ -137,13 +142,13 @@ impl<C: SlotConnection, W> Machine<C, W> {
                 if !self.may_dial(now) {
                     return None;
                 }
-                self.idle.pop_back();
+                self.idle.pop();
                 self.start_dial(slot, now);
                 return None;
             }
             let is_stale = entry.is_open
-                && now.saturating_duration_since(entry.idle_since) >= self.options.validate_after;
-            self.idle.pop_back();
+                && now.saturating_duration_since(entry.idle_since()) >= self.options.validate_after;
+            self.idle.pop();
             if is_stale && validation == Validation::Ping {
                 self.start(JobKind::Ping, slot);
                 return None;
@@ -157,22 +162,17 @@ impl<C: SlotConnection, W> Machine<C, W> {
         if self.total() >= self.options.max_connections as usize {
             return None;
         }
-        let slot = self.add_slot(SlotState::Leased, now);
+        let slot = self.add_slot(SlotState::Ready);
         Some(self.grant(slot, false, now))
     }
 
-    #[inline]
     pub(super) fn grant(&mut self, slot: usize, probe: bool, now: Instant) -> Grant<C> {
-        self.set_state(slot, SlotState::Leased);
-        let entry = &mut self.slots[slot];
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.leased_at = now;
-        entry.is_leak_reported = false;
-        entry.has_failed = false;
-        let lease = LeaseId { slot, generation: entry.generation };
-        if !self.options.leak_threshold.is_zero() {
-            self.want_alarm(now + self.options.leak_threshold);
-        }
+        self.set_state(slot, SlotState::Ready);
+        self.slots[slot].has_failed = false;
+        self.prepare_release(slot);
+        let generation = self.slots[slot].fast.grant(clock::moment(now));
+        let lease = LeaseId::new(self.slots[slot].fast, generation);
+        self.want_alarms(slot, now);
         Grant { lease, connection: self.connection(slot), probe }
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Code, Error};
 
 impl<C: SlotConnection, W> Machine<C, W> {
     /// The error of a caller whose deadline passed while it waited.
-    pub fn timeout_error(&self, waited: Duration, now: Instant) -> Error {
+    pub fn timeout_error(&mut self, waited: Duration, now: Instant) -> Error {
         let status = self.status();
         Error::new(
             Code::Timeout,
@@ -24,7 +24,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         )
     }
 
-    pub(super) fn would_block(&self, now: Instant) -> Error {
+    pub(super) fn would_block(&mut self, now: Instant) -> Error {
         let status = self.status();
         Error::new(
             Code::WouldBlock,
@@ -38,7 +38,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         )
     }
 
-    pub(super) fn overloaded(&self) -> Error {
+    pub(super) fn overloaded(&mut self) -> Error {
         let status = self.status();
         Error::new(
             Code::Overloaded,

@@ -13,30 +13,34 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// Retires every connection that is open now, each as soon as nobody uses it. In an outage the
     /// server is tried again at once: what kept it away may be what was mended.
     pub fn reset(&mut self, now: Instant) {
+        self.draw();
         self.epoch += 1;
         if let Some(outage) = &mut self.outage {
             outage.retry_at_once(now);
             self.effects.dial_ended = true;
         }
-        for slot in mem::take(&mut self.idle) {
+        for slot in self.idle.take_all() {
             if self.slots[slot].is_open {
                 self.start_closing(slot, CloseReason::Reset);
             } else {
-                self.idle.push_back(slot);
+                self.idle.keep(slot);
             }
         }
+        self.slots.iter().filter(|slot| slot.is_open).for_each(|slot| slot.fast.mark());
         self.balance(now);
     }
 
     /// Changes the limits. Connections above a smaller maximum close: idle ones now, others as
     /// soon as they come back.
     pub fn resize(&mut self, min: u32, max: u32, now: Instant) {
+        self.draw();
         self.options.min_connections = min;
         self.options.max_connections = max;
-        while self.is_over_max() {
-            // The one that is handed out last.
-            let Some(slot) = self.idle.pop_front() else { break };
-            if self.slots[slot].is_open {
+        // Those that would be handed out last go first.
+        for slot in self.idle.take_all() {
+            if !self.is_over_max() {
+                self.idle.keep(slot);
+            } else if self.slots[slot].is_open {
                 self.start_closing(slot, CloseReason::Resized);
             } else {
                 self.vacate(slot, CloseReason::Resized);
@@ -51,11 +55,12 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// Refuses every waiter, now and from now on, and closes what is idle. Leases stay until
     /// they come back or are [cut](Machine::cut).
     pub fn close(&mut self, now: Instant) {
+        self.draw();
         self.is_closing = true;
         while let Some(waiter) = self.waiters.pop() {
             self.effects.outcomes.push((waiter, Err(Error::closed())));
         }
-        while let Some(slot) = self.idle.pop_front() {
+        for slot in self.idle.take_all() {
             self.start_closing(slot, CloseReason::Closed);
         }
         // Work that no worker has begun is not begun any more, except closing.
@@ -89,13 +94,21 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// Takes every lease away from its holder, and gives the connections, to be closed.
     pub fn cut(&mut self) -> Vec<C> {
         let mut connections = Vec::new();
-        for slot in 0..self.slots.len() {
-            if self.slots[slot].state == SlotState::Leased {
-                connections.push(self.connection(slot));
-                self.vacate(slot, CloseReason::Closed);
-            }
+        self.draw();
+        for slot in self.used_slots() {
+            connections.push(self.connection(slot));
+            self.slots[slot].is_let_go = !self.slots[slot].fast.cut();
+            self.vacate(slot, CloseReason::Closed);
         }
         connections
+    }
+
+    /// The slots that callers have, or are just taking or releasing.
+    pub(super) fn used_slots(&self) -> Vec<usize> {
+        let mut is_used: Vec<_> =
+            self.slots.iter().map(|slot| slot.state == SlotState::Ready).collect();
+        self.idle.top_down().for_each(|slot| is_used[slot] = false);
+        (0..self.slots.len()).filter(|slot| is_used[*slot]).collect()
     }
 
     /// Whether a smaller maximum leaves no room for all that are not on their way out.

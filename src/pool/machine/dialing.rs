@@ -46,6 +46,8 @@ impl<C: SlotConnection, W> Machine<C, W> {
 
     /// The dial of the holder of this slot's lease ended.
     pub fn end_lease_dial(&mut self, slot: usize, failure: Option<&Error>, now: Instant) {
+        self.draw();
+        self.slots[slot].fast.mark();
         self.lease_dials -= 1;
         if failure.is_none() {
             let entry = &mut self.slots[slot];
@@ -126,7 +128,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
 
     /// A worker opens one connection more.
     pub(super) fn dial_new(&mut self, now: Instant) {
-        let slot = self.add_slot(SlotState::Vacant, now);
+        let slot = self.add_slot(SlotState::Vacant);
         self.start_dial(slot, now);
     }
 
@@ -178,9 +180,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         if self.outage.is_none() || !self.may_dial(now) {
             return;
         }
-        let unopened = self.idle.front().copied().filter(|slot| !self.slots[*slot].is_open);
-        if let Some(slot) = unopened {
-            self.idle.pop_front();
+        if let Some(slot) = self.idle.pop_unopened() {
             self.start_dial(slot, now);
         } else if self.may_grow(now) {
             self.dial_new(now);

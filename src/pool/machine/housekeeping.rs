@@ -1,7 +1,5 @@
 //! What becomes due while nobody does anything: idle, old and leaked connections, the minimum.
 
-use std::collections::VecDeque;
-use std::mem;
 use std::time::Instant;
 
 use super::super::stats::CloseReason;
@@ -13,6 +11,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// Does what is due: tells callers that their time is over, retires and closes idle
     /// connections, tries a lost server again.
     pub fn tick(&mut self, now: Instant) {
+        self.draw();
         self.time_out_waiters(now);
         if !self.is_closing {
             self.close_expired(now);
@@ -50,7 +49,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
                     // The slot is better used for the next dial than by an unopened connection.
                     return;
                 }
-                let slot = self.add_slot(SlotState::Vacant, now);
+                let slot = self.add_slot(SlotState::Vacant);
                 self.park(slot, now);
             } else if self.may_dial(now) {
                 self.dial_new(now);
@@ -68,12 +67,11 @@ impl<C: SlotConnection, W> Machine<C, W> {
 
     pub(super) fn idle_expiry(&self, slot: usize) -> Option<Instant> {
         let timeout = self.options.idle_timeout;
-        (!timeout.is_zero()).then(|| self.slots[slot].idle_since + timeout)
+        (!timeout.is_zero()).then(|| self.slots[slot].idle_since() + timeout)
     }
 
     pub(super) fn close_expired(&mut self, now: Instant) {
-        let mut kept = VecDeque::with_capacity(self.idle.len());
-        for slot in mem::take(&mut self.idle) {
+        for slot in self.idle.take_all() {
             let is_idle_for_long = self.idle_expiry(slot).is_some_and(|at| at <= now);
             let reason = if self.slots[slot].is_spent(now) {
                 Some(CloseReason::Lifetime)
@@ -83,34 +81,34 @@ impl<C: SlotConnection, W> Machine<C, W> {
                 None
             };
             match reason {
-                None => kept.push_back(slot),
+                None => self.idle.keep(slot),
                 Some(reason) if self.slots[slot].is_open => self.start_closing(slot, reason),
                 Some(reason) => self.vacate(slot, reason),
             }
         }
-        self.idle = kept;
     }
 
     /// Opens the successor of an idle connection that is about to be retired, if the minimum
     /// needs one and there is room for it.
     pub(super) fn replace_retiring(&mut self, now: Instant) {
-        for index in 0..self.idle.len() {
-            let slot = self.idle[index];
-            let is_time = self.slots[slot].replace_at.is_some_and(|at| at <= now);
-            if is_time && self.wants_successor(slot) && self.may_grow(now) {
+        let is_time = |slot: &usize| self.slots[*slot].replace_at.is_some_and(|at| at <= now);
+        let due: Vec<_> = self.idle.top_down().filter(is_time).collect();
+        for slot in due.into_iter().rev() {
+            if self.wants_successor(slot) && self.may_grow(now) {
                 self.slots[slot].replace_at = None;
                 self.slots[slot].has_successor = true;
+                self.slots[slot].fast.mark();
                 self.dial_new(now);
             }
         }
     }
 
     pub(super) fn retire_replaced(&mut self) {
-        for slot in mem::take(&mut self.idle) {
+        for slot in self.idle.take_all() {
             if self.is_replaced(slot) {
                 self.start_closing(slot, CloseReason::Lifetime);
             } else {
-                self.idle.push_back(slot);
+                self.idle.keep(slot);
             }
         }
     }
@@ -128,12 +126,13 @@ impl<C: SlotConnection, W> Machine<C, W> {
         if threshold.is_zero() {
             return;
         }
-        for slot in self.slots.iter_mut().filter(|slot| slot.state == SlotState::Leased) {
-            let age = now.saturating_duration_since(slot.leased_at);
-            if age < threshold || slot.is_leak_reported {
+        for slot in &mut self.slots {
+            let Some((leased_at, lease)) = slot.leased() else { continue };
+            let age = now.saturating_duration_since(leased_at);
+            if age < threshold || slot.leak_reported == Some(lease) {
                 continue;
             }
-            slot.is_leak_reported = true;
+            slot.leak_reported = Some(lease);
             self.stats.count_leak();
             if let Some(connection) = slot.connection.clone() {
                 self.effects.events.push(LogEvent::Leak { connection, age });
@@ -143,26 +142,35 @@ impl<C: SlotConnection, W> Machine<C, W> {
 
     pub(super) fn next_leak(&self) -> Option<Instant> {
         let threshold = self.options.leak_threshold;
-        let unreported =
-            |slot: &&Slot<C>| slot.state == SlotState::Leased && !slot.is_leak_reported;
-        let oldest = self.slots.iter().filter(unreported).map(|slot| slot.leased_at).min();
-        oldest.filter(|_| !threshold.is_zero()).map(|at| at + threshold)
+        if threshold.is_zero() {
+            return None;
+        }
+        let unreported = |slot: &Slot<C>| {
+            let (leased_at, lease) = slot.leased()?;
+            (slot.leak_reported != Some(lease)).then_some(leased_at)
+        };
+        self.slots.iter().filter_map(unreported).min().map(|at| at + threshold)
     }
 
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
-        let expiry = self.idle.iter().filter_map(|slot| self.idle_expiry(*slot));
+        let expiry = self.idle.top_down().filter_map(|slot| self.idle_expiry(slot));
         let expiry = expiry.min().filter(|_| self.surplus() > 0);
-        let idle = self.idle.iter().map(|slot| &self.slots[*slot]);
-        let retirement = idle.filter_map(|slot| slot.usable_until).min();
-        let successor = self.idle.iter().filter(|slot| self.wants_successor(**slot));
+        let idle = self.idle.top_down().map(|slot| &self.slots[slot]);
+        let retirement = idle.filter_map(Slot::usable_until).min();
+        // Those that are in use may come back by the fast path.
+        let ready = || self.slots.iter().filter(|slot| slot.state == SlotState::Ready);
+        let later = ready().filter_map(Slot::usable_until).filter(|at| *at > now).min();
+        let is_wanted = self.surplus() == 0 && self.dials_before_handing_out();
+        let successor = ready().filter(|slot| slot.is_open && is_wanted);
         // One that is due and can't be had now is looked for again when a dial ends.
-        let successor = successor.filter_map(|slot| self.slots[*slot].replace_at);
+        let successor = successor.filter_map(|slot| slot.replace_at);
         let successor = successor.filter(|at| *at > now).min();
         let (wait_limit, leak) = (self.waiters.first_deadline(), self.next_leak());
         let peek = self.peek_at.filter(|_| !self.is_closing);
         let (retry, return_deadline) = (self.next_retry(now), self.next_return_deadline(now));
-        let due = [expiry, retirement, successor, wait_limit, leak, peek, retry, return_deadline];
-        due.into_iter().flatten().min()
+        let fast_path = self.next_due_on_fast_path(now);
+        let due = [expiry, retirement, later, successor, wait_limit, leak, peek, retry];
+        due.into_iter().chain([return_deadline, fast_path]).flatten().min()
     }
 
     pub(super) fn want_alarm(&mut self, at: Instant) {

@@ -2,16 +2,20 @@
 
 use std::time::Instant;
 
+use super::super::fast_path::{LeaseWord, Released, Used, memory};
 use super::super::outage::Outage;
-use super::messages::{ConnectionReport, Job, JobKind, LeaseId};
+use super::messages::{ConnectionReport, Grant, Job, JobKind, LeaseId};
 use super::slot::{STATES, SlotState};
 use super::{Machine, SlotConnection};
+use crate::os::clock;
 
 impl<C: SlotConnection, W> Machine<C, W> {
     /// Panics if the machine contradicts itself or one of its two invariants.
-    pub fn check_invariants(&self, now: Instant) {
+    pub fn check_invariants(&mut self, now: Instant) {
+        self.draw();
         self.check_conservation();
         self.check_idle();
+        self.check_fast_path();
         self.check_jobs();
         self.check_reservations();
         if !self.is_closing {
@@ -38,8 +42,45 @@ impl<C: SlotConnection, W> Machine<C, W> {
     }
 
     /// How many connections nobody has, opened or not.
-    pub fn idle_count(&self) -> usize {
+    pub fn idle_count(&mut self) -> usize {
+        self.draw();
         self.idle.len()
+    }
+
+    /// An acquire by the fast path.
+    pub fn acquire_fast(&self, now: Instant) -> Option<Grant<C>> {
+        let now = clock::moment(now);
+        let slots = &memory().slots;
+        let (slot, generation) = self.stack().acquire(slots, now, LeaseWord::HELD, || true)?;
+        let (lease, connection) = (LeaseId::new(slot, generation), self.connection(slot.number()));
+        Some(Grant { lease, connection, probe: false })
+    }
+
+    /// A release by the fast path, of a connection that was used if there is a `report`.
+    pub fn release_fast(
+        &self,
+        lease: LeaseId,
+        report: Option<&ConnectionReport>,
+        now: Instant,
+    ) -> Released {
+        let used = report.and_then(Used::of);
+        if report.is_some() && used.is_none() {
+            return Released::NotReady;
+        }
+        let (ending, now) = ((lease.generation, LeaseWord::HELD), clock::moment(now));
+        self.stack().release(lease.fast(), ending, None, used.as_ref(), now, || true)
+    }
+
+    /// The lease of a slot that a caller has.
+    pub fn lease_of(&self, slot: usize) -> LeaseId {
+        let fast = self.slots[slot].fast;
+        LeaseId::new(fast, fast.word().generation())
+    }
+
+    /// Lets the slot of an idle connection be leased only twice more.
+    pub fn use_up_generations(&mut self, slot: usize) {
+        self.draw();
+        self.slots[slot].fast.use_up_generations();
     }
 
     /// The connections whose sockets go to holders of leases that have none.
@@ -93,7 +134,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         assert_eq!(reserved.len(), self.count(SlotState::Reserved), "rule 2: reserved sockets");
         for (slot, entry) in self.slots.iter().enumerate() {
             let Some(from) = entry.reserved else { continue };
-            assert_eq!(entry.state, SlotState::Leased);
+            assert_eq!(entry.state, SlotState::Ready);
             assert_eq!(self.slots[from].state, SlotState::Reserved);
             assert!(self.dial_queue.contains(&slot), "rule 10: reserved to nobody who waits");
         }
@@ -111,14 +152,40 @@ impl<C: SlotConnection, W> Machine<C, W> {
     }
 
     fn check_idle(&self) {
-        assert_eq!(self.idle.len(), self.count(SlotState::Idle), "rule 2: the list of idle slots");
-        let mut seen_open = false;
-        for slot in &self.idle {
-            let entry = &self.slots[*slot];
-            assert_eq!(entry.state, SlotState::Idle);
-            assert!(entry.is_open || !seen_open, "opened connections are handed out first");
+        let (mut seen_unopened, mut is_idle) = (false, vec![false; self.slots.len()]);
+        for slot in self.idle.top_down() {
+            let entry = &self.slots[slot];
+            assert_eq!(entry.state, SlotState::Ready);
+            assert!(!entry.is_open || !seen_unopened, "opened connections are handed out first");
             assert!(!entry.is_suspect, "rule 14: a suspect is idle");
-            seen_open |= entry.is_open;
+            assert!(!std::mem::replace(&mut is_idle[slot], true), "rule 2: a slot is idle twice");
+            seen_unopened |= !entry.is_open;
+        }
+        for (slot, is_idle) in self.slots.iter().zip(is_idle) {
+            let is_leased = slot.leased().is_some();
+            assert_eq!(
+                is_leased,
+                slot.state == SlotState::Ready && !is_idle,
+                "rule 2: idle or leased"
+            );
+        }
+    }
+
+    /// The fast path knows of each slot what it must.
+    fn check_fast_path(&self) {
+        for (number, slot) in self.slots.iter().enumerate() {
+            if slot.state != SlotState::Ready {
+                continue;
+            }
+            let word = slot.fast.word();
+            assert!(
+                word.has(LeaseWord::MARKED) || !self.must_hear_of(number),
+                "the machine must hear of this release: {number}"
+            );
+            assert!(
+                word.has(LeaseWord::MARKED) || word.has(LeaseWord::UNOPENED) != slot.is_open,
+                "the fast path takes {number} for what it is not"
+            );
         }
     }
 
@@ -145,7 +212,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         }
         let is_cautious = self.outage.is_some();
         assert!(
-            self.idle.iter().all(|slot| is_cautious && !self.slots[*slot].is_open),
+            self.idle.top_down().all(|slot| is_cautious && !self.slots[slot].is_open),
             "rule 6: somebody waits and a connection is idle"
         );
         let has_room = self.total() < self.options.max_connections as usize;
@@ -180,18 +247,18 @@ impl<C: SlotConnection, W> Machine<C, W> {
     fn check_alarm(&self, now: Instant) {
         let is_due =
             |at: Option<Instant>| self.alarm.is_none_or(|alarm| at.is_some_and(|at| at < alarm));
-        for slot in &self.idle {
-            let entry = &self.slots[*slot];
+        for slot in self.idle.top_down() {
+            let entry = &self.slots[slot];
             let peek_at = self.peek_at.filter(|_| entry.is_open);
             assert!(
                 !entry.is_open || peek_at.is_some() && !is_due(peek_at),
                 "rule 17: nobody looks at an idle socket"
             );
             assert!(
-                !(entry.usable_until.is_some() && is_due(entry.usable_until)),
+                !(entry.usable_until().is_some() && is_due(entry.usable_until())),
                 "rule 16: no alarm for a retirement"
             );
-            let expiry = self.idle_expiry(*slot);
+            let expiry = self.idle_expiry(slot);
             assert!(
                 !(expiry.is_some() && self.surplus() > 0 && is_due(expiry)),
                 "rule 17: no alarm for an idle surplus"

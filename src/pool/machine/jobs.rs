@@ -27,6 +27,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         outcome: Result<ConnectionReport, Error>,
         now: Instant,
     ) {
+        self.draw();
         match self.slots[slot].state {
             SlotState::Dialing => self.dial_done(slot, outcome, now),
             SlotState::Closing => {

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::fast_path::{FastSlot, Used, memory};
 use crate::error::Error;
+use crate::os::clock;
 
 /// A connection, as the machine knows it.
 pub trait SlotConnection: Clone {
@@ -15,10 +17,27 @@ pub trait SlotConnection: Clone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseId {
     pub(super) slot: usize,
-    pub(super) generation: u32,
+    /// Of the slot's part of the fast path.
+    pub(super) index: u32,
+    pub(super) generation: u64,
 }
 
 impl LeaseId {
+    /// The lease of a slot's generation.
+    pub fn new(fast: &FastSlot, generation: u64) -> LeaseId {
+        LeaseId { slot: fast.number(), index: fast.index(), generation }
+    }
+
+    /// The generation of the slot.
+    pub fn generation(self) -> u64 {
+        self.generation
+    }
+
+    /// The slot's part of the fast path.
+    pub fn fast(self) -> &'static FastSlot {
+        memory().slots.get(self.index as usize).expect("a slot that was leased is never gone")
+    }
+
     /// The slot that is leased.
     #[cfg(test)]
     pub fn slot(self) -> usize {
@@ -79,6 +98,19 @@ impl ConnectionReport {
             last_response_at: None,
             pinged: None,
         }
+    }
+}
+
+impl Used {
+    /// What the fast path needs of a report; `None` if something follows from it.
+    pub fn of(report: &ConnectionReport) -> Option<Used> {
+        let is_plain = report.disposition == Disposition::Reuse && report.is_open;
+        let opened_at = report.opened_at.filter(|_| is_plain)?;
+        Some(Used {
+            opened_at: clock::moment(opened_at),
+            keep_alive_until: report.keep_alive_until.map(clock::moment),
+            heard_at: clock::moment(report.last_response_at.max(Some(opened_at))?),
+        })
     }
 }
 

@@ -2,20 +2,50 @@
 
 use std::time::Instant;
 
+use super::super::fast_path::LeaseWord;
 use super::super::stats::CloseReason;
 use super::messages::{ConnectionReport, Disposition, JobKind, LeaseId};
 use super::slot::SlotState;
 use super::{LIFETIME_JITTER, Machine, SlotConnection};
+use crate::os::clock;
 
 impl<C: SlotConnection, W> Machine<C, W> {
-    /// Takes a connection back. False if the lease was cut meanwhile, and the slot is no longer
-    /// its own.
+    /// Takes a connection back. False if the lease is over, or was cut meanwhile, and the slot is no
+    /// longer its own.
     pub fn release(&mut self, lease: LeaseId, report: ConnectionReport, now: Instant) -> bool {
-        if !self.holds(lease) {
-            return false;
+        self.draw();
+        let is_its = self.end_lease(lease);
+        if is_its {
+            self.settle(lease.slot, report, now);
         }
-        self.settle(lease.slot, report, now);
-        true
+        is_its
+    }
+
+    /// As [`Machine::release`], of a lease that the fast path has ended already.
+    pub fn release_ended(
+        &mut self,
+        lease: LeaseId,
+        report: ConnectionReport,
+        now: Instant,
+    ) -> bool {
+        self.draw();
+        let entry = &self.slots[lease.slot];
+        // A pool that closes cuts slots that are on their way here, too.
+        let is_its = entry.state == SlotState::Ready
+            && entry.fast.index() == lease.index
+            && entry.fast.word().follows(lease.generation);
+        if is_its {
+            self.settle(lease.slot, report, now);
+        }
+        is_its
+    }
+
+    /// Ends a lease; false if it is over.
+    pub(super) fn end_lease(&mut self, lease: LeaseId) -> bool {
+        let entry = &self.slots[lease.slot];
+        entry.state == SlotState::Ready
+            && entry.fast.index() == lease.index
+            && entry.fast.end_lease(lease.generation, LeaseWord::HELD)
     }
 
     /// A connection is back from a caller or a worker.
@@ -36,7 +66,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         match self.reason_to_close(slot, report, now) {
             // Once: what a rollback leaves in a transaction is closed.
             _ if report.disposition == Disposition::RollBack
-                && came_from == SlotState::Leased
+                && came_from == SlotState::Ready
                 && !self.is_closing =>
             {
                 self.start(JobKind::RollBack, slot);
@@ -83,7 +113,6 @@ impl<C: SlotConnection, W> Machine<C, W> {
 
     /// A connection without a socket is worth no more than a new one: waiters get one that is
     /// open, and the surplus needs none.
-    #[inline]
     pub(super) fn is_worth_keeping(&self, slot: usize) -> bool {
         if self.slots[slot].is_open {
             return true;
@@ -93,27 +122,17 @@ impl<C: SlotConnection, W> Machine<C, W> {
 
     /// Keeps the connection for the next caller.
     pub(super) fn park(&mut self, slot: usize, now: Instant) {
-        self.set_state(slot, SlotState::Idle);
-        let entry = &mut self.slots[slot];
-        entry.idle_since = now;
-        let (usable_until, replace_at) = (entry.usable_until, entry.replace_at);
-        if entry.is_open {
-            if self.peek_at.is_none() || entry.is_unproved {
-                self.want_peek(slot, now);
-            }
-            self.idle.push_back(slot);
-        } else {
-            self.idle.push_front(slot);
+        self.set_state(slot, SlotState::Ready);
+        self.prepare_release(slot);
+        let entry = &self.slots[slot];
+        let (is_open, is_unproved) = (entry.is_open, entry.is_unproved);
+        let validate_after = self.idle.stack().validate_after();
+        entry.fast.note_idle(clock::moment(now), validate_after, !is_open);
+        if is_open && (self.peek_at.is_none() || is_unproved) {
+            self.want_peek(slot, now);
         }
-        if let Some(until) = usable_until {
-            self.want_alarm(until);
-        }
-        if let Some(at) = replace_at.filter(|at| *at > now && self.wants_successor(slot)) {
-            self.want_alarm(at);
-        }
-        if !self.options.idle_timeout.is_zero() && self.surplus() > 0 {
-            self.want_alarm(now + self.options.idle_timeout);
-        }
+        self.idle.push(slot);
+        self.want_alarms(slot, now);
     }
 
     fn note_report(&mut self, slot: usize, report: &ConnectionReport) {

@@ -18,6 +18,8 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// Whether the holder of a lease may open its connection now. A holder who got
     /// [`DialDecision::Wait`] says so with `waited` when it asks again.
     pub fn begin_lease_dial(&mut self, slot: usize, waited: bool, now: Instant) -> DialDecision<C> {
+        self.draw();
+        self.slots[slot].fast.mark();
         // It would not ask if it had one.
         self.note_socket(slot, false, CloseReason::Broken);
         let decision = self.decide_dial(slot, waited, now);
@@ -66,6 +68,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
 
     /// A holder who got [`DialDecision::Wait`] gives up.
     pub fn give_up_lease_dial(&mut self, slot: usize, now: Instant) {
+        self.draw();
         self.leave_dial_queue(slot);
         if let Some(from) = self.slots[slot].reserved.take() {
             self.release_reserved(from, now);
@@ -98,7 +101,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
         }
         let is_without = |slot: &&usize| {
             let slot = &self.slots[**slot];
-            slot.state == SlotState::Leased && slot.reserved.is_none()
+            slot.state == SlotState::Ready && slot.reserved.is_none()
         };
         let Some(to) = self.dial_queue.iter().find(is_without).copied() else { return false };
         self.set_state(from, SlotState::Reserved);
@@ -116,12 +119,12 @@ impl<C: SlotConnection, W> Machine<C, W> {
 
     /// Takes an idle connection whose socket can be had at once.
     fn idle_socket(&mut self, now: Instant) -> Option<usize> {
-        let slot = *self.idle.back()?;
+        let slot = self.idle.top()?;
         let entry = &self.slots[slot];
         if !entry.is_open || entry.is_spent(now) {
             return None;
         }
-        self.idle.pop_back();
+        self.idle.pop();
         Some(slot)
     }
 
@@ -152,7 +155,8 @@ impl<C: SlotConnection, W> Machine<C, W> {
         }
         let began_at = self.outage.as_ref().map(Outage::began_at);
         let mut last = None;
-        for slot in self.slots.iter().filter(|slot| slot.state == SlotState::Leased) {
+        for slot in self.used_slots() {
+            let slot = &self.slots[slot];
             // Its dial is not a probe, but was under way when another failed.
             if slot.dialing_since.is_some_and(|since| Some(since) <= began_at) {
                 return while_under_way;
@@ -163,7 +167,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
             let heard_at =
                 match slot.connection.as_ref().and_then(|connection| connection.heard_at(now)) {
                     Some(at) if at >= now => return while_under_way,
-                    heard_at => heard_at.max(Some(slot.leased_at)),
+                    heard_at => heard_at.max(slot.leased().map(|(at, _)| at)),
                 };
             last = last.max(heard_at.map(|at| at + self.options.request_timeout));
         }

@@ -29,10 +29,12 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// What a request showed of the socket of this slot. The end of a worker's dial is told by
     /// [`Machine::job_done`] alone.
     pub fn note_socket_event(&mut self, slot: usize, event: SocketEvent<'_>, now: Instant) {
+        self.draw();
         let entry = &mut self.slots[slot];
         if matches!(entry.state, SlotState::Dialing | SlotState::Vacant) {
             return;
         }
+        entry.fast.mark();
         let (was_unproved, was_probe) = (entry.is_unproved, entry.is_probe);
         (entry.is_unproved, entry.is_probe) = (false, false);
         entry.has_failed = !matches!(event, SocketEvent::Proved);
@@ -73,14 +75,17 @@ impl<C: SlotConnection, W> Machine<C, W> {
     fn suspect(&mut self, heard_before: Instant, now: Instant) {
         self.suspects_heard_before = self.suspects_heard_before.max(Some(heard_before));
         for slot in &mut self.slots {
-            slot.is_suspect |= slot.is_open && slot.heard_at < Some(heard_before);
+            slot.is_suspect |= slot.is_open && slot.heard_at() < Some(heard_before);
+            if slot.is_suspect {
+                slot.fast.mark();
+            }
         }
         if !self.is_closing {
-            for slot in mem::take(&mut self.idle) {
+            for slot in self.idle.take_all() {
                 if self.slots[slot].is_suspect {
                     self.check_suspect(slot);
                 } else {
-                    self.idle.push_back(slot);
+                    self.idle.keep(slot);
                 }
             }
         }
@@ -107,6 +112,7 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// The machine slept for `slept` in all, since it started. Connections are older by what is new
     /// of it, and each may be dead.
     pub fn note_sleep(&mut self, slept: Duration, now: Instant) {
+        self.draw();
         let Some(before) = self.slept.replace(slept) else { return };
         let Some(slept) = slept.checked_sub(before).filter(|time| *time >= SHORTEST_SLEEP) else {
             return;
@@ -135,10 +141,12 @@ impl<C: SlotConnection, W> Machine<C, W> {
         if self.peek_at.is_none_or(|at| at > now) {
             return;
         }
-        let open = self.idle.iter().copied().filter(|slot| self.slots[*slot].is_open);
+        let idle = self.idle.bottom_up().into_iter();
+        let open = idle.filter(|slot| self.slots[*slot].is_open);
         let peeks: Vec<_> = open
             .map(|slot| {
-                let lease = LeaseId { slot, generation: self.slots[slot].generation };
+                let fast = self.slots[slot].fast;
+                let lease = LeaseId::new(fast, fast.word().generation());
                 (lease, self.connection(slot))
             })
             .collect();
@@ -149,15 +157,23 @@ impl<C: SlotConnection, W> Machine<C, W> {
     /// The driver looked at an idle socket, named as in [`Effects::peeks`]: the server had closed it,
     /// and it is closed now. Unless somebody has the connection by now, who will see.
     pub fn found_closed(&mut self, lease: LeaseId, now: Instant) {
+        self.draw();
         let slot = lease.slot;
-        let entry = &mut self.slots[slot];
-        if entry.state != SlotState::Idle || entry.generation != lease.generation || !entry.is_open
-        {
+        let entry = &self.slots[slot];
+        let is_as_it_was = entry.state == SlotState::Ready
+            && LeaseId::new(entry.fast, entry.fast.word().generation()) == lease
+            && entry.is_open
+            && self.idle.top_down().any(|other| other == slot);
+        if !is_as_it_was {
             return;
         }
         let was_closed_at_once =
-            entry.is_unproved && now.saturating_duration_since(entry.idle_since) < PEEK_INTERVAL;
-        self.idle.retain(|other| *other != slot);
+            entry.is_unproved && now.saturating_duration_since(entry.idle_since()) < PEEK_INTERVAL;
+        for other in self.idle.take_all() {
+            if other != slot {
+                self.idle.keep(other);
+            }
+        }
         self.vacate(slot, CloseReason::Dead);
         if was_closed_at_once {
             let url = &self.options.base_url;

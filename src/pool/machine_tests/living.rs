@@ -4,7 +4,8 @@ use super::*;
 use crate::pool::machine::LogEvent;
 
 fn stats(pool: &Pool) -> serde_json::Value {
-    serde_json::from_str(&pool.machine.stats().to_json(Duration::ZERO)).unwrap()
+    let (stats, slots) = (pool.machine.stats(), pool.machine.slot_counts());
+    serde_json::from_str(&stats.to_json(&slots, Duration::ZERO)).unwrap()
 }
 
 #[test]

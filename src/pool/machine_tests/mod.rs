@@ -3,6 +3,7 @@
 mod acquiring;
 mod closing;
 mod dialing;
+mod fast_path;
 mod housekeeping;
 mod living;
 mod outage;
@@ -87,6 +88,7 @@ impl Pool {
     /// Looks at the machine after an event.
     fn settle(&mut self) {
         self.machine.check_invariants(self.now);
+        self.machine.publish();
         self.effects = self.machine.take_effects();
         self.delivered.append(&mut self.effects.outcomes);
     }
@@ -306,7 +308,7 @@ impl Pool {
     }
 
     /// available, used, pending, total.
-    fn numbers(&self) -> (u32, u32, u32, u32) {
+    fn numbers(&mut self) -> (u32, u32, u32, u32) {
         let status = self.machine.status();
         (status.available, status.used, status.pending, status.total)
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::Validation;
+use crate::pool::fast_path::Released;
 use crate::pool::machine::LogEvent;
 
 /// The connections that are to be checked now.
@@ -65,7 +66,8 @@ fn rule_14_a_suspect_in_use_is_checked_when_it_comes_back_unless_it_got_a_respon
     pool.event(&grants[0], SocketEvent::Lost);
     pool.pass(ms(10));
     let unused = open(opened_at);
-    assert!(!pool.machine.release_untouched(grants[1].lease, Duration::ZERO, pool.now));
+    let released = pool.machine.release_fast(grants[1].lease, None, pool.now);
+    assert_eq!(released, Released::NotReady);
     pool.release(grants[1].lease, unused);
     assert_eq!(checks(&mut pool).len(), 1);
     pool.release(grants[2].lease, ConnectionReport { last_response_at: Some(pool.now), ..unused });

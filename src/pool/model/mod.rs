@@ -234,7 +234,7 @@ pub fn silence() -> Request {
 
 /// Nobody has a connection, nobody waits for one, and the machine agrees with itself.
 pub fn check_quiet(pool: &Pool) {
-    let locked = pool.driver().lock();
+    let mut locked = pool.driver().lock();
     locked.machine.check_invariants(clock::now());
     let status = locked.machine.status();
     assert_eq!((status.used, status.pending), (0, 0), "rule 6: {status:?}");

@@ -7,7 +7,8 @@ use super::network::{Holder, Server};
 use super::world::{Event, World};
 use crate::client::SocketEvent;
 use crate::error::{Code, Error, Result};
-use crate::pool::machine::{Acquired, ConnectionReport, DialDecision, Disposition, Grant};
+use crate::pool::fast_path::Released;
+use crate::pool::machine::{Acquired, ConnectionReport, DialDecision, Disposition, Grant, LeaseId};
 use crate::pool::machine_tests;
 use crate::pool::waiters::WaitLimit;
 
@@ -38,9 +39,12 @@ impl World {
         let caller = &mut self.callers[number as usize];
         (caller.position, caller.wait_limit) = (Some(position), wait_limit);
         // The fast path, where it is open, has the same outcome.
-        let ready = self.random.bool().then(|| self.machine.acquire_ready(self.now)).flatten();
+        let ready = self.random.bool().then(|| self.machine.acquire_fast(self.now)).flatten();
         let acquired = match ready {
-            Some(grant) => Acquired::Granted(grant),
+            Some(grant) => {
+                self.fast_acquires += 1;
+                Acquired::Granted(grant)
+            }
             None => self.machine.acquire(position, wait_limit, self.now, || number),
         };
         if wait_limit.is_none() {
@@ -448,19 +452,35 @@ impl World {
         self.note_return(link, disposition);
         self.enter(number, Phase::Done);
         let lease = lease.expect("it holds a lease");
-        let is_untouched = disposition == Disposition::Reuse && self.machine.knows(lease, &report);
-        let taken = is_untouched && self.machine.release_untouched(lease, Duration::ZERO, self.now)
-            || self.machine.release(lease, report, self.now);
+        let released = self.releases_fast(lease, &report);
+        let taken = match released {
+            Released::Kept => true,
+            Released::Told => self.machine.release_ended(lease, report, self.now),
+            Released::NotReady => self.machine.release(lease, report, self.now),
+        };
+        self.fast_releases += u64::from(released != Released::NotReady);
         assert_eq!(taken, !is_cut, "rule 12: a live lease can be released, a cut one can't");
         self.callers[number as usize].lease = None;
         if taken && self.chance(5) {
-            assert!(
-                !self.machine.release_untouched(lease, Duration::ZERO, self.now),
+            assert_eq!(
+                self.machine.release_fast(lease, None, self.now),
+                Released::NotReady,
                 "released twice"
             );
             assert!(!self.machine.release(lease, report, self.now), "released twice");
         }
         self.settle();
+    }
+
+    /// The fast path, where it is open, has the same outcome.
+    fn releases_fast(&mut self, lease: LeaseId, report: &ConnectionReport) -> Released {
+        let is_untouched =
+            report.disposition == Disposition::Reuse && self.machine.knows(lease, report);
+        match self.random.u32(..3) {
+            0 => Released::NotReady,
+            1 if is_untouched => self.machine.release_fast(lease, None, self.now),
+            _ => self.machine.release_fast(lease, Some(report), self.now),
+        }
     }
 
     /// How a connection is left.

@@ -22,6 +22,9 @@ impl World {
     fn check_numbers(&mut self) {
         let options = &self.plan.options;
         let status = self.machine.status();
+        let counted = self.machine.slot_counts();
+        assert_eq!(counted.acquires, self.fast_acquires, "rule 22: acquires");
+        assert_eq!(counted.usage.buckets.iter().sum::<u64>(), self.fast_releases, "rule 22: uses");
         assert!(status.total <= self.ceiling, "rule 18: more than before a resize");
         assert!(self.network.sockets() <= self.ceiling as usize, "rule 1: capacity");
         if !self.is_closing {
@@ -141,7 +144,7 @@ impl World {
         [retired, link.keep_alive_until].into_iter().flatten().any(|until| until <= self.now)
     }
 
-    fn check_nobody_waits_in_vain(&self) {
+    fn check_nobody_waits_in_vain(&mut self) {
         self.check_back_off();
         let with_workers = self.machine.connections_with_workers().len();
         if self.waiting.len() <= with_workers || self.is_tick_due() {
@@ -152,8 +155,9 @@ impl World {
             !self.network.links().iter().any(|link| is_free(&link) && !self.is_spent(link)),
             "rule 6: somebody waits and a connection is idle"
         );
+        let total = self.machine.status().total;
         let options = &self.plan.options;
-        if self.machine.status().total >= options.max_connections {
+        if total >= options.max_connections {
             return;
         }
         let is_cautious = self.plan.dials_first() || self.dials.failures > 0;
@@ -171,9 +175,9 @@ impl World {
         }
     }
 
-    fn check_nothing_is_overdue(&self) {
-        let options = &self.plan.options;
+    fn check_nothing_is_overdue(&mut self) {
         let status = self.machine.status();
+        let options = &self.plan.options;
         let links = self.network.links();
         if self.is_tick_due() {
             return;
@@ -260,8 +264,9 @@ impl World {
     }
 
     /// When nobody has used the pool for a long time, it is as small as it may be.
-    pub fn check_rest(&self) {
-        let (options, status) = (&self.plan.options, self.machine.status());
+    pub fn check_rest(&mut self) {
+        let status = self.machine.status();
+        let options = &self.plan.options;
         assert_eq!((status.used, status.pending), (0, 0));
         assert!(status.available >= options.min_connections || self.keeps_renewing(), "rule 17");
         if !options.idle_timeout.is_zero() {

@@ -39,8 +39,8 @@ fn reason(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("no reason given")
 }
 
-/// How many events a seed took.
-fn run(seed: u64, steps: u32) -> u64 {
+/// How many events a seed took, and how many of them were acquires and releases by the fast path.
+fn run(seed: u64, steps: u32) -> [u64; 3] {
     let mut world = World::new(seed);
     let outcome = catch_unwind(AssertUnwindSafe(|| world.run(steps)));
     if let Err(panic) = outcome {
@@ -50,7 +50,7 @@ fn run(seed: u64, steps: u32) -> u64 {
             world.story()
         );
     }
-    world.events_seen()
+    [world.events_seen(), world.fast_acquires, world.fast_releases]
 }
 
 #[test]
@@ -61,6 +61,13 @@ fn every_rule_holds_whatever_happens() {
         None => 0..number("PHANTOMDB_SIM_SEEDS").unwrap_or(SEEDS),
     };
     let count = seeds.end - seeds.start;
-    let events: u64 = seeds.map(|seed| run(seed, steps)).sum();
-    println!("{count} seeds, {events} events");
+    let mut sums = [0; 3];
+    for seed in seeds {
+        sums.iter_mut().zip(run(seed, steps)).for_each(|(sum, more)| *sum += more);
+    }
+    let [events, acquires, releases] = sums;
+    println!(
+        "{count} seeds, {events} events, {acquires} acquires and {releases} releases of them fast"
+    );
+    assert!(count < SEEDS || acquires.min(releases) > 1000, "the fast path was seldom taken");
 }

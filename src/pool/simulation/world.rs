@@ -54,6 +54,8 @@ pub struct World {
     pub dials: Dials,
     pub free_workers: usize,
     pub returns: u64,
+    pub fast_acquires: u64,
+    pub fast_releases: u64,
     /// The most connections that may exist: those that a resize found too many may stay until
     /// they come back.
     pub ceiling: u32,
@@ -103,6 +105,8 @@ impl World {
             waiting: BTreeMap::new(),
             dials: Dials::default(),
             returns: 0,
+            fast_acquires: 0,
+            fast_releases: 0,
             is_closing: false,
             is_calm: false,
             chaos_left: 0,
@@ -340,9 +344,13 @@ impl World {
         }
     }
 
-    /// Carries out what the machine asks for, then looks whether all is well.
+    /// Carries out what the machine asks for, looks whether all is well, and then leaves the slots to
+    /// the fast path, now and then.
     pub fn settle(&mut self) {
         self.carry_out_effects();
         self.check();
+        if self.random.u32(..4) > 0 {
+            self.machine.publish();
+        }
     }
 }
