@@ -1,7 +1,8 @@
 //! A short wait before the queue. Where connections are held only briefly, the thread that has one has
 //! often just been suspended by the system: letting it run is faster than to sleep until it hands the
-//! connection over, and to be woken then. It passes nobody: a caller waits like this only while the
-//! queue is empty.
+//! connection over, and to be woken then. While others wait, it lets them be served: else each release
+//! would wake a sleeping thread, for as long as there are more threads than connections. It passes
+//! nobody: a connection is in the stack only while the queue is empty.
 
 use super::slot::FastSlot;
 use super::stack::ReadyStack;

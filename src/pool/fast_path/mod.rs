@@ -33,7 +33,7 @@
 //! generations go on, so a thread may look at a stack that is not its pool's any more. `is_meant` asks, after
 //! the head was read, whether it still is; if the head is the same at the swap, it is.
 //!
-//! **A caller that may wait** lets other threads run for a moment first, if nobody waits (`brief_wait`).
+//! **A caller that may wait** lets other threads run for a moment first (`brief_wait`).
 //!
 //! **Statistics and times** of a slot are written by the thread that has it, without atomic additions, and are
 //! summed when they are read.

@@ -59,10 +59,9 @@ impl ReadyStack {
         self.index.load(Relaxed) as u32
     }
 
-    /// Published, with nothing in it.
+    /// Nothing is in it, maybe because the machine has the slots.
     pub fn is_empty(&self) -> bool {
-        let head = Head(self.head.load(Relaxed));
-        head.top() == Link::NONE && !head.flags().has(Flags::DRAWN)
+        Head(self.head.load(Relaxed)).top() == Link::NONE
     }
 
     pub fn luck(&self) -> u64 {
