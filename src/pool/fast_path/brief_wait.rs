@@ -11,9 +11,9 @@ use crate::os::permanent::Permanent;
 use crate::os::threads;
 
 /// How often others may run in between.
-const TURNS: u32 = 16;
+const TURNS: u32 = 64;
 /// How much a wait that came to nothing counts against those that did not.
-const COST: u64 = 4;
+const COST: u64 = 2;
 const MOST_LUCK: u64 = 64;
 
 impl ReadyStack {

@@ -120,3 +120,29 @@ fn rule_22_what_the_fast_path_did_is_counted() {
     assert_eq!((counts.usage.buckets[0], counts.usage.buckets[5]), (2, 1));
     assert_eq!(counts.usage.sum_us, 3_000);
 }
+
+#[test]
+fn rule_05_an_unopened_connection_does_not_come_above_an_opened_one() {
+    let mut pool = Pool::new(|options| (options.min_connections, options.max_connections) = (2, 2));
+    let opened = pool.take_opened(1).remove(0);
+    let unopened = pool.take();
+    pool.give_back(&opened);
+    let released = pool.machine.release_fast(unopened.lease, None, pool.now);
+    assert_eq!(released, Released::NotReady);
+    assert!(pool.release(unopened.lease, super::unopened()));
+    assert_eq!(pool.machine.acquire_fast(pool.now).unwrap().connection, opened.connection);
+}
+
+#[test]
+fn rule_13_the_fast_path_keeps_no_unopened_connection_above_the_minimum() {
+    let mut pool = Pool::new(|options| {
+        (options.min_connections, options.max_connections) = (1, 2);
+        options.validation = crate::config::Validation::None;
+    });
+    let grants = [pool.take(), pool.take()];
+    let released = pool.machine.release_fast(grants[1].lease, None, pool.now);
+    assert_eq!(released, Released::NotReady);
+    assert!(pool.release(grants[1].lease, super::unopened()));
+    let released = pool.machine.release_fast(grants[0].lease, None, pool.now);
+    assert_eq!(released, Released::Kept);
+}
