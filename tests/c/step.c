@@ -100,7 +100,8 @@ static void a_response_comes_step_by_step(void) {
         CHECK_INT(it.code, PHANTOMDB_OK);
         CHECK_INT(it.step.state, PHANTOMDB_STEP_WAITS);
         CHECK_INT(it.step.events, POLLIN);
-        CHECK(it.step.timeout_ms > 0 && it.step.timeout_ms <= 30000);
+        /* A long limit may begin with the next tick of the clock. */
+        CHECK(it.step.timeout_ms > 0 && it.step.timeout_ms <= 30000 + 10);
         CHECK(it.step.descriptor > 2 && it.result == NULL);
         CHECK(socket == 0 || it.step.socket == socket);
         socket = it.step.socket;
@@ -430,6 +431,7 @@ static void a_large_response_can_be_left_to_be_read_elsewhere(void) {
     released(pool, connection);
     connection = acquired(pool);
     it = health_check(connection);
+    CHECK_INT(it.step.state, PHANTOMDB_STEP_WAITS);
     carry_on(&it);
     CHECK_OK(it.code, &error);
     phantomdb_result_free(it.result);
