@@ -446,7 +446,8 @@ fn close_waits_no_longer_than_it_lingers() {
     let start = Instant::now();
     client.close(linger);
     let took = start.elapsed();
-    assert!(took >= linger && took < linger * 5, "{took:?}");
+    // The server would not have closed.
+    assert!(took >= linger && took < WAIT_LIMIT, "{took:?}");
     assert!(!client.is_open());
     back.send(()).unwrap();
     server.join();
