@@ -299,6 +299,7 @@ impl Connection {
     }
 
     /// As [`Connection::abandon`], of a request whose response has come.
+    #[expect(clippy::boxed_local, reason = "in the box that `Progress` has it in")]
     pub fn abandon_unread(&mut self, unread: Box<UnreadResponse>) {
         self.is_busy = false;
         self.end_request(unread.attached);
