@@ -6,6 +6,8 @@
 #![warn(missing_docs)]
 // The model checker's build has no use for what speaks HTTP.
 #![cfg_attr(shuttle, allow(dead_code, unused_imports, missing_docs))]
+// Without the C ABI nothing uses what is there for it alone.
+#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 mod async_pool;
 mod client;

@@ -18,6 +18,7 @@ mod completion;
 mod completion_queue;
 mod connection;
 mod error;
+mod fork;
 mod handles;
 mod leases;
 mod member;

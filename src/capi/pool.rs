@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::call::{call, optional_text, output};
 use super::error::phantomdb_error;
+use super::fork;
 use super::handles::{Lookup, number};
 use super::leases;
 use super::member::from_ms;
 use super::options::{self, phantomdb_pool_options};
 use super::pending_close;
-use super::tables::{self, POOLS, invalid_handle, too_many};
+use super::tables::{POOLS, invalid_handle, too_many};
 use crate::async_pool::CallbackPool;
 use crate::config::Secret;
 use crate::error::{Error, Result};
@@ -73,7 +74,7 @@ pub unsafe extern "C" fn phantomdb_pool_create(
             let output = output("pool", pool)?;
             *output = ptr::null_mut();
             let made = CallbackPool::new(options::read(options)?)?;
-            tables::hold_during_fork();
+            fork::hold_during_fork();
             let stack = made.pool().stack();
             *output = POOLS.insert(Arc::new(made)).ok_or_else(|| too_many("pools"))?;
             leases::bind(*output, stack);

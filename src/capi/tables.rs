@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use super::handles::{HandleKind, HandleTable, Sharded};
-use super::{leases, pending_close};
 use crate::async_pool::{CallbackPool, Ticket};
 use crate::client::Response;
 use crate::error::{Code, Error};
-use crate::os::fork;
 
 pub static POOLS: HandleTable<Arc<CallbackPool>> = HandleTable::new(HandleKind::Pool);
 pub static RESULTS: HandleTable<Response> = HandleTable::new(HandleKind::Result);
@@ -17,20 +15,6 @@ impl Sharded for Response {
     fn address(&self) -> usize {
         self.address()
     }
-}
-
-/// Sees to it that no other thread is changing a table while one forks.
-pub fn hold_during_fork() {
-    fork::hold_during_fork(&POOLS, lock_all);
-}
-
-fn lock_all() -> Box<dyn FnOnce(fork::Side)> {
-    let locked = (POOLS.lock(), RESULTS.lock(), TICKETS.lock(), leases::lock());
-    let pending_closes = pending_close::lock();
-    Box::new(move |side| {
-        pending_closes(side);
-        drop(locked);
-    })
 }
 
 /// A handle that is NULL, or otherwise names nothing: `why` says what became of it.

@@ -77,7 +77,6 @@ impl Driver {
 
     /// The lease of which only a handle is known so far: it ends with the value from then on. `None` if
     /// it is over.
-    #[cfg(feature = "capi")]
     pub fn hold(self: &Arc<Self>, slot: &'static FastSlot, generation: u64) -> Option<Lease> {
         slot.hold(generation).then(|| self.held(slot, generation))
     }

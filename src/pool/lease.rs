@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::driver::Driver;
-#[cfg(feature = "capi")]
 use super::fast_path::{FastSlot, ReadyStack};
 use super::machine::LeaseId;
 use super::pooled_connection::PooledConnection;
@@ -228,13 +227,11 @@ impl Lease {
     }
 
     /// Its slot and its generation there, which no other lease has.
-    #[cfg(feature = "capi")]
     pub(crate) fn slot(&self) -> (&'static FastSlot, u64) {
         (self.id.fast(), self.id.generation())
     }
 
     /// The stack of its pool.
-    #[cfg(feature = "capi")]
     pub(crate) fn stack(&self) -> &'static ReadyStack {
         self.driver.stack
     }

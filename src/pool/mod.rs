@@ -44,10 +44,8 @@ use driver::Driver;
 use process_pool::{InheritedSettings, ProcessPool};
 
 pub(crate) use acquire::{AcquireCallback, StartedAcquire, Waiter};
-#[cfg(feature = "capi")]
 pub(crate) use fast_path::{FastSlot, GENERATION_BITS, INDEX_BITS, ReadyStack, Released, memory};
 pub use lease::Lease;
-#[cfg(feature = "capi")]
 pub(crate) use lease::inherited;
 pub use status::Status;
 
@@ -125,20 +123,17 @@ impl Pool {
     }
 
     /// The stack of the connections that are ready, for a fast path without a [`Lease`].
-    #[cfg(feature = "capi")]
     pub(crate) fn stack(&self) -> &'static ReadyStack {
         self.driver().stack
     }
 
     /// The lease of a connection that was acquired from [`Pool::stack`]; `None` if it is over.
-    #[cfg(feature = "capi")]
     pub(crate) fn hold(&self, slot: &'static FastSlot, generation: u64) -> Option<Lease> {
         self.driver().hold(slot, generation)
     }
 
     /// Releases a connection that was acquired from [`Pool::stack`], and has no lease, where its release
     /// was not ready. False if it has one by now, or is over.
-    #[cfg(feature = "capi")]
     pub(crate) fn release_slow(&self, slot: &'static FastSlot, generation: u64) -> bool {
         let is_its = slot.end_lease(generation, 0);
         if is_its {
@@ -149,7 +144,6 @@ impl Pool {
     }
 
     /// The same after the fast path has ended the lease.
-    #[cfg(feature = "capi")]
     pub(crate) fn release_ended(&self, slot: &'static FastSlot, generation: u64) {
         release::release_bare(self.driver(), slot, generation);
     }

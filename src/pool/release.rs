@@ -1,17 +1,13 @@
 //! Releasing a connection: what happens when a lease is dropped.
 
 use std::mem;
-#[cfg(feature = "capi")]
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "capi")]
 use super::driver::Driver;
-#[cfg(feature = "capi")]
 use super::fast_path::FastSlot;
 use super::fast_path::{LeaseWord, Released, Used};
 use super::lease::Lease;
-#[cfg(feature = "capi")]
 use super::machine::LeaseId;
 use crate::os::clock;
 use crate::os::locks::atomic::Ordering::Relaxed;
@@ -80,7 +76,6 @@ fn tell_machine(lease: &Lease, is_over: bool) -> Instant {
 }
 
 /// Gives a connection back whose lease is over already, and of which only a handle was known.
-#[cfg(feature = "capi")]
 pub fn release_bare(driver: &Arc<Driver>, slot: &'static FastSlot, generation: u64) {
     let _uncancelled = Uncancelled::begin();
     let report = driver.connections.of(slot.number()).report();

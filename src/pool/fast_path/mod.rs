@@ -41,7 +41,6 @@
 //! `tests/loom` checks the protocol with weak memory, the pool's model and simulation the whole.
 
 // Some of it is for the C ABI alone.
-#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 mod brief_wait;
 mod memory;
