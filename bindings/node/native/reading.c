@@ -132,8 +132,9 @@ int32_t reading_read(napi_env env, environment *it, reading *from, reading_part 
     uint64_t bytes = 0;
     int32_t done = 0;
     while (done < VALUES && bytes < MOST_BYTES) {
-        uint64_t count = 0;
-        int32_t code = read_some(it, from, part, row, column, values, STEP, &count);
+        /* A step ends early where the buffer for texts is full, so that the last one may have less room. */
+        uint64_t room = VALUES - (uint64_t)done < STEP ? VALUES - (uint64_t)done : STEP, count = 0;
+        int32_t code = read_some(it, from, part, row, column, values, room, &count);
         if (code != PHANTOMDB_OK) return code;
         if (count == 0) {
             /* What is read next begins at its beginning. */
