@@ -7,9 +7,9 @@
 #[cfg(shuttle)]
 pub use crate::model::time::now;
 #[cfg(any(shuttle, not(target_os = "linux")))]
-pub use inexact::{next_tick, recent, recent_moment, tick};
+pub use inexact::{recent, recent_moment, tick};
 #[cfg(not(any(shuttle, not(target_os = "linux"))))]
-pub use ticks::{next_tick, recent, recent_moment, tick};
+pub use ticks::{recent, recent_moment, tick};
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -74,7 +74,6 @@ pub fn slept() -> std::time::Duration {
 mod inexact {
     use std::time::Duration;
 
-    pub use super::now as next_tick;
     pub use super::now as recent;
 
     pub fn recent_moment() -> super::Moment {
@@ -110,13 +109,6 @@ mod ticks {
     /// The time of the system's last tick. Never later than [`super::now`].
     pub fn recent() -> Instant {
         ANCHOR.get_or_init(Anchor::new).recent()
-    }
-
-    /// The time of the system's next tick, and so not earlier than [`super::now`], unless the system
-    /// ticks late.
-    pub fn next_tick() -> Instant {
-        let anchor = ANCHOR.get_or_init(Anchor::new);
-        anchor.recent() + anchor.tick
     }
 
     /// [`recent`] as a number, for less than that costs.

@@ -33,6 +33,15 @@ async function read(t, json) {
   return whole;
 }
 
+test('long strings with escapes displace nothing that comes after them', async (t) => {
+  // The buffer in which they are decoded is full before so many values are read as are asked for at once.
+  const list = [
+    ...Array.from({ length: 31 }, (_, index) => `${'x'.repeat(2200)}\n${index}`),
+    ...Array.from({ length: 500 }, (_, index) => `\n${index}`),
+  ];
+  assert.deepEqual(await read(t, JSON.stringify(list)), list);
+});
+
 test('numbers are exact, or the digits that were sent', async (t) => {
   for (const [json, value] of [
     ['0', 0],

@@ -7,9 +7,6 @@ use crate::os::clock;
 
 const CALLER: &str = "the caller's deadline";
 
-/// How long a limit must be to begin with the system's next tick.
-const LONG: Duration = Duration::from_secs(1);
-
 /// Until when a step may last, and whose limit that is, for the message when it passes.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct RequestDeadline {
@@ -24,14 +21,13 @@ impl RequestDeadline {
         RequestDeadline { until, started: clock::now(), name: CALLER }
     }
 
-    /// The stricter of the caller's own deadline and a limit that begins now; a long one may end a
-    /// few milliseconds later.
+    /// The stricter of the caller's own deadline and a limit that begins now.
     pub(in crate::client) fn request(
         until: Instant,
         limit: Duration,
         name: &'static str,
     ) -> RequestDeadline {
-        let started = if limit >= LONG { clock::next_tick() } else { clock::now() };
+        let started = clock::now();
         match started.checked_add(limit) {
             Some(end) if end < until => RequestDeadline { until: end, started, name },
             _ => RequestDeadline { until, started, name: CALLER },
@@ -82,10 +78,6 @@ mod tests {
         assert_eq!(same.to_string(), "after 30.0 s (request_timeout)");
         let dial = request.at_most(Duration::from_millis(250), "connect_timeout");
         assert_eq!(dial.to_string(), "after 250 ms (connect_timeout)");
-        let (limit, far) = (Duration::from_secs(2), Instant::now() + Duration::from_secs(60));
-        let long = RequestDeadline::request(far, limit, "request_timeout");
-        assert_eq!(long.to_string(), "after 2.0 s (request_timeout)");
-        assert!(long.until <= Instant::now() + limit + clock::tick(), "at most a tick late");
         let past = RequestDeadline::caller(Instant::now() - Duration::from_secs(1));
         assert_eq!(past.to_string(), "after 0 ms (the caller's deadline)");
         assert_eq!(past.left(), Duration::ZERO);

@@ -58,8 +58,6 @@ impl<C: SlotConnection, W> Machine<C, W> {
     pub(super) fn must_hear_of(&self, slot: usize) -> bool {
         let entry = &self.slots[slot];
         entry.is_suspect
-            || entry.is_unproved
-            || entry.is_probe
             || entry.has_failed
             || entry.has_successor
             || (entry.is_open && entry.epoch < self.epoch)

@@ -33,6 +33,17 @@ fn rule_05_while_somebody_waits_nothing_goes_the_fast_way() {
 }
 
 #[test]
+fn an_opened_connection_that_nobody_has_used_yet_takes_the_fast_path_back() {
+    let mut pool = Pool::new(|options| (options.min_connections, options.preconnect) = (1, true));
+    pool.work(JobKind::Dial);
+    let grant = pool.machine.acquire_fast(pool.now).unwrap();
+    let released = pool.machine.release_fast(grant.lease, None, pool.now);
+    assert_eq!(released, Released::Kept);
+    pool.settle();
+    pool.only_peeks();
+}
+
+#[test]
 fn rule_12_the_fast_path_ends_a_lease_once() {
     let mut pool = Pool::new(|_| {});
     pool.with_idle(1);
