@@ -2,9 +2,6 @@
  * their receivers. Those have set_result and set_exception, as futures do. */
 #include "native.h"
 
-/* How many completions are taken from the library at once. */
-enum { BATCH = 8 };
-
 /* A call that is not over. */
 typedef struct call {
     struct call *previous;
@@ -29,9 +26,6 @@ typedef struct queue_object {
     int32_t descriptor;
     call *calls;
     Py_ssize_t call_count;
-    /* Those from `taken` up to `count` are to be told yet. */
-    phantomdb_completion batch[BATCH];
-    uint64_t taken, count;
     /* What there was no memory to tell, for another time. */
     outcome kept;
     /* A list of what receivers refused, for the caller of `take`. */
@@ -114,10 +108,6 @@ static void queue_dealloc(PyObject *object) {
     PyObject_GC_UnTrack(object);
     /* It fails in a forked child, whose parent has it. From here on the library names no call. */
     phantomdb_completion_queue_free(self->handle, NULL);
-    for (uint64_t i = self->taken; i < self->count; i++) {
-        phantomdb_result_free(self->batch[i].result);
-        phantomdb_pool_release(self->batch[i].pool, self->batch[i].connection, NULL);
-    }
     queue_clear(object);
     while (self->calls != NULL) call_end(self, self->calls);
     freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
@@ -170,14 +160,14 @@ static outcome next_of(queue_object *self) {
     outcome next = self->kept;
     self->kept = (outcome){.receiver = NULL};
     while (next.receiver == NULL) {
-        if (self->taken == self->count) {
-            self->taken = self->count = 0;
-            phantomdb_completion_queue_take(self->handle, 0, self->batch, BATCH, &self->count, NULL);
-            if (self->count == 0) return next;
-        }
-        phantomdb_completion *done = &self->batch[self->taken++];
-        call *it = done->user_data;
-        next = (outcome){.receiver = it->receiver, .content = content_of(done, it)};
+        /* One at a time: a take that gets fewer than it asks for resets the descriptor, which has to
+         * stay readable until all are told. */
+        phantomdb_completion done;
+        uint64_t count = 0;
+        phantomdb_completion_queue_take(self->handle, 0, &done, 1, &count, NULL);
+        if (count == 0) return next;
+        call *it = done.user_data;
+        next = (outcome){.receiver = it->receiver, .content = content_of(&done, it)};
         it->receiver = NULL;
         call_end(self, it);
         /* Of a queue that is garbage. */
