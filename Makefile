@@ -31,6 +31,7 @@ export MAKE
 # tests; `make dist` tests the packages with that of a release.
 SERVER_PROFILE ?= release
 export RELEASE_SERVER := $(TARGET_DIR)/$(SERVER_PROFILE:dev=debug)/phantomdb-devserver
+SERVER_NOTICES := $(RELEASE_SERVER)-NOTICES
 export MANUAL_DIR := $(TARGET_DIR)/man
 export DOCS_DIR := $(TARGET_DIR)/docs
 export DEB_DIR := $(TARGET_DIR)/$(if $(filter release,$(SERVER_PROFILE)),deb,deb-$(SERVER_PROFILE))
@@ -85,9 +86,10 @@ header: $(SETUP_BUILD) ## regenerate include/phantomdb.h from src/capi
 devserver: $(SETUP_BUILD) ## build the development server
 	@cargo build --locked --package phantomdb-devserver
 
-devserver-release: $(RELEASE_SERVER) ## build the development server as users have it
+devserver-release: $(SERVER_NOTICES) ## build the development server as users have it
 
-$(RELEASE_SERVER): Cargo.toml Cargo.lock devserver/Cargo.toml scripts/build scripts/notices \
+# By the notices, which are written last: by the profile dev, others build the server without them.
+$(SERVER_NOTICES): Cargo.toml Cargo.lock devserver/Cargo.toml scripts/build scripts/notices \
 		$(shell find devserver/src -name '*.rs') | $(SETUP_BUILD)
 	@SERVER_PROFILE='$(SERVER_PROFILE)' scripts/build --devserver
 
@@ -131,9 +133,9 @@ LAYOUT = PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR
 install: $(LIBRARY) $(MANUAL) ## install under PREFIX (/usr/local); also LIBDIR, INCLUDEDIR, MANDIR, DOCDIR, DESTDIR
 	@$(LAYOUT) scripts/install
 
-install-devserver: $(RELEASE_SERVER) ## install the development server
+install-devserver: $(SERVER_NOTICES) ## install the development server
 	@install -D --mode=755 $(RELEASE_SERVER) '$(DESTDIR)$(BINDIR)/phantomdb-devserver'
-	@install -D --mode=644 $(RELEASE_SERVER)-NOTICES '$(DESTDIR)$(PREFIX)/share/doc/phantomdb-devserver/NOTICES'
+	@install -D --mode=644 $(SERVER_NOTICES) '$(DESTDIR)$(PREFIX)/share/doc/phantomdb-devserver/NOTICES'
 	@install -D --mode=644 devserver/phantomdb-devserver.1 '$(DESTDIR)$(MANDIR)/man1/phantomdb-devserver.1'
 
 uninstall: ## remove what install with the same variables put there
@@ -155,7 +157,7 @@ docs: $(SETUP_DOCS) $(MANUAL) python ## build the reference of every language, i
 
 deb: $(DEBS) ## build the Debian packages, into target/deb
 
-$(DEBS): $(LIBRARY) $(MANUAL) $(RELEASE_SERVER) devserver/phantomdb-devserver.1 bindings/c/phantomdb.hpp \
+$(DEBS): $(LIBRARY) $(MANUAL) $(SERVER_NOTICES) devserver/phantomdb-devserver.1 bindings/c/phantomdb.hpp \
 		scripts/deb scripts/install $(shell find packaging bindings/c/cmake bindings/c/pkgconfig -type f) | $(SETUP_TEST)
 	@scripts/deb
 
