@@ -39,7 +39,8 @@ impl<C: SlotConnection, W> Machine<C, W> {
             }
         }
         // What was needed until now may be surplus, and idle for long.
-        if let Some(due) = self.next_due(now) {
+        let due = (self.surplus() > 0).then(|| self.next_due(now)).flatten();
+        if let Some(due) = due {
             self.want_alarm(due);
         }
     }

@@ -104,6 +104,10 @@ impl<C: SlotConnection, W> Machine<C, W> {
     }
 
     pub(super) fn retire_replaced(&mut self) {
+        // Each new connection comes here, and mostly there is nothing to look for.
+        if self.surplus() == 0 {
+            return;
+        }
         for slot in self.idle.take_all() {
             if self.is_replaced(slot) {
                 self.start_closing(slot, CloseReason::Lifetime);
