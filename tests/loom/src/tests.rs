@@ -204,19 +204,22 @@ fn rule_10_an_acquire_while_an_outage_begins_is_before_it_or_heard_of() {
     });
 }
 
+/// Closes the pool, and cuts its slot if that is not idle, which this says.
+fn close_and_cut(machine: &mut Machine, pool: &Pool) -> bool {
+    machine.is_closing = true;
+    let was_idle = machine.pop(pool).is_some();
+    if !was_idle {
+        pool.slots.get(0).unwrap().cut();
+    }
+    was_idle
+}
+
 #[test]
 fn rule_19_a_cut_takes_the_slot_from_who_is_just_acquiring_it() {
     check(|| {
         let pool = Pool::new(1);
         let acquires = run(move || pool.acquire_fast(LeaseWord::HELD));
-        let was_idle = pool.event(|machine, pool| {
-            machine.is_closing = true;
-            let was_idle = machine.pop(pool).is_some();
-            if !was_idle {
-                pool.slots.get(0).unwrap().cut();
-            }
-            was_idle
-        });
+        let was_idle = pool.event(close_and_cut);
         let acquired = acquires.join().unwrap();
         assert!(!(was_idle && acquired.is_some()), "rule 2: it is leased and idle");
         if let Some(lease) = acquired {
@@ -231,14 +234,7 @@ fn rule_19_a_cut_takes_the_slot_from_who_is_just_releasing_it() {
         let pool = Pool::new(1);
         let held = lease(pool.acquire());
         let releases = run(move || pool.release(held));
-        let was_idle = pool.event(|machine, pool| {
-            machine.is_closing = true;
-            let was_idle = machine.pop(pool).is_some();
-            if !was_idle {
-                pool.slots.get(0).unwrap().cut();
-            }
-            was_idle
-        });
+        let was_idle = pool.event(close_and_cut);
         releases.join().unwrap();
         assert!(pool.idle().is_empty());
         let closed = pool.event(|machine, _| machine.closed.len());
